@@ -1,0 +1,134 @@
+"""What the recipient says: it has a message (`ack`), its owner has read up to one (`read`).
+
+Only an ack removes a message. It names the numbers that were received, never "up to n" over a gap, and it is good
+whenever it comes: a node that forgot in a crash what it handed over still learns that the message arrived.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from node.mail import delivery, effects, loading, receipts, writebehind
+from node.mail.intervals import Intervals
+from node.mail.pair import Pair
+from node.mail.state import MailState
+from node.wire.verbs import DELIVERED, KIND_DELIVERED, KIND_READ
+
+ACK_AHEAD_MAX = 1_024
+"""How far above `high` an ack of a number nobody here knows is believed; also the longest range of one ack."""
+INTERVALS_MAX = 512
+"""An ack that would add an interval to a pair that has as many is answered and forgotten: a repeated delivery is
+cheaper than a recipient that fills the store with holes."""
+
+
+def ack(state: MailState, recipient: int, sender: int, stream: bytes, first: int, last: int) -> bool:
+    """The recipient has each of first..last, stored. False if it could not be taken in now; the client repeats it."""
+    assert 0 < first <= last < first + ACK_AHEAD_MAX
+    state.counts.acks += 1
+    pair = state.pairs.get((recipient, sender, stream))
+    if pair is not None:
+        pair.used = True
+        _ack(state, pair, first, last)
+        return True
+    return loading.with_pair(state, (recipient, sender, stream), partial(_ack, state, first=first, last=last))
+
+
+def _ack(state: MailState, pair: Pair, first: int, last: int) -> None:
+    box = pair.box
+    if pair.seen is not box.session:
+        delivery.attune(box, pair)
+    unknown = 0  # the first of a run of numbers that only the disk can tell about
+    for n in range(first, last + 1):
+        size = pair.inflight.pop(n, None)
+        if size is not None:
+            box.inflight -= 1
+            box.inflight_bytes -= size
+        message = pair.pending.get(n)
+        if message is not None:
+            committing = message.committing
+            writebehind.drop(state, pair, message)
+            if committing:
+                pair.doomed[n] = len(message.body)
+            pair.gone.add(n)
+            state.counts.accepted_delivered += 1
+            state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, DELIVERED))
+        elif pair.settled(n):
+            if not pair.dirty:
+                _confirm(state, pair, n, n)
+                continue
+        elif size is not None:
+            pair.gone.add(n)
+            pair.doomed[n] = size - delivery.ENTRY_BYTES
+            receipts.owe(state, pair, KIND_DELIVERED, n, n)
+        else:
+            unknown = unknown or n
+            continue
+        if unknown:
+            _find(state, pair, unknown, n - 1)
+            unknown = 0
+        _note(state, pair, n)
+    if unknown:
+        _find(state, pair, unknown, last)
+    delivery.acked(state, pair)
+
+
+def _note(state: MailState, pair: Pair, n: int) -> None:
+    """The ack of n is to be confirmed once the pair is written."""
+    if pair.acked is None:
+        pair.acked = Intervals((n, n))
+    else:
+        pair.acked.add(n)
+    if not pair.dirty:
+        writebehind.mark(state, pair)
+
+
+def _find(state: MailState, pair: Pair, first: int, last: int) -> None:
+    state.out.append((effects.FIND, pair, first, last, pair.commits))
+
+
+def found(
+    state: MailState, pair: Pair, first: int, last: int, commits: int, sizes: Sequence[tuple[int, int]]
+) -> None:
+    """The answer to FIND: (n, bytes of the body) of those of first..last that are on disk."""
+    if pair.commits != commits:
+        _find(state, pair, first, last)
+        return
+    stored = dict(sizes)
+    for n in range(first, last + 1):
+        if n in pair.pending or pair.settled(n):
+            _ack(state, pair, n, n)
+            continue
+        if n in stored:
+            pair.doomed[n] = stored[n]
+            pair.gone.add(n)
+            receipts.owe(state, pair, KIND_DELIVERED, n, n)
+        elif n > pair.high + ACK_AHEAD_MAX or (
+            len(pair.gone.spans) >= 2 * INTERVALS_MAX and n - 1 not in pair.gone and n + 1 not in pair.gone
+        ):
+            _confirm(state, pair, n, n)
+            continue
+        else:
+            pair.gone.add(n)
+            pair.climb()
+        _note(state, pair, n)
+
+
+def read(state: MailState, recipient: int, sender: int, stream: bytes, upto: int) -> bool:
+    """The recipient's owner has read all up to a number. False if it could not be taken in now."""
+    return loading.with_pair(state, (recipient, sender, stream), partial(_read, state, upto=upto))
+
+
+def _read(state: MailState, pair: Pair, upto: int) -> None:
+    mark = min(upto, max(pair.high, pair.gone.highest()))
+    if mark > pair.read:
+        pair.read = mark
+        receipts.owe(state, pair, KIND_READ, 1, mark)
+    elif not pair.dirty:
+        state.out.append((effects.CONFIRM, pair.recipient, pair.sender, pair.stream, KIND_READ, 1, upto))
+        return
+    pair.read_told = max(pair.read_told, upto)
+    if not pair.dirty:
+        writebehind.mark(state, pair)
+
+
+def _confirm(state: MailState, pair: Pair, first: int, last: int) -> None:
+    state.out.append((effects.CONFIRM, pair.recipient, pair.sender, pair.stream, KIND_DELIVERED, first, last))

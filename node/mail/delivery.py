@@ -1,0 +1,209 @@
+"""Handing messages to a recipient's session: each pair in the order of its numbers, within the session's window.
+
+A pair is *live* on a session (cursor 0) when nothing earlier of it is undelivered there: only then a message goes out
+from memory. Otherwise its cursor is the next number to look for, in memory and on disk, and it takes its turn in the
+box's queue; so one stuck pair doesn't block a mailbox, and a mailbox is never loaded whole.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from node.mail import effects, loading
+from node.mail.pair import Message, Pair
+from node.mail.state import Box, Handle, MailState
+
+SCAN_PAIRS = 16
+"""Pairs with waiting messages looked up at a time; more only when these are served."""
+FETCH_MESSAGES = 32
+"""Messages read from disk at a time."""
+LATE = 1
+"""Flag of `deliver`: a later one of this pair was handed over, or acknowledged, before."""
+ENTRY_BYTES = 64
+"""Counted for a message in flight besides its body."""
+
+
+def attune(box: Box, pair: Pair) -> None:
+    """Make what the pair says of delivery true of the box's session."""
+    pair.seen = box.session
+    pair.inflight = {}
+    pair.handed = 0
+    pair.fetching = False
+    pair.hungry = False
+    pair.floor = 0
+    pair.cursor = 0
+    if box.session is not None and not box.scanned:
+        pair.cursor = 1
+        _feed(box, pair)
+
+
+def offer(state: MailState, pair: Pair, message: Message) -> None:
+    """A message came: hand it over if its pair is live and there is room, or see that it gets its turn."""
+    box = pair.box
+    if box.session is None:
+        return
+    if pair.seen is not box.session:
+        attune(box, pair)
+    n = message.n
+    if pair.cursor == 0:
+        if _has_room(state, box) and len(pair.inflight) < state.settings.pair_share:
+            _hand(state, box, pair, n, message.arrived, message.body)
+            return
+        pair.cursor = n
+    elif n < pair.cursor:
+        pair.cursor = n
+    _feed(box, pair)
+    pump(state, box)
+
+
+def acked(state: MailState, pair: Pair) -> None:
+    """Room came free in the window."""
+    box = pair.box
+    if box.session is None:
+        return
+    if pair.cursor:
+        _feed(box, pair)
+    if box.hungry or not box.scanned:
+        pump(state, box)
+
+
+def pump(state: MailState, box: Box) -> None:
+    """Serve the queue while there is room; when it is empty, look for more pairs with waiting messages."""
+    while box.session is not None and _has_room(state, box):
+        if box.hungry:
+            pair = box.hungry.popleft()
+            pair.hungry = False
+            if pair.cursor:
+                _serve(state, box, pair)
+        else:
+            if not box.scanned and not box.scanning:
+                box.scanning = True
+                state.out.append((effects.SCAN, box.user, box.session, box.scan_after, SCAN_PAIRS))
+            return
+
+
+def _serve(state: MailState, box: Box, pair: Pair) -> None:
+    """Hand over what follows the cursor in memory; ask the disk for what isn't there."""
+    settings = state.settings
+    n = pair.cursor
+    while n <= pair.high:
+        share = settings.pair_share - len(pair.inflight)
+        if share <= 0 or not _has_room(state, box):
+            pair.cursor = n
+            if share > 0:
+                _feed(box, pair)
+            return  # otherwise its own acks bring it back
+        message = pair.pending.get(n)
+        if message is not None:
+            if settings.sync_first:
+                pair.cursor = n  # offered when it is written
+                return
+            if n not in pair.inflight:
+                _hand(state, box, pair, n, message.arrived, message.body)
+            n += 1
+        elif n in pair.inflight:
+            n += 1
+        elif pair.settled(n):
+            n = max(pair.gone.end_of(n), pair.expired.end_of(n)) + 1
+        else:
+            pair.cursor = n
+            pair.fetching = True
+            pair.floor = 0
+            limit = min(share, FETCH_MESSAGES, settings.window - box.inflight)
+            state.out.append((effects.FETCH, pair, box.session, n, limit))
+            return
+    pair.cursor = 0
+
+
+def fetched(
+    state: MailState,
+    pair: Pair,
+    handle: Handle,
+    start: int,
+    rows: Sequence[tuple[int, int, bytes]],
+    *,
+    complete: bool,
+) -> None:
+    """The answer to FETCH: (n, arrived, body) from ``start`` on; ``complete`` if there are no more of the pair."""
+    box = pair.box
+    if box.session is not handle or pair.seen is not handle:
+        return
+    pair.fetching = False
+    if pair.cursor < start:  # a hole below was filled meanwhile
+        _feed(box, pair)
+        pump(state, box)
+        return
+    waiting = {n: (arrived, body) for n, arrived, body in rows}
+    after = 0 if complete else (rows[-1][0] + 1 if rows else start)
+    if pair.floor:
+        # Committed since: may be missing from both the rows and `pending`. What is below is certain.
+        after = min(after, pair.floor) if after else pair.floor
+        waiting = {n: row for n, row in waiting.items() if n < after}
+    if not state.settings.sync_first:
+        for n, message in pair.pending.items():
+            if n >= start and (not after or n < after):
+                waiting[n] = (message.arrived, message.body)
+    pair.cursor = after
+    for n in sorted(waiting):
+        if n in pair.inflight or pair.settled(n):
+            continue
+        if len(pair.inflight) >= state.settings.pair_share or not _has_room(state, box):
+            pair.cursor = n
+            break
+        _hand(state, box, pair, n, *waiting[n])
+    if pair.cursor and len(pair.inflight) < state.settings.pair_share:
+        _feed(box, pair)
+    pump(state, box)
+
+
+def scanned(
+    state: MailState,
+    user: int,
+    handle: Handle,
+    found: Sequence[tuple[int, bytes]],
+    after: tuple[int, bytes] | None,
+) -> None:
+    """The answer to SCAN: (sender, stream) of pairs with messages on disk, and where to go on (None: that was all)."""
+    box = state.boxes.get(user)
+    if box is None or box.session is not handle:
+        return
+    box.scanning = False
+    box.scan_after = after
+    for sender, stream in found:
+        loading.with_pair(
+            state, (user, sender, stream), partial(_discovered, state, handle=handle), always=True
+        )
+    box.scanned = after is None
+    pump(state, box)
+
+
+def _discovered(state: MailState, pair: Pair, handle: Handle) -> None:
+    box = pair.box
+    if box.session is not handle or pair.seen is handle:
+        return
+    attune(box, pair)
+    if pair.cursor == 0:
+        pair.cursor = 1
+        _feed(box, pair)
+    pump(state, box)
+
+
+def _feed(box: Box, pair: Pair) -> None:
+    if not pair.hungry and not pair.fetching:
+        pair.hungry = True
+        box.hungry.append(pair)
+
+
+def _has_room(state: MailState, box: Box) -> bool:
+    return box.inflight < state.settings.window and box.inflight_bytes < state.settings.window_bytes
+
+
+def _hand(state: MailState, box: Box, pair: Pair, n: int, arrived: int, body: bytes) -> None:
+    size = len(body) + ENTRY_BYTES
+    pair.inflight[n] = size
+    box.inflight += 1
+    box.inflight_bytes += size
+    late = LATE if n < pair.handed or n < pair.gone.highest() else 0
+    if n > pair.handed:
+        pair.handed = n
+    state.out.append((effects.DELIVER, pair.recipient, pair.sender, pair.stream, n, late, arrived, body))
+    state.counts.delivered += 1

@@ -1,0 +1,149 @@
+"""The primary's rule for n: which number of a sender's stream may be taken, and what is answered to the others.
+
+A number is *known* if it is stored, pending or over; not if it is merely at or below `high`: 5 and 6 are in memory,
+the recipient's ack of 6 is written with the pair (high = 6), the node dies, 5 is sent again. It was never accepted,
+and is nowhere.
+"""
+
+from functools import partial
+
+from node.mail import delivery, effects, loading, writebehind
+from node.mail.pair import Message, Pair
+from node.mail.state import MailState
+from node.wire import errors
+from node.wire.verbs import DELIVERED, ONE_COPY
+
+
+def send(
+    state: MailState, sender: int, recipient: int, stream: bytes, n: int, base: int, body: bytes
+) -> None:
+    """A sender's message. It is answered, now or later, by one of ACCEPTED, GAP, BUSY, REFUSED, or drowned after one
+    GAP or BUSY that tells the sender to come back to it."""
+    state.counts.sends += 1
+    pair = state.pairs.get((recipient, sender, stream))
+    if pair is not None:
+        pair.used = True
+        place(state, pair, n, base, body)
+    elif not loading.with_pair(
+        state, (recipient, sender, stream), partial(place, state, n=n, base=base, body=body)
+    ):
+        _busy_unloaded(state, sender, recipient, stream, n)
+
+
+def skip(state: MailState, sender: int, recipient: int, stream: bytes, n: int, base: int) -> None:
+    """The sender gives up a number that was refused. Answered as a send is."""
+    if not loading.with_pair(
+        state, (recipient, sender, stream), partial(place, state, n=n, base=base, body=None)
+    ):
+        _busy_unloaded(state, sender, recipient, stream, n)
+
+
+def place(state: MailState, pair: Pair, n: int, base: int, body: bytes | None) -> None:
+    """Apply the rule. ``body`` None is a skip."""
+    high = pair.high
+    if n == high + 1:
+        _take(state, pair, n, body)
+    elif n in pair.pending:
+        state.counts.duplicates += 1
+        if body is not None and body != pair.pending[n].body:
+            _refuse(state, pair, n, errors.STREAM_REUSED, 0)
+        # answered when the first one settles
+    elif pair.settled(n):
+        state.counts.duplicates += 1
+        if pair.skipped is None or n not in pair.skipped:
+            how = DELIVERED if n in pair.gone else ONE_COPY
+            state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, how))
+    elif n <= high:
+        state.out.append((effects.LOOKUP, pair, n, body, pair.commits))
+    elif n == base:
+        _take(state, pair, n, body)
+    else:
+        _gap(state, pair, n)
+
+
+def looked_up(
+    state: MailState, pair: Pair, n: int, body: bytes | None, commits: int, stored: bytes | None
+) -> None:
+    """The answer to LOOKUP: the stored body of a number at or below `high`, None if there is none."""
+    if pair.commits != commits or n in pair.pending or pair.settled(n) or n > pair.high:
+        place(state, pair, n, n, body)  # things have moved on
+    elif stored is None:
+        _take(state, pair, n, body)
+    elif body is not None and body != stored:
+        _refuse(state, pair, n, errors.STREAM_REUSED, 0)
+    else:
+        state.counts.duplicates += 1
+        state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
+
+
+def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
+    settings = state.settings
+    box = pair.box
+    now = state.now
+    if (
+        state.hold_until > now
+        or state.pending_bytes >= settings.pending_bytes_max
+        or (state.committing is not None and now - state.committing.started > settings.commit_lag_ms_max)
+    ):
+        _busy(state, pair, n)
+        return
+    if body is None:
+        pair.expired.add(n)
+        writebehind.answer_written(state, pair, n)
+        _took(pair, n)
+        return
+    if (
+        box.count + box.pending >= settings.mailbox_messages_max
+        or box.bytes + box.pending_bytes + len(body) > settings.mailbox_bytes_max
+    ):
+        _refuse(state, pair, n, errors.MAILBOX_FULL, settings.full_retry_ms)
+        return
+    if settings.tell_unknown and not box.known:
+        _refuse(state, pair, n, errors.UNKNOWN_RECIPIENT, 0)
+        return
+    _took(pair, n)
+    size = len(body)
+    box.pending += 1
+    box.pending_bytes += size
+    state.pending_bytes += size
+    if box.session is None or settings.sync_first:
+        message = pair.pending[n] = Message(n, now, body, now)
+        state.urgent.append((pair, message))
+    else:
+        message = pair.pending[n] = Message(n, now, body, now + settings.sync_delay_ms)
+        state.delayed.append((pair, message))
+        delivery.offer(state, pair, message)
+
+
+def _took(pair: Pair, n: int) -> None:
+    pair.gapped = 0
+    if n > pair.high:
+        pair.high = n
+        if pair.gone.highest() > n or pair.expired.highest() > n:
+            pair.climb()
+
+
+def _gap(state: MailState, pair: Pair, n: int) -> None:
+    """Tell the sender to go back, once for a run of numbers that are too high."""
+    told, pair.gapped = pair.gapped, n
+    if told and n > told:
+        return
+    state.counts.gaps += 1
+    state.out.append((effects.GAP, pair.sender, pair.recipient, pair.stream, pair.high))
+
+
+def _busy(state: MailState, pair: Pair, n: int) -> None:
+    state.counts.busy += 1
+    pair.gapped = n
+    retry = state.settings.busy_retry_ms
+    state.out.append((effects.BUSY, pair.sender, pair.recipient, pair.stream, n, retry))
+
+
+def _busy_unloaded(state: MailState, sender: int, recipient: int, stream: bytes, n: int) -> None:
+    state.counts.busy += 1
+    state.out.append((effects.BUSY, sender, recipient, stream, n, state.settings.busy_retry_ms))
+
+
+def _refuse(state: MailState, pair: Pair, n: int, code: int, retry_ms: int) -> None:
+    state.counts.refused += 1
+    state.out.append((effects.REFUSED, pair.sender, pair.recipient, pair.stream, n, code, retry_ms))

@@ -1,0 +1,151 @@
+"""What is remembered of one (recipient, sender, stream), the form in which it is stored, and the law of its merge.
+
+Merging is a union: no clock, no identity given by a server and no tombstone decides about mail, so copies that were
+apart meet in one value whatever the order (a join semilattice; Shapiro et al., "Conflict-free replicated data
+types", 2011).
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from node.mail.intervals import Intervals
+
+if TYPE_CHECKING:
+    from node.mail.state import Box, Handle
+
+PairKey = tuple[int, int, bytes]
+"""(recipient, sender, stream)"""
+
+
+class Message:
+    """A message in memory: not written yet, or being written."""
+
+    __slots__ = ("arrived", "body", "committing", "due", "n")
+
+    def __init__(self, n: int, arrived: int, body: bytes, due: int) -> None:
+        self.n = n
+        self.arrived = arrived
+        self.body = body
+        self.due = due
+        self.committing = False
+
+    def __repr__(self) -> str:
+        return (
+            f"Message(n={self.n}, {len(self.body)} bytes, {'committing' if self.committing else 'waiting'})"
+        )
+
+
+class Pair:
+    """One sender's device and one recipient, at the recipient's primary."""
+
+    __slots__ = (
+        "acked", "box", "commits", "cursor", "day", "dirty", "doomed", "expired", "fetching", "floor", "gapped",
+        "gone", "handed", "high", "hungry", "inflight", "pending", "prefix", "read", "read_told", "recipient",
+        "seen", "sender", "skipped", "stream", "used", "writing",
+    )  # fmt: skip
+
+    def __init__(self, box: "Box", sender: int, stream: bytes) -> None:
+        # what is stored
+        self.high = 0  # the highest number taken
+        self.gone = Intervals()  # acknowledged by the recipient
+        self.expired = (
+            Intervals()
+        )  # never to be delivered: too old, for a device that ended, or skipped by the sender
+        self.read = 0  # the recipient read up to here
+        self.day = 0  # of the last change, for purging
+        # who
+        self.box = box
+        self.recipient = box.user
+        self.sender = sender
+        self.stream = stream
+        self.prefix = b""  # the encoded key (partition, recipient, sender, stream), made when first needed
+        # not yet written
+        self.pending: dict[int, Message] = {}  # by n: in memory or being written
+        self.doomed: dict[int, int] = {}  # n → size of stored messages whose row is to be deleted
+        self.acked: Intervals | None = None  # to be confirmed once the pair is written
+        self.skipped: Intervals | None = None  # to be answered once the pair is written
+        self.read_told = 0  # the read mark to be confirmed once the pair is written
+        self.dirty = False
+        self.writing = False  # the row is in the batch that is being written
+        # on the recipient's session `seen`; meaningless on any other
+        self.seen: Handle | None = None
+        self.inflight: dict[int, int] = {}  # n → size: handed over, not acknowledged
+        self.cursor = 0  # the next number to look for; 0: nothing earlier is undelivered
+        self.handed = 0  # the highest number handed over
+        self.hungry = False  # stands in the box's queue
+        self.fetching = False
+        self.floor = 0  # lowest number committed while fetching: what was fetched counts only below it
+        # the rest
+        self.commits = 0  # raised at each commit of a message: tells that an answer of the store is stale
+        self.gapped = 0  # the sender was told to go back when it sent this number
+        self.used = True  # since the cache's hand last passed
+
+    @property
+    def key(self) -> PairKey:
+        return (self.recipient, self.sender, self.stream)
+
+    def __repr__(self) -> str:
+        return (
+            f"Pair({self.sender}→{self.recipient}, high={self.high}, gone={self.gone}, expired={self.expired}, "
+            f"pending={sorted(self.pending)}, inflight={sorted(self.inflight)}, cursor={self.cursor})"
+        )
+
+    def row(self) -> list[Any]:
+        """The stored form: [high, gone, expired, read, day]."""
+        return [self.high, list(self.gone.spans), list(self.expired.spans), self.read, self.day]
+
+    def restore(self, row: Sequence[Any]) -> None:
+        """Take over a stored form. Raises ValueError on a form that `row` never made."""
+        self.high, gone, expired, self.read, self.day = row
+        self.gone = Intervals(gone)
+        self.expired = Intervals(expired)
+
+    def settled(self, n: int) -> bool:
+        """Whether ``n`` is over: acknowledged, expired or skipped."""
+        return n in self.gone or n in self.expired
+
+    def climb(self) -> None:
+        """Raise `high` over numbers that are over and follow it without a gap, and over nothing else."""
+        gone, expired = self.gone, self.expired
+        while True:
+            end = max(gone.end_of(self.high + 1), expired.end_of(self.high + 1))
+            if end <= self.high:
+                return
+            self.high = end
+
+    def idle(self) -> bool:
+        """Whether nothing but the stored form would be lost by forgetting this object."""
+        return not (
+            self.dirty or self.writing or self.pending or self.doomed or self.fetching or self.hungry
+        ) and (self.seen is not self.box.session or not (self.inflight or self.cursor))
+
+    def check(self) -> None:
+        """Assert what must hold between any two events."""
+        self.gone.check()
+        self.expired.check()
+        for n in self.pending:
+            assert n <= self.high, f"pending {n} above high: {self!r}"
+            assert self.pending[n].n == n
+            assert not self.settled(n), f"{n} is over and still waits to be written: {self!r}"
+        for n in self.doomed:
+            assert self.settled(n), f"{n} is to be deleted but not over: {self!r}"
+        assert not self.settled(self.high + 1), f"high lags behind what is over: {self!r}"
+        if self.doomed or self.acked or self.skipped or self.read_told:
+            assert self.dirty, f"work for the writer, and not dirty: {self!r}"
+
+
+def merge_rows(ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
+    """The union of two stored pairs. Commutative, associative, idempotent.
+
+    A number that one side has as gone and the other as expired stays in both sets; gone wins when it is told.
+    """
+    gone, expired = Intervals(ours[1]), Intervals(ours[2])
+    gone.update(Intervals(theirs[1]))
+    expired.update(Intervals(theirs[2]))
+    return [
+        max(ours[0], theirs[0]),
+        gone.spans,
+        expired.spans,
+        max(ours[3], theirs[3]),
+        max(ours[4], theirs[4]),
+    ]

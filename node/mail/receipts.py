@@ -1,0 +1,158 @@
+"""What senders are still to be told: delivered, read, expired. Derived from pairs; told at once to a sender that is
+online, kept until the sender's client confirms, and told again at each login until then."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from node.mail import effects
+from node.mail.pair import Pair
+from node.mail.state import Handle, MailState, Owed, OwedKey, OwedScan
+from node.wire.verbs import KIND_DELIVERED, KIND_EXPIRED, KIND_READ
+
+SCAN_ROWS = 64
+"""Receipts' rows read at a time at a login; more when the client has confirmed half of them."""
+
+
+def owe(state: MailState, pair: Pair, kind: int, first: int, last: int) -> None:
+    """The pair's sender is to be told of first..last."""
+    key = (pair.sender, pair.recipient, pair.stream)
+    if pair.sender in state.sessions:
+        state.out.append((effects.RECEIPT, pair.sender, pair.recipient, pair.stream, kind, first, last))
+    owed = state.owed.get(key)
+    if owed is not None:
+        _add(state, owed, kind, first, last)
+    else:
+        _with_owed(state, key, partial(_add, state, kind=kind, first=first, last=last))
+
+
+def confirm(
+    state: MailState, sender: int, recipient: int, stream: bytes, kind: int, first: int, last: int
+) -> None:
+    """The sender's client has stored a receipt."""
+    key = (sender, recipient, stream)
+    owed = state.owed.get(key)
+    if owed is not None:
+        _take_off(state, owed, kind, first, last)
+    else:
+        _with_owed(state, key, partial(_take_off, state, kind=kind, first=first, last=last))
+
+
+def _add(state: MailState, owed: Owed, kind: int, first: int, last: int) -> None:
+    if kind == KIND_DELIVERED:
+        owed.delivered.add_range(first, last)
+    elif kind == KIND_EXPIRED:
+        owed.expired.add_range(first, last)
+    else:
+        owed.read = max(owed.read, last)
+    mark(state, owed)
+
+
+def _take_off(state: MailState, owed: Owed, kind: int, first: int, last: int) -> None:
+    if kind == KIND_DELIVERED:
+        owed.delivered.remove_range(first, last)
+    elif kind == KIND_EXPIRED:
+        owed.expired.remove_range(first, last)
+    elif last >= owed.read:
+        owed.read = 0
+    if owed.empty():
+        scan = state.owed_scans.get(owed.sender)
+        if scan is not None:
+            scan.unconfirmed -= 1
+            _scan_on(state, owed.sender, scan)
+        if not owed.stored and not owed.dirty:
+            del state.owed[owed.sender, owed.recipient, owed.stream]
+            return
+    mark(state, owed)
+
+
+def mark(state: MailState, owed: Owed) -> None:
+    """The row is to be written before long."""
+    if not owed.dirty:
+        owed.dirty = True
+        state.dirty_owed.append((state.now + state.settings.flush_delay_ms, owed))
+
+
+def _with_owed(state: MailState, key: OwedKey, then: Callable[[Owed], None]) -> None:
+    waiting = state.owed_loading.get(key)
+    if waiting is not None:
+        waiting.append(then)
+        return
+    state.owed_loading[key] = [then]
+    state.out.append((effects.LOAD_OWED, *key))
+
+
+def loaded(state: MailState, key: OwedKey, row: Sequence[Any] | None) -> None:
+    """The answer to LOAD_OWED."""
+    owed = state.owed.get(key)
+    if owed is None:
+        owed = state.owed[key] = Owed(*key)
+        if row is not None:
+            owed.restore(row)
+    for then in state.owed_loading.pop(key):
+        then(owed)
+
+
+def written(state: MailState, owed: Owed, *, stored: bool) -> None:
+    """A row was put (``stored``) or deleted. What the store knows as well need not stay in memory."""
+    owed.stored = stored
+    if not owed.dirty and (owed.empty() or owed.sender not in state.sessions):
+        del state.owed[owed.sender, owed.recipient, owed.stream]
+
+
+def begin(state: MailState, sender: int, handle: Handle) -> None:
+    """A session began: tell it what its user is owed, a chunk at a time."""
+    scan = state.owed_scans[sender] = OwedScan(handle)
+    state.out.append((effects.SCAN_OWED, sender, handle, scan.after, SCAN_ROWS))
+
+
+def end(state: MailState, sender: int, handle: Handle) -> None:
+    """The session ended."""
+    scan = state.owed_scans.get(sender)
+    if scan is not None and scan.handle is handle:
+        del state.owed_scans[sender]
+
+
+def scanned(
+    state: MailState,
+    sender: int,
+    handle: Handle,
+    rows: Sequence[tuple[int, bytes, Sequence[Any]]],
+    after: tuple[int, bytes] | None,
+) -> None:
+    """The answer to SCAN_OWED: (recipient, stream, row), and where to go on (None: that was all)."""
+    scan = state.owed_scans.get(sender)
+    if scan is None or scan.handle is not handle:
+        return
+    scan.scanning = False
+    scan.after = after
+    for recipient, stream, row in rows:
+        key = (sender, recipient, stream)
+        owed = state.owed.get(key)
+        if owed is None:
+            owed = state.owed[key] = Owed(*key)
+            owed.restore(row)
+        if owed.empty():
+            continue
+        scan.unconfirmed += 1
+        _tell(state, owed)
+    if after is None:
+        del state.owed_scans[sender]
+    else:
+        _scan_on(state, sender, scan)
+
+
+def _scan_on(state: MailState, sender: int, scan: OwedScan) -> None:
+    if not scan.scanning and scan.unconfirmed <= SCAN_ROWS // 2:
+        scan.scanning = True
+        state.out.append((effects.SCAN_OWED, sender, scan.handle, scan.after, SCAN_ROWS))
+
+
+def _tell(state: MailState, owed: Owed) -> None:
+    who = (effects.RECEIPT, owed.sender, owed.recipient, owed.stream)
+    for first, last in owed.delivered.ranges():
+        state.out.append((*who, KIND_DELIVERED, first, last))
+    for first, last in owed.expired.ranges():
+        state.out.append((*who, KIND_EXPIRED, first, last))
+    if owed.read:
+        state.out.append((*who, KIND_READ, 1, owed.read))

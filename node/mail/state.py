@@ -1,0 +1,212 @@
+"""All that the mail core holds in memory. Classes of state only: the logic is in the modules that take it, so that
+logic can be replaced in a running node while the state stays."""
+
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import attrs
+
+from node.mail.intervals import Intervals
+from node.mail.pair import Message, Pair, PairKey
+from node.mail.settings import MailSettings
+
+Handle = Hashable
+"""A session, opaque to the core: only its identity counts."""
+
+OwedKey = tuple[int, int, bytes]
+"""(sender, recipient, stream)"""
+
+Effect = tuple[Any, ...]
+
+
+class Box:
+    """A recipient: what waits for it in all, and what its session has in flight."""
+
+    __slots__ = (
+        "bytes", "count", "dirty", "hungry", "inflight", "inflight_bytes", "known", "pairs", "partition", "pending",
+        "pending_bytes", "scan_after", "scanned", "scanning", "session", "user",
+    )  # fmt: skip
+
+    def __init__(self, user: int, partition: int, count: int, size: int, *, known: bool) -> None:
+        self.user = user
+        self.partition = partition
+        self.count = count  # messages on disk, as of the commit that was built last
+        self.bytes = size  # their bodies
+        self.known = known  # registered, when it was loaded
+        self.dirty = False  # count and bytes differ from the row
+        self.pending = 0  # messages in memory
+        self.pending_bytes = 0
+        self.pairs: dict[tuple[int, bytes], Pair] = {}  # those in memory, by (sender, stream)
+        self.session: Handle | None = None
+        self.inflight = 0
+        self.inflight_bytes = 0
+        self.hungry: deque[Pair] = deque()  # pairs with something to hand over
+        self.scanned = True  # every pair with waiting messages is known to the session
+        self.scanning = False
+        self.scan_after: tuple[int, bytes] | None = None
+
+    def __repr__(self) -> str:
+        return f"Box({self.user}, count={self.count}, inflight={self.inflight}, hungry={len(self.hungry)})"
+
+
+class Owed:
+    """What one sender's device is still to be told of one recipient."""
+
+    __slots__ = ("delivered", "dirty", "expired", "read", "recipient", "sender", "stored", "stream")
+
+    def __init__(self, sender: int, recipient: int, stream: bytes) -> None:
+        self.sender = sender
+        self.recipient = recipient
+        self.stream = stream
+        self.delivered = Intervals()
+        self.expired = Intervals()
+        self.read = 0
+        self.stored = False  # a row exists
+        self.dirty = False
+
+    def row(self) -> list[Any]:
+        """The stored form: [delivered, expired, read]."""
+        return [list(self.delivered.spans), list(self.expired.spans), self.read]
+
+    def restore(self, row: Sequence[Any]) -> None:
+        """Take over a stored form."""
+        self.delivered = Intervals(row[0])
+        self.expired = Intervals(row[1])
+        self.read = row[2]
+        self.stored = True
+
+    def empty(self) -> bool:
+        """Whether the sender has confirmed everything."""
+        return not (self.delivered or self.expired or self.read)
+
+
+class OwedScan:
+    """A sender's receipts on disk, told a chunk at a time."""
+
+    __slots__ = ("after", "handle", "scanning", "unconfirmed")
+
+    def __init__(self, handle: Handle) -> None:
+        self.handle = handle
+        self.after: tuple[int, bytes] | None = None
+        self.unconfirmed = 0
+        self.scanning = True
+
+
+class Batch:
+    """One commit: written whole or not at all."""
+
+    __slots__ = (
+        "acked",
+        "boxes",
+        "deletes",
+        "messages",
+        "owed",
+        "pairs",
+        "purged",
+        "read",
+        "skipped",
+        "started",
+    )
+
+    def __init__(self, started: int) -> None:
+        self.started = started
+        self.messages: list[tuple[Pair, Message]] = []
+        self.deletes: list[tuple[Pair, int, int]] = []  # (pair, n, size)
+        self.pairs: list[Pair] = []
+        self.boxes: list[Box] = []
+        self.owed: list[tuple[Owed, bool]] = []  # False: the row is to be deleted
+        self.purged: list[PairKey] = []
+        # what may be answered once it is written
+        self.acked: list[tuple[Pair, Intervals]] = []
+        self.skipped: list[tuple[Pair, Intervals]] = []
+        self.read: list[tuple[Pair, int]] = []
+
+    def empty(self) -> bool:
+        return not (self.messages or self.pairs or self.owed or self.purged)
+
+
+class Wipe:
+    """The running end of what waits for a device that was replaced."""
+
+    __slots__ = ("after", "again", "finishing", "generation", "left", "scanning", "user")
+
+    def __init__(self, user: int) -> None:
+        self.user = user
+        self.generation = 0
+        self.scanning = False
+        self.again = False  # what is being found was asked for before a newer device came
+        self.after: tuple[int, bytes] | None = None
+        self.finishing = False  # nothing more is on disk
+        self.left: dict[PairKey, None] = {}  # pairs that are to be written yet
+
+
+class MailState:
+    """The whole. `now` is set by whoever drives the core, before each batch of events, in Unix milliseconds."""
+
+    def __init__(self, settings: MailSettings, now: int) -> None:
+        self.settings = settings
+        self.now = now
+        self.out: list[Effect] = []
+        self.sessions: dict[int, Handle] = {}
+        self.boxes: dict[int, Box] = {}
+        self.pairs: dict[PairKey, Pair] = {}
+        self.loading: dict[PairKey, list[Callable[[Pair], None]]] = {}
+        self.box_loading: dict[int, list[Callable[[Box], None]]] = {}
+        self.loads_waiting = 0
+        self.owed: dict[OwedKey, Owed] = {}
+        self.owed_loading: dict[OwedKey, list[Callable[[Owed], None]]] = {}
+        self.owed_scans: dict[int, OwedScan] = {}  # by sender
+        self.purges: list[PairKey] = []  # rows to delete with the next commit
+        self.urgent: deque[tuple[Pair, Message]] = deque()  # to be committed with the next batch
+        self.delayed: deque[tuple[Pair, Message]] = deque()  # offered to the recipient, waiting for its ack
+        self.dirty: deque[tuple[int, Pair]] = deque()  # (due, pair)
+        self.dirty_owed: deque[tuple[int, Owed]] = deque()
+        self.pending_bytes = 0
+        self.committing: Batch | None = None
+        self.hold_until = 0  # commits failed: until then senders are told `busy`
+        self.wipes: dict[int, Wipe] = {}
+        self.counts = Counts()
+
+    def check(self) -> None:
+        """Assert what must hold between any two events; called by tests and simulations after each."""
+        pending = pending_bytes = 0
+        for key, pair in self.pairs.items():
+            assert pair.key == key
+            assert pair.box.pairs[pair.sender, pair.stream] is pair
+            assert self.boxes[pair.recipient] is pair.box
+            pair.check()
+            pending += len(pair.pending)
+            pending_bytes += sum(len(m.body) for m in pair.pending.values())
+        assert self.pending_bytes == pending_bytes, (self.pending_bytes, pending_bytes)
+        assert sum(box.pending for box in self.boxes.values()) == pending
+        for box in self.boxes.values():
+            if box.session is None:
+                assert not box.hungry
+                continue
+            live = [p for p in box.pairs.values() if p.seen is box.session]
+            assert box.inflight == sum(len(p.inflight) for p in live), box
+            assert box.inflight_bytes == sum(sum(p.inflight.values()) for p in live), box
+            assert box.inflight <= self.settings.window
+            assert all(len(p.inflight) <= self.settings.pair_share for p in live)
+            assert all(p.hungry for p in box.hungry)
+
+
+@attrs.define
+class Counts:
+    """What happened since the start, for statistics."""
+
+    sends: int = 0
+    duplicates: int = 0
+    gaps: int = 0
+    busy: int = 0
+    refused: int = 0
+    delivered: int = 0
+    acks: int = 0
+    accepted_delivered: int = 0
+    accepted_stored: int = 0
+    commits: int = 0
+    commits_failed: int = 0
+    written: int = 0
+    expired: int = 0
+    purged: int = 0
