@@ -1,0 +1,65 @@
+"""The hub's named limits, and where it listens. Every queue and every loop of the hub is bounded by one of these."""
+
+from __future__ import annotations
+
+import attrs
+
+from node.hub.tls import ServerTls
+
+
+@attrs.frozen
+class HubSettings:
+    """Limits of one hub. Times in the unit the name ends in; seconds are as coarse as the wheel's."""
+
+    connections_max: int = 1_000_000  # in all; less where the descriptors allow less
+    descriptors_reserved: int = 64  # of RLIMIT_NOFILE, kept for the store, logs and links
+    connections_per_address_max: int = 20_000  # 0: no limit. Carriers put many phones behind one address
+    accepts_per_address_max: int = 0  # within accept_window_s; 0: no limit
+    accept_window_s: int = 10
+
+    events_per_pass_max: int = 256
+    accepts_per_pass_max: int = 4
+    handshakes_per_pass_max: int = 2  # steps; one costs up to 0.6 ms
+    handshake_queue_max: int = 1_024  # waiting for a step; more wait in the kernel's backlog
+    looks_per_pass_max: int = 512  # connections the timer wheel looks at
+    byes_per_pass_max: int = 512
+    turn_ms_max: float = 5.0  # then other Trio tasks have their turn
+    soon_max: int = 100_000  # functions waiting for the next pass
+
+    read_bytes_max: int = 65_536  # taken from one connection at a time
+    outbox_high_bytes: int = 262_144  # above it a connection that doesn't read isn't read from
+    outbox_low_bytes: int = 65_536  # below it, it is again
+    outbox_bytes_max: int = 8_388_608  # above it, it is closed
+
+    handshake_s_max: int = 10  # from the accept to the end of the TLS handshake
+    first_look_s: int = 10  # from there to the first `quiet`, unless the handler says otherwise
+    stall_s_max: int = 30  # with bytes to write and none taken
+    linger_s_max: int = 3  # for the last bytes of a connection we close
+    accept_pause_s: int = 1  # when an accept fails for a reason that refusing can't cure
+
+    bye_retry_ms_max: int = 30_000  # the retry time told to each is drawn from 0 to this
+    trim_after_closes: int = 1_000  # so many gone, and the memory is given back to the system
+
+    def __attrs_post_init__(self) -> None:
+        for name in (field.name for field in attrs.fields(HubSettings)):
+            assert getattr(self, name) >= 0, f"{name} must not be negative"
+        assert 0 < self.outbox_low_bytes <= self.outbox_high_bytes <= self.outbox_bytes_max
+        assert self.events_per_pass_max > 0
+        assert self.accepts_per_pass_max > 0
+        assert self.handshakes_per_pass_max > 0
+        assert self.looks_per_pass_max > 0
+        assert self.byes_per_pass_max > 0
+        assert self.read_bytes_max >= 16_384, "one TLS record must fit into the read buffer"
+        assert min(self.handshake_s_max, self.first_look_s, self.linger_s_max, self.stall_s_max) >= 1
+
+
+@attrs.frozen
+class ListenerSettings:
+    """One listening socket. `tls` None means plain TCP; port 0 lets the kernel choose."""
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    tls: ServerTls | None = None
+    reuse_port: bool = False
+    name: str = "public"
+    backlog: int = 1_024
