@@ -10,6 +10,7 @@ from functools import partial
 
 from node.mail import effects, loading
 from node.mail.pair import Message, Pair
+from node.mail.settings import DAY_MS
 from node.mail.state import Box, Handle, MailState
 
 SCAN_PAIRS = 16
@@ -64,6 +65,14 @@ def acked(state: MailState, pair: Pair) -> None:
         _feed(box, pair)
     if box.hungry or not box.scanned:
         pump(state, box)
+
+
+def recall(pair: Pair, n: int) -> None:
+    """A message that was handed over is not there any more: its ack will find nothing in flight."""
+    size = pair.inflight.pop(n, None)
+    if size is not None and pair.seen is pair.box.session:
+        pair.box.inflight -= 1
+        pair.box.inflight_bytes -= size
 
 
 def pump(state: MailState, box: Box) -> None:
@@ -132,7 +141,12 @@ def fetched(
         _feed(box, pair)
         pump(state, box)
         return
-    waiting = {n: (arrived, body) for n, arrived, body in rows}
+    oldest = state.now - state.settings.message_age_days * DAY_MS
+    waiting = {n: (arrived, body) for n, arrived, body in rows if arrived > oldest}
+    if len(waiting) < len(rows):
+        # Not handed over, whether or not the sweep was here: so a crash right after the sweep changes nothing.
+        aged = [(n, len(body)) for n, arrived, body in rows if arrived <= oldest]
+        state.out.append((effects.AGED, pair.key, aged))
     after = 0 if complete else (rows[-1][0] + 1 if rows else start)
     if pair.floor:
         # Committed since: may be missing from both the rows and `pending`. What is below is certain.
@@ -166,24 +180,31 @@ def scanned(
     box = state.boxes.get(user)
     if box is None or box.session is not handle:
         return
-    box.scanning = False
     box.scan_after = after
+    box.discovering = len(found)
     for sender, stream in found:
         loading.with_pair(
             state, (user, sender, stream), partial(_discovered, state, handle=handle), always=True
         )
-    box.scanned = after is None
-    pump(state, box)
+    if not found:
+        _scan_over(state, box)
 
 
 def _discovered(state: MailState, pair: Pair, handle: Handle) -> None:
     box = pair.box
-    if box.session is not handle or pair.seen is handle:
+    if box.session is not handle:
         return
-    attune(box, pair)
-    if pair.cursor == 0:
-        pair.cursor = 1
-        _feed(box, pair)
+    if pair.seen is not handle:
+        attune(box, pair)
+    box.discovering -= 1
+    if box.discovering == 0:
+        _scan_over(state, box)
+
+
+def _scan_over(state: MailState, box: Box) -> None:
+    """Every pair of the last chunk is in the queue. Only now may one that isn't be taken for live."""
+    box.scanning = False
+    box.scanned = box.scan_after is None
     pump(state, box)
 
 

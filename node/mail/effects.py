@@ -23,6 +23,7 @@ Of the store, each answered by the core's function of the same name in parenthes
     (SCAN_OWED, sender, handle, after, limit)                   receipts.scanned
     (COMMIT, batch)                                             writebehind.committed
     (SCAN_WAITING, user, after, limit)                          expiry.waiting
+    (AGED, key, rows)                                           expiry.aged
     (WIPED, user, generation)                                   nothing waits for that device any more
 """
 
@@ -45,3 +46,4 @@ SCAN_OWED = 15
 COMMIT = 16
 SCAN_WAITING = 17
 WIPED = 18
+AGED = 19

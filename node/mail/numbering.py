@@ -107,6 +107,8 @@ def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
     box.pending_bytes += size
     state.pending_bytes += size
     if box.session is None or settings.sync_first:
+        if pair.pending:
+            writebehind.catch_up(state, pair)
         message = pair.pending[n] = Message(n, now, body, now)
         state.urgent.append((pair, message))
     else:

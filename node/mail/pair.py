@@ -40,7 +40,7 @@ class Pair:
 
     __slots__ = (
         "acked", "box", "commits", "cursor", "day", "dirty", "doomed", "expired", "fetching", "floor", "gapped",
-        "gone", "handed", "high", "hungry", "inflight", "pending", "prefix", "read", "read_told", "recipient",
+        "gone", "handed", "high", "hungry", "inflight", "owing", "pending", "prefix", "read", "read_told", "recipient",
         "seen", "sender", "skipped", "stream", "used", "writing",
     )  # fmt: skip
 
@@ -64,6 +64,7 @@ class Pair:
         self.doomed: dict[int, int] = {}  # n → size of stored messages whose row is to be deleted
         self.acked: Intervals | None = None  # to be confirmed once the pair is written
         self.skipped: Intervals | None = None  # to be answered once the pair is written
+        self.owing = 0  # receipts whose row is being loaded: the pair is not written before they are noted
         self.read_told = 0  # the read mark to be confirmed once the pair is written
         self.dirty = False
         self.writing = False  # the row is in the batch that is being written
@@ -116,7 +117,7 @@ class Pair:
     def idle(self) -> bool:
         """Whether nothing but the stored form would be lost by forgetting this object."""
         return not (
-            self.dirty or self.writing or self.pending or self.doomed or self.fetching or self.hungry
+            self.dirty or self.writing or self.owing or self.pending or self.doomed or self.fetching or self.hungry
         ) and (self.seen is not self.box.session or not (self.inflight or self.cursor))
 
     def check(self) -> None:

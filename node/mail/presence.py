@@ -47,6 +47,7 @@ def release(box: Box) -> None:
     box.inflight = box.inflight_bytes = 0
     box.scanned = True
     box.scanning = False
+    box.discovering = 0
     box.scan_after = None
 
 

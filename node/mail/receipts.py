@@ -17,12 +17,12 @@ SCAN_ROWS = 64
 def owe(state: MailState, pair: Pair, kind: int, first: int, last: int) -> None:
     """The pair's sender is to be told of first..last."""
     key = (pair.sender, pair.recipient, pair.stream)
-    if pair.sender in state.sessions:
-        state.out.append((effects.RECEIPT, pair.sender, pair.recipient, pair.stream, kind, first, last))
-    owed = state.owed.get(key)
+    owed = find(state, *key)
     if owed is not None:
         _add(state, owed, kind, first, last)
     else:
+        pair.owing += 1
+        _with_owed(state, key, partial(_owing_no_more, pair))
         _with_owed(state, key, partial(_add, state, kind=kind, first=first, last=last))
 
 
@@ -31,9 +31,10 @@ def confirm(
 ) -> None:
     """The sender's client has stored a receipt."""
     key = (sender, recipient, stream)
-    owed = state.owed.get(key)
+    owed = find(state, *key)
     if owed is not None:
         _take_off(state, owed, kind, first, last)
+        _let_go(state, owed)
     else:
         _with_owed(state, key, partial(_take_off, state, kind=kind, first=first, last=last))
 
@@ -45,6 +46,8 @@ def _add(state: MailState, owed: Owed, kind: int, first: int, last: int) -> None
         owed.expired.add_range(first, last)
     else:
         owed.read = max(owed.read, last)
+    if owed.sender in state.sessions:
+        state.out.append((effects.RECEIPT, owed.sender, owed.recipient, owed.stream, kind, first, last))
     mark(state, owed)
 
 
@@ -57,13 +60,12 @@ def _take_off(state: MailState, owed: Owed, kind: int, first: int, last: int) ->
         owed.read = 0
     if owed.empty():
         scan = state.owed_scans.get(owed.sender)
-        if scan is not None:
+        if scan is not None and owed.counted:
+            owed.counted = False
             scan.unconfirmed -= 1
             _scan_on(state, owed.sender, scan)
-        if not owed.stored and not owed.dirty:
-            del state.owed[owed.sender, owed.recipient, owed.stream]
-            return
-    mark(state, owed)
+    if owed.stored or owed.writing:
+        mark(state, owed)
 
 
 def mark(state: MailState, owed: Owed) -> None:
@@ -84,24 +86,57 @@ def _with_owed(state: MailState, key: OwedKey, then: Callable[[Owed], None]) -> 
 
 def loaded(state: MailState, key: OwedKey, row: Sequence[Any] | None) -> None:
     """The answer to LOAD_OWED."""
-    owed = state.owed.get(key)
-    if owed is None:
-        owed = state.owed[key] = Owed(*key)
-        if row is not None:
-            owed.restore(row)
+    owed = find(state, *key) or _make(state, key, row)
     for then in state.owed_loading.pop(key):
         then(owed)
+    _let_go(state, owed)
 
 
 def written(state: MailState, owed: Owed, *, stored: bool) -> None:
     """A row was put (``stored``) or deleted. What the store knows as well need not stay in memory."""
+    owed.writing = False
     owed.stored = stored
-    if not owed.dirty and (owed.empty() or owed.sender not in state.sessions):
-        del state.owed[owed.sender, owed.recipient, owed.stream]
+    _let_go(state, owed)
+
+
+def find(state: MailState, sender: int, recipient: int, stream: bytes) -> Owed | None:
+    """What is in memory of it."""
+    of_sender = state.owed.get(sender)
+    return of_sender.get((recipient, stream)) if of_sender is not None else None
+
+
+def _let_go(state: MailState, owed: Owed) -> None:
+    """Drop it from memory if the store knows it as well and nobody is there to confirm it, or if it is no more."""
+    if owed.dirty or owed.writing:
+        return
+    if owed.empty() if not owed.stored else owed.sender not in state.sessions:
+        forget(state, owed)
+
+
+def forget(state: MailState, owed: Owed) -> None:
+    """Drop it from memory."""
+    of_sender = state.owed[owed.sender]
+    del of_sender[owed.recipient, owed.stream]
+    if not of_sender:
+        del state.owed[owed.sender]
+
+
+def _make(state: MailState, key: OwedKey, row: Sequence[Any] | None) -> Owed:
+    sender, recipient, stream = key
+    owed = state.owed.setdefault(sender, {})[recipient, stream] = Owed(*key)
+    if row is not None:
+        owed.restore(row)
+    return owed
+
+
+def _owing_no_more(pair: Pair, owed: Owed) -> None:
+    pair.owing -= 1
 
 
 def begin(state: MailState, sender: int, handle: Handle) -> None:
-    """A session began: tell it what its user is owed, a chunk at a time."""
+    """A session began: tell it what its user is owed, a chunk at a time; what is not on disk yet, at once."""
+    for owed in state.owed.get(sender, {}).values():
+        _tell(state, owed)
     scan = state.owed_scans[sender] = OwedScan(handle)
     state.out.append((effects.SCAN_OWED, sender, handle, scan.after, SCAN_ROWS))
 
@@ -128,12 +163,10 @@ def scanned(
     scan.after = after
     for recipient, stream, row in rows:
         key = (sender, recipient, stream)
-        owed = state.owed.get(key)
-        if owed is None:
-            owed = state.owed[key] = Owed(*key)
-            owed.restore(row)
+        owed = find(state, *key) or _make(state, key, row)
         if owed.empty():
             continue
+        owed.counted = True
         scan.unconfirmed += 1
         _tell(state, owed)
     if after is None:

@@ -24,7 +24,7 @@ class Box:
     """A recipient: what waits for it in all, and what its session has in flight."""
 
     __slots__ = (
-        "bytes", "count", "dirty", "hungry", "inflight", "inflight_bytes", "known", "pairs", "partition", "pending",
+        "bytes", "count", "dirty", "discovering", "hungry", "inflight", "inflight_bytes", "known", "pairs", "partition", "pending",
         "pending_bytes", "scan_after", "scanned", "scanning", "session", "user",
     )  # fmt: skip
 
@@ -44,6 +44,7 @@ class Box:
         self.hungry: deque[Pair] = deque()  # pairs with something to hand over
         self.scanned = True  # every pair with waiting messages is known to the session
         self.scanning = False
+        self.discovering = 0  # pairs of the last scan that are still being loaded
         self.scan_after: tuple[int, bytes] | None = None
 
     def __repr__(self) -> str:
@@ -53,7 +54,7 @@ class Box:
 class Owed:
     """What one sender's device is still to be told of one recipient."""
 
-    __slots__ = ("delivered", "dirty", "expired", "read", "recipient", "sender", "stored", "stream")
+    __slots__ = ("counted", "delivered", "dirty", "expired", "read", "recipient", "sender", "stored", "stream", "writing")
 
     def __init__(self, sender: int, recipient: int, stream: bytes) -> None:
         self.sender = sender
@@ -63,6 +64,8 @@ class Owed:
         self.expired = Intervals()
         self.read = 0
         self.stored = False  # a row exists
+        self.writing = False  # the row is in the batch that is being written
+        self.counted = False  # among the unconfirmed of its sender's scan
         self.dirty = False
 
     def row(self) -> list[Any]:
@@ -154,7 +157,7 @@ class MailState:
         self.loading: dict[PairKey, list[Callable[[Pair], None]]] = {}
         self.box_loading: dict[int, list[Callable[[Box], None]]] = {}
         self.loads_waiting = 0
-        self.owed: dict[OwedKey, Owed] = {}
+        self.owed: dict[int, dict[tuple[int, bytes], Owed]] = {}  # sender → (recipient, stream) → owed
         self.owed_loading: dict[OwedKey, list[Callable[[Owed], None]]] = {}
         self.owed_scans: dict[int, OwedScan] = {}  # by sender
         self.purges: list[PairKey] = []  # rows to delete with the next commit

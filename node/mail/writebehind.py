@@ -10,8 +10,11 @@ from node.mail import delivery, effects, receipts, wipes
 from node.mail.intervals import Intervals
 from node.mail.pair import Message, Pair
 from node.mail.settings import DAY_MS
-from node.mail.state import Batch, MailState
+from node.mail.state import Batch, MailState, Owed
 from node.wire.verbs import KIND_DELIVERED, KIND_READ, ONE_COPY
+
+LOAD_PATIENCE_MS = 5
+"""A pair whose receipts are still being loaded is looked at again after this."""
 
 
 def mark(state: MailState, pair: Pair) -> None:
@@ -34,6 +37,14 @@ def answer_written(state: MailState, pair: Pair, n: int) -> None:
         pair.skipped = Intervals()
     pair.skipped.add(n)
     mark(state, pair)
+
+
+def catch_up(state: MailState, pair: Pair) -> None:
+    """A message of the pair is to be written at once; those before it that wait for an ack go first."""
+    for message in pair.pending.values():
+        if message.due > state.now and not message.committing:
+            message.due = state.now
+            state.urgent.append((pair, message))
 
 
 def drop(state: MailState, pair: Pair, message: Message) -> None:
@@ -68,7 +79,7 @@ def _tidy(state: MailState) -> None:
     delayed = state.delayed
     while delayed:
         pair, message = delayed[0]
-        if pair.pending.get(message.n) is message:
+        if pair.pending.get(message.n) is message and not message.committing:
             break
         delayed.popleft()
     dirty = state.dirty
@@ -91,7 +102,7 @@ def collect(state: MailState) -> None:
     for queue, everything in ((state.urgent, True), (state.delayed, False)):
         while queue and len(batch.messages) < limit and (everything or queue[0][1].due <= now):
             pair, message = queue.popleft()
-            if pair.pending.get(message.n) is not message:
+            if message.committing or pair.pending.get(message.n) is not message:
                 continue
             message.committing = True
             batch.messages.append((pair, message))
@@ -99,10 +110,13 @@ def collect(state: MailState) -> None:
             box.count += 1
             box.bytes += len(message.body)
             boxes[box.user] = box
+    waiting: list[Pair] = []
     while state.dirty and state.dirty[0][0] <= now and len(batch.pairs) < limit:
         pair = state.dirty.popleft()[1]
-        if pair.dirty:
-            _gather(pair, batch)
+        if pair.dirty and pair.owing:
+            waiting.append(pair)
+        elif pair.dirty:
+            _gather(state, pair, batch)
             if pair.doomed:
                 boxes[pair.recipient] = pair.box
                 for n, size in pair.doomed.items():
@@ -110,15 +124,11 @@ def collect(state: MailState) -> None:
                     pair.box.count -= 1
                     pair.box.bytes -= size
                 pair.doomed = {}
+    state.dirty.extendleft((now + LOAD_PATIENCE_MS, pair) for pair in waiting)
     while state.dirty_owed and state.dirty_owed[0][0] <= now and len(batch.owed) < limit:
         owed = state.dirty_owed.popleft()[1]
-        if not owed.dirty:
-            continue
-        owed.dirty = False
-        if owed.empty() and not owed.stored:
-            del state.owed[owed.sender, owed.recipient, owed.stream]
-        else:
-            batch.owed.append((owed, not owed.empty()))
+        if owed.dirty:
+            _gather_owed(state, owed, batch)
     batch.purged, state.purges = state.purges, []
     if batch.empty():
         return
@@ -131,7 +141,20 @@ def collect(state: MailState) -> None:
     state.out.append((effects.COMMIT, batch))
 
 
-def _gather(pair: Pair, batch: Batch) -> None:
+def _gather_owed(state: MailState, owed: Owed, batch: Batch) -> None:
+    owed.dirty = False
+    if owed.empty() and not owed.stored:
+        receipts.forget(state, owed)
+    else:
+        owed.writing = True
+        batch.owed.append((owed, not owed.empty()))
+
+
+def _gather(state: MailState, pair: Pair, batch: Batch) -> None:
+    """A pair goes with its receipts: a number that is gone on disk, and not told on disk, would never be told."""
+    owed = receipts.find(state, pair.sender, pair.recipient, pair.stream)
+    if owed is not None and owed.dirty:
+        _gather_owed(state, owed, batch)
     pair.dirty = False
     pair.writing = True
     pair.climb()
@@ -220,6 +243,7 @@ def _undo(state: MailState, batch: Batch) -> None:
     for pair in batch.pairs:
         mark(state, pair)
     for owed, _ in batch.owed:
+        owed.writing = False
         receipts.mark(state, owed)
     state.purges += batch.purged
 
@@ -228,6 +252,7 @@ def _withdraw(state: MailState, pair: Pair, first: int) -> None:
     dropped = [n for n in pair.pending if n >= first]
     for n in dropped:
         drop(state, pair, pair.pending[n])
+        delivery.recall(pair, n)
     while pair.high in dropped:
         pair.high -= 1
     pair.climb()
