@@ -15,7 +15,8 @@ import cbor2
 from node.wire.errors import TOO_LARGE, WireError
 from node.wire.generated import CLIENT_CHECKS, CLIENT_READERS, SERVER_CHECKS, SERVER_READERS
 from node.wire.limits import HEADER_SIZE
-from node.wire.primitives import Check, Frame, Read, bad
+from node.wire.primitives import Check, Read, bad
+from node.wire.primitives import Frame as Frame
 
 Decode = Callable[[bytes, int, list[Frame]], int]
 
@@ -36,15 +37,16 @@ def decode_client(data: bytes, limit: int, out: list[Frame]) -> int:
     Raises:
         WireError: malformed, or too_large as soon as the four bytes of its length are there.
     """
-    return _decode(CLIENT_READERS, data, limit, out)
+    return decode_with(CLIENT_READERS, data, limit, out)
 
 
 def decode_server(data: bytes, limit: int, out: list[Frame]) -> int:
     """As `decode_client`, for the frames that a server sends."""
-    return _decode(SERVER_READERS, data, limit, out)
+    return decode_with(SERVER_READERS, data, limit, out)
 
 
-def _decode(readers: Sequence[Read], data: bytes, limit: int, out: list[Frame]) -> int:
+def decode_with(readers: Sequence[Read], data: bytes, limit: int, out: list[Frame]) -> int:
+    """As `decode_client`, with any table of generated readers."""
     start, have = 0, len(data)
     try:
         while have - start >= HEADER_SIZE:

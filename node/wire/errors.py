@@ -220,6 +220,7 @@ class WireError(Exception):
     """
 
     def __init__(self, code: int, text: str) -> None:
+        assert code in REGISTRY, code
         super().__init__(code, text)
         self.code = code
         self.text = text
