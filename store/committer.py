@@ -1,0 +1,225 @@
+"""Group commit: many submits, one LMDB transaction, one fsync; each submit whole or not at all.
+
+`Committer` is the logic, and runs wherever it is called. `CommitterThread` calls it from one long-lived thread, so
+that the loop never waits for a disk; inline, the store calls it from `deliver_results`, so that a simulation is
+deterministic.
+
+A submit that can fail for a reason of its own (a transaction's function, a merge) is applied in a child of the
+batch. If anything else fails, the batch is undone and its submits are tried one by one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import lmdb
+
+from store.batch import Batch, Event
+from store.environment import is_fatal, is_full
+from store.errors import CommitterDied, StoreError, StoreFatal
+from store.groupstate import GroupState
+from store.limits import FULL_TRIES
+from store.results import Ready, Result, Results
+from store.transaction import Transaction
+from store.writes import Row
+
+
+class Submit:
+    """What waits for the committer: encoded rows, or a function for a transaction."""
+
+    __slots__ = ("args", "done", "fn", "risky", "rows", "size")
+
+    def __init__(
+        self,
+        rows: list[Row],
+        size: int,
+        done: Callable[[Result], None],
+        *,
+        risky: bool = False,
+        fn: Callable[..., Any] | None = None,
+        args: tuple[Any, ...] = (),
+    ) -> None:
+        self.rows = rows
+        self.size = size
+        self.done = done
+        self.risky = risky
+        self.fn = fn
+        self.args = args
+
+
+class Committer:
+    """Commits batches of one group, on one thread."""
+
+    __slots__ = ("_publish", "_results", "_settled", "_state")
+
+    def __init__(
+        self,
+        state: GroupState,
+        results: Results,
+        settled: Callable[[tuple[int, int]], None],
+        publish: Callable[[list[Event]], None],
+    ) -> None:
+        self._state = state
+        self._results = results
+        self._settled = settled
+        self._publish = publish
+
+    def commit(self, submits: list[Submit]) -> None:
+        """Commit what can be committed and queue all results. Never raises, short of a defect here."""
+        state = self._state
+        if state.fatal is None:
+            began = time.perf_counter()
+            outcomes, events = self._together(submits)
+            state.counters.commit(len(submits), submits, time.perf_counter() - began)
+        if state.fatal is not None:
+            outcomes, events = [Result(state.fatal)] * len(submits), []
+        ready: list[Ready] = [
+            (
+                self._settled,
+                (sum(len(submit.rows) or 1 for submit in submits), sum(one.size for one in submits)),
+            )
+        ]
+        if events:
+            ready.append((self._publish, events))
+        ready += [(submit.done, outcome) for submit, outcome in zip(submits, outcomes, strict=True)]
+        self._results.add(ready)
+
+    def _together(self, submits: list[Submit]) -> tuple[list[Result], list[Event]]:
+        state = self._state
+        batch = state.batch()
+        try:
+            outcomes = [self._one(batch, submit) for submit in submits]
+            batch.commit()
+        except Exception as raised:  # noqa: BLE001 - whatever it is, it becomes the result of the submit it belongs to
+            error = self._named(raised)
+            batch.abort()
+            if isinstance(error, StoreFatal):
+                state.fatal = error
+                return [], []
+            if len(submits) == 1:
+                return [Result(error)], []
+            return self._apart(submits, full=isinstance(error, StoreError) and is_full(error))
+        state.sequence = batch.sequence
+        state.used_bytes = state.environment.used_bytes()
+        return outcomes, batch.events
+
+    def _one(self, batch: Batch, submit: Submit) -> Result:
+        if submit.fn is None and not submit.risky:
+            batch.apply(submit.rows)
+            return Result(None, batch.sequence)
+        child = batch.child()
+        value = None
+        try:
+            if submit.fn is None:
+                child.apply(submit.rows)
+            else:
+                value = submit.fn(Transaction(child, self._state.tables), *submit.args)
+            child.join()
+        except Exception as raised:
+            child.abort()
+            error = self._named(raised)
+            if is_fatal(error) or (isinstance(error, StoreError) and is_full(error)):
+                raise error from raised
+            return Result(error)
+        return Result(None, batch.sequence, value)
+
+    def _apart(self, submits: list[Submit], *, full: bool) -> tuple[list[Result], list[Event]]:
+        """Each submit in a transaction of its own. After some failures for want of room, only those that free some."""
+        outcomes: list[Result] = []
+        events: list[Event] = []
+        failures = 0
+        last: BaseException | None = None
+        for submit in submits:
+            if full and failures >= FULL_TRIES and (submit.fn or any(row[4] for row in submit.rows)):
+                outcomes.append(Result(last))
+                continue
+            mine, happened = self._together([submit])
+            if self._state.fatal is not None:
+                return [], []
+            outcomes += mine
+            events += happened
+            error = mine[0].error
+            if isinstance(error, StoreError) and is_full(error):
+                failures += 1
+                last = error
+        return outcomes, events
+
+    def _named(self, error: BaseException) -> BaseException:
+        if isinstance(error, lmdb.Error):
+            return self._state.environment.named(error, "write")
+        return error
+
+
+class CommitterThread:
+    """One long-lived thread that takes submits from a queue. It waits a little for company, then commits."""
+
+    __slots__ = ("_committer", "_queue", "_state", "_thread")
+
+    def __init__(self, committer: Committer, state: GroupState) -> None:
+        self._committer = committer
+        self._state = state
+        self._queue: SimpleQueue[Submit | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=f"commit {state.name}", daemon=True)
+        self._thread.start()
+
+    def put(self, submit: Submit) -> None:
+        """Hand over a submit."""
+        self._queue.put(submit)
+
+    def stop(self) -> None:
+        """Commit what is queued, then end. Blocks until then."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while self.step():
+                pass
+        except BaseException as error:
+            self._state.fatal = CommitterDied(
+                f"the committer of group {self._state.name!r} met a defect: {error!r}"
+            )
+            self._drain_refusing()
+            raise
+
+    def step(self) -> bool:
+        """Take one batch and commit it. False when told to stop."""
+        first = self._queue.get()
+        if first is None:
+            return False
+        linger = self._state.settings.linger_ms / 1000
+        if linger and self._queue.qsize() < self._state.settings.batch_rows:
+            time.sleep(linger)
+        batch, going_on = self._take(first)
+        self._committer.commit(batch)
+        return going_on
+
+    def _take(self, first: Submit) -> tuple[list[Submit], bool]:
+        batch = [first]
+        rows = len(first.rows)
+        limit = self._state.settings.batch_rows
+        try:
+            while rows < limit:
+                submit = self._queue.get_nowait()
+                if submit is None:
+                    return batch, False
+                batch.append(submit)
+                rows += len(submit.rows)
+        except Empty:
+            pass
+        return batch, True
+
+    def _drain_refusing(self) -> None:
+        waiting: list[Submit] = []
+        try:
+            while True:
+                submit = self._queue.get_nowait()
+                if submit is not None:
+                    waiting.append(submit)
+        except Empty:
+            pass
+        self._committer.commit(waiting)

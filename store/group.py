@@ -1,0 +1,324 @@
+"""The handle of one group: submitting, awaiting, reading.
+
+`submit` and everything that calls back belong to the loop's thread.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
+
+import cbor2
+import trio
+
+from store.batch import Epochs, Event
+from store.changes import Change
+from store.cold import ReaderThread, perform
+from store.committer import Committer, CommitterThread, Submit
+from store.errors import StoreBusy, StoreClosed, TableReadOnly, UnknownTable
+from store.groupstate import GroupState
+from store.incarnation import History
+from store.limits import SCAN_LIMIT
+from store.reading import logical_key
+from store.results import Result, Results
+from store.snapshot import Snapshot
+from store.subscribe import Changed, Deleted
+from store.table import OpenTable
+from store.writes import Write, encode_writes
+
+
+class OpenGroup:
+    """A group of an open store."""
+
+    __slots__ = (
+        "_closed",
+        "_committer",
+        "_inline",
+        "_queued_bytes",
+        "_queued_rows",
+        "_reader",
+        "_reads",
+        "_results",
+        "_tables",
+        "_thread",
+        "state",
+    )
+
+    def __init__(self, state: GroupState, results: Results, committer: Literal["thread", "inline"]) -> None:
+        self.state = state
+        self._results = results
+        self._tables = {table.name: OpenTable(state, table) for table in state.by_id}
+        self._committer = Committer(state, results, self._settled, self._publish)
+        self._inline: deque[Submit] | None = deque() if committer == "inline" else None
+        self._reader: ReaderThread | None = None
+        self._thread: CommitterThread | None = None
+        if committer == "thread":
+            self._reader = ReaderThread(results)
+            if not state.environment.read_only:
+                self._thread = CommitterThread(self._committer, state)
+        self._queued_rows = 0
+        self._queued_bytes = 0
+        self._reads = 0
+        self._closed = False
+
+    # ---- tables and positions -----------------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """As declared."""
+        return self.state.name
+
+    @property
+    def tables(self) -> tuple[OpenTable, ...]:
+        """In the order of their ids."""
+        return tuple(self._tables.values())
+
+    def table(self, name: str) -> OpenTable:
+        """The handle of a table. Raises UnknownTable."""
+        try:
+            return self._tables[name]
+        except KeyError:
+            raise UnknownTable(f"group {self.name!r} has no table {name!r}") from None
+
+    @property
+    def epochs(self) -> Epochs:
+        """partition (None for tables without) → its claim's epoch. Called on the committer's thread, once a batch."""
+        return self.state.epochs
+
+    @epochs.setter
+    def epochs(self, epochs: Epochs) -> None:
+        self.state.epochs = epochs
+
+    @property
+    def history(self) -> History:
+        """The incarnations of this directory; the last one writes."""
+        return self.state.history
+
+    @property
+    def sequence(self) -> int:
+        """The last committed sequence."""
+        return self.state.sequence
+
+    def position(self, incarnation: int, sequence: int) -> int:
+        """What a peer's remembered (incarnation, sequence) is worth here: the sequence, or 0."""
+        return self.state.history.position(incarnation, sequence, self.state.sequence)
+
+    # ---- writing ------------------------------------------------------------------------------------
+
+    def submit(self, writes: Sequence[Write], done: Callable[[Result], None]) -> None:
+        """Hand over writes; `done(result)` is called from `deliver_results` once they are durable or have failed.
+
+        All of them happen or none. Keys and values are encoded here, so what they hold may change afterwards.
+
+        Raises:
+            StoreBusy: the queue is full; nothing was queued.
+            KeyNotStorable, ValueNotStorable, UnknownTable, TableReadOnly, MergeUndeclared, SubmitTooLarge: the same.
+            StoreClosed, StoreFatal: no more writes.
+        """
+        rows, size, risky = encode_writes(self.state.by_id, writes)
+        self._queue(Submit(rows, size, done, risky=risky))
+
+    async def commit(self, writes: Sequence[Write]) -> Result:
+        """Submit and wait until it is durable. Raises what `submit` raises, and the result's error.
+
+        Cancelled, it stops waiting; the writes are committed all the same.
+        """
+        return await self._waited(lambda done: self.submit(writes, done))
+
+    def submit_transaction(self, done: Callable[[Result], None], fn: Callable[..., Any], *args: Any) -> None:
+        """`transact` for callers that can't await: `fn(transaction, *args)`'s value is in the result."""
+        self._queue(Submit([], 0, done, fn=fn, args=args))
+
+    async def transact(self, fn: Callable[..., Any], *args: Any) -> Any:
+        """Run `fn(transaction, *args)` on the committer's thread, alone, atomically, and give what it returns.
+
+        What it raises undoes its writes and is raised here. It must have no side effects: it may run twice.
+        Cancelled, it stops waiting; the transaction happens all the same.
+        """
+        result = await self._waited(lambda done: self.submit_transaction(done, fn, *args))
+        return result.value
+
+    def _queue(self, submit: Submit) -> None:
+        state = self.state
+        if self._closed:
+            raise StoreClosed(f"group {self.name!r} is closed")
+        if state.fatal is not None:
+            raise state.fatal
+        rows = len(submit.rows) or 1
+        settings = state.settings
+        if self._queued_rows and (
+            self._queued_rows + rows > settings.queue_rows
+            or self._queued_bytes + submit.size > settings.queue_bytes
+        ):
+            state.counters.busy += 1
+            raise StoreBusy(
+                f"group {self.name!r} has {self._queued_rows} rows and {self._queued_bytes} bytes waiting to commit"
+            )
+        if self._thread is not None:
+            self._thread.put(submit)
+        elif self._inline is not None and not state.environment.read_only:
+            if not self._inline:
+                self._results.wake()
+            self._inline.append(submit)
+        else:
+            raise TableReadOnly(f"group {self.name!r} is open read-only")
+        self._queued_rows += rows
+        self._queued_bytes += submit.size
+
+    def step_inline(self) -> None:
+        """Commit what waits, on this thread, if the committer is inline. Called by `deliver_results`."""
+        waiting = self._inline
+        if waiting:
+            submits = list(waiting)
+            waiting.clear()
+            self._committer.commit(submits)
+
+    def _settled(self, what: tuple[int, int]) -> None:
+        self._queued_rows -= what[0]
+        self._queued_bytes -= what[1]
+
+    def _publish(self, events: Iterable[Event]) -> None:
+        for table, physical, payload, sequence in events:
+            key = logical_key(table, physical)
+            for watcher in tuple(table.watchers):
+                # Decoded for each: nobody sees what another subscriber does to a value.
+                if payload is None:
+                    watcher.push(Deleted(key, sequence))
+                else:
+                    watcher.push(Changed(key, cbor2.loads(payload), sequence))
+
+    # ---- reading ------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Snapshot:
+        """A context manager for several reads at one moment, on this thread; keep it short."""
+        return Snapshot(self.state.environment, self.state.places, self.state.tables)
+
+    def changes(self, partition: int | None, after: int = 0, limit: int = SCAN_LIMIT) -> list[Change]:
+        """What is live in a partition and was written here after a local sequence, in that order."""
+        with self.snapshot() as reader:
+            return reader.changes(partition, after, limit)
+
+    @property
+    def warm(self) -> bool:
+        """Whether the group is small enough to be read on the loop."""
+        return self.state.used_bytes <= self.state.settings.warm_bytes or self._reader is None
+
+    def read(self, fn: Callable[[Snapshot], Any], done: Callable[[Result], None]) -> None:
+        """Call `done` with what `fn(snapshot)` returns or raises.
+
+        Warm: at once, before this returns. Else on the reader thread, and `done` comes from `deliver_results`; `fn`
+        must then touch nothing that the loop uses.
+
+        Raises:
+            StoreBusy: too many reads wait. StoreClosed.
+        """
+        if self._closed:
+            raise StoreClosed(f"group {self.name!r} is closed")
+        if self.warm:
+            done(perform(self.snapshot, fn))
+            return
+        if self._reads >= self.state.settings.read_queue:
+            self.state.counters.busy += 1
+            raise StoreBusy(f"group {self.name!r} has {self._reads} cold reads waiting")
+        self._reads += 1
+
+        def came(result: Result) -> None:
+            self._reads -= 1
+            done(result)
+
+        assert self._reader is not None
+        self._reader.put((self.snapshot, fn, came))
+
+    async def fetch(self, fn: Callable[[Snapshot], Any]) -> Any:
+        """`read`, awaited: gives what `fn` returns and raises what it raises."""
+        result = await self._waited(lambda done: self.read(fn, done))
+        return result.value
+
+    async def _waited(self, start: Callable[[Callable[[Result], None]], None]) -> Result:
+        await trio.lowlevel.checkpoint_if_cancelled()
+        waiter = _Waiter(trio.lowlevel.current_task())
+        start(waiter.done)
+        if waiter.result is None:
+            waiter.parked = True
+            await trio.lowlevel.wait_task_rescheduled(waiter.cancel)
+        else:
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        assert waiter.result is not None
+        if waiter.result.error is not None:
+            raise waiter.result.error
+        return waiter.result
+
+    # ---- watching and closing -----------------------------------------------------------------------
+
+    @property
+    def queue_length(self) -> int:
+        """Rows submitted and not yet answered."""
+        return self._queued_rows
+
+    def statistics(self) -> dict[str, Any]:
+        """Numbers for the operator; cheap."""
+        counters = self.state.counters
+        return {
+            "queue_rows": self._queued_rows,
+            "queue_bytes": self._queued_bytes,
+            "cold_reads_waiting": self._reads,
+            "commits": counters.commits,
+            "submits": counters.submits,
+            "rows": counters.rows,
+            "busy": counters.busy,
+            "commit_seconds": counters.commit_seconds,
+            "commit_seconds_max": counters.commit_seconds_max,
+            "sequence": self.state.sequence,
+            "used_bytes": self.state.used_bytes,
+            "warm": self.warm,
+            "fatal": str(self.state.fatal) if self.state.fatal else None,
+        }
+
+    def info(self) -> dict[str, Any]:
+        """What the group is: tables with their rows, incarnation, map."""
+        state = self.state
+        return {
+            "name": self.name,
+            "incarnation": state.history.current.id if state.history.lives else 0,
+            "sequence": state.sequence,
+            "map_bytes": state.settings.map_bytes,
+            "used_bytes": state.used_bytes,
+            "tables": {
+                table.name: {**table.state.declaration.shape(), "id": table.id, "rows": table.count()}
+                for table in self.tables
+            },
+        }
+
+    def close(self) -> None:
+        """Commit what is queued, end the threads, close the environment. Blocks. Results still wait for delivery."""
+        if self._closed:
+            return
+        self._closed = True
+        self.step_inline()
+        if self._thread is not None:
+            self._thread.stop()
+        if self._reader is not None:
+            self._reader.stop()
+        self.state.environment.close()
+
+
+class _Waiter:
+    """One task waiting for one result."""
+
+    __slots__ = ("_task", "parked", "result")
+
+    def __init__(self, task: trio.lowlevel.Task) -> None:
+        self._task: trio.lowlevel.Task | None = task
+        self.parked = False
+        self.result: Result | None = None
+
+    def done(self, result: Result) -> None:
+        self.result = result
+        if self.parked and self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+
+    def cancel(self, _: Any) -> trio.lowlevel.Abort:
+        self._task = None
+        return trio.lowlevel.Abort.SUCCEEDED
