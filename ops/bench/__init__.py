@@ -1,1 +1,11 @@
-"""Placeholder."""
+"""Benchmarks: `waystation bench`.
+
+What is measured          connections · exchange (messages, everybody online) · waiting (messages, recipients
+                          absent) · mailbox (waiting, with a look into the files) · report (all of it, as a table)
+What is measured with     comparison (node and peer, repeats, medians) · sampling · process · latency · screen
+The servers               server ← node_process, ejabberd
+The load                  fleet → generator processes: engine, dialer, session ← phone, xmpp; plan and identities
+                          are what both sides agree on
+A part on its own         hub, store, cold
+Command line              command
+"""

@@ -1,0 +1,209 @@
+"""`waystation bench`: the benchmarks' command line.
+
+Each command prints a table, or with --json one JSON object; docs/benchmarks.md says what each key means. This
+module only turns options into calls.
+"""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, Literal, ParamSpec
+
+from attrs import asdict
+from cyclopts import App, Parameter
+
+from ops.bench import connections as idle
+from ops.bench import exchange, mailbox, waiting
+from ops.bench.comparison import Peer, Setting, run
+from ops.bench.ejabberd import EjabberdMissingError, EjabberdStartError, Profile
+from ops.bench.exchange import NotAllArrivedError
+from ops.bench.node_process import NodeStartError
+from ops.bench.process import ProcessGoneError
+from ops.bench.sampling import TooFewFilesError
+from ops.bench.screen import Screen, print_result
+from ops.bench.server import Server
+from ops.bench.session import LoadError
+
+app = App(name="bench", help="Measure a node, and a peer in the same run. Linux only.")
+
+_FAILURES = (
+    EjabberdMissingError,
+    EjabberdStartError,
+    LoadError,
+    NodeStartError,
+    NotAllArrivedError,
+    ProcessGoneError,
+    TooFewFilesError,
+)
+
+Tls = Annotated[bool, Parameter(negative="", help="TLS 1.3 instead of plain TCP, for the peer too.")]
+Against = Annotated[
+    Peer | None, Parameter(help="Measure this server, too. It is taken from the system's packages.")
+]
+PeerProfile = Annotated[
+    Profile,
+    Parameter(
+        help="How the peer is configured: debian (the modules of the package's own configuration), managed (only"
+        " offline storage and stream management, which the clients use), lean (only offline storage)."
+    ),
+]
+Repeat = Annotated[int, Parameter(help="Run it so often; the result has the medians.")]
+Directory = Annotated[
+    Path | None, Parameter(help="Where the servers' directories are made. Default: where temporary files go.")
+]
+AsJson = Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")]
+Body = Annotated[int, Parameter(help="Bytes of a message's body.")]
+Generators = Annotated[int, Parameter(help="Processes that make the load.")]
+
+
+P = ParamSpec("P")
+
+
+def _told(command: Callable[P, None]) -> Callable[P, None]:
+    """A failure that has a remedy is told without a traceback; Ctrl-C ends quietly, with everything stopped."""
+
+    @wraps(command)
+    def tell(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except _FAILURES as error:
+            sys.stderr.write(f"{error}\n")
+            sys.exit(1)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    return tell
+
+
+@app.command
+@_told
+def connections(
+    *,
+    count: Annotated[int | None, Parameter(help="Sessions. Default: 15,000, or 5,000 with TLS.")] = None,
+    tls: Tls = False,
+    against: Against = None,
+    peer: PeerProfile = "debian",
+    repeat: Repeat = 1,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """What an idle logged-in session costs in memory, and a login in CPU."""
+    wanted = idle.Connections(count or (5_000 if tls else 15_000))
+    wanted.prepare()
+    setting = Setting(
+        users=wanted.users, tls=tls, against=against, profile=peer, repeat=repeat, directory=directory
+    )
+    screen = Screen()
+    result = run("connections", wanted, setting, lambda server: idle.measure(server, wanted, screen), screen)
+    print_result(result, as_json=as_json)
+
+
+@app.command
+@_told
+def messages(
+    *,
+    users: Annotated[
+        int, Parameter(help="Users who send; with --recipients offline half of them receive.")
+    ] = 200,
+    window: Annotated[int, Parameter(help="Messages that each keeps in flight.")] = 5,
+    partners: Annotated[int, Parameter(help="To how many others each writes, in turn.")] = 1,
+    rate: Annotated[
+        float, Parameter(help="Messages a second in all, started on time (open loop). 0: the window decides.")
+    ] = 0,
+    recipients: Annotated[
+        Literal["online", "offline"],
+        Parameter(help="offline: nobody receives until all is stored; then everybody logs in."),
+    ] = "online",
+    durable: Annotated[
+        bool, Parameter(negative="", help="The node fsyncs every message before it hands it over.")
+    ] = False,
+    seconds: Annotated[float, Parameter(help="Measured; a warm-up of 2 s comes before.")] = 10,
+    body: Body = 120,
+    tls: Tls = False,
+    against: Against = None,
+    peer: PeerProfile = "debian",
+    repeat: Repeat = 1,
+    generators: Generators = 1,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Delivered and receipted messages a second, their latencies, and what one costs the node in CPU."""
+    screen = Screen()
+    mail: dict[str, Any] = {"sync_first": True} if durable else {}
+    wanted: exchange.Exchange | waiting.Waiting
+    if recipients == "online":
+        wanted = online = exchange.Exchange(
+            users=users,
+            window=window,
+            partners=partners,
+            rate=rate,
+            body_bytes=body,
+            seconds=seconds,
+            generators=generators,
+        )
+
+        def measure(server: Server) -> dict[str, Any]:
+            return exchange.measure(server, online, screen)
+
+    else:
+        wanted = offline = waiting.Waiting(
+            senders=users // 2,
+            recipients=users // 2,
+            partners=partners,
+            window=window,
+            rate=rate,
+            seconds=seconds,
+            body_bytes=body,
+            generators=generators,
+        )
+
+        def measure(server: Server) -> dict[str, Any]:
+            return waiting.measure(server, offline, screen)
+
+    setting = Setting(
+        users=wanted.shape.users,
+        tls=tls,
+        mail=mail,
+        against=against,
+        profile=peer,
+        repeat=repeat,
+        directory=directory,
+    )
+    settings = {"recipients": recipients, "durable": durable, **asdict(wanted)}
+    print_result(run("messages", settings, setting, measure, screen), as_json=as_json)
+
+
+@app.command(name="mailbox")
+@_told
+def mailbox_(
+    *,
+    messages: Annotated[int, Parameter(help="Messages that are stored and drained.")] = 1_000_000,
+    recipients: Annotated[int, Parameter(help="Users who aren't there.")] = 1_000,
+    senders: Annotated[int, Parameter(help="Users who write to all of them, in turn.")] = 100,
+    window: Annotated[int, Parameter(help="Messages that each sender keeps in flight.")] = 50,
+    body: Body = 120,
+    tls: Tls = False,
+    repeat: Repeat = 1,
+    generators: Generators = 1,
+    directory: Directory = None,
+    as_json: AsJson = False,
+) -> None:
+    """A million messages for offline users: stored, then drained; rates, bytes on disk, peak memory."""
+    screen = Screen()
+    wanted = waiting.Waiting(
+        senders=senders,
+        recipients=recipients,
+        partners=recipients,
+        window=window,
+        messages=messages,
+        body_bytes=body,
+        generators=generators,
+    )
+    setting = Setting(users=wanted.shape.users, tls=tls, repeat=repeat, directory=directory)
+    result = run("mailbox", wanted, setting, lambda server: mailbox.measure(server, wanted, screen), screen)
+    print_result(result, as_json=as_json)
+
+
+if __name__ == "__main__":
+    app()

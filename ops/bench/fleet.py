@@ -1,0 +1,220 @@
+"""The coordinator's side of the generator processes: start them, give orders, add up their reports.
+
+This module must never know which server they load.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Final, Self
+
+import attrs
+import msgspec
+
+from ops.bench.latency import Latencies
+from ops.bench.plan import Counts, Order, Plan, Report, Shape
+from ops.bench.session import LoadError
+
+_POLL_SECONDS: Final = 0.05
+_STOP_SECONDS_MAX: Final = 10.0
+
+
+@attrs.frozen
+class Mark:
+    """What all generators report at one moment.
+
+    Attributes:
+        at: seconds of the monotonic clock.
+        cpu_seconds: of each process.
+    """
+
+    at: float
+    counts: Counts
+    cpu_seconds: tuple[float, ...]
+    overdue_us_max: int
+    to_deliver: Latencies
+    to_accepted: Latencies
+    to_receipted: Latencies
+
+
+class Fleet:
+    """Generator processes with one plan. Every user belongs to one of them.
+
+    Use `Fleet.of(plan, processes)` as a context; leaving it ends the processes.
+    """
+
+    def __init__(self, plan: Plan, count: int) -> None:
+        assert count >= 1
+        self._shape = plan.shape
+        self._count = count
+        self._errors: list[IO[bytes]] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
+        share = attrs.evolve(
+            plan, rate=plan.rate / count, logins_parallel=max(1, plan.logins_parallel // count)
+        )
+        try:
+            for _ in range(count):
+                errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by stop
+                self._errors.append(errors)
+                process = subprocess.Popen(
+                    [sys.executable, "-m", "ops.bench.generator"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    start_new_session=True,  # Ctrl-C is the coordinator's to handle
+                )
+                self._processes.append(process)
+                self._send(process, msgspec.json.encode(share))
+        except BaseException:
+            self.stop()
+            raise
+
+    @classmethod
+    @contextmanager
+    def of(cls, plan: Plan, count: int) -> Iterator[Self]:
+        """A fleet that is ended at the end of the block."""
+        fleet = cls(plan, count)
+        try:
+            yield fleet
+        finally:
+            fleet.stop()
+
+    def connect(self, first: int, last: int, each: Callable[[Counts], None], seconds_max: float) -> None:
+        """Log in users first … last - 1; return when all are. `each` is called with the counts meanwhile.
+
+        Raises:
+            LoadError: a generator gave up, or it took too long.
+        """
+        wanted = self.counts().connected + last - first
+        for place, process in enumerate(self._processes):
+            low, high = self._part(place, first, last)
+            self._send(process, msgspec.json.encode(Order("connect", first=low, last=high)))
+        self._reports()
+        self.wait(lambda counts: counts.connected >= wanted, each, seconds_max, "logging in")
+
+    def _part(self, place: int, first: int, last: int) -> tuple[int, int]:
+        """The users that this process takes. Those who write to one another stay together."""
+        size = 1 if self._shape.recipients else self._shape.partners + 1
+        groups = -(-(last - first) // size)
+        low = first + groups * place // self._count * size
+        return low, min(last, first + groups * (place + 1) // self._count * size)
+
+    def begin(self, messages: int = 0) -> None:
+        """Begin to send; at most so many messages in all (0: until `end`)."""
+        assert messages == 0 or messages >= self._count
+        for place, process in enumerate(self._processes):
+            share = messages * (place + 1) // self._count - messages * place // self._count
+            self._send(process, msgspec.json.encode(Order("begin", messages=share)))
+        self._reports()
+
+    def end(self) -> None:
+        """Start no more messages."""
+        self._order("end")
+
+    def counts(self) -> Counts:
+        """The counts of all processes since they began."""
+        return _sum(report.counts for report in self._order("count"))
+
+    def mark(self) -> Mark:
+        """Counts, CPU, and the latencies since the last mark."""
+        reports = self._order("mark")
+        merged = []
+        for name in ("to_deliver", "to_accepted", "to_receipted"):
+            latencies = Latencies()
+            for report in reports:
+                latencies.merge(getattr(report, name))
+            merged.append(latencies)
+        return Mark(
+            at=time.monotonic(),
+            counts=_sum(report.counts for report in reports),
+            cpu_seconds=tuple(report.cpu_seconds for report in reports),
+            overdue_us_max=max(report.overdue_us_max for report in reports),
+            to_deliver=merged[0],
+            to_accepted=merged[1],
+            to_receipted=merged[2],
+        )
+
+    def wait(
+        self,
+        until: Callable[[Counts], bool],
+        each: Callable[[Counts], None],
+        seconds_max: float,
+        what: str,
+    ) -> Counts:
+        """Look at the counts until they are as wanted.
+
+        Raises:
+            LoadError: a generator gave up, or it took longer than `seconds_max`.
+        """
+        deadline = time.monotonic() + seconds_max
+        while True:
+            counts = self.counts()
+            each(counts)
+            if until(counts):
+                return counts
+            if time.monotonic() > deadline:
+                raise LoadError(f"{what} took more than {seconds_max:.0f} s; reached: {counts}")
+            time.sleep(_POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End the processes; what they say doesn't matter any more."""
+        for process in self._processes:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdout.close()
+            try:
+                process.stdin.close()  # they end at the end of their input
+            except BrokenPipeError:
+                continue
+        for process in self._processes:
+            try:
+                process.wait(_STOP_SECONDS_MAX)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for errors in self._errors:
+            errors.close()
+        self._processes.clear()
+        self._errors.clear()
+
+    def _order(self, do: str) -> list[Report]:
+        for process in self._processes:
+            self._send(process, b'{"do":"%s"}' % do.encode())
+        return self._reports()
+
+    def _send(self, process: subprocess.Popen[bytes], line: bytes) -> None:
+        assert process.stdin is not None
+        try:
+            process.stdin.write(line + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            return  # the reason is in its last report
+
+    def _reports(self) -> list[Report]:
+        """One report of each process."""
+        reports = []
+        for process, errors in zip(self._processes, self._errors, strict=True):
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            if not line:
+                errors.seek(0)
+                tail = errors.read().decode(errors="replace").strip()[-2000:]
+                raise LoadError(f"a load generator ended: {tail or process.wait(_STOP_SECONDS_MAX)}")
+            report = msgspec.json.decode(line, type=Report)
+            if report.reason:
+                raise LoadError(report.reason)
+            reports.append(report)
+        return reports
+
+
+def pairs_shape(users: int, partners: int) -> Shape:
+    """Users who write to one another in groups of partners + 1; the last group is filled up."""
+    size = partners + 1
+    return Shape(senders=-(-users // size) * size, recipients=0, partners=partners)
+
+
+def _sum(all_counts: Iterator[Counts]) -> Counts:
+    return Counts(*(sum(column) for column in zip(*map(attrs.astuple, all_counts), strict=True)))
