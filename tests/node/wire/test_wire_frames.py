@@ -92,7 +92,10 @@ ORDINALS = ([1, 23, 24, 2**32, NUMBER_MAX], [0, -1, NUMBER_MAX + 1, 2**64, True,
 COUNTS = ([0, 1, NUMBER_MAX], [-1, NUMBER_MAX + 1, False, 0.0, None])
 RETRIES = ([0, 1, RETRY_MAX], [-1, RETRY_MAX + 1, True, None])
 KINDS = ([1, 2, 3], [0, 4, True, None])
-BODIES = ([b"", b"a", bytes(255), bytes(256), bytes(BODY_MAX)], [bytes(BODY_MAX + 1), "", None, 0, []])
+BODIES: tuple[list[Any], list[Any]] = (
+    [b"", b"a", bytes(255), bytes(256), bytes(BODY_MAX)],
+    [bytes(BODY_MAX + 1), "", None, 0, []],
+)
 CODES = ([0, 23, 24, 65535], [-1, 65536, True, None])
 AGENTS = (["", "a" * 64, "é" * 32], ["a" * 65, "é" * 33, b"a", None, 1])
 VERSIONS = ([1, 23, 24, 255], [0, 256, True, None])
