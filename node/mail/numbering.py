@@ -109,7 +109,7 @@ def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
     if box.session is None or settings.sync_first:
         if pair.pending:
             writebehind.catch_up(state, pair)
-        message = pair.pending[n] = Message(n, now, body, now)
+        message = pair.pending[n] = Message(n, now, body, writebehind.URGENT)
         state.urgent.append((pair, message))
     else:
         message = pair.pending[n] = Message(n, now, body, now + settings.sync_delay_ms)

@@ -92,8 +92,13 @@ class Pair:
         )
 
     def row(self) -> list[Any]:
-        """The stored form: [high, gone, expired, read, day]."""
-        return [self.high, list(self.gone.spans), list(self.expired.spans), self.read, self.day]
+        """The stored form: [high, gone, expired, read, day].
+
+        Its `high` stays below what is only in memory, so that after a crash those numbers come again as the next
+        ones, in order, and not as holes that have to be looked up.
+        """
+        high = min((m.n - 1 for m in self.pending.values() if not m.committing), default=self.high)
+        return [high, list(self.gone.spans), list(self.expired.spans), self.read, self.day]
 
     def restore(self, row: Sequence[Any]) -> None:
         """Take over a stored form. Raises ValueError on a form that `row` never made."""

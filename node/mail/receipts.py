@@ -163,16 +163,25 @@ def scanned(
     scan.after = after
     for recipient, stream, row in rows:
         key = (sender, recipient, stream)
-        owed = find(state, *key) or _make(state, key, row)
-        if owed.empty():
-            continue
-        owed.counted = True
-        scan.unconfirmed += 1
-        _tell(state, owed)
+        waiting = state.owed_loading.get(key)
+        if waiting is not None:  # what was read for it may be newer or older than this: only one of them counts
+            waiting.append(partial(_tell_scanned, state, handle=handle))
+        else:
+            _tell_scanned(state, find(state, *key) or _make(state, key, row), handle)
     if after is None:
         del state.owed_scans[sender]
     else:
         _scan_on(state, sender, scan)
+
+
+def _tell_scanned(state: MailState, owed: Owed, handle: Handle) -> None:
+    if owed.empty() or state.sessions.get(owed.sender) is not handle:
+        return
+    scan = state.owed_scans.get(owed.sender)
+    if scan is not None and not owed.counted:
+        owed.counted = True
+        scan.unconfirmed += 1
+    _tell(state, owed)
 
 
 def _scan_on(state: MailState, sender: int, scan: OwedScan) -> None:

@@ -16,6 +16,9 @@ from node.wire.verbs import KIND_DELIVERED, KIND_READ, ONE_COPY
 LOAD_PATIENCE_MS = 5
 """A pair whose receipts are still being loaded is looked at again after this."""
 
+URGENT = 0
+"""`due` of a message in the queue of those to be written with the next batch."""
+
 
 def mark(state: MailState, pair: Pair) -> None:
     """The pair differs from its row: write it before long."""
@@ -42,8 +45,8 @@ def answer_written(state: MailState, pair: Pair, n: int) -> None:
 def catch_up(state: MailState, pair: Pair) -> None:
     """A message of the pair is to be written at once; those before it that wait for an ack go first."""
     for message in pair.pending.values():
-        if message.due > state.now and not message.committing:
-            message.due = state.now
+        if message.due != URGENT and not message.committing:
+            message.due = URGENT
             state.urgent.append((pair, message))
 
 
