@@ -178,5 +178,7 @@ class Closer:
         self.blocked.pop(connection, None)
         connection.tls = connection.inbox = connection.outbox = None
         self._admission.leave(connection.address)
+        if connection.flags & HANDSHAKE:
+            self._counters.handshaking -= 1
         self._counters.connections -= 1
         self.closed_recently += 1

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from node.hub.wheel import SECONDS_MAX
+
 if TYPE_CHECKING:
     import ssl
 
@@ -151,6 +153,7 @@ class Connection(Entry):
 
     def expect(self, seconds: int, *, strict: bool = False) -> None:
         """Ask the handler (`quiet`) when nothing came for `seconds`; strict: then in any case (a deadline)."""
+        assert seconds <= SECONDS_MAX or not strict, f"a deadline may be at most {SECONDS_MAX} s away"
         self.flags = self.flags | STRICT if strict else self.flags & ~STRICT
         self.patience = seconds
         self.hub.wheel.place(self, seconds)

@@ -4,37 +4,59 @@ from __future__ import annotations
 
 import attrs
 
+BUCKETS = 32
+
 
 class Histogram:
-    """Counts of durations by powers of two of a microsecond."""
+    """Counts of whole numbers by powers of two."""
 
-    __slots__ = ("buckets", "max_us")
+    __slots__ = ("buckets", "most")
 
     def __init__(self) -> None:
-        self.buckets = [0] * 32  # bucket i: less than 2**i µs; the last one: the rest
-        self.max_us = 0
+        self.buckets = [
+            0
+        ] * BUCKETS  # bucket i: less than 2**i, and not in the one before; the last: the rest
+        self.most = 0
 
-    def record(self, seconds: float) -> None:
-        us = int(seconds * 1e6)
-        if us > self.max_us:
-            self.max_us = us
-        self.buckets[min(us.bit_length(), 31)] += 1
+    def record(self, number: int) -> None:
+        if number > self.most:
+            self.most = number
+        self.buckets[min(number.bit_length(), BUCKETS - 1)] += 1
 
-    def quantile_us(self, share: float) -> int:
-        """An upper bound of the given quantile (0 to 1), as coarse as the buckets."""
+    def picture(self) -> Distribution:
+        return Distribution(tuple(self.buckets), self.most)
+
+
+@attrs.frozen
+class Distribution:
+    """A histogram at one moment. Two of them differ by what came in between."""
+
+    buckets: tuple[int, ...]
+    most: int  # since the beginning
+
+    def quantile(self, share: float) -> int:
+        """An upper bound of the given quantile (0 to 1), as coarse as the buckets; 0 if nothing was recorded."""
         wanted = share * sum(self.buckets)
         seen = 0
         for index, count in enumerate(self.buckets):
             seen += count
-            if seen >= wanted:
-                return min((1 << index) - 1, self.max_us)
-        return self.max_us
+            if count and seen >= wanted:
+                return min((1 << index) - 1, self.most)
+        return self.most
 
 
 @attrs.frozen
 class HubStatistics:
-    """A picture of the counters. Durations in µs; lag is the time between two looks at the poll set while
-    there was work, so the longest that a ready socket had to wait to be noticed."""
+    """A picture of the counters.
+
+    Attributes:
+        handshaking: connections whose TLS handshake isn't done; handshakes_waiting: those of them that
+            wait for a step.
+        held_up: how often the hub itself came seconds late.
+        batches: events in a pass.
+        lag_us: between two looks at the poll set while there was work: the longest that a ready socket had
+            to wait to be noticed.
+    """
 
     connections: int
     accepted: int
@@ -47,7 +69,8 @@ class HubStatistics:
     passes: int
     turns: int
     failures: int
-    handshakes_pending: int
+    handshaking: int
+    handshakes_waiting: int
     handshakes_done: int
     handshakes_failed: int
     blocked_writers: int
@@ -57,10 +80,8 @@ class HubStatistics:
     trims: int
     held_up: int
     soon_waiting: int
-    lag_us_p50: int
-    lag_us_p99: int
-    lag_us_max: int
-    lag_us_buckets: tuple[int, ...]
+    batches: Distribution
+    lag_us: Distribution
 
 
 class Counters:
@@ -69,6 +90,7 @@ class Counters:
     __slots__ = (
         "accept_errors",
         "accepted",
+        "batches",
         "bytes_in",
         "bytes_out",
         "closed",
@@ -77,8 +99,9 @@ class Counters:
         "failures",
         "handshakes_done",
         "handshakes_failed",
+        "handshaking",
         "held_up",
-        "lag",
+        "lag_us",
         "passes",
         "pauses",
         "refused",
@@ -100,6 +123,7 @@ class Counters:
         self.passes = 0
         self.turns = 0
         self.failures = 0  # exceptions of the handler
+        self.handshaking = 0  # now
         self.handshakes_done = 0
         self.handshakes_failed = 0
         self.pauses = 0  # connections not read from any more because they didn't read
@@ -107,9 +131,10 @@ class Counters:
         self.stale_events = 0
         self.trims = 0
         self.held_up = 0  # the hub itself was held up for seconds
-        self.lag = Histogram()
+        self.batches = Histogram()
+        self.lag_us = Histogram()
 
-    def picture(self, handshakes_pending: int, blocked_writers: int, soon_waiting: int) -> HubStatistics:
+    def picture(self, handshakes_waiting: int, blocked_writers: int, soon_waiting: int) -> HubStatistics:
         """A copy that doesn't change."""
         return HubStatistics(
             connections=self.connections,
@@ -123,7 +148,8 @@ class Counters:
             passes=self.passes,
             turns=self.turns,
             failures=self.failures,
-            handshakes_pending=handshakes_pending,
+            handshaking=self.handshaking,
+            handshakes_waiting=handshakes_waiting,
             handshakes_done=self.handshakes_done,
             handshakes_failed=self.handshakes_failed,
             blocked_writers=blocked_writers,
@@ -133,8 +159,6 @@ class Counters:
             trims=self.trims,
             held_up=self.held_up,
             soon_waiting=soon_waiting,
-            lag_us_p50=self.lag.quantile_us(0.5),
-            lag_us_p99=self.lag.quantile_us(0.99),
-            lag_us_max=self.lag.max_us,
-            lag_us_buckets=tuple(self.lag.buckets),
+            batches=self.batches.picture(),
+            lag_us=self.lag_us.picture(),
         )

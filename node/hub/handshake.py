@@ -68,6 +68,7 @@ class Handshakes:
             self._closer.lose(connection, "handshake_failed")
         else:
             self._counters.handshakes_done += 1
+            self._counters.handshaking -= 1
             connection.flags &= ~HANDSHAKE
             self._pollset.modify(connection, IN)
             self._established(connection)

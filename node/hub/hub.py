@@ -85,6 +85,7 @@ class Hub(Generic[C]):
             self._handshakes,
             self.counters,
             self._failed,
+            clock,
         )
         self._failures = FailureLog()
         self._waker = Waker()
@@ -184,7 +185,8 @@ class Hub(Generic[C]):
         for entry in self._pollset.entries:
             if isinstance(entry, Connection):
                 self.closer.lose(entry, "stopped")
-        self._announce()
+        while self.closer.pending:
+            self._announce()
         self.closer.finish()
         self._waker.close()
         self._pollset.close()
@@ -238,8 +240,8 @@ class Hub(Generic[C]):
         clock = self._clock
         poll = self._pollset.epoll.poll
         events_max = self.settings.events_per_pass_max
-        lag = self.counters.lag
-        self.counters.turns += 1
+        counters = self.counters
+        counters.turns += 1
         turn_ends = self._clock() + self.settings.turn_ms_max / 1000
         while True:
             events = poll(0, events_max)
@@ -247,7 +249,8 @@ class Hub(Generic[C]):
             if not events and not self._has_work(now):
                 self._busy = False
                 return
-            lag.record(now - self._polled_at)
+            counters.lag_us.record(int((now - self._polled_at) * 1e6))
+            counters.batches.record(len(events))
             self._polled_at = now
             self._pass(events, now)
             if clock() >= turn_ends or self._stopped.is_set():
@@ -266,7 +269,7 @@ class Hub(Generic[C]):
             for _ in range(len(self._soon)):
                 self._soon.popleft()()
         if events:
-            self._reader.receive(events)
+            self._reader.receive(events, now + self.settings.turn_ms_max / 1000)
         if self._handshakes.queue:
             self._handshakes.advance()
             if self._handshakes.is_full:
@@ -314,6 +317,7 @@ class Hub(Generic[C]):
         if encrypted:
             connection.tls = listener
             connection.flags |= HANDSHAKE
+            self.counters.handshaking += 1
             self.wheel.place(connection, self.settings.handshake_s_max)
         else:
             self._established(connection)
@@ -415,7 +419,7 @@ class Hub(Generic[C]):
     def statistics(self) -> HubStatistics:
         """A picture of the moment; cheap enough for once a second."""
         return self.counters.picture(
-            handshakes_pending=len(self._handshakes.queue),
+            handshakes_waiting=len(self._handshakes.queue),
             blocked_writers=len(self.closer.blocked),
             soon_waiting=len(self._soon),
         )

@@ -34,6 +34,7 @@ from node.hub.tls import RECORD_BYTES_MAX
 from node.hub.wheel import Wheel
 from node.hub.writing import Writer
 
+LARGE_BYTES = 4_096  # of input from one connection; after such the time is looked at
 BROKEN = select.EPOLLERR | select.EPOLLHUP
 
 
@@ -42,6 +43,7 @@ class Reader:
 
     __slots__ = (
         "_buffer",
+        "_clock",
         "_closer",
         "_counters",
         "_failed",
@@ -65,7 +67,9 @@ class Reader:
         handshakes: Handshakes,
         counters: Counters,
         failed: Callable[[Connection, Exception], None],
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._settings = settings
         self._handler = handler
         self._pollset = pollset
@@ -78,15 +82,21 @@ class Reader:
         self._buffer = bytearray(settings.read_bytes_max)
         self._view = memoryview(self._buffer)
 
-    def receive(self, events: list[tuple[int, int]]) -> None:
-        """Deal with a batch. Descriptors stay open until the batch is over, so no event is another's."""
+    def receive(self, events: list[tuple[int, int]], until: float) -> None:
+        """Deal with a batch. Descriptors stay open until the batch is over, so no event is another's.
+
+        Args:
+            until: once large inputs have taken so long, the rest of the batch is left to the next pass.
+        """
         entries = self._pollset.entries
         received = self._handler.received
         read = os.read
         bytes_max = self._settings.read_bytes_max
         tick = self._wheel.tick
         taken = 0
+        index = 0
         for fd, event in events:
+            index += 1
             connection = entries[fd]
             if connection is None:
                 self._counters.stale_events += 1
@@ -95,7 +105,9 @@ class Reader:
                 self._rare(connection, event)
                 continue
             if connection.tls is not None or connection.inbox is not None:
-                self._read(connection)
+                if self._read(connection) > LARGE_BYTES and self._clock() > until:
+                    self._leave(events[index:])
+                    break
                 continue
             try:
                 data = read(fd, bytes_max)
@@ -116,27 +128,40 @@ class Reader:
                 continue
             if used != len(data):
                 self._keep(connection, data, used)
+            if len(data) > LARGE_BYTES and self._clock() > until:
+                self._leave(events[index:])
+                break
         self._counters.bytes_in += taken
 
-    def _read(self, connection: Connection) -> None:
-        """The same for any established connection: TLS, or in the middle of a frame."""
+    def _leave(self, events: list[tuple[int, int]]) -> None:
+        """The kernel will say all this again, except what it was asked to say once."""
+        for fd, _ in events:
+            entry = self._pollset.entries[fd]
+            if entry is not None and entry.flags & HANDSHAKE:
+                self._rare(entry, 0)
+
+    def _read(self, connection: Connection) -> int:
+        """The same for any established connection: TLS, or in the middle of a frame. Returns the bytes read."""
         try:
             if connection.tls is None:
                 data = os.read(connection.fd, self._settings.read_bytes_max)
             else:
                 data = self._decrypt(connection.tls)
         except (BlockingIOError, ssl.SSLWantReadError):
-            return
+            return 0
         except ssl.SSLWantWriteError:  # an answer to a key update can't be sent
             connection.flags |= READ_WANTS_WRITE
             self._writer.set_interest(connection)
-            return
+            return 0
+        except ssl.SSLError:
+            self._closer.lose(connection, "tls_error")
+            return 0
         except OSError:
             self._closer.lose(connection, "reset")
-            return
+            return 0
         if not data:
             self._end(connection)
-            return
+            return 0
         self._counters.bytes_in += len(data)
         connection.tick = self._wheel.tick
         if connection.inbox is not None:
@@ -146,9 +171,10 @@ class Reader:
             used = self._handler.received(connection, data)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only
             self._failed(connection, error)
-            return
+            return len(data)
         if used != len(data):
             self._keep(connection, data, used)
+        return len(data)
 
     def _decrypt(self, tls: Any) -> bytes:
         """Plaintext of one record, or of several if they are full ones."""
@@ -172,7 +198,10 @@ class Reader:
         """The end of `data` is the beginning of a frame."""
         if connection.flags & CLOSING:
             return
-        if len(data) - used > self._handler.remainder_max or used < 0:
+        if not 0 <= used < len(data):
+            self._failed(connection, ValueError(f"received() took {used} of {len(data)} bytes"))
+            return
+        if len(data) - used > self._handler.remainder_max:
             self._closer.close(connection, "remainder", linger=False)
             return
         connection.inbox = data[used:]

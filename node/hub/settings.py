@@ -17,13 +17,13 @@ class HubSettings:
     accepts_per_address_max: int = 0  # within accept_window_s; 0: no limit
     accept_window_s: int = 10
 
-    events_per_pass_max: int = 256
+    events_per_pass_max: int = 128
     accepts_per_pass_max: int = 4
     handshakes_per_pass_max: int = 2  # steps; one costs up to 0.6 ms
     handshake_queue_max: int = 1_024  # waiting for a step; more wait in the kernel's backlog
     looks_per_pass_max: int = 512  # connections the timer wheel looks at
     byes_per_pass_max: int = 512
-    turn_ms_max: float = 5.0  # then other Trio tasks have their turn
+    turn_ms_max: float = 5.0  # of passes in a row; then other Trio tasks have their turn
     soon_max: int = 100_000  # functions waiting for the next pass
 
     read_bytes_max: int = 65_536  # taken from one connection at a time
