@@ -83,12 +83,16 @@ class Table:
         }
 
 
+def _tuple_of_tables(tables: Iterable[Table]) -> tuple[Table, ...]:
+    return tuple(tables)
+
+
 @attrs.frozen(slots=True)
 class Group:
     """Tables that change together in one transaction."""
 
     name: str = attrs.field(validator=_name)
-    tables: tuple[Table, ...] = attrs.field(converter=tuple)
+    tables: tuple[Table, ...] = attrs.field(converter=_tuple_of_tables)
 
     def __attrs_post_init__(self) -> None:
         names = {table.name for table in self.tables}

@@ -169,6 +169,12 @@ def fetched(
     pump(state, box)
 
 
+def not_fetched(state: MailState, pair: Pair, handle: Handle) -> None:
+    """FETCH was of no use. The pair gets another turn when something else of it moves, or at the next login."""
+    if pair.box.session is handle and pair.seen is handle:
+        pair.fetching = False
+
+
 def scanned(
     state: MailState,
     user: int,

@@ -9,7 +9,7 @@ To a user's live session, wherever it is (dropped if there is none; the client r
     (RECEIPT, sender, recipient, stream, kind, first, last)
     (DELIVER, recipient, sender, stream, n, flags, arrived_ms, body)
     (CONFIRM, recipient, sender, stream, kind, first, last)
-    (BACKLOG, handle, waiting)                                  the session may be welcomed
+    (BACKLOG, handle, waiting)                                  the session may be welcomed; -1: it can't be
 
 Of the store, each answered by the core's function of the same name in parentheses:
 

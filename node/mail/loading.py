@@ -11,8 +11,19 @@ EVICTION_STEPS_MAX = 8
 """Pairs that the cache's hand passes for each one loaded (second chance; Corbató 1968)."""
 
 
-def with_pair(state: MailState, key: PairKey, then: Callable[[Pair], None], *, always: bool = False) -> bool:
-    """Call ``then(pair)`` now if the pair is in memory, otherwise when it was loaded.
+def nothing() -> None:
+    """For events that are repeated by whoever sent them."""
+
+
+def with_pair(
+    state: MailState,
+    key: PairKey,
+    then: Callable[[Pair], None],
+    otherwise: Callable[[], None] = nothing,
+    *,
+    always: bool = False,
+) -> bool:
+    """Call ``then(pair)`` now if the pair is in memory, otherwise when it was loaded; ``otherwise()`` if that fails.
 
     Returns False, and never calls, if too many events wait already; with ``always`` (for the core's own work, which
     comes in chunks) it waits all the same.
@@ -27,9 +38,10 @@ def with_pair(state: MailState, key: PairKey, then: Callable[[Pair], None], *, a
     state.loads_waiting += 1
     waiting = state.loading.get(key)
     if waiting is not None:
-        waiting.append(then)
+        waiting.append((then, otherwise))
         return True
-    state.loading[key] = [then]
+    state.loading[key] = [(then, otherwise)]
+    state.loads_of[key[0]] = state.loads_of.get(key[0], 0) + 1
     state.out.append((effects.LOAD, *key))
     return True
 
@@ -59,11 +71,24 @@ def loaded(
     pair.climb()
     state.pairs[key] = pair
     box.pairs[sender, stream] = pair
-    waiting = state.loading.pop(key)
-    state.loads_waiting -= len(waiting)
-    for then in waiting:
+    for then, _ in _end_load(state, key):
         then(pair)
     evict(state)
+
+
+def failed(state: MailState, key: PairKey) -> None:
+    """LOAD was of no use: those who wait are told."""
+    for _, otherwise in _end_load(state, key):
+        otherwise()
+
+
+def _end_load(state: MailState, key: PairKey) -> list[tuple[Callable[[Pair], None], Callable[[], None]]]:
+    waiting = state.loading.pop(key)
+    state.loads_waiting -= len(waiting)
+    state.loads_of[key[0]] -= 1
+    if not state.loads_of[key[0]]:
+        del state.loads_of[key[0]]
+    return waiting
 
 
 def box_loaded(
@@ -77,8 +102,14 @@ def box_loaded(
         then(box)
 
 
-def with_box(state: MailState, user: int, then: Callable[[Box], None]) -> None:
-    """Call ``then(box)`` now if the box is in memory, otherwise when it was loaded. One caller a login."""
+def box_failed(state: MailState, user: int) -> None:
+    """LOAD_BOX was of no use: the login can't be completed."""
+    for then in state.box_loading.pop(user):
+        then(None)
+
+
+def with_box(state: MailState, user: int, then: Callable[[Box | None], None]) -> None:
+    """Call ``then(box)`` now if the box is in memory, otherwise when it was loaded; with None if that failed."""
     box = state.boxes.get(user)
     if box is not None and user not in state.box_loading:
         then(box)
@@ -127,8 +158,8 @@ def let_go(state: MailState, box: Box) -> None:
     While its user is online, only when nothing waits: a box that is made anew for an online user
     takes it that every pair is caught up.
     """
-    if box.pairs or box.dirty or box.pending or box.user in state.box_loading:
-        return
+    if box.pairs or box.dirty or box.pending or box.user in state.box_loading or box.user in state.loads_of:
+        return  # what is being loaded was read with the row of a box that may have changed since
     if box.session is not None and (box.count or box.inflight or not box.scanned or box.scanning):
         return
     del state.boxes[box.user]

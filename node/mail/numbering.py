@@ -25,7 +25,10 @@ def send(
         pair.used = True
         place(state, pair, n, base, body)
     elif not loading.with_pair(
-        state, (recipient, sender, stream), partial(place, state, n=n, base=base, body=body)
+        state,
+        (recipient, sender, stream),
+        partial(place, state, n=n, base=base, body=body),
+        partial(_busy_unloaded, state, sender, recipient, stream, n),
     ):
         _busy_unloaded(state, sender, recipient, stream, n)
 
@@ -33,7 +36,10 @@ def send(
 def skip(state: MailState, sender: int, recipient: int, stream: bytes, n: int, base: int) -> None:
     """The sender gives up a number that was refused. Answered as a send is."""
     if not loading.with_pair(
-        state, (recipient, sender, stream), partial(place, state, n=n, base=base, body=None)
+        state,
+        (recipient, sender, stream),
+        partial(place, state, n=n, base=base, body=None),
+        partial(_busy_unloaded, state, sender, recipient, stream, n),
     ):
         _busy_unloaded(state, sender, recipient, stream, n)
 
@@ -74,6 +80,11 @@ def looked_up(
     else:
         state.counts.duplicates += 1
         state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
+
+
+def not_looked_up(state: MailState, pair: Pair, n: int) -> None:
+    """LOOKUP was of no use: the sender is to try again."""
+    _busy(state, pair, n)
 
 
 def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:

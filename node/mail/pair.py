@@ -122,7 +122,13 @@ class Pair:
     def idle(self) -> bool:
         """Whether nothing but the stored form would be lost by forgetting this object."""
         return not (
-            self.dirty or self.writing or self.owing or self.pending or self.doomed or self.fetching or self.hungry
+            self.dirty
+            or self.writing
+            or self.owing
+            or self.pending
+            or self.doomed
+            or self.fetching
+            or self.hungry
         ) and (self.seen is not self.box.session or not (self.inflight or self.cursor))
 
     def check(self) -> None:

@@ -12,7 +12,10 @@ def online(state: MailState, user: int, handle: Handle) -> None:
     loading.with_box(state, user, partial(_begin, state, handle=handle))
 
 
-def _begin(state: MailState, box: Box, handle: Handle) -> None:
+def _begin(state: MailState, box: Box | None, handle: Handle) -> None:
+    if box is None:
+        state.out.append((effects.BACKLOG, handle, -1))
+        return
     if state.sessions.get(box.user) is not handle:
         return  # gone, or replaced, while the box was loaded
     release(box)

@@ -164,7 +164,9 @@ def scanned(
     for recipient, stream, row in rows:
         key = (sender, recipient, stream)
         waiting = state.owed_loading.get(key)
-        if waiting is not None:  # what was read for it may be newer or older than this: only one of them counts
+        if (
+            waiting is not None
+        ):  # what was read for it may be newer or older than this: only one of them counts
             waiting.append(partial(_tell_scanned, state, handle=handle))
         else:
             _tell_scanned(state, find(state, *key) or _make(state, key, row), handle)

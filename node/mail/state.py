@@ -24,8 +24,8 @@ class Box:
     """A recipient: what waits for it in all, and what its session has in flight."""
 
     __slots__ = (
-        "bytes", "count", "dirty", "discovering", "hungry", "inflight", "inflight_bytes", "known", "pairs", "partition", "pending",
-        "pending_bytes", "scan_after", "scanned", "scanning", "session", "user",
+        "bytes", "count", "dirty", "discovering", "hungry", "inflight", "inflight_bytes", "known", "pairs",
+        "partition", "pending", "pending_bytes", "scan_after", "scanned", "scanning", "session", "user",
     )  # fmt: skip
 
     def __init__(self, user: int, partition: int, count: int, size: int, *, known: bool) -> None:
@@ -54,7 +54,18 @@ class Box:
 class Owed:
     """What one sender's device is still to be told of one recipient."""
 
-    __slots__ = ("counted", "delivered", "dirty", "expired", "read", "recipient", "sender", "stored", "stream", "writing")
+    __slots__ = (
+        "counted",
+        "delivered",
+        "dirty",
+        "expired",
+        "read",
+        "recipient",
+        "sender",
+        "stored",
+        "stream",
+        "writing",
+    )
 
     def __init__(self, sender: int, recipient: int, stream: bytes) -> None:
         self.sender = sender
@@ -154,8 +165,9 @@ class MailState:
         self.sessions: dict[int, Handle] = {}
         self.boxes: dict[int, Box] = {}
         self.pairs: dict[PairKey, Pair] = {}
-        self.loading: dict[PairKey, list[Callable[[Pair], None]]] = {}
-        self.box_loading: dict[int, list[Callable[[Box], None]]] = {}
+        self.loading: dict[PairKey, list[tuple[Callable[[Pair], None], Callable[[], None]]]] = {}
+        self.loads_of: dict[int, int] = {}  # recipient → loads under way
+        self.box_loading: dict[int, list[Callable[[Box | None], None]]] = {}
         self.loads_waiting = 0
         self.owed: dict[int, dict[tuple[int, bytes], Owed]] = {}  # sender → (recipient, stream) → owed
         self.owed_loading: dict[OwedKey, list[Callable[[Owed], None]]] = {}
