@@ -84,5 +84,5 @@ def _is_of(type_: Type, alternatives: tuple[Type, ...], value: str) -> str:
             rivals = [a for a in alternatives if isinstance(a, Array) and len(a.members) == len(members)]
             if len(rivals) == 1:
                 return claim
-            return f"{claim} and type({value}[0]) is int and {value}[0] == {literal_of(members[0].type)}"
+            return f"{claim} and {value}[0] == {literal_of(members[0].type)}"
     raise AssertionError(type_)
