@@ -33,6 +33,10 @@ class Index:
     version: int = 1
 
 
+def _tuple_of_indexes(indexes: Iterable[Index]) -> tuple[Index, ...]:
+    return tuple(indexes)
+
+
 @attrs.frozen(slots=True)
 class Table:
     """One table.
@@ -59,7 +63,7 @@ class Table:
     partitioned: bool = True
     tombstones: bool = False
     merge: Merge | None = None
-    indexes: tuple[Index, ...] = attrs.field(default=(), converter=tuple)
+    indexes: tuple[Index, ...] = attrs.field(default=(), converter=_tuple_of_indexes)
     local_content: bool = False
     read_only: bool = False
     insert_only: bool = False
