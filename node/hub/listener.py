@@ -66,7 +66,7 @@ class Listener(Entry):
 
 
 def open_socket(settings: ListenerSettings) -> socket.socket:
-    """A non-blocking listening socket; TCP_NODELAY is inherited by what it accepts.
+    """A non-blocking listening socket; TCP_NODELAY and the buffers are inherited by what it accepts.
 
     Raises:
         OSError: the address is in use, isn't ours, or may not be bound; names the address.
@@ -78,6 +78,10 @@ def open_socket(settings: ListenerSettings) -> socket.socket:
         if settings.reuse_port:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if settings.send_buffer_bytes:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
+        if settings.receive_buffer_bytes:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.receive_buffer_bytes)
         listening.bind((settings.host, settings.port))
         listening.listen(settings.backlog)
         listening.setblocking(False)

@@ -55,7 +55,11 @@ class HubSettings:
 
 @attrs.frozen
 class ListenerSettings:
-    """One listening socket. `tls` None means plain TCP; port 0 lets the kernel choose."""
+    """One listening socket. `tls` None means plain TCP; port 0 lets the kernel choose.
+
+    The kernel's buffers are bounded because left to itself it lets each grow to megabytes (tcp_wmem,
+    tcp_rmem in tcp(7)), and somebody who never reads would make it; 0 leaves it to itself.
+    """
 
     host: str = "127.0.0.1"
     port: int = 0
@@ -63,3 +67,5 @@ class ListenerSettings:
     reuse_port: bool = False
     name: str = "public"
     backlog: int = 1_024
+    send_buffer_bytes: int = 131_072  # the kernel doubles both for its bookkeeping
+    receive_buffer_bytes: int = 65_536

@@ -11,11 +11,12 @@ QUIET_S = 20
 class Echo(Connection):
     """A connection with a list of the frames it got."""
 
-    __slots__ = ("frames",)
+    __slots__ = ("frames", "opened")
 
     def __init__(self, fd: int, address: str) -> None:
         super().__init__(fd, address)
         self.frames: list[bytes] = []
+        self.opened = False
 
 
 class EchoHandler:
@@ -42,8 +43,9 @@ class EchoHandler:
         return made
 
     def opened(self, connection: Echo) -> None:
-        connection.expect(self.patience_s)
+        connection.opened = True
         self.open.append(connection)
+        connection.expect(self.patience_s)
 
     def received(self, connection: Echo, data: bytes) -> int:
         used = 0
