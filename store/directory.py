@@ -1,6 +1,6 @@
 """The data directory itself: a marker file that says what it is, and a lock that says whose it is.
 
-    <path>/waystation-store   "format = 1", written last when a store is made
+    <path>/waystation-store   format and groups, in TOML; written last when a store or a group is made
     <path>/lock               flock(2) held for as long as the store is open
     <path>/<group>/data.mdb   one LMDB environment per group (lock.mdb beside it is LMDB's)
 
@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
+import tomllib
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
@@ -34,14 +35,14 @@ class Directory:
         DirectoryInUse, ForeignDirectory, NoStore, OlderFormat, NewerFormat, DamagedStore.
     """
 
-    __slots__ = ("_lock", "new", "path")
+    __slots__ = ("_lock", "groups", "path")
 
     def __init__(self, path: str | os.PathLike[str], *, existing: bool = False) -> None:
         self.path = Path(path).absolute()
         if existing and not (self.path / MARKER).is_file():
             raise NoStore(f"{self.path} holds no store")
         refuse_foreign(self.path)
-        self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(self.path)
         self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -49,17 +50,22 @@ class Directory:
             except BlockingIOError:
                 raise DirectoryInUse(f"another process holds {self.path}") from None
             refuse_foreign(self.path)
-            self.new = not (self.path / MARKER).exists()
-            if not self.new:
-                read_marker(self.path)
+            self.groups = read_marker(self.path) if (self.path / MARKER).exists() else frozenset[str]()
         except BaseException:
             os.close(self._lock)
             raise
 
-    def mark(self) -> None:
-        """Write the marker, durably. Called once everything else of a new store is on disk."""
-        write_marker(self.path)
-        self.new = False
+    def refuse_missing(self, group: str) -> None:
+        """Raise DamagedStore if the marker says that the group was made and its file isn't there."""
+        if group in self.groups and not (self.path / group / "data.mdb").exists():
+            raise DamagedStore(f"{self.path / group}/data.mdb is gone")
+
+    def mark(self, groups: Iterable[str]) -> None:
+        """Write down, durably, that these groups are there. Called once they are."""
+        together = self.groups | frozenset(groups)
+        if together != self.groups:
+            write_marker(self.path, together)
+            self.groups = together
 
     def close(self) -> None:
         """Give the directory free."""
@@ -82,21 +88,26 @@ def refuse_foreign(path: Path) -> None:
             raise ForeignDirectory(f"{path} has {entry.name!r} in it and no marker of a store")
 
 
-def read_marker(path: Path) -> int:
-    """The format version of the store in `path`, if this release can read it."""
-    text = (path / MARKER).read_text(errors="replace")
-    found = re.fullmatch(r"format = (\d{1,9})\n", text)
-    if not found:
-        raise DamagedStore(f"{path / MARKER} doesn't read 'format = {FORMAT}'")
-    refuse_format(int(found[1]), str(path))
-    return int(found[1])
+def read_marker(path: Path) -> frozenset[str]:
+    """The groups of the store in `path`, if this release can read it."""
+    try:
+        marker = tomllib.loads((path / MARKER).read_text())
+        version, groups = int(marker["format"]), frozenset(map(str, marker["groups"]))
+    except (ValueError, KeyError, TypeError):
+        raise DamagedStore(f"{path / MARKER} can't be read") from None
+    refuse_format(version, str(path))
+    return groups
 
 
-def write_marker(path: Path) -> None:
+def write_marker(path: Path, groups: Collection[str]) -> None:
     """Put the marker there, all or nothing."""
+    for group in groups:  # LMDB never syncs the name of the file that it made
+        sync_directory(path / group)
     partial = path / (MARKER + ".partial")
+    names = ", ".join(f'"{name}"' for name in sorted(groups))
     with partial.open("w") as file:
-        file.write(f"format = {FORMAT}\n")
+        file.write(f"# A store of Waystation. Don't touch the files beside this one.\nformat = {FORMAT}\n")
+        file.write(f"groups = [{names}]\n")
         file.flush()
         os.fsync(file.fileno())
     partial.rename(path / MARKER)
@@ -110,6 +121,14 @@ def refuse_format(found: int, where: str) -> None:
         raise OlderFormat(f"{where} has format {found}; this release reads {FORMAT}")
     if found > FORMAT:
         raise NewerFormat(f"{where} has format {found}; this release reads {FORMAT}")
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory and those above it, so that their names survive power loss."""
+    missing = [each for each in (path, *path.parents) if not each.exists()]
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for each in missing:
+        sync_directory(each.parent)
 
 
 def sync_directory(path: Path) -> None:

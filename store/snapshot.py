@@ -44,27 +44,27 @@ class TransactionRows:
 class Snapshot(Reading):
     """A context manager: `with group.snapshot() as reader: reader.get("message", key)`."""
 
-    __slots__ = ("_environment", "_places", "_states", "_transaction")
+    __slots__ = ("_environment", "_places", "_states", "transaction")
 
     def __init__(self, environment: Environment, places: Any, states: dict[str, TableState]) -> None:
         self._environment = environment
         self._places = places
         self._states = states
-        self._transaction: Any = None
+        self.transaction: Any = None
 
     def __enter__(self) -> Snapshot:
-        self._transaction = self._environment.begin()
+        self.transaction = self._environment.begin()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._transaction.abort()
-        self._transaction = None
+        self.transaction.abort()
+        self.transaction = None
 
     def changes(self, partition: int | None, after: int = 0, limit: int = SCAN_LIMIT) -> list[Change]:
         """What is live in a partition and was written here after a local sequence, in that order."""
-        disc = TransactionRows(self._transaction, self._places.changes)
+        disc = TransactionRows(self.transaction, self._places.changes)
         return read_changes(
             [disc, RamView(self._places.ram_changes)], self._by_id, partition, after, limit, self._raw
         )
@@ -87,7 +87,7 @@ class Snapshot(Reading):
     def _at(self, place: Any) -> ReadRows:
         if isinstance(place, RamMap):
             return RamView(place)
-        return TransactionRows(self._transaction, place)
+        return TransactionRows(self.transaction, place)
 
     def _rows(self, table: TableState) -> ReadRows:
         return self._at(table.place)

@@ -79,6 +79,7 @@ class Store:
         try:
             for group in groups:
                 assert group.name not in opened, f"group {group.name!r} is declared twice"
+                directory.refuse_missing(group.name)
                 state = open_group(
                     directory.path / group.name,
                     group,
@@ -89,8 +90,8 @@ class Store:
                     environments=environments,
                 )
                 opened[group.name] = OpenGroup(state, results, committer)
-            if directory.new:
-                directory.mark()
+            if not read_only:
+                directory.mark(opened)
         except BaseException:
             for one in opened.values():
                 one.close()
