@@ -1,0 +1,11 @@
+"""Faults with real processes: a node and clients under load, what goes wrong with them, and the verdict.
+
+The world           network (namespaces whose cable can be cut) · disk (small, full and free again)
+The good            worker (a process of clients that write histories) ← crowd (starts, kills and asks them) ·
+                    recorder (what a client did, as history events) · pins (registration without a telephone)
+The bad             raw (a phone without the library) ← hostile (garbage, floods, sloth: a process)
+What happens        plan (faults by seed) → drill (one run: load, faults, drain, verdict) · stage (the node of a run)
+Command line        `ops.soak`
+
+This package must never judge: `ops.history` does, from what was written down.
+"""

@@ -1,0 +1,88 @@
+"""What a client did, as history events: taken where its frames pass, and where its app takes messages.
+
+The client library isn't changed for it. `install()` puts `RecordingLink` in the place of the library's `Link`, in this
+process only: what arrives is written down before the library sees it (so before it can acknowledge), what leaves
+is written down after the library made it durable and before the socket has it. This module must never write down a
+body, and never change a frame.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any, Final
+
+import client.link
+from node.wire import errors, verbs
+from ops.history.format import body_hash
+from ops.history.writer import HistoryWriter
+
+RECORDER: ContextVar[Recorder] = ContextVar("recorder")
+"""Whose link is opened next: set it before the client is opened, in the task that opens it."""
+
+_AGAIN_LATER: Final = frozenset({errors.RATE_LIMITED, errors.OVERLOADED})
+"""About one message these aren't refusals: the library sends it again."""
+
+
+class Recorder:
+    """The history of one user in this process."""
+
+    def __init__(self, history: HistoryWriter, user: int) -> None:
+        self.history = history
+        self.user = user
+        self.received = 0  # frames of mail
+
+    def outgoing(self, frame: tuple[Any, ...]) -> None:
+        """A frame is about to be written."""
+        verb = frame[0]
+        if verb == verbs.SEND:
+            _, recipient, stream, n, _, body = frame
+            self._write("sent", self.user, recipient, stream, n, hash=body_hash(body))
+        elif verb == verbs.SKIP:
+            self._write("skipped", self.user, frame[1], frame[2], frame[3])
+
+    def incoming(self, frame: tuple[Any, ...]) -> None:
+        """A frame arrived, and nobody has acted on it."""
+        verb = frame[0]
+        if verb == verbs.DELIVER:
+            _, sender, stream, n, flags, _, body = frame
+            late = bool(flags & verbs.FLAG_LATE)
+            self._write("deliver", sender, self.user, stream, n, hash=body_hash(body), late=late)
+        elif verb == verbs.ACCEPTED:
+            _, recipient, stream, first, last, how = frame
+            self._write("accepted", self.user, recipient, stream, first, last=last, how=how)
+        elif verb == verbs.RECEIPT:
+            _, recipient, stream, kind, first, last = frame
+            self._write("receipt", self.user, recipient, stream, first, last=last, kind=kind)
+        elif verb == verbs.ERROR and frame[4] is not None and frame[1] not in _AGAIN_LATER:
+            recipient, stream, n = frame[4]
+            self._write("refused", self.user, recipient, stream, n, code=frame[1])
+        else:
+            return
+        self.received += 1
+
+    def _write(self, event: str, sender: int, recipient: int, stream: bytes, n: int, **more: Any) -> None:
+        self.history.write(event, sender=sender, recipient=recipient, stream=stream.hex(), n=n, **more)
+
+
+class RecordingLink(client.link.Link):
+    """A link that tells a recorder of every frame."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._recorder = RECORDER.get()
+
+    def say(self, frames: list[tuple[Any, ...]]) -> None:
+        for frame in frames:
+            self._recorder.outgoing(frame)
+        super().say(frames)
+
+    async def read(self) -> list[tuple[Any, ...]]:
+        frames = await super().read()
+        for frame in frames:
+            self._recorder.incoming(frame)
+        return frames
+
+
+def install() -> None:
+    """From now on this process's clients are recorded."""
+    client.link.Link = RecordingLink  # type: ignore[misc]
