@@ -8,6 +8,7 @@ load is coming.
 
 import os
 import shutil
+import signal
 import subprocess
 import time
 from contextlib import suppress
@@ -27,6 +28,7 @@ from ops.bench.node_process import free_ports
 
 _READY_SECONDS_MAX: Final = 120.0
 _STOP_SECONDS_MAX: Final = 20.0
+_HELPERS_SECONDS_MAX: Final = 2.0
 _POLL_SECONDS: Final = 0.02
 _LIBRARIES: Final = (
     "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib/erlang/lib", "/usr/lib"
@@ -76,7 +78,7 @@ ok = lists:foreach(
   end, lists:seq(0, {users} - 1)),
 file:write_file("{ready}", <<"ready">>),
 io:get_line(""),
-init:stop().
+halt(0, [{{flush, false}}]).
 """
 
 _EMULATOR: Final = ("+K", "true", "+P", "250000", "+Q", "65536", "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none")  # fmt: skip  # noqa: E501
@@ -223,18 +225,17 @@ class EjabberdProcess:
         except subprocess.TimeoutExpired:
             self._popen.kill()
             self._popen.wait()
-        _kill_all(helpers)
+        _end_all(helpers)
 
 
-def _kill_all(pids: list[int]) -> None:
-    """Processes that beam.smp started end with it; this is for those that hang."""
-    for pid in pids:
-        try:
-            command = Path(f"/proc/{pid}/comm").read_text().strip()
-            if command in ("erl_child_setup", "inet_gethost", "sh", "memsup", "cpu_sup"):
-                os.kill(pid, 9)
-        except (ProcessLookupError, FileNotFoundError):
-            continue
+def _end_all(pids: list[int]) -> None:
+    """What beam.smp started ends with it; what hangs is killed."""
+    deadline = time.monotonic() + _HELPERS_SECONDS_MAX
+    while (left := [pid for pid in pids if process.runs(pid)]) and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    for pid in left:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _self_signed() -> bytes:

@@ -65,6 +65,14 @@ def cpu_seconds(pid: int) -> float:
         raise ProcessGoneError(f"process {pid} has ended") from error
 
 
+def runs(pid: int) -> bool:
+    """Whether the process lives; one that has ended and waits to be reaped doesn't."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def children(pid: int) -> list[int]:
     """Process ids of all descendants that live now."""
     found: list[int] = []
