@@ -1,1 +1,15 @@
-"""Placeholder."""
+"""Phones: from a socket to the store and back.
+
+wire        the protocol: schema, frames, errors. Imports nothing of ours
+hub         connections: one epoll set, one Trio task
+accounts    numbers, PINs, devices, logins
+mail        messages, from a sender's number to the recipient's ack
+session     what is held for one connection
+arrival     frames before login: hello, pin, register, login
+talk        frames after login: send, skip, ack, read, confirm
+outlet      what mail has to say to phones, as frames
+service     the node as the hub sees it: one pass after another
+settings    limits of sessions
+clock       the time that mail counts by
+running     a node from an open store to its graceful end
+"""

@@ -1,0 +1,99 @@
+"""Frames before login: hello, pin, register, login. One request at a time: each is answered before the next."""
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from node.accounts.outcomes import LoggedIn, Outcome, PinSent, Refused, Registered
+from node.mail import presence
+from node.session import ASKING, GREETED, Session
+from node.wire import errors
+from node.wire.codec import encode
+from node.wire.limits import FRAME_MAX, NONCE_SIZE
+from node.wire.negotiation import agree_features, agree_version
+from node.wire.verbs import HELLO, PIN, REGISTER
+
+if TYPE_CHECKING:
+    from node.service import Service
+
+FEATURES: tuple[str, ...] = ()
+"""Features of the protocol that this node knows besides the version's."""
+
+
+def hello(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
+    """[1, lowest, highest, features, agent]"""
+    _, lowest, highest, features, _agent = frame
+    try:
+        version = agree_version(lowest, highest)
+    except errors.WireError as error:
+        session.refuse(error.code, str(error))
+        return
+    session.nonce = secrets.token_bytes(NONCE_SIZE)
+    session.phase = GREETED
+    session.expect(service.settings.login_s, strict=True)
+    agreed = agree_features(features, FEATURES)
+    window = service.mail.settings.window
+    session.write(encode((HELLO, version, agreed, session.nonce, FRAME_MAX, window, service.settings.agent)))
+
+
+def pin(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
+    """[2, user]"""
+    session.phase = ASKING
+    service.accounts.request_pin(
+        frame[1], session.address, lambda outcome: _answer(service, session, outcome)
+    )
+
+
+def register(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
+    """[3, user, pin, key, stream]"""
+    _, user, digits, key, stream = frame
+    session.phase = ASKING
+    service.accounts.register(
+        user, digits, key, stream, session.address, lambda outcome: _answer(service, session, outcome)
+    )
+
+
+def login(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
+    """[4, user, signature]"""
+    _, user, signature = frame
+    nonce, session.nonce = session.nonce, b""
+    if not nonce:
+        session.refuse(errors.UNEXPECTED, "the nonce of this connection is used up: connect again")
+        return
+    session.phase = ASKING
+    service.accounts.login(
+        user,
+        nonce,
+        session.certificate,
+        signature,
+        session.address,
+        lambda outcome: _answer(service, session, outcome),
+    )
+
+
+def _answer(service: "Service", session: Session, outcome: Outcome) -> None:
+    if isinstance(outcome, Registered):
+        presence.registered(service.mail, outcome.user)
+    if session.is_closing or session.fd < 0:
+        return
+    session.phase = GREETED
+    if isinstance(outcome, PinSent):
+        session.write(encode((PIN, outcome.user, outcome.retry_ms, outcome.valid_ms)))
+    elif isinstance(outcome, Registered):
+        session.write(encode((REGISTER, outcome.user, outcome.generation)))
+    elif isinstance(outcome, LoggedIn):
+        _begin(service, session, outcome)
+    else:
+        assert isinstance(outcome, Refused)
+        session.refuse(outcome.code, outcome.text, retry_ms=outcome.retry_ms)
+
+
+def _begin(service: "Service", session: Session, login: LoggedIn) -> None:
+    """The session takes over; it is welcomed when mail has looked at what waits for it (see outlet.backlog)."""
+    if login.user in service.mail.wipes:
+        session.refuse(errors.OVERLOADED, retry_ms=service.mail.settings.busy_retry_ms)
+        return
+    service.end_session(login.user, errors.SUPERSEDED)
+    session.phase = ASKING
+    session.user = login.user
+    session.stream = login.stream
+    presence.online(service.mail, login.user, session)

@@ -1,0 +1,95 @@
+"""What mail has to say to phones, as frames on their sessions. What is for somebody who isn't there is dropped: the
+client asks again, or is told at its next login."""
+
+from typing import Any
+
+from node.mail.state import Effect, MailState
+from node.session import Session
+from node.wire import errors
+from node.wire.codec import encode
+from node.wire.hot import encode_accepted, encode_confirm, encode_deliver, encode_receipt
+from node.wire.verbs import BUSY, GAP
+
+
+class Outlet:
+    """Effects for sessions. `flush` at the end of a pass: what is accepted in a row goes as one frame."""
+
+    __slots__ = ("_run", "state")
+
+    def __init__(self, state: MailState) -> None:
+        self.state = state
+        self._run: list[Any] | None = None  # [session, recipient, stream, first, last, how]
+
+    def _session(self, user: int) -> Session | None:
+        return self.state.sessions.get(user)  # type: ignore[return-value]
+
+    def accepted(self, effect: Effect) -> None:
+        _, sender, recipient, stream, first, last, how = effect
+        session = self._session(sender)
+        if session is None or session.stream != stream:
+            return
+        run = self._run
+        if run is not None:
+            if (
+                run[4] == first - 1
+                and run[0] is session
+                and run[1] == recipient
+                and run[5] == how
+                and run[2] == stream
+            ):
+                run[4] = last
+                return
+            self.flush()
+        self._run = [session, recipient, stream, first, last, how]
+
+    def flush(self) -> None:
+        """Write the frame that might have been continued."""
+        run = self._run
+        if run is not None:
+            self._run = None
+            session, recipient, stream, first, last, how = run
+            session.write(encode_accepted(recipient, stream, first, last, how))
+
+    def deliver(self, effect: Effect) -> None:
+        _, recipient, sender, stream, n, flags, arrived, body = effect
+        session = self._session(recipient)
+        if session is not None:
+            session.write(encode_deliver(sender, stream, n, flags, arrived, body))
+
+    def gap(self, effect: Effect) -> None:
+        _, sender, recipient, stream, high = effect
+        session = self._session(sender)
+        if session is not None and session.stream == stream:
+            session.write(encode((GAP, recipient, stream, high)))
+
+    def busy(self, effect: Effect) -> None:
+        _, sender, recipient, stream, n, retry_ms = effect
+        session = self._session(sender)
+        if session is not None and session.stream == stream:
+            session.write(encode((BUSY, recipient, stream, n, retry_ms)))
+
+    def refused(self, effect: Effect) -> None:
+        _, sender, recipient, stream, n, code, retry_ms = effect
+        session = self._session(sender)
+        if session is not None and session.stream == stream:
+            session.refuse(code, retry_ms=retry_ms, about=(recipient, stream, n))
+
+    def receipt(self, effect: Effect) -> None:
+        _, sender, recipient, stream, kind, first, last = effect
+        session = self._session(sender)
+        if session is not None:
+            session.write(encode_receipt(recipient, stream, kind, first, last))
+
+    def confirm(self, effect: Effect) -> None:
+        _, recipient, sender, stream, kind, first, last = effect
+        session = self._session(recipient)
+        if session is not None:
+            session.write(encode_confirm(sender, stream, kind, first, last))
+
+    def end_session(self, user: int, code: int) -> None:
+        """Close a user's session, saying why."""
+        session = self._session(user)
+        if session is not None:
+            session.refuse(code)
+            if not errors.REGISTRY[code].closes:
+                session.close(errors.REGISTRY[code].name)

@@ -1,0 +1,203 @@
+"""A node from its data directory to its graceful end: opens the store, claims, serves, writes what is left, closes.
+
+Everything that can be wrong with the directory, the certificate or an address is found before the first connection is
+taken.
+"""
+
+import random
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, TextIO
+
+import attrs
+import structlog
+import trio
+
+from node.accounts.gateways import make_gateway
+from node.accounts.outcomes import Replaced
+from node.accounts.service import Accounts
+from node.accounts.settings import AccountsSettings
+from node.accounts.tables import GROUP as ACCOUNT_GROUP
+from node.clock import SteadyClock
+from node.hub.hub import Hub
+from node.hub.listener import Listener
+from node.hub.settings import HubSettings, ListenerSettings
+from node.mail.rows import MailTables
+from node.mail.settings import MailSettings
+from node.mail.sweep import Sweep
+from node.mail.tables import MAIL
+from node.service import Service
+from node.session import Session
+from node.settings import SessionSettings
+from replication.claim import claim_alone
+from replication.identity import ensure_identity
+from replication.placement import Placement
+from replication.tables import CLUSTER
+from store.limits import StoreSettings
+from store.store import Store
+
+log = structlog.get_logger()
+
+GROUPS = (CLUSTER, ACCOUNT_GROUP, MAIL)
+STORE_DIRECTORY = "store"
+FINISH_TRIES = 1_000
+"""Rounds of writing what is left at the end, each of them a commit."""
+WIPES_AGAIN_S = 5.0
+"""How often wipes that were not finished before the last end are looked for, until there are none."""
+
+
+@attrs.frozen(kw_only=True)
+class NodeSettings:
+    """Everything that a node is told. Paths are absolute."""
+
+    data: Path
+    listeners: tuple[ListenerSettings, ...]
+    stop_grace_s: float = 10.0
+    hub: HubSettings = attrs.Factory(HubSettings)
+    session: SessionSettings = attrs.Factory(SessionSettings)
+    mail: MailSettings = attrs.Factory(MailSettings)
+    accounts: AccountsSettings = attrs.Factory(AccountsSettings)
+    store: StoreSettings = attrs.Factory(StoreSettings)
+
+
+@attrs.frozen
+class Running:
+    """A node that serves. `addresses`: (name of the listener, host, port)."""
+
+    node: bytes
+    addresses: tuple[tuple[str, str, int], ...]
+    statistics: Callable[[], dict[str, Any]]
+
+
+async def run_node(
+    settings: NodeSettings,
+    ready: Callable[[Running], None],
+    stop: trio.Event,
+    *,
+    output: TextIO = sys.stdout,
+) -> None:
+    """Serve until ``stop`` is set; then say bye to everybody, write what is left, and return.
+
+    Args:
+        ready: called once connections are taken.
+        output: where the printing gateway shows PINs.
+
+    Raises:
+        StoreError: the data directory can't be used, or (StoreFatal) can't be written safely any more.
+        OSError: an address can't be listened on.
+        DamagedIdentity, SecretRefused
+        Cancelled, it closes without a word; everything that was accepted is on disk all the same.
+    """
+    with Store.open(settings.data / STORE_DIRECTORY, GROUPS, settings=settings.store) as store:
+        async with trio.open_nursery() as opening:
+            opening.start_soon(store.run)
+            identity = await ensure_identity(store.group("cluster"))
+            claims = await claim_alone(store.group("cluster"), identity.node, identity.partitions)
+            opening.cancel_scope.cancel()
+        placement = Placement(identity.secret, identity.partitions)
+        epochs = {partition: claim.epoch for partition, claim in claims.items()}
+        for name in (ACCOUNT_GROUP.name, MAIL.name):
+            store.group(name).epochs = lambda partition: epochs[partition] if partition is not None else 0
+        tables = MailTables(store.group(MAIL.name), placement.partition_of)
+        clock = SteadyClock()
+        service = Service(
+            settings.session,
+            settings.mail,
+            tables,
+            epochs.__getitem__,
+            lambda user: service.accounts.is_registered(user),
+            clock,
+        )
+        accounts = service.accounts = Accounts(
+            settings.accounts,
+            store.group(ACCOUNT_GROUP.name),
+            placement.partition_of,
+            make_gateway(
+                settings.accounts,
+                output=output,
+                clock=lambda: int(time.time() * 1000),
+                random=secrets.SystemRandom(),
+            ),
+            secret=blake2b(identity.secret, digest_size=32, person=b"ws-accounts").digest(),
+            clock=clock,
+            random=secrets.SystemRandom(),
+            on_replaced=service.replaced,
+        )
+        hub: Hub[Session] = Hub(settings.hub, service, chance=random.Random())
+        hub.watch(store.eventfd, lambda: _delivered(store))
+        try:
+            listeners = [hub.listen(listener) for listener in settings.listeners]
+            await _serve(
+                settings, hub, service, accounts, tables, listeners, stop, store, ready, identity.node
+            )
+        finally:
+            hub.close()
+            if store.fatal is None and not service.finish(lambda: _deliver(store), FINISH_TRIES):
+                log.error(
+                    "not everything could be written at the end; it was never accepted, and comes again"
+                )
+
+
+async def _serve(
+    settings: NodeSettings,
+    hub: Hub[Session],
+    service: Service,
+    accounts: Accounts,
+    tables: MailTables,
+    listeners: list[Listener],
+    stop: trio.Event,
+    store: Store,
+    ready: Callable[[Running], None],
+    node: bytes,
+) -> None:
+    def statistics() -> dict[str, Any]:
+        return {
+            "hub": attrs.asdict(hub.statistics()),
+            **service.statistics(),
+            "accounts": accounts.statistics(),
+            "store": store.statistics(),
+        }
+
+    sweep = Sweep(settings.mail, tables, service.mail, hub.soon)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accounts.run)
+        nursery.start_soon(sweep.run)
+        nursery.start_soon(_finish_wipes, accounts, service, hub)
+        await nursery.start(hub.run)
+        addresses = tuple((one.settings.name, one.address[0], one.address[1]) for one in listeners)
+        ready(Running(node, addresses, statistics))
+        await stop.wait()
+        log.info("stopping", connections=hub.statistics().connections)
+        await hub.stop(settings.stop_grace_s)
+        nursery.cancel_scope.cancel()
+
+
+async def _finish_wipes(accounts: Accounts, service: Service, hub: Hub[Session]) -> None:
+    """What a former end cut off: mail for devices that were replaced is ended before the new ones may log in."""
+    while True:
+        found = accounts.unfinished_wipes()
+        if not found:
+            return
+        for replaced in found:
+            hub.soon(lambda replaced=replaced: _wipe(service, replaced))  # type: ignore[misc]
+        await trio.sleep(WIPES_AGAIN_S)
+
+
+def _wipe(service: Service, replaced: Replaced) -> None:
+    if replaced.user not in service.mail.wipes:
+        service.replaced(replaced)
+
+
+def _delivered(store: Store) -> None:
+    store.deliver_results()
+
+
+def _deliver(store: Store) -> None:
+    """Wait for a result of the store and deliver it. The hub has ended: nobody else is waiting for this thread."""
+    deadline = time.monotonic() + 10.0
+    while not store.deliver_results() and time.monotonic() < deadline:
+        time.sleep(0.001)

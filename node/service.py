@@ -1,0 +1,237 @@
+"""The node as the hub sees it: connections become sessions, their frames go to accounts and mail, and at the end of
+each pass mail's effects are carried out, once for all of them."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from node import arrival, talk
+from node.accounts.outcomes import Replaced
+from node.accounts.service import Accounts
+from node.clock import SteadyClock
+from node.hub.connection import Reason
+from node.hub.listener import Listener
+from node.mail import effects, expiry, presence, writebehind
+from node.mail.driver import MailDriver
+from node.mail.rows import MailTables
+from node.mail.settings import MailSettings
+from node.mail.state import Effect, MailState
+from node.outlet import Outlet
+from node.session import ASKING, GREETED, NEW, TALKING, Session
+from node.settings import SessionSettings
+from node.wire import errors
+from node.wire.codec import decode_client, encode
+from node.wire.limits import FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, HEADER_SIZE
+from node.wire.verbs import ACK, BYE, CONFIRM, ERROR, HELLO, LOGIN, PIN, PING, READ, REGISTER, SEND, SKIP
+
+Handle = Callable[["Service", Session, tuple[Any, ...]], None]
+
+_BEFORE: dict[int, Handle] = {HELLO: arrival.hello, BYE: talk.bye}
+_GREETED: dict[int, Handle] = {
+    PIN: arrival.pin,
+    REGISTER: arrival.register,
+    LOGIN: arrival.login,
+    PING: talk.ping,
+    BYE: talk.bye,
+}
+_ASKING: dict[int, Handle] = {PING: talk.ping, BYE: talk.bye}
+_TALKING: dict[int, Handle] = {
+    SEND: talk.send,
+    ACK: talk.ack,
+    SKIP: talk.skip,
+    READ: talk.read,
+    CONFIRM: talk.confirm,
+    PING: talk.ping,
+    BYE: talk.bye,
+}
+_REFUSALS = {
+    "shutting_down": errors.SHUTTING_DOWN,
+}
+REFUSAL_RETRY_MS = 10_000
+"""Told to connections that are refused before they can say anything."""
+
+
+class Service:
+    """Implements the hub's `Handler`. `accounts` is set by the composition root before the hub runs."""
+
+    remainder_max = HEADER_SIZE + FRAME_MAX
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        mail_settings: MailSettings,
+        tables: MailTables,
+        epoch_of: Callable[[int], int],
+        known: Callable[[int], bool],
+        clock: SteadyClock,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings
+        self.mail = MailState(mail_settings, clock())
+        self.accounts: Accounts = None  # type: ignore[assignment]  # accounts and service know each other
+        self.dropped = 0
+        self.rate_limited = 0
+        self.logins = 0
+        self._clock = clock
+        self._monotonic = monotonic
+        self._tables = tables
+        self._epoch_of = epoch_of
+        self._outlet = Outlet(self.mail)
+        self._handlers = (_BEFORE, _GREETED, _ASKING, _TALKING)
+        assert (NEW, GREETED, ASKING, TALKING) == (0, 1, 2, 3)
+        outlet = self._outlet
+        self._driver = MailDriver(
+            self.mail,
+            tables,
+            {
+                effects.ACCEPTED: outlet.accepted,
+                effects.GAP: outlet.gap,
+                effects.BUSY: outlet.busy,
+                effects.REFUSED: outlet.refused,
+                effects.RECEIPT: outlet.receipt,
+                effects.DELIVER: outlet.deliver,
+                effects.CONFIRM: outlet.confirm,
+                effects.BACKLOG: self._welcome,
+            },
+            known,
+            lambda user, generation: self.accounts.wiped(user, generation),
+        )
+
+    # ---- the hub's Handler ---------------------------------------------------------------------
+
+    def make(self, fd: int, address: str, listener: Listener) -> Session:
+        tls = listener.settings.tls
+        return Session(fd, address, tls.certificate_sha256 if tls is not None else b"")
+
+    def opened(self, session: Session) -> None:
+        session.expect(self.settings.hello_s, strict=True)
+
+    def received(self, session: Session, data: bytes) -> int:
+        session.pinged = False
+        frames: list[tuple[Any, ...]] = []
+        bad: errors.WireError | None = None
+        limit = FRAME_MAX if session.phase == TALKING else FRAME_MAX_BEFORE_LOGIN
+        try:
+            consumed = decode_client(data, limit, frames)
+        except errors.WireError as error:
+            bad = error
+            consumed = len(data)
+        handlers = self._handlers
+        for frame in frames:
+            handle = handlers[session.phase].get(frame[0])
+            if handle is None:
+                session.unexpected(frame[0])
+            else:
+                handle(self, session, frame)
+            if session.is_closing:
+                return len(data)
+        if bad is not None:
+            session.refuse(bad.code, str(bad))
+        return consumed
+
+    def closed(self, session: Session, reason: Reason) -> None:
+        if session.user:
+            presence.offline(self.mail, session.user, session)
+
+    def quiet(self, session: Session) -> int:
+        if session.phase != TALKING:
+            session.refuse(errors.TIMEOUT)
+            return 1
+        if session.pinged:
+            session.close("silent")
+            return 1
+        session.pinged = True
+        session.write(encode((PING, False, 0)))
+        return self.settings.ping_wait_s
+
+    def failed(self, session: Session, error: Exception) -> None:
+        session.refuse(errors.INTERNAL)
+
+    def begin_pass(self) -> None:
+        self.mail.now = self._clock()
+
+    def end_pass(self) -> None:
+        driver = self._driver
+        driver.drain()
+        driver.tick()
+        self._outlet.flush()
+
+    def wake_at(self) -> float | None:
+        due = writebehind.wake_at(self.mail)
+        if due is None:
+            return None
+        return self._monotonic() + max(0, due - self._clock()) / 1000
+
+    def refusal(self, reason: str) -> bytes:
+        code = _REFUSALS.get(reason, errors.TOO_MANY_CONNECTIONS)
+        return encode((ERROR, code, errors.REGISTRY[code].text, REFUSAL_RETRY_MS, None))
+
+    def bye(self, session: Session, retry_ms: int) -> None:
+        session.write(encode((BYE, errors.SHUTTING_DOWN, retry_ms)))
+
+    # ---- sessions ------------------------------------------------------------------------------
+
+    def _welcome(self, effect: Effect) -> None:
+        session: Session = effect[1]
+        waiting: int = effect[2]
+        if session.is_closing or session.fd < 0:
+            return
+        if waiting < 0:
+            session.refuse(errors.INTERNAL)
+            return
+        self.logins += 1
+        session.phase = TALKING
+        session.refilled = self.mail.now
+        session.tokens = float(self.mail.settings.send_burst)
+        session.expect(self.settings.ping_after_s)
+        epoch = self._epoch_of(self._tables.partition_of(session.user))
+        session.write(encode((LOGIN, epoch, self.logins, waiting)))
+
+    def end_session(self, user: int, code: int) -> None:
+        """Close the session of a user, if there is one, saying why."""
+        self._outlet.end_session(user, code)
+
+    def replaced(self, replaced: Replaced) -> None:
+        """A new device took over: the old one's session ends, and what waits for it."""
+        self.end_session(replaced.user, errors.SUPERSEDED)
+        expiry.wipe(self.mail, replaced.user, replaced.generation)
+
+    # ---- the end, and the operator -------------------------------------------------------------
+
+    def finish(self, deliver: Callable[[], object], tries: int) -> bool:
+        """After the hub has ended: write what waits, without its delays. False if something is left after all tries."""
+        settings = self.mail.settings
+        for _ in range(tries):
+            self.mail.now += max(settings.flush_delay_ms, settings.sync_delay_ms, settings.busy_retry_ms)
+            self._driver.drain()
+            self._driver.tick()
+            if self.mail.committing is None and writebehind.wake_at(self.mail) is None:
+                return True
+            deliver()
+        return False
+
+    def statistics(self) -> dict[str, Any]:
+        """Numbers for the operator; cheap."""
+        mail = self.mail
+        return {
+            "sessions": len(mail.sessions),
+            "logins": self.logins,
+            "frames_dropped": self.dropped,
+            "rate_limited": self.rate_limited,
+            "mail": {
+                **attrs.asdict(mail.counts),
+                "pairs": len(mail.pairs),
+                "boxes": len(mail.boxes),
+                "pending_bytes": mail.pending_bytes,
+                "urgent": len(mail.urgent),
+                "delayed": len(mail.delayed),
+                "dirty": len(mail.dirty),
+                "dirty_receipts": len(mail.dirty_owed),
+                "loads_waiting": mail.loads_waiting,
+                "reads_stalled": self._driver.stalled,
+                "read_errors": self._driver.read_errors,
+                "wipes": len(mail.wipes),
+            },
+        }

@@ -1,0 +1,26 @@
+"""Limits of sessions."""
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class SessionSettings:
+    """[session]. Seconds are as coarse as the hub's wheel, one second."""
+
+    hello_s: int = 10
+    """From the connection to the client's hello."""
+    login_s: int = 120
+    """From hello to login; a person may be typing a PIN meanwhile."""
+    ping_after_s: int = 240
+    """Silence after which a client is pinged …"""
+    ping_wait_s: int = 30
+    """… and how long it may take to answer before the connection is closed."""
+    agent: str = "waystation"
+    """What the node calls itself in its hello."""
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("hello_s", "login_s", "ping_after_s", "ping_wait_s"):
+            if not 1 <= getattr(self, name) <= 86_400:
+                raise ValueError(f"session.{name} is {getattr(self, name)}: choose 1 to 86400 seconds")
+        if len(self.agent) > 64:
+            raise ValueError("session.agent is longer than 64 characters: shorten it")
