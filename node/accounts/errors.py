@@ -20,8 +20,9 @@ class SecretRefused(AccountsError):
 
 
 class ImportRefused(AccountsError):
-    """A line of an accounts file is not an account; nothing of this file was written. Mend the line."""
+    """A line of an accounts file is not an account. Those before it were written, and writing them again is
+    harmless: mend the line and import the whole file again."""
 
     def __init__(self, line: int, cause: str) -> None:
-        super().__init__(f"line {line}: {cause}; mend the line and import again, nothing was written")
+        super().__init__(f"line {line}: {cause}; mend it and import the whole file again")
         self.line = line

@@ -72,7 +72,7 @@ def from_value(value: Any) -> PinRecord:
 
 
 def pin_digest(secret: bytes, user: int, salt: bytes, pin: str) -> bytes:
-    """secret: 32 bytes of this node (or cluster) alone."""
+    """secret: 32 bytes, for this purpose alone."""
     assert len(salt) == SALT_SIZE
     return blake2b(
         user.to_bytes(8, "big") + salt + pin.encode(),

@@ -133,15 +133,13 @@ class AccountsSettings:
 
     requests_waiting_max: int = 1_024
     """PIN requests and registrations that wait for the store; beyond it they are told `overloaded`."""
-    requests_at_once_max: int = 32
-    """Of those, how many the store is given together; they share its fsyncs."""
     wipes_waiting_max: int = 1_024
     """Registrations whose answer waits until the former device's mail is expired; beyond it they are answered
     at once, and their login is told to come again."""
     overloaded_retry_ms: int = 2_000
-    sweep_interval_s: float = 60.0
+    sweep_interval_s: float = 5.0
     """How often PIN records that limit nothing any more are looked for …"""
-    sweep_records: int = 1_000
+    sweep_records: int = 200
     """… and how many are looked at each time."""
 
     def __attrs_post_init__(self) -> None:
@@ -167,7 +165,6 @@ class AccountsSettings:
             ("number_logins_every_s", 1, 86_400),
             ("budgets_max", 16, 10_000_000),
             ("requests_waiting_max", 1, 1_000_000),
-            ("requests_at_once_max", 1, 10_000),
             ("wipes_waiting_max", 1, 1_000_000),
             ("overloaded_retry_ms", 1, 86_400_000),
             ("sweep_interval_s", 0.01, 86_400),
