@@ -100,11 +100,17 @@ class Core:
         if self.login.phase is Phase.ONLINE:
             if self._ping_due is not None:
                 if self._ping_due <= now:
+                    self._heard_at, self._ping_due = now, None
                     self._effects.events.append(Close("the server is silent"))
             elif now - self._heard_at >= self._settings.ping_after:
                 self._ping_due = now + self._settings.ping_timeout
                 self._token = (self._token + 1) & TOKEN_MAX
                 self._effects.frames.append((verbs.PING, False, self._token))
+
+    @property
+    def pending(self) -> int:
+        """Writes and frames gathered and not yet taken; what a driver limits its reading by."""
+        return len(self._effects.writes) + len(self._effects.frames)
 
     def deadline(self) -> float | None:
         """When `advance` has something to do next, if nothing else happens."""

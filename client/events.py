@@ -50,6 +50,11 @@ class Accepted:
     last: int
     how: int
 
+    @property
+    def numbers(self) -> range:
+        """The numbers as a range."""
+        return range(self.first, self.last + 1)
+
 
 @attrs.frozen
 class Refused:

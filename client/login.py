@@ -202,7 +202,8 @@ class Login:
                 self._trying = True
                 self._log_in(now, self.candidate)
                 return True
-            self._set_attempted(False)
+            if code == errors.PIN_REFUSED:
+                self._set_attempted(False)
             self._fail_request(code, retry)
             if not closes:
                 self._enter(Phase.READY, now)

@@ -73,5 +73,6 @@ class Settings:
         assert self.outbox_bytes_max >= BODY_MAX, "one message must fit in the outbox"
         assert self.backoff_min <= self.backoff_max
         assert self.frames_waiting_max >= WINDOW_MAX, "a window of acks must fit"
+        assert self.lazy_writes_max < self.frames_waiting_max, "waiting writes must not stop the reading"
         assert self.answer_timeout < self.request_timeout
         assert len(self.agent) <= 64
