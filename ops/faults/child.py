@@ -5,6 +5,7 @@ It must never wait without a bound.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -83,10 +84,8 @@ class Child:
     def end(self, seconds_max: float = 15.0) -> int:
         """Close its standard input and wait for it to end; kill it if it won't. The exit code."""
         assert self._process.stdin is not None
-        try:
+        with contextlib.suppress(OSError):
             self._process.stdin.close()
-        except OSError:
-            pass
         try:
             return self._process.wait(seconds_max)
         except subprocess.TimeoutExpired:
@@ -130,7 +129,5 @@ class Child:
     def _close(self) -> None:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                try:
+                with contextlib.suppress(OSError):
                     pipe.close()
-                except OSError:
-                    pass

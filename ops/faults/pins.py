@@ -18,6 +18,10 @@ def mark(output: Path) -> int:
     return output.stat().st_size if output.exists() else 0
 
 
+def _since(output: Path, after: int) -> bytes:
+    return output.read_bytes()[after:] if output.exists() else b""
+
+
 async def wait_for_pin(output: Path, user: int, after: int, seconds_max: float = 30.0) -> str:
     """The newest PIN for this user printed after a mark.
 
@@ -27,7 +31,7 @@ async def wait_for_pin(output: Path, user: int, after: int, seconds_max: float =
     pattern = re.compile(rb"^PIN \+%d (\d+) " % user, re.MULTILINE)
     with anyio.fail_after(seconds_max):
         while True:
-            found = pattern.findall(output.read_bytes()[after:]) if output.exists() else []
+            found = pattern.findall(_since(output, after))
             if found:
                 pin: bytes = found[-1]
                 return pin.decode()

@@ -30,6 +30,7 @@ class Recorder:
         self.history = history
         self.user = user
         self.received = 0  # frames of mail
+        self._late: set[tuple[int, bytes, int]] = set()
 
     def outgoing(self, frame: tuple[Any, ...]) -> None:
         """A frame is about to be written."""
@@ -46,6 +47,8 @@ class Recorder:
         if verb == verbs.DELIVER:
             _, sender, stream, n, flags, _, body = frame
             late = bool(flags & verbs.FLAG_LATE)
+            if late:
+                self._late.add((sender, stream, n))
             self._write("deliver", sender, self.user, stream, n, hash=body_hash(body), late=late)
         elif verb == verbs.ACCEPTED:
             _, recipient, stream, first, last, how = frame
@@ -59,6 +62,10 @@ class Recorder:
         else:
             return
         self.received += 1
+
+    def is_late(self, sender: int, stream: bytes, n: int) -> bool:
+        """Whether the node marked this one as late. What the library thinks of it doesn't excuse a wrong order."""
+        return (sender, stream, n) in self._late
 
     def _write(self, event: str, sender: int, recipient: int, stream: bytes, n: int, **more: Any) -> None:
         self.history.write(event, sender=sender, recipient=recipient, stream=stream.hex(), n=n, **more)

@@ -1,0 +1,195 @@
+"""The good clients of a run: worker processes that are started, killed, paused, and asked how they are.
+
+It must never know what a fault is for, nor judge what the workers say.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import msgspec
+from attrs import define, field
+
+from ops.faults.child import Child, ChildError
+from ops.faults.worker import Assignment
+from ops.history.writer import HistoryWriter
+
+FIRST_NUMBER: Final = 15_550_100_001
+QUIET_SECONDS: Final = 1.5
+
+
+class CrowdError(Exception):
+    """The clients did not get where they should. The text says how they are."""
+
+
+@define
+class Worker:
+    """One place for a process. Its users keep their states over its lives."""
+
+    name: str
+    users: list[int]
+    prefix: Sequence[str] = ()
+    lives: int = 0
+    child: Child | None = field(default=None, repr=False)
+
+
+class Crowd:
+    """All workers of a run. `history` is the supervisor's own.
+
+    Args:
+        folder: for assignments, states and logs. histories: where the histories go.
+        server: "host:port" of the node. pins: where the node prints PINs.
+        prefixes: for each worker, words before its command, as to enter a namespace.
+        others: numbers that are sent to, besides the users of the workers.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        histories: Path,
+        history: HistoryWriter,
+        server: str,
+        pins: Path,
+        *,
+        prefixes: Sequence[Sequence[str]],
+        users_each: int,
+        seed: int,
+        tls: bool = True,
+        others: Sequence[int] = (),
+    ) -> None:
+        self._folder = folder
+        self._histories = histories
+        self._history = history
+        self._server = server
+        self._pins = pins
+        self._seed = seed
+        self._tls = tls
+        self._rate = 0.0
+        numbers = iter(range(FIRST_NUMBER, FIRST_NUMBER + len(prefixes) * users_each))
+        self.workers = [
+            Worker(f"w{index}", [next(numbers) for _ in range(users_each)], prefix)
+            for index, prefix in enumerate(prefixes)
+        ]
+        self._peers = [user for worker in self.workers for user in worker.users] + list(others)
+        (folder / "states").mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self.workers:
+            if worker.child is not None:
+                worker.child.kill()
+
+    # ---- lives -------------------------------------------------------------------------------------------
+
+    def start(self, worker: Worker) -> None:
+        """A new process on the states of the one before."""
+        assert worker.child is None
+        worker.lives += 1
+        process = f"{worker.name}.{worker.lives}"
+        assignment = Assignment(
+            process=process,
+            server=self._server,
+            tls=self._tls,
+            users=worker.users,
+            peers=self._peers,
+            states=str(self._folder / "states"),
+            history=str(self._histories / f"{process}.jsonl"),
+            pins=str(self._pins),
+            seed=self._seed,
+        )
+        path = self._folder / f"{worker.name}.json"
+        path.write_bytes(msgspec.json.encode(assignment))
+        command = [*worker.prefix, sys.executable, "-m", "ops.faults.worker", str(path)]
+        worker.child = Child(command, self._folder / f"{worker.name}.log")
+        if self._rate:
+            worker.child.ask(f"load {self._rate}", 20)
+
+    def start_all(self) -> None:
+        for worker in self.workers:
+            if worker.child is None:
+                self.start(worker)
+
+    def kill(self, worker: Worker) -> None:
+        """Its apps crash, all at once."""
+        assert worker.child is not None
+        worker.child.kill()
+        worker.child = None
+        for user in worker.users:
+            self._history.write("client-crash", user=user)
+
+    def stop(self, worker: Worker) -> None:
+        """Its apps close their clients and end.
+
+        Raises:
+            ChildError: they fail, or take too long.
+        """
+        assert worker.child is not None
+        child, worker.child = worker.child, None
+        if code := child.end():
+            raise ChildError(f"{worker.name} ended with code {code}\n{child.log_tail()}")
+
+    # ---- orders ------------------------------------------------------------------------------------------
+
+    def load(self, rate: float) -> None:
+        """So many messages a second from each worker, also from those that start later."""
+        self._rate = rate
+        self._all(f"load {rate}")
+
+    def hush(self) -> None:
+        """Nobody sends anything new."""
+        self._rate = 0.0
+        self._all("hush")
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """user → how it is, of all workers that run."""
+        return {user: status for answer in self._all("status") for user, status in answer["users"].items()}
+
+    def wait_online(self, seconds_max: float = 30.0) -> None:
+        """Until every user of every running worker is logged in.
+
+        Raises:
+            CrowdError: somebody isn't.
+        """
+        self._until("online", seconds_max, lambda status: bool(status["online"]))
+
+    def drain(self, seconds_max: float) -> bool:
+        """Let everything come to rest, then write that all users are drained. Whether it came to rest in time.
+
+        At rest: everybody is online, no outbox or inbox holds anything, and nothing came for a while. What the
+        node still owes then, it isn't going to give: the checker will name it.
+        """
+        end = time.monotonic() + seconds_max
+        quiet_since, heard = time.monotonic(), -1
+        rested = False
+        while time.monotonic() < end and not rested:
+            answers = self._all("status")
+            statuses = [status for answer in answers for status in answer["users"].values()]
+            received = sum(answer["received"] for answer in answers)
+            busy = not all(s["online"] and not s.get("outbox") and not s.get("inbox") for s in statuses)
+            if busy or received != heard:
+                quiet_since, heard = time.monotonic(), received
+            rested = time.monotonic() - quiet_since >= QUIET_SECONDS
+            time.sleep(0.1)
+        self._all("drained")
+        return rested
+
+    # ---- inside ------------------------------------------------------------------------------------------
+
+    def _all(self, order: str) -> list[dict[str, Any]]:
+        return [w.child.ask(order, 20) for w in self.workers if w.child is not None]
+
+    def _until(self, what: str, seconds_max: float, holds: Any) -> None:
+        end = time.monotonic() + seconds_max
+        while wrong := {user: status for user, status in self.status().items() if not holds(status)}:
+            if time.monotonic() > end:
+                raise CrowdError(f"not {what} after {seconds_max} s: {wrong}")
+            time.sleep(0.1)
