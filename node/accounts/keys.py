@@ -23,7 +23,7 @@ _LOW_ORDER: Final = frozenset({0, 1, _P - 1, _Y_OF_ORDER_8, _P - _Y_OF_ORDER_8})
 
 
 def is_device_key(key: bytes) -> bool:
-    """Whether these bytes are the canonical encoding of a curve point that isn't of low order (50 µs)."""
+    """Whether these bytes are the canonical encoding of a curve point that isn't of low order (90 µs)."""
     if len(key) != KEY_SIZE:
         return False
     y = int.from_bytes(key, "little") & (1 << 255) - 1  # the top bit is the sign of x

@@ -2,8 +2,8 @@
 
 A PIN is short, so what protects it is how few guesses there are: a number gets `requests_per_day` PINs in
 any 24 hours, each takes `attempts_max` wrong guesses and lives for `valid_ms`. All of that is in the record
-and so survives a restart. Stored is a keyed hash over number, salt and PIN: without the node's secret a
-stolen store gives nothing to try PINs against.
+and so survives a restart. Stored is a keyed hash over number, salt and PIN: a dump or a replica of the rows
+alone gives nothing to try PINs against.
 
 This module must never know whether a number is registered, nor how a PIN reaches its phone.
 """

@@ -18,9 +18,12 @@ def refusal_for(error: BaseException, retry_ms: int) -> Refused:
         return Refused(errors.OVERLOADED, "the store is behind with its work", retry_ms)
     if isinstance(error, StoreClosed):
         return Refused(errors.SHUTTING_DOWN, "the server is stopping", retry_ms)
-    # a defect's own text may hold anything, so only its kind is logged
-    cause = str(error) if isinstance(error, StoreError) else type(error).__name__
-    _log.error("account_store_failed", cause=cause)
+    _log.error("account_store_failed", cause=cause_of(error))
     if isinstance(error, DiskFull | MapFull):
         return Refused(errors.OVERLOADED, "the store has no room", retry_ms)
     return Refused(errors.INTERNAL, "the server failed at this")
+
+
+def cause_of(error: BaseException) -> str:
+    """For the log. A defect's own text may hold anything, so only its kind is told."""
+    return str(error) if isinstance(error, StoreError) else type(error).__name__

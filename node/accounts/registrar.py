@@ -20,7 +20,7 @@ from node.accounts.keys import is_device_key
 from node.accounts.numbers import is_number
 from node.accounts.outcomes import Outcome, Refused, Registered, Replaced
 from node.accounts.pins import PinRules
-from node.accounts.refusals import refusal_for
+from node.accounts.refusals import cause_of, refusal_for
 from node.accounts.registration import AskPin, RegisterDevice, Step
 from node.accounts.settings import AccountsSettings
 from node.accounts.tables import ACCOUNT, PIN
@@ -197,7 +197,7 @@ class Registrar:
     def _write_wipe(self, user: int, generation: int) -> None:
         def written(result: Result) -> None:
             if result.error is not None:
-                _log.error("wipe_not_written", cause=refusal_for(result.error, 0).text)
+                _log.error("wipe_not_written", cause=cause_of(result.error))
                 return
             if self._unwritten_wipes.get(user) == generation:
                 del self._unwritten_wipes[user]
@@ -207,7 +207,7 @@ class Registrar:
         try:
             self._group.submit_transaction(written, wiped_in, self._key(user), generation)
         except StoreError as error:
-            _log.warning("wipe_not_written", cause=str(error))
+            _log.warning("wipe_not_written", cause=cause_of(error))
 
     # ---- the store ----------------------------------------------------------------------------------
 

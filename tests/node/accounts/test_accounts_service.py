@@ -294,6 +294,31 @@ async def test_a_third_device_overtakes_the_wipe_for_the_second(house: House) ->
     assert isinstance(house.login(device(3)), LoggedIn)
 
 
+async def test_a_wipe_that_the_store_has_no_room_for_is_written_later(
+    house: House, autojump_clock: MockClock
+) -> None:
+    await house.enroll(device(1))
+    answers = await replace(house, 2)
+    house.store.close()
+    house.store_settings = attrs.evolve(house.store_settings, queue_rows=1)
+    house.open()
+    waiting: list[Outcome] = []
+    house.accounts.request_pin(BOB, HOME, waiting.append)
+    house.accounts.wiped(ALICE, 2)
+    assert house.accounts.statistics()["registration"]["wipes_unwritten"] == 1, "the store is busy"
+    house.accounts.request_pin(BOB + 1, HOME, waiting.append)
+    assert code(waiting[0]) == errors.OVERLOADED
+    house.settle()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(deliver_results, house)
+        await house.accounts.step()
+        house.settle()
+        nursery.cancel_scope.cancel()
+    assert house.accounts.statistics()["registration"]["wipes_unwritten"] == 0
+    assert isinstance(house.login(device(2)), LoggedIn)
+    assert answers == [], "that connection was gone with the restart"
+
+
 async def test_too_many_waiting_answers_are_given_at_once_and_their_login_waits(
     tmp_path: Path, clock: Any
 ) -> None:
