@@ -15,11 +15,13 @@ from cyclopts import App, Parameter
 
 from ops.bench import connections as idle
 from ops.bench import exchange, mailbox, waiting
+from ops.bench import report as tables
 from ops.bench.comparison import Peer, Setting, run
 from ops.bench.ejabberd import EjabberdMissingError, EjabberdStartError, Profile
 from ops.bench.exchange import NotAllArrivedError
 from ops.bench.node_process import NodeStartError
 from ops.bench.process import ProcessGoneError
+from ops.bench.report import MarkersMissingError
 from ops.bench.sampling import TooFewFilesError
 from ops.bench.screen import Screen, print_result
 from ops.bench.server import Server
@@ -31,6 +33,7 @@ _FAILURES = (
     EjabberdMissingError,
     EjabberdStartError,
     LoadError,
+    MarkersMissingError,
     NodeStartError,
     NotAllArrivedError,
     ProcessGoneError,
@@ -203,6 +206,32 @@ def mailbox_(
     setting = Setting(users=wanted.shape.users, tls=tls, repeat=repeat, directory=directory)
     result = run("mailbox", wanted, setting, lambda server: mailbox.measure(server, wanted, screen), screen)
     print_result(result, as_json=as_json)
+
+
+@app.command
+@_told
+def report(
+    *,
+    repeat: Repeat = 3,
+    against: Against = "ejabberd",
+    only: Annotated[str, Parameter(help="Only the parts whose title contains this.")] = "",
+    quick: Annotated[bool, Parameter(negative="", help="Small counts, to try it out.")] = False,
+    into: Annotated[
+        Path | None, Parameter(help="Markdown file whose figures are replaced. Default: print them.")
+    ] = None,
+    directory: Directory = None,
+) -> None:
+    """All benchmarks, repeated, as tables with the medians. Takes most of an hour."""
+    screen = Screen()
+    measured = []
+    for part in tables.measure_all(
+        screen, quick=quick, repeat=repeat, against=bool(against), directory=directory, only=only
+    ):
+        measured.append(part)  # written after each, so that what is measured isn't lost
+        if into is not None:
+            tables.place(tables.markdown(measured, repeat), into)
+    if into is None and measured:
+        sys.stdout.write(tables.markdown(measured, repeat))
 
 
 if __name__ == "__main__":
