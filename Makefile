@@ -1,0 +1,66 @@
+# make run    a node on this machine, with embedded defaults, in the foreground
+# make test   lint, types and all tests
+# make help   the rest
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: run test lint types unit bench-quick lock clean help check-python
+
+run: $(VENV)/.installed
+	@$(BIN)/waystation run --guide
+
+test: lint types unit
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed-dev
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed-dev
+	$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+$(VENV)/.installed: requirements.lock pyproject.toml | check-python
+	@echo "Making an environment in $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+check-python:
+	@command -v $(PYTHON) >/dev/null 2>&1 || \
+	  { echo "There is no $(PYTHON). Install it: apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Waystation needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
+	    echo "Install one, and name it: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' >/dev/null 2>&1 || \
+	  { echo "$(PYTHON) can't make environments. Install that part: apt install python3-venv"; exit 1; }
+
+# Versions and hashes of everything that is installed. Look at the difference before you commit it.
+lock: $(VENV)/.installed
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml \
+	  --group build -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header pyproject.toml \
+	  --group dev -c requirements.lock -o requirements-dev.lock
+
+bench-quick: $(VENV)/.installed
+	$(BIN)/waystation bench messages --seconds 5
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+	@echo "make lint   ruff alone"
+	@echo "make types  mypy --strict alone"
+	@echo "make unit   the tests alone; JOBS=1 for one process"
+	@echo "make lock   resolve the dependencies anew"
