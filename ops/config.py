@@ -19,6 +19,7 @@ from node.hub.tls import load_tls
 from node.mail.settings import MailSettings
 from node.running import NodeSettings
 from node.settings import SessionSettings
+from store.directory import make_directory
 from store.limits import StoreSettings
 
 T = TypeVar("T")
@@ -166,7 +167,7 @@ def node_settings(config: Config) -> NodeSettings:
         if not 0 <= getattr(listen, name) <= 65_535:
             raise ConfigError(f"[listen] {name} is {getattr(listen, name)}: choose 1 to 65535, or 0 for none")
     try:
-        config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(config.data)
     except OSError as error:
         raise ConfigError(
             f"the data directory {config.data} can't be made: {error.strerror}; set node.data"
