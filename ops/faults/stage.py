@@ -61,7 +61,8 @@ class Stage:
         self._command = [*prefix, *COMMAND]
         self._watched = WatchedDirectory(self.disk, folder / "powerloss", shim) if shim else None
         self._node: NodeProcess | None = None
-        self.lie = False
+        self.lie = False  # from the next start on, the node's fsync makes nothing durable
+        self.sync_ms = 0  # from the next start on, how long each of its syncs takes at least
         config: dict[str, dict[str, Any]] = {
             "node": {"data": str(self.data)},
             "listen": {"host": host, "port": self.port, "plain_port": self.plain_port},
@@ -112,7 +113,7 @@ class Stage:
             NodeStartError: it doesn't become ready.
         """
         assert self._node is None
-        environment = self._watched.environment(self.lie) if self._watched else {}
+        environment = self._watched.environment(self.lie, self.sync_ms) if self._watched else {}
         self._node = NodeProcess.start(
             self._config,
             self.folder,

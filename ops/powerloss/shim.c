@@ -12,6 +12,7 @@
  *   WAYSTATION_POWERLOSS_LIE      "1": fsync, fdatasync and O_DSYNC say yes and make nothing durable
  *   WAYSTATION_POWERLOSS_FAIL     a path: while a file is there, the next sync removes it and fails with EIO,
  *                                 and what it should have written is lost for good (as Linux does it)
+ *   WAYSTATION_POWERLOSS_SYNC_MS  how long each sync takes at least: a slow disk, so that kills fall into syncs
  *
  * What it can't follow stops the process with a message: a shared writable mapping, O_TMPFILE, links, holes
  * punched, stdio writing. sendfile and copy_file_range into the directory fail with EINVAL, as they may
@@ -71,6 +72,7 @@ static char journal_directory[PATH_MAX];
 static char ignored[1024];
 static char fail_path[PATH_MAX];
 static int lying;
+static long sync_ms;
 static int journal = -1;
 static pid_t owner;
 static uint64_t order;
@@ -310,6 +312,8 @@ __attribute__((constructor)) static void start(void)
         snprintf(fail_path, sizeof fail_path, "%s", getenv("WAYSTATION_POWERLOSS_FAIL"));
     const char *lie = getenv("WAYSTATION_POWERLOSS_LIE");
     lying = lie && !strcmp(lie, "1");
+    if (getenv("WAYSTATION_POWERLOSS_SYNC_MS"))
+        sync_ms = atol(getenv("WAYSTATION_POWERLOSS_SYNC_MS"));
     open_journal();
     snprintf(root, sizeof root, "%s", value);
     root_length = strlen(root);
@@ -445,6 +449,15 @@ static int fails_now(void)
     return fail_path[0] && !syscall(SYS_unlinkat, AT_FDCWD, fail_path, 0);
 }
 
+static void be_slow(void)
+{
+    struct timespec time = {sync_ms / 1000, sync_ms % 1000 * 1000000};
+    int before = errno;
+    if (sync_ms)
+        nanosleep(&time, NULL);
+    errno = before;
+}
+
 /* One write of any kind: offset < 0 writes at the descriptor's own place. `durable` as by O_DSYNC. */
 static ssize_t write_pieces(int fd, const struct iovec *pieces, int count, off_t offset, int durable)
 {
@@ -467,6 +480,11 @@ static ssize_t write_pieces(int fd, const struct iovec *pieces, int count, off_t
     ssize_t result = offset < 0 ? syscall(SYS_writev, fd, pieces, count)
                                 : syscall(SYS_pwritev2, fd, pieces, count, offset, 0L, 0);
     done(of, result, 0);
+    if (durable) { /* a kill while it is slow finds it done, which a disk may have managed as well */
+        pthread_mutex_unlock(&mutex);
+        be_slow();
+        return result;
+    }
     if (fails) {
         append(SYNC, SYNC_LOST, file->file, 0, 0, NULL, 0);
         errno = EIO;
@@ -623,6 +641,7 @@ static int sync_file(int fd, long call)
     }
     uint64_t of = append(SYNC, 0, file, 0, 0, NULL, 0);
     pthread_mutex_unlock(&mutex); /* others go on writing meanwhile, as they would */
+    be_slow();
     int result = (int)syscall(call, fd);
     pthread_mutex_lock(&mutex);
     done(of, result, 0);

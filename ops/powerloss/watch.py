@@ -54,14 +54,20 @@ class WatchedDirectory:
         shutil.copytree(self.root, self._base, ignore=shutil.ignore_patterns(*self._ignored))
         self._journals.mkdir()
 
-    def environment(self, lie: bool = False) -> dict[str, str]:
-        """Variables for the process. With `lie`, every sync says yes and makes nothing durable."""
+    def environment(self, lie: bool = False, sync_ms: int = 0) -> dict[str, str]:
+        """Variables for the process.
+
+        Args:
+            lie: every sync says yes and makes nothing durable.
+            sync_ms: how long each sync takes at least; a slow disk is killed in the middle of one more often.
+        """
         return {
             "LD_PRELOAD": str(self._shim),
             "WAYSTATION_POWERLOSS_ROOT": str(self.root),
             "WAYSTATION_POWERLOSS_JOURNAL": str(self._journals),
             "WAYSTATION_POWERLOSS_IGNORE": ":".join(self._ignored),
             "WAYSTATION_POWERLOSS_LIE": "1" if lie else "0",
+            "WAYSTATION_POWERLOSS_SYNC_MS": str(sync_ms),
             "WAYSTATION_POWERLOSS_FAIL": str(self.fail_next_sync),
         }
 

@@ -46,11 +46,11 @@ def test_every_byte_is_durable_or_from_its_history_since(
         order = 0
         for what, at, length in plan:
             order += 1
-            if what == "sync":  # begun before the last `at` changes
+            if what == "sync":  # it began before the last `at` changes
                 pending = [c for c in file.pending if isinstance(c, Written)]
-                settled = pending[: max(0, len(pending) - at)]
-                file.sync(settled[-1].order + 1 if settled else 0)
-                later = pending[len(settled) :]
+                settled = [c for c in pending if c.order < order - at]
+                later = [c for c in pending if c.order >= order - at]
+                file.sync(order - at)
                 for change in settled:
                     durable[change.offset : change.end] = change.data
                 history = [[] for _ in range(SIZE)]
