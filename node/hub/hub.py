@@ -325,6 +325,8 @@ class Hub(Generic[C]):
     def _established(self, connection: Connection) -> None:
         connection.tick = self.wheel.tick
         connection.expect(self.settings.first_look_s, strict=True)
+        if connection.outbox is not None:  # written before the handshake was done
+            self.dirty.append(connection)
         try:
             self.handler.opened(connection)  # type: ignore[arg-type]
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only

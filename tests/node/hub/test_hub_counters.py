@@ -1,0 +1,32 @@
+"""Histograms by powers of two."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.hub.counters import Histogram
+
+
+@given(st.lists(st.integers(0, 10**9), min_size=1), st.floats(0, 1))
+def test_a_quantile_is_a_close_upper_bound(numbers, share):
+    histogram = Histogram()
+    for number in numbers:
+        histogram.record(number)
+    bound = histogram.picture().quantile(share)
+    below = [number for number in numbers if number <= bound]
+    assert len(below) >= share * len(numbers)
+    exact = sorted(numbers)[max(0, min(len(numbers) - 1, int(share * len(numbers) + 0.999999) - 1))]
+    assert exact <= bound <= max(2 * exact, 1)
+    assert sum(histogram.picture().buckets) == len(numbers)
+    assert histogram.picture().most == max(numbers)
+
+
+def test_nothing_recorded():
+    assert Histogram().picture().quantile(0.99) == 0
+
+
+def test_beyond_the_last_bucket():
+    histogram = Histogram()
+    histogram.record(2**60)
+    assert histogram.picture().buckets[-1] == 1
