@@ -278,6 +278,7 @@ class Engine:
                 latencies.clear()
         return Report(
             counts=counts,
+            at_us=now_us(),
             cpu_seconds=time.process_time(),
             overdue_us_max=self._overdue_us_max,
             to_deliver=histograms[0],

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, Final, Self
 
@@ -15,7 +15,7 @@ import attrs
 import msgspec
 
 from ops.bench.latency import Latencies
-from ops.bench.plan import Counts, Order, Plan, Report, Shape
+from ops.bench.plan import Counts, Histogram, Order, Plan, Report, Shape
 from ops.bench.session import LoadError
 
 _POLL_SECONDS: Final = 0.05
@@ -27,7 +27,7 @@ class Mark:
     """What all generators report at one moment.
 
     Attributes:
-        at: seconds of the monotonic clock.
+        at: seconds of the monotonic clock, the mean of the reports' moments.
         cpu_seconds: of each process.
     """
 
@@ -35,9 +35,29 @@ class Mark:
     counts: Counts
     cpu_seconds: tuple[float, ...]
     overdue_us_max: int
-    to_deliver: Latencies
-    to_accepted: Latencies
-    to_receipted: Latencies
+    _reports: Sequence[Report]
+
+    @property
+    def to_deliver(self) -> Latencies:
+        """From send to deliver, since the mark before."""
+        return self._merged(lambda report: report.to_deliver)
+
+    @property
+    def to_accepted(self) -> Latencies:
+        """From send to accepted, since the mark before."""
+        return self._merged(lambda report: report.to_accepted)
+
+    @property
+    def to_receipted(self) -> Latencies:
+        """From send to the receipt, since the mark before."""
+        return self._merged(lambda report: report.to_receipted)
+
+    def _merged(self, histogram: Callable[[Report], Histogram]) -> Latencies:
+        """All processes' counts in one. Not done by `mark`, for the measured server's clock goes on."""
+        merged = Latencies()
+        for report in self._reports:
+            merged.merge(histogram(report))
+        return merged
 
 
 class Fleet:
@@ -121,20 +141,12 @@ class Fleet:
     def mark(self) -> Mark:
         """Counts, CPU, and the latencies since the last mark."""
         reports = self._order("mark")
-        merged = []
-        for name in ("to_deliver", "to_accepted", "to_receipted"):
-            latencies = Latencies()
-            for report in reports:
-                latencies.merge(getattr(report, name))
-            merged.append(latencies)
         return Mark(
-            at=time.monotonic(),
+            at=sum(report.at_us for report in reports) / len(reports) / 1e6,
             counts=_sum(report.counts for report in reports),
             cpu_seconds=tuple(report.cpu_seconds for report in reports),
             overdue_us_max=max(report.overdue_us_max for report in reports),
-            to_deliver=merged[0],
-            to_accepted=merged[1],
-            to_receipted=merged[2],
+            reports=reports,
         )
 
     def wait(

@@ -127,12 +127,14 @@ class Report:
     """One line to the coordinator: an answer to each order but `quit`; or the reason why the process gives up.
 
     Attributes:
+        at_us: when, by the clock that all processes share.
         cpu_seconds: of this process, so far.
         overdue_us_max: how late the process itself was, at worst, in starting a message (open loop).
         reason: empty, or what went wrong.
     """
 
     counts: Counts = field(factory=Counts)
+    at_us: int = 0
     cpu_seconds: float = 0.0
     overdue_us_max: int = 0
     to_deliver: Histogram = field(factory=list)
