@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from node.hub.listener import open_socket
+from node.hub.settings import ListenerSettings
 from tests.node.hub.echo import EchoHandler, framed
 from tests.node.hub.rig import Rig
 
@@ -145,15 +147,15 @@ def test_a_reset_that_shows_when_writing(make_rig):
     assert rig.hub.statistics().connections == 0
 
 
-def test_a_last_frame_arrives_although_the_peer_goes_on_sending(rig):
+def test_a_last_frame_arrives_although_the_peer_goes_on_sending(make_rig, transport):
     """Closing with unread input would reset the connection, and could destroy the last frame."""
 
-    class Strict(type(rig.handler)):
+    class Strict(EchoHandler):
         def frame(self, connection, frame):
             connection.write(framed(b"never again"))
             connection.close("broken")
 
-    rig.handler.__class__ = Strict
+    rig = make_rig(tls=transport, handler=Strict())
     peer = rig.connect()
     peer.send(framed(bytes(100)) * 3_000)
     assert peer.rest() == framed(b"never again")
@@ -162,14 +164,14 @@ def test_a_last_frame_arrives_although_the_peer_goes_on_sending(rig):
     rig.pump(lambda: rig.hub.statistics().connections == 0)
 
 
-def test_nothing_is_handed_over_after_close(rig):
-    class Once(type(rig.handler)):
+def test_nothing_is_handed_over_after_close(make_rig, transport):
+    class Once(EchoHandler):
         def frame(self, connection, frame):
             super().frame(connection, frame)
             connection.close("enough")
             connection.write(b"unheard")
 
-    rig.handler.__class__ = Once
+    rig = make_rig(tls=transport, handler=Once())
     peer = rig.connect()
     peer.send(framed(b"1"))
     rig.pump(rig.ends)
@@ -235,9 +237,6 @@ def test_statistics_tell_the_truth(rig):
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 def test_the_address_is_what_limits_count_by(make_rig, host):
-    from node.hub.listener import open_socket
-    from node.hub.settings import ListenerSettings
-
     try:
         listening = open_socket(ListenerSettings(host=host))
     except OSError:

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import resource
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.hub.admission import ADDRESS_FULL, REFUSALS, TOO_MANY, TOO_OFTEN, Admission, network_of
+from node.hub.admission import (
+    ADDRESS_FULL,
+    ADDRESSES_MAX,
+    REFUSALS,
+    TOO_MANY,
+    TOO_OFTEN,
+    Admission,
+    network_of,
+)
 from node.hub.settings import HubSettings
 from tests.node.hub.echo import framed
 
@@ -79,8 +89,6 @@ def test_so_many_accepts_a_pass(make_rig):
 
 
 def test_descriptors_are_kept_in_reserve_for_other_parts(make_rig):
-    import resource
-
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     rig = make_rig(settings=HubSettings(descriptors_reserved=soft - 1))
     rig.connect()
@@ -128,8 +136,6 @@ def test_admission_counts_as_a_list_would(steps, in_all, per_address):
 
 
 def test_the_window_of_accepts_forgets_rather_than_grow():
-    from node.hub.admission import ADDRESSES_MAX
-
     admission = Admission(HubSettings(accepts_per_address_max=1), 10)
     for number in range(ADDRESSES_MAX + 10):
         assert admission.refuse(str(number), 0) is None
