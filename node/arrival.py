@@ -25,7 +25,7 @@ def hello(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
     try:
         version = agree_version(lowest, highest)
     except errors.WireError as error:
-        session.refuse(error.code, str(error))
+        session.refuse(error.code, error.text)
         return
     session.nonce = secrets.token_bytes(NONCE_SIZE)
     session.phase = GREETED

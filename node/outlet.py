@@ -42,6 +42,12 @@ class Outlet:
             self.flush()
         self._run = [session, recipient, stream, first, last, how]
 
+    def _before(self, session: Session) -> None:
+        """Something else goes to a session: what was accepted before it goes first."""
+        run = self._run
+        if run is not None and run[0] is session:
+            self.flush()
+
     def flush(self) -> None:
         """Write the frame that might have been continued."""
         run = self._run
@@ -60,24 +66,28 @@ class Outlet:
         _, sender, recipient, stream, high = effect
         session = self._session(sender)
         if session is not None and session.stream == stream:
+            self._before(session)
             session.write(encode((GAP, recipient, stream, high)))
 
     def busy(self, effect: Effect) -> None:
         _, sender, recipient, stream, n, retry_ms = effect
         session = self._session(sender)
         if session is not None and session.stream == stream:
+            self._before(session)
             session.write(encode((BUSY, recipient, stream, n, retry_ms)))
 
     def refused(self, effect: Effect) -> None:
         _, sender, recipient, stream, n, code, retry_ms = effect
         session = self._session(sender)
         if session is not None and session.stream == stream:
+            self._before(session)
             session.refuse(code, retry_ms=retry_ms, about=(recipient, stream, n))
 
     def receipt(self, effect: Effect) -> None:
         _, sender, recipient, stream, kind, first, last = effect
         session = self._session(sender)
         if session is not None:
+            self._before(session)
             session.write(encode_receipt(recipient, stream, kind, first, last))
 
     def confirm(self, effect: Effect) -> None:
@@ -90,6 +100,7 @@ class Outlet:
         """Close a user's session, saying why."""
         session = self._session(user)
         if session is not None:
+            self._before(session)
             session.refuse(code)
             if not errors.REGISTRY[code].closes:
                 session.close(errors.REGISTRY[code].name)

@@ -11,6 +11,7 @@ from node import arrival, talk
 from node.accounts.outcomes import Replaced
 from node.accounts.service import Accounts
 from node.clock import SteadyClock
+from node.hub.admission import STOPPING
 from node.hub.connection import Reason
 from node.hub.listener import Listener
 from node.mail import effects, expiry, presence, writebehind
@@ -45,9 +46,6 @@ _TALKING: dict[int, Handle] = {
     CONFIRM: talk.confirm,
     PING: talk.ping,
     BYE: talk.bye,
-}
-_REFUSALS = {
-    "shutting_down": errors.SHUTTING_DOWN,
 }
 REFUSAL_RETRY_MS = 10_000
 """Told to connections that are refused before they can say anything."""
@@ -128,7 +126,7 @@ class Service:
             if session.is_closing:
                 return len(data)
         if bad is not None:
-            session.refuse(bad.code, str(bad))
+            session.refuse(bad.code, bad.text)
         return consumed
 
     def closed(self, session: Session, reason: Reason) -> None:
@@ -140,7 +138,7 @@ class Service:
             session.refuse(errors.TIMEOUT)
             return 1
         if session.pinged:
-            session.close("silent")
+            session.refuse(errors.TIMEOUT, "no answer to a ping")
             return 1
         session.pinged = True
         session.write(encode((PING, False, 0)))
@@ -165,7 +163,7 @@ class Service:
         return self._monotonic() + max(0, due - self._clock()) / 1000
 
     def refusal(self, reason: str) -> bytes:
-        code = _REFUSALS.get(reason, errors.TOO_MANY_CONNECTIONS)
+        code = errors.SHUTTING_DOWN if reason == STOPPING else errors.TOO_MANY_CONNECTIONS
         return encode((ERROR, code, errors.REGISTRY[code].text, REFUSAL_RETRY_MS, None))
 
     def bye(self, session: Session, retry_ms: int) -> None:
@@ -183,8 +181,6 @@ class Service:
             return
         self.logins += 1
         session.phase = TALKING
-        session.refilled = self.mail.now
-        session.tokens = float(self.mail.settings.send_burst)
         session.expect(self.settings.ping_after_s)
         epoch = self._epoch_of(self._tables.partition_of(session.user))
         session.write(encode((LOGIN, epoch, self.logins, waiting)))

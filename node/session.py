@@ -7,7 +7,7 @@ from node.wire import errors
 from node.wire.codec import encode
 from node.wire.errors import REGISTRY
 from node.wire.limits import TEXT_MAX
-from node.wire.verbs import ERROR
+from node.wire.verbs import ACK, CONFIRM, ERROR, READ, SEND, SKIP
 
 NEW = 0
 """Nothing was said yet."""
@@ -18,11 +18,13 @@ ASKING = 2
 TALKING = 3
 """Logged in."""
 
+_MAIL = frozenset((SEND, SKIP, ACK, READ, CONFIRM))
+
 
 class Session(Connection):
     """A connection of a phone. Slotted, without anything that an idle one doesn't need."""
 
-    __slots__ = ("certificate", "nonce", "phase", "pinged", "refilled", "stream", "tokens", "user")
+    __slots__ = ("certificate", "nonce", "paid_until", "phase", "pinged", "stream", "user")
 
     def __init__(self, fd: int, address: str, certificate: bytes) -> None:
         super().__init__(fd, address)
@@ -32,15 +34,14 @@ class Session(Connection):
         self.stream = b""
         self.nonce = b""
         self.pinged = False
-        self.tokens = 0.0  # messages it may send before `refilled` is looked at again
-        self.refilled = 0
+        self.paid_until: float = 0  # the time by which all that it sent would be within the rate (see talk)
 
     def refuse(
         self, code: int, text: str = "", *, retry_ms: int = 0, about: tuple[Any, ...] | None = None
     ) -> None:
         """Say what is wrong; close the connection if that is what the registry says."""
         entry = REGISTRY[code]
-        self.write(encode((ERROR, code, (text or entry.text)[:TEXT_MAX], retry_ms, about)))
+        self.write(encode((ERROR, code, _shortened(text or entry.text), retry_ms, about)))
         if entry.closes:
             self.close(entry.name)
 
@@ -48,7 +49,18 @@ class Session(Connection):
         """A frame that may not come now."""
         if self.phase == TALKING:
             self.refuse(errors.UNEXPECTED, f"verb {verb} is not allowed after login")
+        elif verb in _MAIL:
+            self.refuse(errors.LOGIN_FIRST)
         elif self.phase == ASKING:
             self.refuse(errors.UNEXPECTED, f"verb {verb} came before the last request was answered")
+        elif self.phase == GREETED:
+            self.refuse(errors.UNEXPECTED, f"verb {verb} is not allowed after hello")
         else:
-            self.refuse(errors.LOGIN_FIRST if self.phase == GREETED else errors.UNEXPECTED)
+            self.refuse(errors.UNEXPECTED, f"verb {verb} came before hello")
+
+
+def _shortened(text: str) -> str:
+    """What fits in an error frame, where text is counted in bytes."""
+    if len(text) * 4 <= TEXT_MAX:
+        return text
+    return text.encode()[:TEXT_MAX].decode(errors="ignore")

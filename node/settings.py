@@ -2,6 +2,8 @@
 
 import attrs
 
+from node.wire.limits import AGENT_MAX
+
 
 @attrs.frozen(kw_only=True)
 class SessionSettings:
@@ -22,5 +24,5 @@ class SessionSettings:
         for name in ("hello_s", "login_s", "ping_after_s", "ping_wait_s"):
             if not 1 <= getattr(self, name) <= 86_400:
                 raise ValueError(f"session.{name} is {getattr(self, name)}: choose 1 to 86400 seconds")
-        if len(self.agent) > 64:
-            raise ValueError("session.agent is longer than 64 characters: shorten it")
+        if len(self.agent.encode()) > AGENT_MAX:
+            raise ValueError(f"session.agent is longer than {AGENT_MAX} bytes: shorten it")

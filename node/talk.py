@@ -1,5 +1,6 @@
 """Frames after login. The hot path: each is taken to the mail core and answered by its effects."""
 
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from node.mail import acking, numbering, receipts
@@ -7,34 +8,57 @@ from node.mail.acking import ACK_AHEAD_MAX
 from node.session import Session
 from node.wire import errors
 from node.wire.codec import encode
-from node.wire.verbs import BUSY, PING
+from node.wire.limits import RETRY_MS_MAX
+from node.wire.verbs import PING
 
 if TYPE_CHECKING:
     from node.service import Service
+
+PAUSE_SHARE = 8
+"""Who sends too fast is told to come back when one part in so many of its burst may be sent again: with less, each
+return would be worth a few messages and cost a frame for each that is still too early."""
 
 
 def send(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
     """[10, recipient, stream, n, base, body]"""
     _, recipient, stream, n, base, body = frame
-    if session.tokens < 1.0 and not _refill(service, session, recipient, stream, n):
-        return
-    session.tokens -= 1.0
-    if stream != session.stream or base > n:
-        _refuse(session, recipient, stream, n)
-        return
-    numbering.send(service.mail, session.user, recipient, stream, n, base, body)
+    if _may_send(service, session, recipient, stream, n, base):
+        numbering.send(service.mail, session.user, recipient, stream, n, base, body)
 
 
 def skip(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
     """[11, recipient, stream, n, base]"""
     _, recipient, stream, n, base = frame
-    if session.tokens < 1.0 and not _refill(service, session, recipient, stream, n):
-        return
-    session.tokens -= 1.0
-    if stream != session.stream or base > n:
-        _refuse(session, recipient, stream, n)
-        return
-    numbering.skip(service.mail, session.user, recipient, stream, n, base)
+    if _may_send(service, session, recipient, stream, n, base):
+        numbering.skip(service.mail, session.user, recipient, stream, n, base)
+
+
+def _may_send(service: "Service", session: Session, recipient: int, stream: bytes, n: int, base: int) -> bool:
+    """Whether the frame is for the core to answer; if not it is answered here.
+
+    The rate is kept by the time until which all that was sent is paid for: it may be ahead of now by a burst (the
+    generic cell rate algorithm, ITU-T I.371, as a virtual scheduling time).
+    """
+    mail = service.mail
+    settings = mail.settings
+    paid, now = session.paid_until, mail.now
+    cost = 1000 / settings.send_rate
+    if paid < now:
+        paid = now
+    elif paid - now > (settings.send_burst - 1) * cost:
+        service.rate_limited += 1
+        pause = max(1, settings.send_burst // PAUSE_SHARE) * cost
+        retry_ms = min(max(1, ceil(pause)), RETRY_MS_MAX)
+        numbering.hold_off(mail, session.user, recipient, stream, n, retry_ms)
+        return False
+    session.paid_until = paid + cost
+    if stream != session.stream:
+        session.refuse(errors.STREAM_WRONG, about=(recipient, stream, n))
+        return False
+    if base > n:
+        session.refuse(errors.MALFORMED, "base is above n: it is the lowest number that is not accepted yet")
+        return False
+    return True
 
 
 def ack(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
@@ -61,28 +85,6 @@ def confirm(service: "Service", session: Session, frame: tuple[Any, ...]) -> Non
         session.refuse(errors.MALFORMED, "a confirm names numbers, first before last")
         return
     receipts.confirm(service.mail, session.user, recipient, stream, kind, first, last)
-
-
-def _refuse(session: Session, recipient: int, stream: bytes, n: int) -> None:
-    if stream != session.stream:
-        session.refuse(errors.STREAM_WRONG, about=(recipient, stream, n))
-    else:
-        session.refuse(errors.MALFORMED, "base is above n: it is the lowest number that is not accepted yet")
-
-
-def _refill(service: "Service", session: Session, recipient: int, stream: bytes, n: int) -> bool:
-    """Whether the device may send again; if not it is told when."""
-    settings = service.mail.settings
-    now = service.mail.now
-    tokens = session.tokens + (now - session.refilled) * settings.send_rate / 1000
-    session.refilled = now
-    session.tokens = min(tokens, settings.send_burst)
-    if session.tokens >= 1.0:
-        return True
-    service.rate_limited += 1
-    retry_ms = max(1, int((1.0 - session.tokens) * 1000 / settings.send_rate))
-    session.write(encode((BUSY, recipient, stream, n, retry_ms)))
-    return False
 
 
 def ping(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:

@@ -128,6 +128,18 @@ def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
         delivery.offer(state, pair, message)
 
 
+def hold_off(state: MailState, sender: int, recipient: int, stream: bytes, n: int, retry_ms: int) -> None:
+    """A number that the core is not to look at now: its sender is told to come back to it, once for it and all that
+    follow it."""
+    pair = state.pairs.get((recipient, sender, stream))
+    if pair is not None:
+        told, pair.gapped = pair.gapped, n
+        if told and n > told:
+            return
+    state.counts.busy += 1
+    state.out.append((effects.BUSY, sender, recipient, stream, n, retry_ms))
+
+
 def _took(pair: Pair, n: int) -> None:
     pair.gapped = 0
     if n > pair.high:
