@@ -102,8 +102,8 @@ class Client:
             failures: list[Exception] = []
             try:
                 async with anyio.create_task_group() as group:
-                    group.start_soon(_guard, driver.keep_house, failures, group.cancel_scope)
-                    group.start_soon(_guard, driver.keep_connected, failures, group.cancel_scope)
+                    for task in (driver.keep_house, driver.keep_connected, driver.keep_young):
+                        group.start_soon(_guard, task, failures, group.cancel_scope)
                     try:
                         yield client
                     except Exception as error:  # noqa: BLE001 - raised below, so that it isn't in a group

@@ -54,8 +54,11 @@ class Core:
         """See `Login.register`."""
         self.login.register(now, pin)
 
-    def send(self, recipient: int, body: bytes) -> int:
+    def send(self, recipient: int, body: bytes, wall: float) -> int:
         """Number a message and put it in the outbox; it is safe when the next `ready()` is committed.
+
+        Args:
+            wall: Unix time in seconds; a message is given up by it, long after (`give_up`).
 
         Raises:
             NotRegistered, LoginRefused: there is no device to send from.
@@ -65,7 +68,7 @@ class Core:
             raise NotRegistered("there is no device yet")
         if self.login.stopped is not None:
             raise login_refused(self.login.stopped)
-        return self.sending.send(recipient, body)
+        return self.sending.send(recipient, body, wall)
 
     def take(self, message_id: int) -> None:
         """The app has this message."""
@@ -97,6 +100,7 @@ class Core:
         """Time has passed."""
         self.login.advance(now)
         self.sending.advance(now)
+        self.receiving.advance(now)
         if self.login.phase is Phase.ONLINE:
             if self._ping_due is not None:
                 if self._ping_due <= now:
@@ -107,6 +111,10 @@ class Core:
                 self._token = (self._token + 1) & TOKEN_MAX
                 self._effects.frames.append((verbs.PING, False, self._token))
 
+    def give_up(self, wall: float) -> None:
+        """Fail what has been unaccepted for too long. Worth calling at each connection and once in a while."""
+        self.sending.give_up(wall - self._settings.retry_max)
+
     @property
     def pending(self) -> int:
         """Writes and frames gathered and not yet taken; what a driver limits its reading by."""
@@ -114,7 +122,7 @@ class Core:
 
     def deadline(self) -> float | None:
         """When `advance` has something to do next, if nothing else happens."""
-        due = [self.login.deadline, self.sending.deadline]
+        due = [self.login.deadline, self.sending.deadline, self.receiving.deadline]
         if self.login.phase is Phase.ONLINE:
             due.append(self._ping_due or self._heard_at + self._settings.ping_after)
         if self._effects.lazy_since is not None:
@@ -123,7 +131,7 @@ class Core:
 
     def ready(self, now: float, *, flush: bool = False) -> Ready:
         """What is to be done now. `flush` takes along the writes that could wait."""
-        self.receiving.gather()
+        self.receiving.gather(now)
         if self.login.phase is Phase.ONLINE:
             self.sending.transmit(now)
         self.sending.gather()

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Callable
 from functools import partial
 from random import Random
+from time import time
 from typing import TypeVar
 
 import anyio
@@ -32,6 +33,8 @@ from node.wire import verbs
 from node.wire.errors import WireError
 
 T = TypeVar("T")
+
+_HOUR = 3_600.0
 
 GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 """What a stream raises when its connection is no more."""
@@ -149,6 +152,13 @@ class Driver:
         while not self._closing:
             await self._connect_step()
 
+    async def keep_young(self) -> None:
+        """Give up what has been unaccepted for too long, also without a connection; for ever."""
+        while True:
+            await anyio.sleep(_HOUR)
+            self.core.give_up(time())
+            self.wake()
+
     async def close(self) -> None:
         """Commit what could wait, write what is said, say goodbye. While the tasks still run; bounded in time."""
         self._closing = True
@@ -262,6 +272,7 @@ class Driver:
                 self.fingerprint = link.fingerprint
             self.connections += 1
             self._link = link
+            self.core.give_up(time())
             self.core.connect(self.now(), link.fingerprint)
             self.wake()
             await self._converse(link)

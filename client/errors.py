@@ -8,7 +8,8 @@ from typing import ClassVar
 from node.wire import errors as wire
 
 REGISTERED_ANEW = 65_536
-"""Beside the wire's codes: the device was registered anew while the message was unaccepted."""
+GAVE_UP = 65_537
+"""Beside the wire's codes: the device was registered anew while the message was unaccepted, or too long passed."""
 
 
 class ClientError(Exception):
@@ -235,6 +236,17 @@ class StreamEnded(MessageRefused):
         )
 
 
+class GaveUp(MessageRefused):
+    """The message was unaccepted for `Settings.retry_max`: nobody knows whether the node had taken it. Send it
+    again if a repeat does less harm than a loss."""
+
+    def __str__(self) -> str:
+        return (
+            f"message {self.number} to +{self.recipient} was unaccepted for too long "
+            "(send it again if a repeat does less harm than a loss)"
+        )
+
+
 class AlreadyIterating(ClientError):
     """Two loops over messages(), or two over receipts(), at the same time."""
 
@@ -281,5 +293,5 @@ def login_refused(code: int) -> LoginRefused:
 
 def message_refused(recipient: int, number: int, code: int, retry: float) -> MessageRefused:
     """The named error of one message that the node didn't take."""
-    kind = StreamEnded if code == REGISTERED_ANEW else MessageRefused
+    kind = {REGISTERED_ANEW: StreamEnded, GAVE_UP: GaveUp}.get(code, MessageRefused)
     return kind(recipient, number, code, retry)

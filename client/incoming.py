@@ -6,6 +6,7 @@ This module must never know of other senders, nor what a body says.
 from client.intervals import IntervalSet
 from client.records import INCOMING, Frame, Row, Write
 from node.wire import verbs
+from node.wire.limits import WINDOW_MAX
 
 
 class Incoming:
@@ -80,9 +81,11 @@ class Incoming:
         return True
 
     def ack_frames(self) -> list[Frame]:
-        """The acks that are due, which then are sent."""
+        """The acks that are due, which then are sent; none of them names more than a window."""
         frames: list[Frame] = [
-            (verbs.ACK, self.sender, self.stream, first, last) for first, last in self.to_ack
+            (verbs.ACK, self.sender, self.stream, start, min(last, start + WINDOW_MAX - 1))
+            for first, last in self.to_ack
+            for start in range(first, last + 1, WINDOW_MAX)
         ]
         self.to_ack.clear()
         return frames

@@ -3,6 +3,8 @@
 This module must never know of frames or connections.
 """
 
+from time import time
+
 from client.driver import Driver
 from client.errors import AlreadyIterating, ClientClosed, ClientError, message_refused
 from client.events import Accepted, Receipt, Refused
@@ -28,7 +30,7 @@ class Outbox:
         Raises: see `Client.send`.
         """
         self._driver.check_open()
-        sent = self._sent_of(recipient, self._driver.core.send(recipient, body))
+        sent = self._sent_of(recipient, self._driver.core.send(recipient, body, time()))
         await self._driver.durable()
         return sent
 

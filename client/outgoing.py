@@ -53,6 +53,7 @@ class Outgoing:
         "stale_left",
         "stream",
         "timer",
+        "written",
     )
 
     def __init__(self, recipient: int, stream: bytes, flight: Flight) -> None:
@@ -61,6 +62,8 @@ class Outgoing:
         self.flight = flight
         self.next = self.base = self.cursor = 1
         self.queue: dict[int, bytes | None] = {}
+        self.written: dict[int, float] = {}
+        """Unix time of each message in the queue."""
         self.delivered, self.expired = IntervalSet(), IntervalSet()
         self.news_delivered, self.news_expired = IntervalSet(), IntervalSet()
         self.read = self.read_told = 0
@@ -106,18 +109,21 @@ class Outgoing:
         known = IntervalSet([*self.delivered, *self.expired])
         return not self.has_news and (self.next == 1 or known.covers(1, self.next - 1))
 
-    def restore(self, number: int, body: bytes | None) -> None:
+    def restore(self, number: int, body: bytes | None, written: float) -> None:
         """Put back an unaccepted number of the outbox; ascending."""
         assert number < self.next
         if not self.queue:
             self.base = self.cursor = number
         self.queue[number] = body
+        if body is not None:
+            self.written[number] = written
 
-    def append(self, body: bytes) -> int:
+    def append(self, body: bytes, written: float) -> int:
         """Give the body its number."""
         number = self.next
         self.next += 1
         self.queue[number] = body
+        self.written[number] = written
         return number
 
     def next_frame(self) -> Frame | None:
@@ -144,7 +150,7 @@ class Outgoing:
         for flying in range(number, self.cursor):
             if flying in self.queue:
                 self._land(self.queue[flying])
-                self.stale_left += 1
+                self.stale_left += flying > number  # the answer to `number` itself is what we go back for
         self.cursor = min(self.cursor, number)
 
     def is_stale_gap(self, high: int) -> bool:
@@ -166,6 +172,7 @@ class Outgoing:
         for number in range(max(first, self.base), min(last, self.next - 1) + 1):
             if number in self.queue:
                 body = self.queue.pop(number)
+                self.written.pop(number, None)
                 if number < self.cursor:
                     self._land(body)
                 settled.append((number, body))
@@ -182,8 +189,17 @@ class Outgoing:
         if body is not None:
             self.go_back(number)
             self.queue[number] = None
+            del self.written[number]
             self.delivered.add(number, number)
         return body
+
+    def end(self) -> list[tuple[int, bytes | None]]:
+        """The stream ends: empty the queue and return it."""
+        ended = list(self.queue.items())
+        self.queue.clear()
+        self.written.clear()
+        self.base = self.cursor = self.next
+        return ended
 
     def note_delivered(self, first: int, last: int) -> bool:
         """The recipient has these; whether that is news."""
@@ -224,6 +240,7 @@ class Outgoing:
         assert numbers == sorted(numbers)
         assert all(self.base <= number < self.next for number in numbers)
         assert (self.base in self.queue) or self.base == self.next
+        assert set(self.written) == {number for number, body in self.queue.items() if body is not None}
         assert self.in_flight == sum(number < self.cursor for number in numbers)
         assert 0 <= self.read_told <= self.read < self.next
 

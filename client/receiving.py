@@ -28,12 +28,15 @@ class Receiving:
         self._acking: dict[Incoming, None] = {}
         self._withholding: dict[Incoming, None] = {}
         self._reading: dict[Incoming, None] = {}
+        self._unsettled: dict[Incoming, None] = {}
+        self._repeat_at: float | None = None
 
     def restore(self, snapshot: Snapshot) -> None:
         """Take up what the state held; the dictionary's order is that of being heard."""
         pairs = sorted((Incoming.of_row(row) for row in snapshot.incoming), key=lambda pair: pair.heard)
         self._incoming = {(pair.sender, pair.stream): pair for pair in pairs}
         self._heard = pairs[-1].heard if pairs else 0
+        self._unsettled = {pair: None for pair in pairs if not pair.is_settled}
         self.inbox_count, self._inbox_last = snapshot.inbox_count, snapshot.inbox_last
 
     @property
@@ -56,7 +59,7 @@ class Receiving:
         pair = self._incoming.get((sender, stream))
         if pair is None or not pair.mark_read(upto):
             return
-        self._dirty[pair] = None
+        self._dirty[pair] = self._unsettled[pair] = None
         self._effects.urgent = True
         if self._online:
             self._reading[pair] = None
@@ -66,15 +69,23 @@ class Receiving:
     def start(self) -> None:
         """Logged in: every ack and read mark that isn't confirmed is said again."""
         self._online = True
-        for pair in self._incoming.values():
-            for first, last in pair.unconfirmed:
-                self._due(pair, first, last)
-            if pair.read > pair.read_confirmed:
-                self._reading[pair] = None
+        self._repeat()
+
+    def advance(self, now: float) -> None:
+        """Say again what a busy node may have let fall."""
+        if self._repeat_at is not None and self._repeat_at <= now:
+            self._repeat_at = None
+            self._repeat()
+
+    @property
+    def deadline(self) -> float | None:
+        """When `advance` has something to do."""
+        return self._repeat_at
 
     def stop(self) -> None:
         """The connection is gone."""
         self._online = False
+        self._repeat_at = None
         for pair in (*self._acking, *self._withholding):
             pair.forget_due()
         for pairs in (self._acking, self._withholding, self._reading):
@@ -83,10 +94,10 @@ class Receiving:
     def begin_device(self) -> None:
         """This device was registered anew: acks of the former one's mail mean nothing to the node."""
         assert not self._online
-        for pair in self._incoming.values():
-            if not pair.is_settled:
-                pair.forget_unconfirmed()
-                self._dirty[pair] = None
+        for pair in self._unsettled:
+            pair.forget_unconfirmed()
+            self._dirty[pair] = None
+        self._unsettled.clear()
 
     # ---- what the node says --------------------------------------------------------------------------
 
@@ -112,7 +123,7 @@ class Receiving:
         else:
             self.duplicates += 1
             self._effects.urgent |= (INCOMING, (sender, stream)) in self._effects.writes
-        self._dirty[pair] = None
+        self._dirty[pair] = self._unsettled[pair] = None
         self._due(pair, number, number)
 
     def on_confirm(self, sender: int, stream: bytes, kind: int, first: int, last: int) -> None:
@@ -124,11 +135,15 @@ class Receiving:
             pair.confirm_read(last)
         else:
             pair.confirm(first, last)
+        if pair.is_settled:
+            self._unsettled.pop(pair, None)
         self._dirty[pair] = None
 
-    def gather(self) -> None:
+    def gather(self, now: float) -> None:
         """Turn changed pairs into writes, due acks into frames, and then read marks."""
         frames = self._effects.frames
+        if self._repeat_at is None and (self._acking or self._reading):
+            self._repeat_at = now + self._settings.repeat_after
         for pair in self._dirty:
             pair.forget_beyond(self._settings.intervals_max)
             self._effects.write(pair.write)
@@ -145,6 +160,7 @@ class Receiving:
         assert heard == sorted(heard)
         for pair in self._incoming.values():
             pair.check()
+            assert pair.is_settled == (pair not in self._unsettled)
         assert self._online or not (self._acking or self._withholding or self._reading)
 
     # ---- inside --------------------------------------------------------------------------------------
@@ -171,6 +187,13 @@ class Receiving:
         self._effects.write((INCOMING, key, None))
         self.forgotten += 1
         return True
+
+    def _repeat(self) -> None:
+        for pair in self._unsettled:
+            for first, last in pair.unconfirmed:
+                self._due(pair, first, last)
+            if pair.read > pair.read_confirmed:
+                self._reading[pair] = None
 
     def _due(self, pair: Incoming, first: int, last: int) -> None:
         if self.is_full:

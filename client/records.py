@@ -34,8 +34,8 @@ COLUMNS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
         ("recipient", "stream"),
         ("next", "delivered", "expired", "read", "news_delivered", "news_expired", "read_told"),
     ),
-    # an unaccepted message of the current stream; a body of NULL is a number to be skipped
-    OUTBOX: (("recipient", "number"), ("body",)),
+    # an unaccepted message of the current stream, and its Unix time; a body of NULL is a number to be skipped
+    OUTBOX: (("recipient", "number"), ("body", "written")),
     # a message that the node refused and the app hasn't seen refused
     REFUSAL: (("recipient", "stream", "number"), ("code", "retry")),
     # one per (sender, its stream) → received numbers, acks that the node hasn't confirmed, read marks, age rank

@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 from random import Random
 
 from client.effects import Effects
-from client.errors import REGISTERED_ANEW, BodyTooLarge, OutboxFull, TooManyRecipients
+from client.errors import GAVE_UP, REGISTERED_ANEW, BodyTooLarge, OutboxFull, TooManyRecipients
 from client.events import Accepted, Kind, News, Receipt, Refused
 from client.outgoing import Flight, Outgoing
 from client.records import OUTBOX, OUTGOING, REFUSAL, Snapshot
@@ -47,10 +47,10 @@ class Sending:
             self._outgoing[outgoing.recipient, outgoing.stream] = outgoing
             if outgoing.has_news:
                 self._news[outgoing] = None
-        for (recipient, number), (body,) in snapshot.outbox:
+        for (recipient, number), (body, written) in snapshot.outbox:
             assert stream is not None
             outgoing = self._outgoing[recipient, stream]
-            outgoing.restore(number, body)
+            outgoing.restore(number, body, written)
             self._waiting[outgoing] = None
             self._count(body, 1)
         for (recipient, own_stream, number), (code, retry) in snapshot.refusal:
@@ -58,7 +58,7 @@ class Sending:
 
     # ---- what the app does ---------------------------------------------------------------------------
 
-    def send(self, recipient: int, body: bytes) -> int:
+    def send(self, recipient: int, body: bytes, wall: float) -> int:
         """Number the message and put it in the outbox.
 
         Raises:
@@ -77,10 +77,10 @@ class Sending:
             if len(self._outgoing) >= settings.recipients_max:
                 raise TooManyRecipients(f"{len(self._outgoing)} recipients")
             outgoing = self._outgoing[recipient, self.stream] = Outgoing(recipient, self.stream, self.flight)
-        number = outgoing.append(body)
+        number = outgoing.append(body, wall)
         self._count(body, 1)
         self._waiting[outgoing] = None
-        self._effects.write((OUTBOX, (recipient, number), (body,)), urgent=True)
+        self._effects.write((OUTBOX, (recipient, number), (body, wall)), urgent=True)
         self._dirty[outgoing] = None
         if self._online and outgoing.held_until is None:
             self._able[outgoing] = None
@@ -137,13 +137,11 @@ class Sending:
         """The device was registered anew: counters begin at 1; what is unaccepted is failed, for nobody knows."""
         assert not self._online
         for outgoing in self._waiting:
-            for number, body in outgoing.queue.items():
+            for number, body in outgoing.end():
                 self._effects.write((OUTBOX, (outgoing.recipient, number), None))
                 self._count(body, -1)
                 if body is not None:
                     self._fail(outgoing, number, REGISTERED_ANEW, 0.0)
-            outgoing.queue.clear()
-            outgoing.base = outgoing.cursor = outgoing.next
         self._waiting.clear()
         self._highest_sent.clear()
         former, self.stream = self.stream, stream
@@ -211,6 +209,15 @@ class Sending:
                 else:
                     self._set_timer(outgoing, outgoing.answer_due)
 
+    def give_up(self, written_before: float) -> None:
+        """Fail every message older than this, answered or not; its number is skipped."""
+        for outgoing in self._waiting:
+            old = [number for number, written in outgoing.written.items() if written < written_before]
+            for number in old:
+                self._skip(outgoing, number, GAVE_UP, 0.0)
+            if old and self._online and outgoing.held_until is None:
+                self._able[outgoing] = None
+
     @property
     def deadline(self) -> float | None:
         """When `advance` has something to do."""
@@ -253,13 +260,8 @@ class Sending:
         outgoing = self._answered(now, recipient, stream)
         if outgoing is None or number not in outgoing.queue:
             return
-        body = outgoing.refuse(number)
-        if body is None:  # a refused skip: nothing to fail, nothing else to send
+        if not self._skip(outgoing, number, code, retry):  # a refused skip: there is nothing else to send
             self.on_busy(now, recipient, stream, number, retry)
-            return
-        self.outbox_bytes -= len(body)
-        self._effects.write((OUTBOX, (recipient, number), (None,)), urgent=True)
-        self._fail(outgoing, number, code, retry)
 
     def on_receipt(self, recipient: int, stream: bytes, kind: int, first: int, last: int) -> None:
         """What became of first..last. Stored, then confirmed; a repeat is only confirmed."""
@@ -327,6 +329,16 @@ class Sending:
             self._highest_sent.pop(outgoing, None)
         elif settled and self._online and outgoing.held_until is None:
             self._able[outgoing] = None
+
+    def _skip(self, outgoing: Outgoing, number: int, code: int, retry: float) -> bool:
+        """Fail the message of this number, and send the number as a skip."""
+        body = outgoing.refuse(number)
+        if body is None:
+            return False
+        self.outbox_bytes -= len(body)
+        self._effects.write((OUTBOX, (outgoing.recipient, number), (None, 0.0)), urgent=True)
+        self._fail(outgoing, number, code, retry)
+        return True
 
     def _fail(self, outgoing: Outgoing, number: int, code: int, retry: float) -> None:
         self.refused += 1

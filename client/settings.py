@@ -46,6 +46,11 @@ class Settings:
     """How long request_pin and register try, reconnecting; then they raise NoConnection."""
     send_timeout: float = 60.0
     """A message sent and not answered at all for so long is sent again."""
+    repeat_after: float = 30.0
+    """Acks and read marks that the node hasn't confirmed for so long are said again."""
+    retry_max: float = 7 * 86_400.0
+    """A message unaccepted for so long is given up. It must be shorter than what the node remembers of a
+    conversation (60 days by default), or a message that it had accepted could come twice."""
     ping_after: float = 60.0
     """Silence after which the server is asked for a sign of life."""
     ping_timeout: float = 15.0

@@ -39,7 +39,8 @@ CREATE TABLE identity (role TEXT PRIMARY KEY, user INTEGER NOT NULL, seed BLOB N
 CREATE TABLE outgoing (recipient INTEGER, stream BLOB, next INTEGER NOT NULL, delivered TEXT NOT NULL,
     expired TEXT NOT NULL, read INTEGER NOT NULL, news_delivered TEXT NOT NULL, news_expired TEXT NOT NULL,
     read_told INTEGER NOT NULL, PRIMARY KEY (recipient, stream)) STRICT, WITHOUT ROWID;
-CREATE TABLE outbox (recipient INTEGER, number INTEGER, body BLOB, PRIMARY KEY (recipient, number)) STRICT;
+CREATE TABLE outbox (recipient INTEGER, number INTEGER, body BLOB, written REAL NOT NULL,
+    PRIMARY KEY (recipient, number)) STRICT;
 CREATE TABLE refusal (recipient INTEGER, stream BLOB, number INTEGER, code INTEGER NOT NULL, retry REAL NOT NULL,
     PRIMARY KEY (recipient, stream, number)) STRICT, WITHOUT ROWID;
 CREATE TABLE incoming (sender INTEGER, stream BLOB, received TEXT NOT NULL, unconfirmed TEXT NOT NULL,

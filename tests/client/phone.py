@@ -197,7 +197,7 @@ class Phone:
         raise AssertionError("it never settles")
 
     def send(self, recipient: int, body: bytes, stop_before: str = "") -> None:
-        number = self.core.send(recipient, body)
+        number = self.core.send(recipient, body, self.now)
         identity = self.core.login.identity
         assert identity is not None
         if stop_before != "commit":
