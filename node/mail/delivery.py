@@ -5,6 +5,7 @@ from memory. Otherwise its cursor is the next number to look for, in memory and 
 box's queue; so one stuck pair doesn't block a mailbox, and a mailbox is never loaded whole.
 """
 
+from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
@@ -84,6 +85,7 @@ def pump(state: MailState, box: Box) -> None:
             if pair.cursor:
                 _serve(state, box, pair)
         else:
+            box.hungry = None
             if not box.scanned and not box.scanning:
                 box.scanning = True
                 state.out.append((effects.SCAN, box.user, box.session, box.scan_after, SCAN_PAIRS))
@@ -217,6 +219,8 @@ def _scan_over(state: MailState, box: Box) -> None:
 def _feed(box: Box, pair: Pair) -> None:
     if not pair.hungry and not pair.fetching:
         pair.hungry = True
+        if box.hungry is None:
+            box.hungry = deque()
         box.hungry.append(pair)
 
 

@@ -43,9 +43,9 @@ def offline(state: MailState, user: int, handle: Handle) -> None:
 
 def release(box: Box) -> None:
     """Forget all that concerns the box's session."""
-    for pair in box.hungry:
+    for pair in box.hungry or ():
         pair.hungry = False
-    box.hungry.clear()
+    box.hungry = None
     box.session = None
     box.inflight = box.inflight_bytes = 0
     box.scanned = True

@@ -41,14 +41,15 @@ class Box:
         self.session: Handle | None = None
         self.inflight = 0
         self.inflight_bytes = 0
-        self.hungry: deque[Pair] = deque()  # pairs with something to hand over
+        self.hungry: deque[Pair] | None = None  # pairs with something to hand over; None: none
         self.scanned = True  # every pair with waiting messages is known to the session
         self.scanning = False
         self.discovering = 0  # pairs of the last scan that are still being loaded
         self.scan_after: tuple[int, bytes] | None = None
 
     def __repr__(self) -> str:
-        return f"Box({self.user}, count={self.count}, inflight={self.inflight}, hungry={len(self.hungry)})"
+        hungry = len(self.hungry or ())
+        return f"Box({self.user}, count={self.count}, inflight={self.inflight}, hungry={hungry})"
 
 
 class Owed:
@@ -204,7 +205,7 @@ class MailState:
             assert box.inflight_bytes == sum(sum(p.inflight.values()) for p in live), box
             assert box.inflight <= self.settings.window
             assert all(len(p.inflight) <= self.settings.pair_share for p in live)
-            assert all(p.hungry for p in box.hungry)
+            assert all(p.hungry for p in box.hungry or ())
 
 
 @attrs.define
