@@ -4,14 +4,15 @@ Everything that can be wrong with the directory, the certificate or an address i
 taken.
 """
 
-import random
 import secrets
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TextIO
+from random import Random
+from typing import Any, Literal, TextIO
 
 import attrs
 import structlog
@@ -64,6 +65,20 @@ class NodeSettings:
     store: StoreSettings = attrs.Factory(StoreSettings)
 
 
+@attrs.frozen(kw_only=True)
+class Surroundings:
+    """What a node takes from the world besides its directory and its phones; tests bring a world of their own.
+
+    output: where the printing gateway shows PINs. wall, monotonic: seconds. chance: makes PINs and jitter.
+    """
+
+    output: TextIO = attrs.Factory(lambda: sys.stdout)
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+    chance: Random = attrs.Factory(secrets.SystemRandom)
+    committer: Literal["thread", "inline"] = "thread"
+
+
 @attrs.frozen
 class Running:
     """A node that serves. `addresses`: (name of the listener, host, port)."""
@@ -71,6 +86,8 @@ class Running:
     node: bytes
     addresses: tuple[tuple[str, str, int], ...]
     statistics: Callable[[], dict[str, Any]]
+    service: Service
+    hub: Hub[Session]
 
 
 async def run_node(
@@ -78,13 +95,12 @@ async def run_node(
     ready: Callable[[Running], None],
     stop: trio.Event,
     *,
-    output: TextIO = sys.stdout,
+    surroundings: Surroundings | None = None,
 ) -> None:
     """Serve until ``stop`` is set; then say bye to everybody, write what is left, and return.
 
     Args:
         ready: called once connections are taken.
-        output: where the printing gateway shows PINs.
 
     Raises:
         StoreError: the data directory can't be used, or (StoreFatal) can't be written safely any more.
@@ -92,7 +108,14 @@ async def run_node(
         DamagedIdentity, SecretRefused
         Cancelled, it closes without a word; everything that was accepted is on disk all the same.
     """
-    with Store.open(settings.data / STORE_DIRECTORY, GROUPS, settings=settings.store) as store:
+    world = surroundings or Surroundings()
+    with Store.open(
+        settings.data / STORE_DIRECTORY,
+        GROUPS,
+        settings=settings.store,
+        clock=world.wall,
+        committer=world.committer,
+    ) as store:
         async with trio.open_nursery() as opening:
             opening.start_soon(store.run)
             identity = await ensure_identity(store.group("cluster"))
@@ -103,7 +126,7 @@ async def run_node(
         for name in (ACCOUNT_GROUP.name, MAIL.name):
             store.group(name).epochs = lambda partition: epochs[partition] if partition is not None else 0
         tables = MailTables(store.group(MAIL.name), placement.partition_of)
-        clock = SteadyClock()
+        clock = SteadyClock(world.wall, world.monotonic)
         service = Service(
             settings.session,
             settings.mail,
@@ -111,6 +134,7 @@ async def run_node(
             epochs.__getitem__,
             lambda user: service.accounts.is_registered(user),
             clock,
+            world.monotonic,
         )
         accounts = service.accounts = Accounts(
             settings.accounts,
@@ -118,16 +142,16 @@ async def run_node(
             placement.partition_of,
             make_gateway(
                 settings.accounts,
-                output=output,
-                clock=lambda: int(time.time() * 1000),
-                random=secrets.SystemRandom(),
+                output=world.output,
+                clock=lambda: int(world.wall() * 1000),
+                random=world.chance,
             ),
             secret=blake2b(identity.secret, digest_size=32, person=b"ws-accounts").digest(),
             clock=clock,
-            random=secrets.SystemRandom(),
+            random=world.chance,
             on_replaced=service.replaced,
         )
-        hub: Hub[Session] = Hub(settings.hub, service, chance=random.Random())
+        hub: Hub[Session] = Hub(settings.hub, service, world.monotonic, world.chance)
         hub.watch(store.eventfd, lambda: _delivered(store))
         try:
             listeners = [hub.listen(listener) for listener in settings.listeners]
@@ -169,7 +193,7 @@ async def _serve(
         nursery.start_soon(_finish_wipes, accounts, service, hub)
         await nursery.start(hub.run)
         addresses = tuple((one.settings.name, one.address[0], one.address[1]) for one in listeners)
-        ready(Running(node, addresses, statistics))
+        ready(Running(node, addresses, statistics, service, hub))
         await stop.wait()
         log.info("stopping", connections=hub.statistics().connections)
         await hub.stop(settings.stop_grace_s)
@@ -182,14 +206,14 @@ async def _finish_wipes(accounts: Accounts, service: Service, hub: Hub[Session])
         found = accounts.unfinished_wipes()
         if not found:
             return
-        for replaced in found:
-            hub.soon(lambda replaced=replaced: _wipe(service, replaced))  # type: ignore[misc]
+        hub.soon(partial(_wipe, service, found))
         await trio.sleep(WIPES_AGAIN_S)
 
 
-def _wipe(service: Service, replaced: Replaced) -> None:
-    if replaced.user not in service.mail.wipes:
-        service.replaced(replaced)
+def _wipe(service: Service, found: list[Replaced]) -> None:
+    for replaced in found:
+        if replaced.user not in service.mail.wipes:
+            service.replaced(replaced)
 
 
 def _delivered(store: Store) -> None:

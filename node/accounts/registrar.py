@@ -189,6 +189,10 @@ class Registrar:
         self._unwritten_wipes[user] = generation
         self._write_wipe(user, generation)
 
+    def is_wiped(self, user: int, generation: int) -> bool:
+        """Whether that was reported and isn't written yet."""
+        return self._unwritten_wipes.get(user, 0) >= generation
+
     def write_wipes(self) -> None:
         """Try again what the store couldn't write. Called now and then."""
         for user, generation in tuple(self._unwritten_wipes.items()):

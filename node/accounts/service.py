@@ -138,9 +138,12 @@ class Accounts:
 
     def unfinished_wipes(self) -> list[Replaced]:
         """Replacements of before this start whose mail isn't expired yet, at most WIPES_LISTED_MAX: as many
-        mean that there may be more, once these are done."""
-        found = self._group.table(ACCOUNT.name).index(WIPING, (), limit=WIPES_LISTED_MAX)
-        return [_replacement(item) for item in found]
+        mean that there may be more, once these are done. Those that were reported and are only to be written yet
+        are left out: what came for the new device since must not be expired with them."""
+        found = map(_replacement, self._group.table(ACCOUNT.name).index(WIPING, (), limit=WIPES_LISTED_MAX))
+        return [
+            replaced for replaced in found if not self._registrar.is_wiped(replaced.user, replaced.generation)
+        ]
 
     def wiped(self, user: int, generation: int) -> None:
         """Nothing waits any more for the devices before this generation, durably. The new device may log in."""
