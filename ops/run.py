@@ -14,6 +14,7 @@ from cyclopts import Parameter
 from node.accounts.errors import SecretRefused
 from node.running import NodeSettings, Running, run_node
 from ops.config import ConfigError, node_settings, read_config
+from ops.failures import told
 from ops.logs import LEVELS, configure_logs
 from replication.identity import DamagedIdentity
 from store.errors import StoreError
@@ -35,7 +36,7 @@ def run(
     ] = False,
 ) -> None:
     """Run a node in the foreground until SIGTERM or SIGINT, then stop gracefully."""
-    try:
+    with told(ConfigError, StoreError, DamagedIdentity, SecretRefused, OSError):
         read = read_config(config)
         if data is not None:
             read = attrs.evolve(read, node=attrs.evolve(read.node, data=str(data.absolute())))
@@ -47,17 +48,6 @@ def run(
         gc.freeze()
         gc.set_threshold(GC_GENERATION_0, 20, 100)
         trio.run(_run, settings, guide)
-    except* (ConfigError, StoreError, DamagedIdentity, SecretRefused, OSError) as failed:
-        for error in _leaves(failed):
-            sys.stderr.write(f"waystation: {error}\n")
-        sys.exit(1)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
-    return found
 
 
 async def _run(settings: NodeSettings, guide: bool) -> None:

@@ -1,0 +1,23 @@
+"""The boundary between named errors and the person at the terminal: what has a remedy is told without a traceback."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def told(*kinds: type[Exception]) -> Iterator[None]:
+    """Errors of these kinds, alone or in groups, become lines on standard error and exit status 1."""
+    try:
+        yield
+    except* kinds as failed:
+        for error in _leaves(failed):
+            sys.stderr.write(f"waystation: {error}\n")
+        sys.exit(1)
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    found: list[Exception] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
