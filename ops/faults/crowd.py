@@ -18,6 +18,8 @@ from attrs import define, field
 from ops.faults.child import Child, ChildError
 from ops.faults.worker import Assignment
 from ops.history.writer import HistoryWriter
+from ops.powerloss.image import Cut
+from ops.powerloss.watch import WatchedDirectory
 
 FIRST_NUMBER: Final = 15_550_100_001
 QUIET_SECONDS: Final = 1.5
@@ -35,6 +37,7 @@ class Worker:
     users: list[int]
     prefix: Sequence[str] = ()
     lives: int = 0
+    watched: WatchedDirectory | None = field(default=None, repr=False)
     child: Child | None = field(default=None, repr=False)
 
 
@@ -46,6 +49,7 @@ class Crowd:
         server: "host:port" of the node. pins: where the node prints PINs.
         prefixes: for each worker, words before its command, as to enter a namespace.
         others: numbers that are sent to, besides the users of the workers.
+        shim: the power-loss library, if phones are to lose power as well.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class Crowd:
         seed: int,
         tls: bool = True,
         others: Sequence[int] = (),
+        shim: Path | None = None,
     ) -> None:
         self._folder = folder
         self._histories = histories
@@ -76,7 +81,11 @@ class Crowd:
             for index, prefix in enumerate(prefixes)
         ]
         self._peers = [user for worker in self.workers for user in worker.users] + list(others)
-        (folder / "states").mkdir(parents=True, exist_ok=True)
+        for worker in self.workers:
+            self._states(worker).mkdir(parents=True, exist_ok=True)
+            if shim is not None:
+                work = folder / f"powerloss-{worker.name}"
+                worker.watched = WatchedDirectory(self._states(worker), work, shim)
 
     def __enter__(self) -> Self:
         return self
@@ -101,7 +110,7 @@ class Crowd:
             tls=self._tls,
             users=worker.users,
             peers=self._peers,
-            states=str(self._folder / "states"),
+            states=str(self._states(worker)),
             history=str(self._histories / f"{process}.jsonl"),
             pins=str(self._pins),
             seed=self._seed,
@@ -109,7 +118,8 @@ class Crowd:
         path = self._folder / f"{worker.name}.json"
         path.write_bytes(msgspec.json.encode(assignment))
         command = [*worker.prefix, sys.executable, "-m", "ops.faults.worker", str(path)]
-        worker.child = Child(command, self._folder / f"{worker.name}.log")
+        environment = worker.watched.environment() if worker.watched else {}
+        worker.child = Child(command, self._folder / f"{worker.name}.log", environment)
         if self._rate:
             worker.child.ask(f"load {self._rate}", 20)
 
@@ -125,6 +135,17 @@ class Crowd:
         worker.child = None
         for user in worker.users:
             self._history.write("client-crash", user=user)
+
+    def lose_power(self, worker: Worker, cut: Cut) -> None:
+        """The battery is out: its apps are killed, and their disk holds what was durable.
+
+        Raises:
+            JournalError: the shim didn't see everything.
+        """
+        assert worker.watched is not None, "this crowd was set up without the shim"
+        self.kill(worker)
+        worker.watched.lose_power(cut)
+        self._history.write("power-loss", note=f"{worker.name} {cut}")
 
     def stop(self, worker: Worker) -> None:
         """Its apps close their clients and end.
@@ -183,6 +204,9 @@ class Crowd:
         return rested
 
     # ---- inside ------------------------------------------------------------------------------------------
+
+    def _states(self, worker: Worker) -> Path:
+        return self._folder / "states" / worker.name
 
     def _all(self, order: str) -> list[dict[str, Any]]:
         return [w.child.ask(order, 20) for w in self.workers if w.child is not None]

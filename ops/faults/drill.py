@@ -59,7 +59,7 @@ class Drill:
         workers, users_each: processes of clients, and clients of each.
         network: the last worker is behind a cable that can be cut (root only).
         disk_bytes: the node's data is on a small disk (root only).
-        shim: the power-loss library.
+        shim: the power-loss library. phones_lose_power: it is for the clients, too.
         others: numbers that are sent to besides; `prepare(data)` is called before the first start for them.
 
     Raises:
@@ -76,6 +76,7 @@ class Drill:
         network: bool = False,
         disk_bytes: int = 0,
         shim: Path | None = None,
+        phones_lose_power: bool = False,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         others: Sequence[int] = (),
         prepare: Callable[[Path], None] | None = None,
@@ -88,6 +89,7 @@ class Drill:
         self._network_wanted = network
         self._disk_bytes = disk_bytes
         self._shim = shim
+        self._phones_lose_power = phones_lose_power
         self._settings = settings
         self._others = others
         self._prepare = prepare
@@ -137,6 +139,7 @@ class Drill:
                     users_each=users_each,
                     seed=self.seed,
                     others=self._others,
+                    shim=self._shim if self._phones_lose_power else None,
                 )
             )
         except BaseException:
@@ -224,6 +227,11 @@ class Drill:
                 child.pause()
                 time.sleep(fault.seconds)
                 child.resume()
+            case Kind.CLIENT_POWER_LOSS:
+                worker = self._victim(fault)
+                crowd.lose_power(worker, random_cut(fault.seed))
+                time.sleep(fault.seconds)
+                crowd.start(worker)
             case Kind.NETWORK_CUT:
                 self._cut_network(fault)
             case Kind.DISK_FULL:

@@ -21,6 +21,7 @@ class Kind(enum.Enum):
     POWER_LOSS = "power-loss"
     CLIENT_KILL = "client-kill"
     CLIENT_PAUSE = "client-pause"
+    CLIENT_POWER_LOSS = "client-power-loss"
     NETWORK_CUT = "network-cut"
     DISK_FULL = "disk-full"
 
@@ -32,6 +33,7 @@ DURATIONS: Mapping[Kind, tuple[float, float]] = {
     Kind.POWER_LOSS: (0.0, 0.3),
     Kind.CLIENT_KILL: (0.0, 1.0),
     Kind.CLIENT_PAUSE: (0.5, 4.0),
+    Kind.CLIENT_POWER_LOSS: (0.0, 1.0),
     Kind.NETWORK_CUT: (1.0, 4.0),
     Kind.DISK_FULL: (0.5, 3.0),
 }

@@ -1,11 +1,16 @@
-"""What system tests share: the shim, and everything here marked `system`."""
+"""What system tests share: the shim, drills in a folder of their own, and the mark `system` on everything here."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ops.faults.drill import Drill, Outcome
+from ops.faults.unavailable import UnavailableError
 from ops.powerloss.build import ShimUnavailableError, build_shim
 
 HERE = Path(__file__).parent
@@ -23,3 +28,26 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return build_shim(tmp_path_factory.getbasetemp() / "shim")
     except ShimUnavailableError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def make_drill(tmp_path: Path) -> Iterator[Callable[..., Drill]]:
+    """`make_drill(seed=…, …)`: a drill that is entered; skipped where the machine can't do it."""
+    with ExitStack() as stack:
+
+        def make(**wanted: Any) -> Drill:
+            try:
+                return stack.enter_context(Drill(tmp_path, tell=print, **wanted))
+            except UnavailableError as error:
+                pytest.skip(str(error))
+
+        yield make
+
+
+def must_hold(outcome: Outcome, *, messages: int) -> None:
+    """Every promise held, everything came to rest, and enough happened to prove something."""
+    assert outcome.report.good, str(outcome)
+    assert outcome.rested, str(outcome)
+    totals = outcome.report.totals
+    assert totals["accepted"] <= totals["handed"] == totals["received"], str(outcome)
+    assert totals["handed"] >= messages, f"only {totals['handed']} messages: nothing was proved"

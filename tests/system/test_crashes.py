@@ -1,0 +1,35 @@
+"""Node and clients killed, stopped and stalled under load: nothing accepted is lost, nothing repeated, order kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from conftest import must_hold
+
+from ops.faults.drill import Drill
+from ops.faults.plan import Kind, make_plan
+
+
+def test_kills_stalls_and_restarts_of_node_and_clients(make_drill: Callable[..., Drill]) -> None:
+    drill = make_drill(seed=20)
+    drill.begin(rate=40)
+    wanted = {
+        Kind.NODE_KILL: 4,
+        Kind.NODE_PAUSE: 1,
+        Kind.NODE_STOP: 1,
+        Kind.CLIENT_KILL: 2,
+        Kind.CLIENT_PAUSE: 1,
+    }
+    drill.suffer(make_plan(20, wanted, pause=0.7))
+    must_hold(drill.conclude(), messages=200)
+
+
+def test_clients_that_were_away_get_what_waited(make_drill: Callable[..., Drill]) -> None:
+    """Offline mail: accepted on disk, then the node is killed, then the recipients come."""
+    drill = make_drill(seed=21)
+    drill.begin(rate=40)
+    drill.crowd.stop(drill.crowd.workers[0])
+    drill.suffer(make_plan(21, {Kind.NODE_KILL: 2}, pause=1.5))
+    outcome = drill.conclude()
+    must_hold(outcome, messages=100)
+    assert outcome.report.events["receipt"] > 0
