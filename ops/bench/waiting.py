@@ -100,6 +100,7 @@ def measure(
         "drain": drained,
         "rss_before_bytes": rss_before,
         "peak_rss_bytes": server.process.peak_rss_bytes(),
+        "anonymous_bytes": server.process.memory().anonymous,
         "warnings": found,
         "about": server.about,
     }
