@@ -1,24 +1,21 @@
-"""Applying writes: versions, checksums, `changes`, indexes, tombstones; in one transaction that is committed or isn't.
+"""Applying writes: versions, checksums, `changes`, indexes, tombstones.
 
-A batch lives on the thread of the committer. It can have children, whose writes join the batch or vanish whole.
+`changes` has one entry per live key (a tombstone is live): (bucket of the partition, local sequence) → (table, key).
+An overwrite takes the old entry away in the same transaction, which it finds through the sequence in the old record.
 
-`changes` has one entry per live key (a tombstone is live): (partition, local sequence) → (table, key). An overwrite
-takes the old entry away in the same transaction, which it finds through the sequence in the old record.
+A write of this node is always newer than what it overwrites: if a record of another node has the higher version (a
+dump that was loaded, say), the write's epoch goes one beyond it.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 from zlib import crc32
 
 import cbor2
 
 from store import keys
-from store.environment import Environment
 from store.errors import DamagedRecord
-from store.ram import RamMap
 from store.record import (
     CHECKSUM,
     FOREIGN,
@@ -35,138 +32,16 @@ from store.record import (
     payload_of,
     version_of,
 )
-from store.rows import DiscRows, RamRows, Rows
+from store.rows import Rows
 from store.state import TableState
-from store.writes import APPLY, DELETE, MERGE, PUT, REMOVE, Row, encode_write, index_entries
-
-SEQUENCE_KEY: Final = b"sequence"
-
-Epochs = Callable[[int | None], int]
-"""partition (None for tables without) → the epoch of its claim."""
-
-Event = tuple[TableState, bytes, bytes | None, int]
-"""(table, physical key, payload or None if deleted, local sequence)"""
+from store.work import Work
+from store.writes import APPLY, DELETE, MERGE, PUT, REMOVE, Row, encode_write, index_entries, partition_of
 
 
-class Places:
-    """Where a group keeps what isn't a table's: meta and changes."""
+class Batch(Work):
+    """Writes that are committed together."""
 
-    __slots__ = ("changes", "meta", "ram_changes")
-
-    def __init__(self, meta: Any, changes: Any) -> None:
-        self.meta = meta
-        self.changes = changes
-        self.ram_changes = RamMap()
-
-
-class Batch:
-    """Writes that are committed together.
-
-    Args:
-        sequence: the last one used; each write takes the next.
-        parent: the batch that this one's writes join.
-    """
-
-    __slots__ = (
-        "_changes",
-        "_environment",
-        "_epoch_of",
-        "_epochs",
-        "_incarnation",
-        "_indexes",
-        "_now_ms",
-        "_parent",
-        "_places",
-        "_ram_changes",
-        "_rows",
-        "_thread",
-        "_tombstones",
-        "_transaction",
-        "events",
-        "sequence",
-    )
-
-    def __init__(
-        self,
-        environment: Environment,
-        places: Places,
-        *,
-        sequence: int,
-        incarnation: int,
-        epochs: Epochs,
-        now_ms: int,
-        parent: Batch | None = None,
-    ) -> None:
-        self._environment = environment
-        self._places = places
-        self._incarnation = incarnation
-        self._epochs = epochs
-        self._epoch_of: dict[bytes, int] = {}
-        self._now_ms = now_ms
-        self._parent = parent
-        self._thread = threading.get_ident()
-        self._transaction: Any = None
-        self._rows: dict[int, Rows] = {}
-        self._tombstones: dict[int, Rows] = {}
-        self._indexes: dict[int, list[Rows]] = {}
-        self._changes: Rows | None = None
-        self._ram_changes: Rows | None = None
-        self.sequence = sequence
-        self.events: list[Event] = []
-
-    # ---- the life of a batch ------------------------------------------------------------------------
-
-    def child(self) -> Batch:
-        """A batch whose writes join this one at `join`, or vanish at `abort`."""
-        # LMDB forbids touching a transaction while it has a child, so the child has one only once it needs it.
-        return Batch(
-            self._environment,
-            self._places,
-            sequence=self.sequence,
-            incarnation=self._incarnation,
-            epochs=self._epochs,
-            now_ms=self._now_ms,
-            parent=self,
-        )
-
-    def join(self) -> None:
-        """Give a child's writes to its parent."""
-        parent = self._parent
-        assert parent is not None
-        if self._transaction is not None:
-            self._environment.commit(self._transaction)
-            self._transaction = None
-        for rows in self._ram_rows():
-            rows.fold()
-        parent.sequence = self.sequence
-        parent.events += self.events
-
-    def commit(self) -> None:
-        """Make everything durable, then visible.
-
-        Raises:
-            DiskFull, MapFull, SubmitTooLarge: nothing was written.
-            StoreFatal: nobody knows.
-        """
-        assert self._parent is None
-        if self._transaction is not None:
-            transaction = self._transaction
-            try:
-                transaction.put(SEQUENCE_KEY, SEQUENCE.pack(self.sequence), db=self._places.meta)
-            except Exception as error:
-                raise self._environment.named(error, "put") from error
-            self._transaction = None
-            self._environment.commit(transaction)
-        for rows in self._ram_rows():
-            rows.publish()
-
-    def abort(self) -> None:
-        """Undo everything."""
-        if self._transaction is not None:
-            self._transaction.abort()
-            self._transaction = None
-
-    # ---- applying -----------------------------------------------------------------------------------
+    __slots__ = ()
 
     def apply(self, rows: list[Row]) -> None:
         """Apply encoded writes in order."""
@@ -196,9 +71,7 @@ class Batch:
         payload: bytes,
         entries: list[list[bytes]] | None,
     ) -> None:
-        epoch = self._epoch_of.get(partition)
-        if epoch is None:
-            epoch = self._epoch(partition)
+        epoch, bucket = self._home_of.get(partition) or self._home(partition)
         self.sequence = sequence = self.sequence + 1
         body = HEADER.pack(0, epoch, sequence, self._incarnation) + payload
         record = body + CHECKSUM.pack(crc32(body, crc32(key)))
@@ -207,7 +80,10 @@ class Batch:
             old = None if rows.insert(key, record) else rows.replace(key, record)
         else:
             old = rows.replace(key, record)
-        self._written(table, key, partition, body[5:13], old)
+        if old is not None and old[0] & FOREIGN and version_of(old) >= (epoch, sequence, self._incarnation):
+            body = HEADER.pack(0, version_of(old).epoch + 1, sequence, self._incarnation) + payload
+            rows.put(key, body + CHECKSUM.pack(crc32(body, crc32(key))))
+        self._written(table, key, bucket, body[5:13], old)
         if table.indexes:
             self._index(
                 table,
@@ -219,7 +95,7 @@ class Batch:
             self.events.append((table, key, payload, sequence))
 
     def _written(
-        self, table: TableState, key: bytes, partition: bytes, listed: bytes, old: bytes | None
+        self, table: TableState, key: bytes, bucket: bytes, listed: bytes, old: bytes | None
     ) -> None:
         """Keep tombstones and `changes` in step with a record just written and listed at `listed`."""
         if table.tombstones and old is None:
@@ -227,11 +103,11 @@ class Batch:
         if table.listed:
             changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
             if old is not None:
-                self._unlist(changes, table, key, partition, old)
-            changes.put(partition + listed, table.tag + key)
+                self._unlist(changes, table, key, bucket, old)
+            changes.put(bucket + listed, table.tag + key)
 
-    def _unlist(self, changes: Rows, table: TableState, key: bytes, partition: bytes, old: bytes) -> None:
-        if len(old) < OVERHEAD or changes.pop(partition + local_sequence(old)) != table.tag + key:
+    def _unlist(self, changes: Rows, table: TableState, key: bytes, bucket: bytes, old: bytes) -> None:
+        if len(old) < OVERHEAD or changes.pop(bucket + local_sequence(old)) != table.tag + key:
             check(table.name, key, old)
             raise DamagedRecord(
                 f"`changes` doesn't list a record of table {table.name!r} where it says it is listed"
@@ -251,9 +127,9 @@ class Batch:
         old = rows.pop(key)
         if table.tombstones:
             payload = encode_value(self._now_ms)
-            epoch = self._epoch_of.get(partition)
-            if epoch is None:
-                epoch = self._epoch(partition)
+            epoch = self._home(partition)[0]
+            if old is not None and old[0] & FOREIGN:
+                epoch = max(epoch, version_of(old).epoch + 1)
             self.sequence = sequence = self.sequence + 1
             tombstone = pack(key, TOMBSTONE, epoch, sequence, self._incarnation, payload)
             self._bury(table, key, partition, tombstone, old)
@@ -263,7 +139,7 @@ class Batch:
             self.sequence = self.sequence + 1
             if table.listed:
                 changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
-                self._unlist(changes, table, key, partition, old)
+                self._unlist(changes, table, key, self._home(partition)[1], old)
         if table.indexes and old is not None:
             self._index(table, key, old, [[] for _ in table.indexes])
         if table.watchers and old is not None:
@@ -276,9 +152,10 @@ class Batch:
         old = before if old is None else old
         if table.listed:
             changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
+            bucket = self._home(partition)[1]
             if old is not None:
-                self._unlist(changes, table, key, partition, old)
-            changes.put(partition + local_sequence(tombstone), table.tag + key)
+                self._unlist(changes, table, key, bucket, old)
+            changes.put(bucket + local_sequence(tombstone), table.tag + key)
 
     def _merge(self, table: TableState, key: bytes, partition: bytes, payload: bytes) -> None:
         rows = self._rows.get(table.id) or self._open(table)
@@ -323,11 +200,11 @@ class Batch:
                 self._bury(table, key, partition, buried, old)
             elif old is not None and table.listed:
                 changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
-                self._unlist(changes, table, key, partition, old)
+                self._unlist(changes, table, key, self._home(partition)[1], old)
         else:
             record = pack_foreign(key, FOREIGN, version, sequence, payload)
             rows.put(key, record)
-            self._written(table, key, partition, SEQUENCE.pack(sequence), old)
+            self._written(table, key, self._home(partition)[1], SEQUENCE.pack(sequence), old)
         if table.indexes:
             none: list[list[bytes]] = [[] for _ in table.indexes]
             self._index(
@@ -350,101 +227,10 @@ class Batch:
 
     # ---- purging ------------------------------------------------------------------------------------
 
-    def purge(self, table: TableState, key: bytes, partition: bytes) -> None:
+    def purge(self, table: TableState, key: bytes) -> None:
         """Forget a tombstone and its entry in `changes`."""
         old = self._tombstones_of(table).pop(key)
         if old is not None and table.listed:
+            partition = partition_of(table, key)
             changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
-            self._unlist(changes, table, key, partition, old)
-
-    # ---- reading what the batch sees ----------------------------------------------------------------
-
-    def rows_of(self, table: TableState) -> Rows:
-        """The table with this batch's writes."""
-        return self._rows.get(table.id) or self._open(table)
-
-    def tombstones_of(self, table: TableState) -> Rows:
-        """Its tombstones."""
-        return self._tombstones_of(table)
-
-    def index_of(self, table: TableState, position: int) -> Rows:
-        """One of its indexes."""
-        return self._indexes_of(table)[position]
-
-    # ---- opening what is needed ---------------------------------------------------------------------
-
-    def _epoch(self, partition: bytes) -> int:
-        number = keys.decode(partition)[0]
-        epoch = self._epoch_of[partition] = self._epochs(number)
-        return epoch
-
-    def _begin(self) -> Any:
-        if self._transaction is None:
-            assert threading.get_ident() == self._thread, "a write transaction belongs to one thread"
-            above = None
-            if self._parent is not None:
-                above = self._parent._begin()
-                self._parent._forget()
-            self._transaction = self._environment.begin(write=True, parent=above)
-        return self._transaction
-
-    def _forget(self) -> None:
-        """Drop cursors, which don't outlive the beginning of a child."""
-        self._rows = {number: rows for number, rows in self._rows.items() if isinstance(rows, RamRows)}
-        self._tombstones = {
-            number: rows for number, rows in self._tombstones.items() if isinstance(rows, RamRows)
-        }
-        self._indexes = {
-            number: rows
-            for number, rows in self._indexes.items()
-            if any(isinstance(one, RamRows) for one in rows)
-        }
-        self._changes = None
-
-    def _ram_rows(self) -> list[RamRows]:
-        every: list[Any] = [*self._rows.values(), *self._tombstones.values(), self._ram_changes]
-        for several in self._indexes.values():
-            every += several
-        return [rows for rows in every if isinstance(rows, RamRows)]
-
-    def _at(self, place: Any, above: Callable[[Batch], Rows]) -> Rows:
-        if not isinstance(place, RamMap):
-            return DiscRows(self._begin(), place)
-        if self._parent is None:
-            return RamRows(place)
-        base = above(self._parent)
-        assert isinstance(base, RamRows)
-        return RamRows(base)
-
-    def _open(self, table: TableState) -> Rows:
-        rows = self._rows[table.id] = self._at(table.place, lambda parent: parent.rows_of(table))
-        return rows
-
-    def _tombstones_of(self, table: TableState) -> Rows:
-        rows = self._tombstones.get(table.id)
-        if rows is None:
-            rows = self._at(table.tombstone_place, lambda parent: parent._tombstones_of(table))
-            self._tombstones[table.id] = rows
-        return rows
-
-    def _indexes_of(self, table: TableState) -> list[Rows]:
-        found = self._indexes.get(table.id)
-        if found is None:
-            found = [
-                self._at(place, lambda parent, at=at: parent._indexes_of(table)[at])  # type: ignore[misc]
-                for at, place in enumerate(table.indexed_places)
-            ]
-            self._indexes[table.id] = found
-        return found
-
-    def _open_changes(self, table: TableState) -> Rows:
-        if table.ram:
-            self._ram_changes = self._at(
-                self._places.ram_changes, lambda parent: parent._open_changes_ram(table)
-            )
-            return self._ram_changes
-        self._changes = DiscRows(self._begin(), self._places.changes)
-        return self._changes
-
-    def _open_changes_ram(self, table: TableState) -> Rows:
-        return self._ram_changes or self._open_changes(table)
+            self._unlist(changes, table, key, self._home(partition)[1], old)

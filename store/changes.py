@@ -6,15 +6,20 @@ when the key is deleted (a tombstone is live until it is purged).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from heapq import merge
+from typing import Any, Final
 
 import attrs
 
 from store import keys
+from store.buckets import bucket_of
 from store.errors import DamagedRecord
 from store.record import SEQUENCE, Record, unpack
+from store.rows import ReadRows
 from store.state import TableState
+
+CHUNK: Final = 1_000
 
 
 @attrs.frozen(slots=True)
@@ -28,39 +33,57 @@ class Change:
     digest: bytes = b""
 
 
-def partition_prefix(partition: int | None) -> bytes:
-    """How the entries of a partition begin; None is for tables without partitions."""
-    return keys.encode((partition,))
-
-
 def read_changes(
-    sources: Sequence[Any],
-    by_id: Callable[[int], TableState],
+    sources: Sequence[ReadRows],
+    tables: Sequence[TableState],
     partition: int | None,
     after: int,
     limit: int,
     raw: Callable[[TableState, bytes], bytes | None],
 ) -> list[Change]:
-    """Up to `limit` changes after a local sequence. `raw` reads a record or tombstone.
+    """Up to `limit` changes after a local sequence; fewer mean that there are no more.
+
+    Args:
+        sources: where entries are: on disc, in memory.
+        raw: reads a record or tombstone.
 
     Raises:
         DamagedRecord: an entry leads nowhere, or a record fails its checksum.
     """
-    prefix = partition_prefix(partition)
-    low, high = prefix + SEQUENCE.pack(after + 1), prefix + keys.END * 9
-    entries = [entry for source in sources for entry in source.scan(low, high, limit)]
-    entries.sort()
-    found = []
-    for place, target in entries[:limit]:
-        state, physical = by_id(target[0]), target[1:]
+    found: list[Change] = []
+    for sequence, target in _entries(sources, partition, after):
+        state, physical = tables[target[0]], target[1:]
         record = raw(state, physical)
         if record is None:
             if state.ram:
                 continue  # deleted between two reads: ram tables have no snapshots
             raise DamagedRecord(f"`changes` lists a record that table {state.name!r} doesn't have")
         logical, digest = keys.split(physical) if state.bag else (physical, b"")
-        sequence = int.from_bytes(place[len(prefix) :], "big")
-        found.append(
-            Change(state.name, keys.decode(logical), sequence, unpack(state.name, physical, record), digest)
-        )
+        whole = unpack(state.name, physical, record)
+        found.append(Change(state.name, keys.decode(logical), sequence, whole, digest))
+        if len(found) == limit:
+            break
     return found
+
+
+def _entries(sources: Sequence[ReadRows], partition: int | None, after: int) -> Iterator[tuple[int, bytes]]:
+    """(sequence, table's tag and physical key) of one partition, in order of sequence."""
+    bucket = bucket_of(partition)
+    mine = keys.encode((partition,))
+    high = bucket + keys.END * 9
+    return merge(
+        *(_of_one(source, bucket + SEQUENCE.pack(after + 1), high, mine, partition) for source in sources)
+    )
+
+
+def _of_one(
+    source: ReadRows, low: bytes, high: bytes, mine: bytes, partition: int | None
+) -> Iterator[tuple[int, bytes]]:
+    end = 1 + len(mine)
+    while chunk := source.scan(low, high, CHUNK):
+        for place, target in chunk:
+            if target[1:end] == mine or partition is None:
+                yield int.from_bytes(place[2:], "big"), target
+        if len(chunk) < CHUNK:
+            return
+        low = chunk[-1][0] + keys.SEPARATOR

@@ -10,6 +10,7 @@ batch. If anything else fails, the batch is undone and its submits are tried one
 
 from __future__ import annotations
 
+import resource
 import threading
 import time
 from collections.abc import Callable
@@ -18,13 +19,15 @@ from typing import Any
 
 import lmdb
 
-from store.batch import Batch, Event
+from store.batch import Batch
 from store.environment import is_fatal, is_full
 from store.errors import CommitterDied, StoreError, StoreFatal
+from store.floor import SLICE_ROWS, Floor, Slices
 from store.groupstate import GroupState
-from store.limits import FULL_TRIES
+from store.limits import COMPANY_ROWS, FULL_TRIES
 from store.results import Ready, Result, Results
 from store.transaction import Transaction
+from store.work import Event
 from store.writes import Row
 
 
@@ -54,7 +57,7 @@ class Submit:
 class Committer:
     """Commits batches of one group, on one thread."""
 
-    __slots__ = ("_publish", "_results", "_settled", "_state")
+    __slots__ = ("_floor", "_publish", "_results", "_settled", "_state")
 
     def __init__(
         self,
@@ -62,8 +65,10 @@ class Committer:
         results: Results,
         settled: Callable[[tuple[int, int]], None],
         publish: Callable[[list[Event]], None],
+        floor: Floor | None = None,
     ) -> None:
         self._state = state
+        self._floor = floor
         self._results = results
         self._settled = settled
         self._publish = publish
@@ -92,7 +97,7 @@ class Committer:
         state = self._state
         batch = state.batch()
         try:
-            outcomes = [self._one(batch, submit) for submit in submits]
+            outcomes = self._apply(batch, submits)
             batch.commit()
         except Exception as raised:  # noqa: BLE001 - whatever it is, it becomes the result of the submit it belongs to
             error = self._named(raised)
@@ -107,10 +112,33 @@ class Committer:
         state.used_bytes = state.environment.used_bytes()
         return outcomes, batch.events
 
-    def _one(self, batch: Batch, submit: Submit) -> Result:
+    def _apply(self, batch: Batch, submits: list[Submit]) -> list[Result]:
+        floor = self._floor
+        if floor is None or not self._state.warm:
+            return [self._one(batch, submit) for submit in submits]
+        if floor.wanted:
+            floor.until_probe -= 1
+            slices = Slices(floor, self._results.wake)
+            try:
+                return [self._one(batch, submit, slices) for submit in submits]
+            finally:
+                slices.end()
+        switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
+        outcomes = [self._one(batch, submit) for submit in submits]
+        floor.learn(resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - switches)
+        return outcomes
+
+    def _one(self, batch: Batch, submit: Submit, slices: Slices | None = None) -> Result:
         if submit.fn is None and not submit.risky:
-            batch.apply(submit.rows)
+            if slices is None:
+                batch.apply(submit.rows)
+            else:
+                for start in range(0, len(submit.rows), SLICE_ROWS):
+                    slices.step()
+                    batch.apply(submit.rows[start : start + SLICE_ROWS])
             return Result(None, batch.sequence)
+        if slices is not None:
+            slices.end()  # the caller's function may take any time
         child = batch.child()
         value = None
         try:
@@ -192,7 +220,11 @@ class CommitterThread:
         if first is None:
             return False
         linger = self._state.settings.linger_ms / 1000
-        if linger and self._queue.qsize() < self._state.settings.batch_rows:
+        if (
+            linger
+            and len(first.rows) < COMPANY_ROWS
+            and self._queue.qsize() < self._state.settings.batch_rows
+        ):
             time.sleep(linger)
         batch, going_on = self._take(first)
         self._committer.commit(batch)

@@ -12,11 +12,11 @@ from typing import Any, Literal
 import cbor2
 import trio
 
-from store.batch import Epochs, Event
 from store.changes import Change
 from store.cold import ReaderThread, perform
 from store.committer import Committer, CommitterThread, Submit
 from store.errors import StoreBusy, StoreClosed, TableReadOnly, UnknownTable
+from store.floor import Floor
 from store.groupstate import GroupState
 from store.incarnation import History
 from store.limits import SCAN_LIMIT
@@ -25,6 +25,8 @@ from store.results import Result, Results
 from store.snapshot import Snapshot
 from store.subscribe import Changed, Deleted
 from store.table import OpenTable
+from store.transaction import Transaction
+from store.work import Epochs, Event
 from store.writes import Write, encode_writes
 
 
@@ -42,6 +44,7 @@ class OpenGroup:
         "_results",
         "_tables",
         "_thread",
+        "floor",
         "state",
     )
 
@@ -49,7 +52,8 @@ class OpenGroup:
         self.state = state
         self._results = results
         self._tables = {table.name: OpenTable(state, table) for table in state.by_id}
-        self._committer = Committer(state, results, self._settled, self._publish)
+        self.floor = Floor() if committer == "thread" else None
+        self._committer = Committer(state, results, self._settled, self._publish, self.floor)
         self._inline: deque[Submit] | None = deque() if committer == "inline" else None
         self._reader: ReaderThread | None = None
         self._thread: CommitterThread | None = None
@@ -139,6 +143,22 @@ class OpenGroup:
         result = await self._waited(lambda done: self.submit_transaction(done, fn, *args))
         return result.value
 
+    async def purge_tombstones(
+        self, table: str, *, before_ms: int, before_sequence: int | None = None
+    ) -> int:
+        """Forget the tombstones of a table that were made before a time (Unix ms), and, if it is given, written here
+        before a local sequence (what every peer has). Gives how many. In steps, so that others' commits go between.
+        """
+        purged: int = 0
+        after = b""
+        limit = self.sequence + 1 if before_sequence is None else before_sequence
+        while True:
+            some, onward = await self.transact(_purge_step, table, before_ms, limit, after)
+            purged += some
+            if onward is None:
+                return purged
+            after = onward
+
     def _queue(self, submit: Submit) -> None:
         state = self.state
         if self._closed:
@@ -202,7 +222,7 @@ class OpenGroup:
     @property
     def warm(self) -> bool:
         """Whether the group is small enough to be read on the loop."""
-        return self.state.used_bytes <= self.state.settings.warm_bytes or self._reader is None
+        return self._reader is None or self.state.warm
 
     def read(self, fn: Callable[[Snapshot], Any], done: Callable[[Result], None]) -> None:
         """Call `done` with what `fn(snapshot)` returns or raises.
@@ -269,6 +289,7 @@ class OpenGroup:
             "busy": counters.busy,
             "commit_seconds": counters.commit_seconds,
             "commit_seconds_max": counters.commit_seconds_max,
+            "floor_grants": self.floor.grants if self.floor else 0,
             "sequence": self.state.sequence,
             "used_bytes": self.state.used_bytes,
             "warm": self.warm,
@@ -301,6 +322,12 @@ class OpenGroup:
         if self._reader is not None:
             self._reader.stop()
         self.state.environment.close()
+
+
+def _purge_step(
+    transaction: Transaction, table: str, before_ms: int, before_sequence: int, after: bytes
+) -> tuple[int, bytes | None]:
+    return transaction.purge(table, before_ms, before_sequence, after)
 
 
 class _Waiter:

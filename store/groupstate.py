@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from store.batch import Batch, Epochs, Places
+from store.batch import Batch
 from store.environment import Environment
 from store.errors import StoreFatal
 from store.incarnation import History
 from store.limits import StoreSettings
 from store.state import TableState
+from store.work import Epochs, Places
 
 
 class Counters:
@@ -78,6 +79,11 @@ class GroupState:
         self.fatal: StoreFatal | None = None
         self.counters = Counters()
         self.used_bytes = environment.used_bytes()
+
+    @property
+    def warm(self) -> bool:
+        """Whether the group is small enough to be taken to be in memory."""
+        return self.used_bytes <= self.settings.warm_bytes
 
     def batch(self) -> Batch:
         """A new batch of writes after the last committed one."""

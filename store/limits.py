@@ -32,6 +32,9 @@ SELECT_SCAN_MAX: Final = 100_000
 FULL_TRIES: Final = 3
 """Submits tried one by one after a full disk or map, before the rest of that batch fails untried."""
 
+COMPANY_ROWS: Final = 64
+"""A submit of so many rows is a batch of its own: the committer doesn't wait for company for it."""
+
 PURGE_ROWS: Final = 1_000
 """Tombstones that one purge transaction looks at."""
 

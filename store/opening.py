@@ -13,7 +13,6 @@ from typing import Any, Final
 import cbor2
 
 from store import incarnation
-from store.batch import SEQUENCE_KEY, Places
 from store.directory import refuse_format
 from store.environment import CHANGES, META, Environment, refuse_other_content
 from store.errors import DamagedStore, ForeignDirectory, NoStore, SchemaChanged, UnknownTable
@@ -23,6 +22,7 @@ from store.record import value_of
 from store.rows import DiscRows
 from store.schema import Group, Table
 from store.state import TableState
+from store.work import SEQUENCE_KEY, Places
 from store.writes import index_entries
 
 FORMAT_KEY: Final = b"format"

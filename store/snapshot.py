@@ -65,15 +65,9 @@ class Snapshot(Reading):
     def changes(self, partition: int | None, after: int = 0, limit: int = SCAN_LIMIT) -> list[Change]:
         """What is live in a partition and was written here after a local sequence, in that order."""
         disc = TransactionRows(self.transaction, self._places.changes)
-        return read_changes(
-            [disc, RamView(self._places.ram_changes)], self._by_id, partition, after, limit, self._raw
-        )
-
-    def _by_id(self, number: int) -> TableState:
-        for state in self._states.values():
-            if state.id == number:
-                return state
-        raise AssertionError("changes name a table that isn't open")
+        ram = RamView(self._places.ram_changes)
+        tables = tuple(self._states.values())
+        return read_changes([disc, ram], tables, partition, after, limit, self._raw)
 
     def _raw(self, state: TableState, key: bytes) -> bytes | None:
         found = self._rows(state).get(key)

@@ -131,7 +131,10 @@ class Store:
             StoreFatal: after all results were delivered: the process must end.
         """
         for group in self._groups.values():
-            group.step_inline()
+            if group.floor is None:
+                group.step_inline()
+            else:
+                group.floor.grant()
         done = self._results.deliver()
         for group in self._groups.values():
             if group.state.fatal is not None and not len(self._results):

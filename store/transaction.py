@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import cbor2
+
+from store import keys
 from store.batch import Batch
 from store.keys import AnyKey
+from store.limits import PURGE_ROWS
 from store.reading import Reading, find_state
+from store.record import local_sequence, payload_of
 from store.rows import Rows
 from store.state import TableState
 from store.writes import DELETE, MERGE, PUT, REMOVE
@@ -44,6 +49,23 @@ class Transaction(Reading):
         """Set a key to the table's merge of its value and this one."""
         state = find_state(self._states, table)
         self._batch.write(state, MERGE, state.id, key, value)
+
+    def purge(
+        self, table: Any, before_ms: int, before_sequence: int, after: bytes = b"", limit: int = PURGE_ROWS
+    ) -> tuple[int, bytes | None]:
+        """Forget tombstones made before a time and listed before a local sequence.
+
+        Looks at `limit` of them. Gives how many went, and where to go on (`after`), or None at the end.
+        """
+        state = find_state(self._states, table)
+        found = self._batch.tombstones_of(state).scan(after, keys.END, limit)
+        purged = 0
+        for physical, record in found:
+            made_ms = cbor2.loads(payload_of(state.name, physical, record))
+            if made_ms < before_ms and int.from_bytes(local_sequence(record), "big") < before_sequence:
+                self._batch.purge(state, physical)
+                purged += 1
+        return purged, found[-1][0] + keys.SEPARATOR if len(found) == limit else None
 
     def _state(self, table: Any) -> TableState:
         return find_state(self._states, table)

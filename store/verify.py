@@ -11,6 +11,7 @@ from typing import Any
 import cbor2
 
 from store import keys
+from store.buckets import bucket_of
 from store.errors import DamagedStore
 from store.group import OpenGroup
 from store.ram import RamMap
@@ -77,7 +78,8 @@ class _Verification:
                 self._wrong(f"table {table.name!r} has a row and a tombstone under one key")
             if table.listed:
                 logical = keys.split(key)[0] if table.bag else key
-                entry = partition_of(table, logical) + local_sequence(record)
+                partition = keys.decode(partition_of(table, logical))[0]
+                entry = bucket_of(partition) + local_sequence(record)
                 if changes.get(entry) != table.tag + key:
                     self._wrong(f"`changes` doesn't list a record of table {table.name!r}")
             count += 1
