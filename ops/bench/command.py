@@ -28,6 +28,8 @@ from ops.bench.server import Server
 from ops.bench.session import LoadError
 
 app = App(name="bench", help="Measure a node, and a peer in the same run. Linux only.")
+app.command("ops.bench.hub:app", name="hub")
+app.command("ops.bench.store:app", name="store")
 
 _FAILURES = (
     EjabberdMissingError,
