@@ -68,7 +68,6 @@ def _write(path: Path, data: bytes, mode: int) -> None:
     part.unlink(missing_ok=True)
     fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     with os.fdopen(fd, "wb") as file:
-        os.fchmod(fd, mode)
         file.write(data)
         file.flush()
         os.fsync(fd)

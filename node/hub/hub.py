@@ -389,8 +389,7 @@ class Hub(Generic[C]):
                 except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only
                     self._failed(connection, error)
                 else:
-                    if not connection.flags & CLOSING:
-                        wheel.place(connection, again)
+                    wheel.place(connection, again)
 
     # ---- the end ---------------------------------------------------------------------------------
 

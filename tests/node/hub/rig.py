@@ -99,10 +99,13 @@ class Rig:
 class Peer:
     """The other end, in the same thread: whatever would block lets the hub have a turn instead."""
 
-    def __init__(self, rig: Rig, *, receive_buffer: int = 0, send_buffer: int = 0, source: str = "") -> None:
+    def __init__(
+        self, rig: Rig, *, receive_buffer: int = 0, send_buffer: int = 0, source: str = "", to: Any = None
+    ) -> None:
         self.rig = rig
         self.connection: Echo = None  # type: ignore[assignment]
-        self.sock = socket.socket(rig.listener.family, socket.SOCK_STREAM)
+        listener = to or rig.listener
+        self.sock = socket.socket(listener.family, socket.SOCK_STREAM)
         if receive_buffer:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         if send_buffer:
@@ -110,7 +113,7 @@ class Peer:
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if source:
             self.sock.bind((source, 0))
-        self.sock.connect(rig.listener.address)
+        self.sock.connect(listener.address)
         self.sock.setblocking(False)
 
     def wrap(self, context: ssl.SSLContext | None = None) -> None:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from node.hub.certificate import make_certificate
 from node.hub.connection import HANDSHAKE
-from node.hub.settings import HubSettings
+from node.hub.settings import HubSettings, ListenerSettings
 from node.hub.tls import load_tls
-from tests.node.hub.echo import framed
+from tests.node.hub.echo import EchoHandler, framed
 from tests.node.hub.rig import Rig
 
 
@@ -229,6 +229,41 @@ def test_newcomers_wait_while_too_many_handshakes_do(make_rig, server_tls):
 
     rig.pump(all_accepted)
     assert max(waiting) <= 3 + 2, "the queue is bounded by its limit and one pass's accepts"
+
+
+def test_no_step_for_one_that_has_no_time_left(make_rig, server_tls):
+    rig = make_rig(tls=server_tls, settings=HubSettings(handshakes_per_pass_max=1))
+    peers = [rig.peer() for _ in range(4)]
+    rig.pump(lambda: len(rig.handler.made) == 4)
+    for peer in peers:
+        peer.send(hello(rig))
+    rig.handler.end_pass = lambda: rig.hub._cut_off()
+    rig.pump(settled(rig))
+    assert rig.hub.statistics().handshakes_failed == 0
+    assert rig.hub.statistics().closed == {"stopping": 4}
+
+
+def test_a_step_left_over_by_a_full_pass_is_not_forgotten(server_tls):
+    """Its event comes only once; another connection's large input may have used up the pass."""
+    now = 0.0
+
+    class Slow(EchoHandler):
+        def frame(self, connection, frame):
+            nonlocal now
+            now += 1.0
+
+    rig = Rig(handler=Slow())
+    try:
+        rig.hub._clock = rig.hub._reader._clock = lambda: now
+        rig.hub._next_tick_at = float("inf")
+        encrypted = rig.hub.listen(ListenerSettings(tls=server_tls))
+        large, shy = rig.connect(), rig.peer(to=encrypted)
+        rig.pump(lambda: len(rig.handler.made) == 2)
+        large.send(framed(bytes(5_000)))
+        shy.send(hello(rig))
+        rig.pump(lambda: rig.handler.made[1].tls is not encrypted)
+    finally:
+        rig.close()
 
 
 def test_a_handshake_that_has_to_write(make_rig, tmp_path):

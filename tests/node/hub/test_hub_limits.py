@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import resource
+import select
 
 import pytest
 from hypothesis import given
@@ -17,7 +19,8 @@ from node.hub.admission import (
     Admission,
     network_of,
 )
-from node.hub.settings import HubSettings
+from node.hub.listener import Listener, open_socket
+from node.hub.settings import HubSettings, ListenerSettings
 from tests.node.hub.echo import framed
 
 
@@ -86,6 +89,50 @@ def test_so_many_accepts_a_pass(make_rig):
     rig.pump(lambda: len(rig.handler.made) == 10)
     assert max(after - before for before, after in zip([0, *made], made, strict=False)) == 3
     assert all(peer.nothing() for peer in peers)
+
+
+class Failing(Listener):
+    """A listener whose accepts fail as told."""
+
+    __slots__ = ("errors",)
+
+    def accept(self):
+        if self.errors:
+            raise OSError(self.errors.pop(0), "as told")
+        return super().accept()
+
+
+def failing(rig, *errors):
+    listener = Failing(ListenerSettings(), open_socket(ListenerSettings()), rig.hub._acceptor)
+    listener.errors = list(errors)
+    rig.hub._acceptor.listeners.append(listener)
+    rig.hub._pollset.add(listener, select.EPOLLIN)
+    return listener
+
+
+def test_an_accept_that_fails_for_the_peers_sake_is_passed_over(make_rig):
+    rig = make_rig()
+    listener = failing(rig, errno.ECONNABORTED, errno.EPROTO)
+    peer = rig.peer(to=listener)
+    rig.turn()
+    assert len(rig.handler.open) == 1
+    assert rig.hub.statistics().accept_errors == 2
+    peer.close()
+
+
+def test_an_accept_that_fails_for_lack_of_memory_is_tried_again_in_a_second(make_rig):
+    rig = make_rig()
+    listener = failing(rig, errno.ENOMEM)
+    rig.peer(to=listener)
+    rig.turn()
+    assert not rig.handler.open
+    passes = rig.hub.statistics().passes
+    for _ in range(10):
+        rig.turn()
+    assert rig.hub.statistics().passes == passes, "the hub spins on an accept that fails"
+    rig.seconds(rig.settings.accept_pause_s)
+    rig.pump(lambda: len(rig.handler.open) == 1)
+    assert rig.hub.statistics().accept_errors == 1
 
 
 def test_descriptors_are_kept_in_reserve_for_other_parts(make_rig):

@@ -71,6 +71,7 @@ async def test_a_write_from_another_task_goes_out(running):
     await trio.testing.wait_all_tasks_blocked()
     assert running.hub.asleep
     running.handler.open[0].write(b"from outside")
+    assert not running.hub.asleep
     assert await read(stream, 12) == b"from outside"
 
 
@@ -78,6 +79,7 @@ async def test_a_close_from_another_task(running):
     stream = await running.connect()
     await trio.testing.wait_all_tasks_blocked()
     running.handler.open[0].close("outside")
+    assert not running.hub.asleep
     assert await stream.receive_some() == b""
     assert running.handler.ends[0][1] == "outside"
 
@@ -86,6 +88,7 @@ async def test_soon_wakes_a_sleeping_hub(running):
     await trio.testing.wait_all_tasks_blocked()
     called = trio.Event()
     running.hub.soon(called.set)
+    assert not running.hub.asleep
     await called.wait()
 
 
@@ -283,11 +286,14 @@ async def test_stop_twice(running):
     assert len(running.handler.farewells) == 1
 
 
-async def test_stop_does_not_wait_for_the_stubborn(running):
-    stream = await running.connect()
+async def test_stop_does_not_wait_for_the_stubborn(nursery):
+    made = Running(linger_s_max=200)
+    await nursery.start(made.hub.run)
+    stream = await made.connect()
     with trio.fail_after(20):
-        await running.hub.stop(0.01)
-    assert running.hub.statistics().connections == 0
+        await made.hub.stop(0.01)
+    assert made.hub.statistics().connections == 0
+    assert len(made.handler.farewells) == 1
     await trio.aclose_forcefully(stream)
 
 

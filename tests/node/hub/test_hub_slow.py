@@ -13,7 +13,7 @@ from node.hub.connection import BLOCKED, PAUSED, Backlog
 from node.hub.settings import HubSettings
 from tests.node.hub.echo import framed
 
-SMALL = HubSettings(outbox_high_bytes=50_000, outbox_low_bytes=10_000, outbox_bytes_max=3_000_000)
+SMALL = HubSettings(outbox_high_bytes=50_000, outbox_low_bytes=40_000, outbox_bytes_max=3_000_000)
 
 
 def noise(count: int, seed: int = 0) -> bytes:
@@ -93,6 +93,36 @@ def test_who_sends_and_never_reads_is_not_read_from(slow):
     peer.send(stream[sent:end])
     assert peer.read(end - whole) == stream[whole:end]
     assert not peer.connection.flags & (PAUSED | BLOCKED)
+
+
+def test_it_is_read_from_again_before_everything_is_taken(slow):
+    peer = slow.connect(receive_buffer=4_096)
+    data = block(slow, peer)
+    peer.send(framed(b"later"))
+    slow.pump(lambda: peer.connection.flags & PAUSED)
+    read = 0
+    while not peer.connection.frames:
+        read += len(peer.read(1_000))
+        slow.turn()
+        waiting = peer.connection.queued_bytes
+        assert waiting or peer.connection.frames, "only then it was read from"
+        assert not peer.connection.frames or waiting <= SMALL.outbox_low_bytes + 9
+    assert peer.connection.flags & BLOCKED
+    assert peer.read(len(data) - read) == data[read:]
+    assert peer.read(9) == framed(b"later")
+
+
+def test_a_blocked_peer_that_shut_its_end_gets_the_rest(slow):
+    peer = slow.connect(receive_buffer=4_096)
+    data = block(slow, peer, 1_000_000)
+    while peer.connection.queued_bytes > SMALL.outbox_high_bytes:
+        data = data[len(peer.read(1_000)) :]
+        slow.turn()
+    if slow.listener.settings.tls is None:
+        peer.shut()
+        slow.pump(slow.ends)
+        assert slow.ends() == ["eof"]
+    assert peer.read(len(data)) == data
 
 
 def test_who_takes_nothing_is_closed(slow):

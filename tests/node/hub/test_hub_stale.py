@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 
 import pytest
 
@@ -103,15 +104,31 @@ def test_closed_in_end_pass_is_announced_in_the_same_pass(make_rig):
         def end_pass(self):
             for connection in self.open:
                 if connection.frames:
-                    connection.close("late")
+                    connection.close("late", linger=False)
+                    self.closed_in = self.passes
+
+        def closed(self, connection, reason):
+            super().closed(connection, reason)
+            assert connection.fd >= 0, "its descriptor must not be gone before"
+            assert self.passes == self.closed_in
 
     rig = make_rig(handler=Late())
     peer = rig.connect()
     peer.send(framed(b"x"))
-    rig.turn()
     rig.pump(rig.ends)
     assert peer.rest() == framed(b"x")
     assert rig.ends() == ["late"]
+    assert rig.hub.statistics().failures == 0
+
+
+def test_an_event_for_a_descriptor_that_nobody_has(make_rig):
+    rig = make_rig()
+    peer = rig.connect()
+    fd = peer.connection.fd
+    peer.close()
+    rig.pump(rig.ends)
+    rig.hub._reader.receive([(fd, select.EPOLLIN)], 0.0)
+    assert rig.hub.statistics().stale_events == 1
 
 
 def test_closing_others_from_closed(make_rig):
