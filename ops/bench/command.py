@@ -28,8 +28,14 @@ from ops.bench.server import Server
 from ops.bench.session import LoadError
 
 app = App(name="bench", help="Measure a node, and a peer in the same run. Linux only.")
-app.command("ops.bench.hub:app", name="hub")
-app.command("ops.bench.store:app", name="store")
+app.command(
+    "ops.bench.hub:app",
+    name="hub",
+    help="What the hub alone costs: echoed frames, idle connections, accepts.",
+)
+app.command(
+    "ops.bench.store:app", name="store", help="What the store alone costs: puts, overwrites, deletes."
+)
 
 _FAILURES = (
     EjabberdMissingError,
