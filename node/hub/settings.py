@@ -43,14 +43,20 @@ class HubSettings:
     def __attrs_post_init__(self) -> None:
         for name in (field.name for field in attrs.fields(HubSettings)):
             assert getattr(self, name) >= 0, f"{name} must not be negative"
-        assert 0 < self.outbox_low_bytes <= self.outbox_high_bytes <= self.outbox_bytes_max
-        assert self.events_per_pass_max > 0
-        assert self.accepts_per_pass_max > 0
-        assert self.handshakes_per_pass_max > 0
-        assert self.looks_per_pass_max > 0
-        assert self.byes_per_pass_max > 0
+        assert 0 < self.outbox_low_bytes <= self.outbox_high_bytes <= self.outbox_bytes_max, (
+            "0 < outbox_low_bytes <= outbox_high_bytes <= outbox_bytes_max must hold"
+        )
+        for name in (
+            "events_per_pass_max",
+            "accepts_per_pass_max",
+            "handshakes_per_pass_max",
+            "looks_per_pass_max",
+            "byes_per_pass_max",
+        ):
+            assert getattr(self, name) > 0, f"{name} must be at least 1"
         assert self.read_bytes_max >= 16_384, "one TLS record must fit into the read buffer"
-        assert min(self.handshake_s_max, self.first_look_s, self.linger_s_max, self.stall_s_max) >= 1
+        for name in ("handshake_s_max", "first_look_s", "linger_s_max", "stall_s_max"):
+            assert getattr(self, name) >= 1, f"{name} must be at least 1"
 
 
 @attrs.frozen
