@@ -31,6 +31,7 @@ class Child:
     def __init__(
         self, command: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
     ) -> None:
+        self.name = log.stem
         self._log = log
         self._buffer = b""
         path = os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH"))))

@@ -34,6 +34,8 @@ from ops.history.format import body_hash
 from ops.history.writer import HistoryWriter
 
 FLOOD_THREADS: Final = 4
+GARBAGE_SECONDS_MAX: Final = 0.3
+"""Some nonsense is the beginning of a frame, and the node rightly waits for the rest."""
 MUTE_CONNECTIONS: Final = 100
 QUIET_SECONDS: Final = 2.0
 _GONE: Final = (OSError, ssl.SSLError, ConnectionError)
@@ -106,7 +108,9 @@ def garbage(host: str, port: int, *, seed: int = 0, tls: bool = True, source: st
     orders.watch()
     while not orders.ended.is_set():
         try:
-            with RawPhone(host, port, tls=tls and rng.random() < 0.7, source=source, seconds_max=2) as phone:
+            with RawPhone(
+                host, port, tls=tls and rng.random() < 0.7, source=source, seconds_max=GARBAGE_SECONDS_MAX
+            ) as phone:
                 orders.counted["connections"] += 1
                 if rng.random() < 0.7:
                     phone.hello()
