@@ -212,7 +212,7 @@ class Core:
         elif verb == verbs.LOGIN:
             self._begin(self.login.on_welcome(frame[3]))
             if self.login.phase is Phase.ONLINE:
-                self.receiving.start()
+                self.receiving.start(self.login.window)
                 self.sending.start()
         elif verb == verbs.PING:
             if not frame[1]:

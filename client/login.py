@@ -18,6 +18,7 @@ from client.identity import Identity
 from client.records import CANDIDATE, CURRENT, IDENTITY, Frame, Snapshot
 from client.settings import Settings
 from node.wire import errors, verbs
+from node.wire.limits import WINDOW_MAX
 from node.wire.negotiation import VERSION_HIGHEST, VERSION_LOWEST
 
 FINAL: Final = frozenset(
@@ -64,6 +65,8 @@ class Login:
         self.candidate: Identity | None = None
         self.phase = Phase.CLOSED
         self.stopped: int | None = None
+        self.window = WINDOW_MAX
+        """What the server's hello announced."""
         self._effects, self._settings = effects, settings
         self._request: _PinRequest | _Registration | None = None
         self._trying = False
@@ -158,7 +161,7 @@ class Login:
         if self.phase is not Phase.GREETING:
             self._close_unexpected("hello")
             return
-        self._nonce = frame[3]
+        self._nonce, self.window = frame[3], frame[5]
         self._enter(Phase.READY, now)
         self._proceed(now)
 

@@ -5,7 +5,7 @@ This module must never know of connections or of messages sent.
 """
 
 from client.effects import Effects
-from client.events import Arrived
+from client.events import Arrived, Close
 from client.incoming import Incoming
 from client.records import INBOX, INCOMING, Snapshot, StoredMessage
 from client.settings import Settings
@@ -21,6 +21,10 @@ class Receiving:
         self.stored = self.duplicates = self.forgotten = self.ignored = 0
         self._effects, self._settings = effects, settings
         self._online = False
+        self._window = WINDOW_MAX
+        self._left_behind = False
+        """Messages came when not even a window more could be stored: a login after which the node began with others
+        than those that were stored and not acked. They weren't taken."""
         self._incoming: dict[tuple[int, bytes], Incoming] = {}
         self._inbox_last = 0
         self._heard = 0
@@ -51,8 +55,12 @@ class Receiving:
         self.inbox_count -= 1
         assert self.inbox_count >= 0
         self._effects.write((INBOX, (message_id,), None), urgent=True)
-        if not self.is_full:
-            self._release()
+        if self.is_full:
+            return
+        self._release()
+        if self._left_behind:  # the node delivers again at a login, and only then
+            self._left_behind = False
+            self._effects.events.append(Close("there is room again for what was left on the node"))
 
     def mark_read(self, sender: int, stream: bytes, upto: int) -> None:
         """The user has read everything of this sender up to this number."""
@@ -66,9 +74,14 @@ class Receiving:
 
     # ---- what the connection does --------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Logged in: every ack and read mark that isn't confirmed is said again."""
+    def start(self, window: int) -> None:
+        """Logged in: every ack and read mark that isn't confirmed is said again.
+
+        Args:
+            window: so many messages the node delivers at most without an ack.
+        """
         self._online = True
+        self._window = window
         self._repeat()
 
     def advance(self, now: float) -> None:
@@ -84,7 +97,7 @@ class Receiving:
 
     def stop(self) -> None:
         """The connection is gone."""
-        self._online = False
+        self._online = self._left_behind = False
         self._repeat_at = None
         for pair in (*self._acking, *self._withholding):
             pair.forget_due()
@@ -105,8 +118,9 @@ class Receiving:
         self, sender: int, stream: bytes, number: int, flags: int, arrived: int, body: bytes
     ) -> None:
         """A message, or a repeat of one."""
-        if self.inbox_count >= self._settings.inbox_max + WINDOW_MAX:
-            self.ignored += 1  # the node breaks its own window; what isn't acked it will deliver again
+        if self.inbox_count >= self._settings.inbox_max + self._window:
+            self.ignored += 1
+            self._left_behind = True
             return
         pair = self._hear(sender, stream)
         if pair is None:

@@ -127,7 +127,7 @@ class History(RuleBasedStateMachine):
         for _ in range(400):
             before = self.mark()
             for phone in self.phones.values():
-                phone.advance(2.0)
+                phone.advance(61.0)
                 phone.settle()
                 phone.hand()
                 phone.ack(read=True)
@@ -185,7 +185,7 @@ class History(RuleBasedStateMachine):
 
 TestHistory = History.TestCase
 TestHistory.settings = settings(
-    max_examples=60,
+    max_examples=80,
     stateful_step_count=60,
     deadline=None,
     report_multiple_bugs=False,

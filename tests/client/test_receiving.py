@@ -3,14 +3,14 @@
 import attrs
 
 from client.effects import Effects
-from client.events import Arrived
+from client.events import Arrived, Close
 from client.receiving import Receiving
-from client.records import INBOX, Snapshot
+from client.records import Snapshot
 from client.settings import Settings
 from node.wire import verbs
-from node.wire.limits import WINDOW_MAX
 
 STREAM, FROM = b"streams!", 1001
+WINDOW = 8
 SETTINGS = Settings(inbox_max=3, intervals_max=4, senders_max=2)
 
 
@@ -18,7 +18,7 @@ class Ear:
     def __init__(self, settings: Settings = SETTINGS) -> None:
         self.effects = Effects()
         self.receiving = Receiving(self.effects, settings)
-        self.receiving.start()
+        self.receiving.start(WINDOW)
 
     def deliver(self, *numbers: int, sender: int = FROM, flags: int = 0) -> None:
         for number in numbers:
@@ -63,12 +63,12 @@ def test_acks_and_read_marks_are_repeated_at_login_until_confirmed() -> None:
     ear.receiving.mark_read(FROM, STREAM, 3)
     ear.receiving.mark_read(FROM, STREAM, 1)  # never back
     assert ear.said() == []
-    ear.receiving.start()
+    ear.receiving.start(WINDOW)
     assert ear.said() == [(verbs.ACK, FROM, 1, 3), (verbs.READ, FROM, 3)]
     ear.receiving.on_confirm(FROM, STREAM, verbs.KIND_DELIVERED, 1, 2)
     ear.receiving.on_confirm(FROM, STREAM, verbs.KIND_READ, 1, 3)
     ear.receiving.stop()
-    ear.receiving.start()
+    ear.receiving.start(WINDOW)
     assert ear.said() == [(verbs.ACK, FROM, 3, 3)]
 
 
@@ -105,7 +105,7 @@ def test_a_full_inbox_is_stored_but_not_acked_until_the_app_takes() -> None:
     ear.receiving.take(2)
     assert ear.said() == []
     ear.receiving.stop()
-    ear.receiving.start()  # still full: nothing is said by the way of a new login
+    ear.receiving.start(WINDOW)  # still full: nothing is said by the way of a new login
     assert ear.said() == []
     ear.deliver(3)
     assert ear.said() == []
@@ -113,12 +113,17 @@ def test_a_full_inbox_is_stored_but_not_acked_until_the_app_takes() -> None:
     assert ear.said() == [(verbs.ACK, FROM, 1, 5)]
 
 
-def test_a_node_that_breaks_its_window_fills_nothing() -> None:
+def test_what_finds_no_room_is_left_on_the_node_until_there_is() -> None:
     ear = Ear()
-    ear.deliver(*range(1, 2 * WINDOW_MAX))
-    assert ear.receiving.inbox_count == 3 + WINDOW_MAX
-    assert ear.receiving.ignored == 2 * WINDOW_MAX - 1 - 3 - WINDOW_MAX
-    assert sum(table == INBOX for table, _ in ear.effects.writes) == 3 + WINDOW_MAX
+    ear.deliver(*range(1, 31))
+    assert ear.stored() == list(range(1, 3 + WINDOW + 1))
+    assert ear.receiving.ignored == 30 - 3 - WINDOW
+    for message_id in range(1, WINDOW + 1):
+        ear.receiving.take(message_id)
+    assert not any(isinstance(event, Close) for event in ear.effects.events)
+    ear.receiving.take(WINDOW + 1)
+    ear.receiving.take(WINDOW + 2)
+    assert sum(isinstance(event, Close) for event in ear.effects.events) == 1
 
 
 def test_late_is_told() -> None:
