@@ -23,6 +23,8 @@ from node.hub.connection import (
     DRAINING,
     HANDSHAKE,
     HASTY,
+    PAUSED,
+    WRITE_WANTS_READ,
     Connection,
     Reason,
 )
@@ -47,6 +49,7 @@ class Closer:
         "blocked",
         "closed_recently",
         "pending",
+        "released",
     )
 
     def __init__(
@@ -65,6 +68,7 @@ class Closer:
         self.pending: list[tuple[Connection, Reason]] = []  # the handler hasn't been told
         self._ending: list[Connection] = []  # to be looked at by `finish`
         self.blocked: dict[Connection, None] = {}  # the one longest without progress first; the writer's
+        self.released = 0  # descriptors closed
         self.closed_recently = 0  # since the memory was last given back
         self._closed_before = 0  # the same, a second ago
 
@@ -76,6 +80,7 @@ class Closer:
                 self.hurry(connection)
             return
         connection.flags = flags | CLOSING | (0 if linger else HASTY)
+        connection.due = -1  # whatever it was to be looked at for; `finish` sets how long it may linger
         self.pending.append((connection, reason))
         hub = connection.hub
         if hub.asleep:
@@ -84,6 +89,9 @@ class Closer:
     def lose(self, connection: Connection, reason: Reason) -> None:
         """The socket is of no use any more: what is queued is dropped."""
         connection.outbox = None
+        if connection.flags & BLOCKED:
+            connection.flags &= ~(BLOCKED | PAUSED | WRITE_WANTS_READ)
+            del self.blocked[connection]
         self.close(connection, reason, linger=False)
 
     def hurry(self, connection: Connection) -> None:
@@ -182,3 +190,4 @@ class Closer:
             self._counters.handshaking -= 1
         self._counters.connections -= 1
         self.closed_recently += 1
+        self.released += 1

@@ -77,6 +77,10 @@ class Backlog:
         self.piece = b"".join(gathered)
         return self.piece
 
+    def check(self) -> None:
+        """Invariants, for tests."""
+        assert self.size == len(self.piece) + sum(map(len, self.chunks))
+
     def wrote(self, count: int) -> None:
         """`count` bytes of the piece under way are out."""
         assert 0 <= count <= len(self.piece)
@@ -174,6 +178,16 @@ class Connection(Entry):
     @property
     def is_closing(self) -> bool:
         return bool(self.flags & CLOSING)
+
+    def check(self) -> None:
+        """Invariants between two turns of the hub, for tests."""
+        flags = self.flags
+        assert bool(flags & BLOCKED) == isinstance(self.outbox, Backlog)
+        assert flags & BLOCKED or not flags & (PAUSED | WRITE_WANTS_READ)
+        assert flags & CLOSING or not flags & (DRAINING | HASTY)
+        assert not (flags & DRAINING and self.outbox)
+        if isinstance(self.outbox, Backlog):
+            self.outbox.check()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} fd={self.fd} flags={self.flags:#x} queued={self.queued_bytes}>"

@@ -22,7 +22,7 @@ import trio
 
 from node.hub.admission import Admission
 from node.hub.closing import Closer
-from node.hub.connection import CLOSING, HANDSHAKE, STRICT, Connection
+from node.hub.connection import BLOCKED, CLOSING, HANDSHAKE, STRICT, Connection
 from node.hub.counters import Counters, HubStatistics
 from node.hub.errors import HubFull, HubStopped
 from node.hub.failures import FailureLog
@@ -93,7 +93,7 @@ class Hub(Generic[C]):
         self.asleep = False
         self._soon: deque[Callable[[], None]] = deque()
         self._next_tick_at = clock() + 1.0
-        self._polled_at = 0.0
+        self._polled_at = clock()
         self._busy = False
         self._leaving: list[C] | None = None  # who has yet to be told that the node stops; None: it doesn't
         self._stopped = trio.Event()
@@ -132,6 +132,9 @@ class Hub(Generic[C]):
         """
         if len(self._soon) >= self.settings.soon_max:
             raise HubFull(self.settings.soon_max)
+        self._bring(function)
+
+    def _bring(self, function: Callable[[], None]) -> None:
         self._soon.append(function)
         if self.asleep:
             self.wake()
@@ -168,11 +171,11 @@ class Hub(Generic[C]):
         Returns when all are gone; those who aren't after `grace` seconds are cut off. Cancelled, it leaves
         the hub as it is then: stopping, with nobody to cut off the slow ones.
         """
-        self.soon(self._begin_stop)
+        self._bring(self._begin_stop)
         with trio.move_on_after(grace):
             await self._stopped.wait()
             return
-        self.soon(self._cut_off)
+        self._bring(self._cut_off)
         await self._stopped.wait()
 
     def close(self) -> None:
@@ -242,7 +245,7 @@ class Hub(Generic[C]):
         events_max = self.settings.events_per_pass_max
         counters = self.counters
         counters.turns += 1
-        turn_ends = self._clock() + self.settings.turn_ms_max / 1000
+        turn_ends = clock() + self.settings.turn_ms_max / 1000
         while True:
             events = poll(0, events_max)
             now = clock()
@@ -313,6 +316,7 @@ class Hub(Generic[C]):
             os.close(fd)
             return
         connection.address = self._admission.enter(address)
+        self.counters.accepted += 1
         self.counters.connections += 1
         if encrypted:
             connection.tls = listener
@@ -389,7 +393,8 @@ class Hub(Generic[C]):
                 except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only
                     self._failed(connection, error)
                 else:
-                    wheel.place(connection, again)
+                    if not connection.flags & CLOSING:
+                        wheel.place(connection, again)
 
     # ---- the end ---------------------------------------------------------------------------------
 
@@ -424,3 +429,15 @@ class Hub(Generic[C]):
             blocked_writers=len(self.closer.blocked),
             soon_waiting=len(self._soon),
         )
+
+    def check(self) -> None:
+        """Invariants between two turns, for tests."""
+        self._admission.check()
+        self._pollset.check()
+        there = [entry for entry in self._pollset.entries if isinstance(entry, Connection)]
+        for connection in there:
+            connection.check()
+        assert len(there) == self.counters.connections == self._admission.connections
+        assert self.counters.handshaking == sum(bool(connection.flags & HANDSHAKE) for connection in there)
+        assert set(self.closer.blocked) == {each for each in there if each.flags & BLOCKED}
+        assert self.counters.accepted == self.counters.connections + self.closer.released

@@ -163,7 +163,6 @@ class Acceptor:
             address = network_of(host)
             reason = self._admission.refuse(address, self._wheel.tick)
             if reason is None:
-                self._counters.accepted += 1
                 self._take(fd, address, listener)
             else:
                 self._refuse(fd, listener, reason)

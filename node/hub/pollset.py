@@ -48,5 +48,10 @@ class PollSet:
         self.entries[entry.fd] = None
         self.epoll.unregister(entry.fd)
 
+    def check(self) -> None:
+        """Invariants, for tests."""
+        for fd, entry in enumerate(self.entries):
+            assert entry is None or entry.fd == fd
+
     def close(self) -> None:
         self.epoll.close()

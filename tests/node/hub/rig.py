@@ -53,7 +53,7 @@ class Rig:
 
     def turn(self) -> None:
         self.hub.turn()
-        self.hub._admission.check()
+        self.hub.check()
 
     def pump(self, done: Callable[[], Any]) -> None:
         """Turns until `done()`."""

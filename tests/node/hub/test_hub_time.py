@@ -132,6 +132,23 @@ def test_a_half_open_connection_is_closed_by_the_handler(make_rig, transport):
     assert peer.rest() == b""
 
 
+def test_closed_in_the_second_of_its_look_it_still_may_linger(make_rig):
+    class Closing(EchoHandler):
+        def frame(self, connection, frame):
+            connection.write(frame)
+            connection.close("just now")
+
+    rig = make_rig(handler=Closing())
+    peer = rig.connect()
+    rig.seconds(rig.handler.patience_s - 1)
+    peer.send(framed(b"x") + framed(b"y"))
+    rig.clock.now += 1.0
+    rig.turn()
+    assert rig.ends() == ["just now"]
+    assert rig.hub.statistics().connections == 1
+    assert peer.rest() == framed(b"x")
+
+
 def test_many_looks_are_spread_over_passes(make_rig):
     rig = make_rig(settings=HubSettings(looks_per_pass_max=3))
     for _ in range(10):
