@@ -1,21 +1,21 @@
 """Mail: numbering, waiting, handing over, acknowledging. Pure cores, and a thin driver for the store.
 
-    effects      what the core asks for, as plain tuples
-    intervals    sets of numbers, nearly always one interval
-    pair         what is remembered of one (recipient, sender, stream), its row, and the law by which rows merge
-    state        all that the core holds in memory; no logic
-    loading      pairs and boxes brought in from the store, and let go again
-    numbering    send and skip: the primary's rule for n
-    delivery     handing messages to a recipient's session, in order, within its window
-    acking       ack and read
-    receipts     what senders are still to be told
-    expiry       age limit, purging of pairs, ending what waited for a device that was replaced
-    wipes        how far such an ending has come
-    writebehind  what is due is committed, in one batch at a time; what the commit's outcome means
-    presence     a user's session comes and goes
-    settings     the limits, and their relations
-    tables       the group `mail` and its tables
-    rows         batches as writes of the store, and its reads
-    driver       carries out the core's effects that concern the store
-    sweep        looks through the store for what grew too old
+effects      what the core asks for, as plain tuples
+intervals    sets of numbers, nearly always one interval
+pair         what is remembered of one (recipient, sender, stream), its row, and the law by which rows merge
+state        all that the core holds in memory; no logic
+loading      pairs and boxes brought in from the store, and let go again
+numbering    send and skip: the primary's rule for n
+delivery     handing messages to a recipient's session, in order, within its window
+acking       ack and read
+receipts     what senders are still to be told
+expiry       age limit, purging of pairs, ending what waited for a device that was replaced
+wipes        how far such an ending has come
+writebehind  what is due is committed, in one batch at a time; what the commit's outcome means
+presence     a user's session comes and goes
+settings     the limits, and their relations
+tables       the group `mail` and its tables
+rows         batches as writes of the store, and its reads
+driver       carries out the core's effects that concern the store
+sweep        looks through the store for what grew too old
 """

@@ -214,6 +214,10 @@ def _scan_over(state: MailState, box: Box) -> None:
     box.scanning = False
     box.scanned = box.scan_after is None
     pump(state, box)
+    if box.scanned:
+        loading.let_go(
+            state, box
+        )  # most who log in have nothing waiting: a box for each would double what they cost
 
 
 def _feed(box: Box, pair: Pair) -> None:

@@ -129,15 +129,21 @@ def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
 
 
 def hold_off(state: MailState, sender: int, recipient: int, stream: bytes, n: int, retry_ms: int) -> None:
-    """A number that the core is not to look at now: its sender is told to come back to it, once for it and all that
-    follow it."""
-    pair = state.pairs.get((recipient, sender, stream))
-    if pair is not None:
-        told, pair.gapped = pair.gapped, n
-        if told and n > told:
-            return
-    state.counts.busy += 1
-    state.out.append((effects.BUSY, sender, recipient, stream, n, retry_ms))
+    """A number that the core is not to look at now. Its sender is told to come back to it; once for it and those that
+    follow it, if the pair is in memory or on its way: none is loaded for this."""
+    key = (recipient, sender, stream)
+    otherwise = partial(_busy_unloaded, state, sender, recipient, stream, n, retry_ms)
+    if (key not in state.pairs and key not in state.loading) or not loading.with_pair(
+        state, key, partial(_hold_off, state, n=n, retry_ms=retry_ms), otherwise
+    ):
+        otherwise()
+
+
+def _hold_off(state: MailState, pair: Pair, n: int, retry_ms: int) -> None:
+    told, pair.gapped = pair.gapped, n
+    if not told or n <= told:
+        state.counts.busy += 1
+        state.out.append((effects.BUSY, pair.sender, pair.recipient, pair.stream, n, retry_ms))
 
 
 def _took(pair: Pair, n: int) -> None:
@@ -164,9 +170,12 @@ def _busy(state: MailState, pair: Pair, n: int) -> None:
     state.out.append((effects.BUSY, pair.sender, pair.recipient, pair.stream, n, retry))
 
 
-def _busy_unloaded(state: MailState, sender: int, recipient: int, stream: bytes, n: int) -> None:
+def _busy_unloaded(
+    state: MailState, sender: int, recipient: int, stream: bytes, n: int, retry_ms: int = 0
+) -> None:
     state.counts.busy += 1
-    state.out.append((effects.BUSY, sender, recipient, stream, n, state.settings.busy_retry_ms))
+    retry_ms = retry_ms or state.settings.busy_retry_ms
+    state.out.append((effects.BUSY, sender, recipient, stream, n, retry_ms))
 
 
 def _refuse(state: MailState, pair: Pair, n: int, code: int, retry_ms: int) -> None:

@@ -134,10 +134,11 @@ def _owing_no_more(pair: Pair, owed: Owed) -> None:
 
 
 def begin(state: MailState, sender: int, handle: Handle) -> None:
-    """A session began: tell it what its user is owed, a chunk at a time; what is not on disk yet, at once."""
-    for owed in state.owed.get(sender, {}).values():
-        _tell(state, owed)
+    """A session began: tell it what its user is owed; what is in memory at once, what is on disk a chunk at a time."""
     scan = state.owed_scans[sender] = OwedScan(handle)
+    for owed in state.owed.get(sender, {}).values():
+        owed.counted = False
+        _tell_once(state, scan, owed)
     state.out.append((effects.SCAN_OWED, sender, handle, scan.after, SCAN_ROWS))
 
 
@@ -146,6 +147,9 @@ def end(state: MailState, sender: int, handle: Handle) -> None:
     scan = state.owed_scans.get(sender)
     if scan is not None and scan.handle is handle:
         del state.owed_scans[sender]
+    if sender not in state.sessions:
+        for owed in tuple(state.owed.get(sender, {}).values()):
+            _let_go(state, owed)
 
 
 def scanned(
@@ -177,11 +181,16 @@ def scanned(
 
 
 def _tell_scanned(state: MailState, owed: Owed, handle: Handle) -> None:
-    if owed.empty() or state.sessions.get(owed.sender) is not handle:
+    if state.sessions.get(owed.sender) is handle:
+        _tell_once(state, state.owed_scans.get(owed.sender), owed)
+
+
+def _tell_once(state: MailState, scan: OwedScan | None, owed: Owed) -> None:
+    """Unless the session was told: what is in memory is on disk as well, as a rule."""
+    if owed.counted or owed.empty():
         return
-    scan = state.owed_scans.get(owed.sender)
-    if scan is not None and not owed.counted:
-        owed.counted = True
+    owed.counted = True
+    if scan is not None:
         scan.unconfirmed += 1
     _tell(state, owed)
 

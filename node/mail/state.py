@@ -77,7 +77,7 @@ class Owed:
         self.read = 0
         self.stored = False  # a row exists
         self.writing = False  # the row is in the batch that is being written
-        self.counted = False  # among the unconfirmed of its sender's scan
+        self.counted = False  # its sender's session was told, and it is among the unconfirmed of the scan
         self.dirty = False
 
     def row(self) -> list[Any]:
