@@ -9,6 +9,7 @@ This module must never open an environment.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import tomllib
@@ -16,6 +17,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
+from store.disk import naming_a_full_disk, sync_directory
 from store.errors import DamagedStore, DirectoryInUse, ForeignDirectory, NewerFormat, NoStore, OlderFormat
 from store.limits import FORMAT
 
@@ -46,13 +48,14 @@ class Directory:
         self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if self._lock >= 0:
+                    fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise DirectoryInUse(f"another process holds {self.path}") from None
             refuse_foreign(self.path)
             self.groups = read_marker(self.path) if (self.path / MARKER).exists() else frozenset[str]()
         except BaseException:
-            os.close(self._lock)
+            self.close()
             raise
 
     def refuse_missing(self, group: str) -> None:
@@ -105,12 +108,15 @@ def write_marker(path: Path, groups: Collection[str]) -> None:
         sync_directory(path / group)
     partial = path / (MARKER + ".partial")
     names = ", ".join(f'"{name}"' for name in sorted(groups))
-    with partial.open("w") as file:
-        file.write(f"# A store of Waystation. Don't touch the files beside this one.\nformat = {FORMAT}\n")
-        file.write(f"groups = [{names}]\n")
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(path / MARKER)
+    with naming_a_full_disk(partial):
+        with partial.open("w") as file:
+            file.write(
+                f"# A store of Waystation. Don't touch the files beside this one.\nformat = {FORMAT}\n"
+            )
+            file.write(f"groups = [{names}]\n")
+            file.flush()
+            os.fsync(file.fileno())
+        partial.rename(path / MARKER)
     sync_directory(path)
     sync_directory(path.parent)
 
@@ -131,13 +137,13 @@ def make_directory(path: Path) -> None:
         sync_directory(each.parent)
 
 
-def sync_directory(path: Path) -> None:
-    """fsync a directory, so that names in it survive power loss."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _open_lock(path: Path, *, existing: bool) -> int:
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if existing and error.errno == errno.EROFS:
+            return -1  # a backup on a read-only medium: nobody can write there
+        raise
 
 
 def _half_made(entry: Path) -> bool:

@@ -7,12 +7,12 @@ files of the other one can't be read back. Tests replace `Environment` to make c
 from __future__ import annotations
 
 import errno
-import os
 from pathlib import Path
 from typing import Any, Final
 
 import lmdb
 
+from store.disk import FULL, nearly_full
 from store.errors import (
     DamagedStore,
     DirectoryInUse,
@@ -31,10 +31,6 @@ META: Final = b"meta"
 CHANGES: Final = b"changes"
 DATABASES_MAX: Final = 2_048
 SPARE_TRANSACTIONS: Final = 8
-NEARLY_FULL_BYTES: Final = 4 * 1024 * 1024
-"""LMDB reports a write that the file system cut short as EIO; with less room than this it was a full disk."""
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Environment:
@@ -122,7 +118,7 @@ class Environment:
             return MapFull(f"the map of {where} is full")
         if isinstance(error, lmdb.TxnFullError):
             return SubmitTooLarge(f"one transaction is too large for {where}")
-        if isinstance(error, lmdb.DiskError) or code in _FULL:
+        if isinstance(error, lmdb.DiskError) or code in FULL:
             return DiskFull(f"no room for {where}")
         if isinstance(error, lmdb.ReadersFullError):
             return StoreBusy(f"too many read transactions on {where}")
@@ -140,7 +136,7 @@ class Environment:
         if isinstance(error, damaged):
             return DamagedStore(f"LMDB can't read {where}")
         if doing == "commit":
-            if code == errno.EIO and _nearly_full(self.path):
+            if code == errno.EIO and nearly_full(self.path):  # LMDB calls a write cut short EIO
                 return DiskFull(f"no room for {where}")
             return SyncFailed(f"LMDB couldn't make a commit durable in {where}")
         return StoreError(f"LMDB failed on {where}", "see the cause; if it stays, restart the process")
@@ -167,8 +163,3 @@ def _refuse_emptied(path: Path) -> None:
     data = path / "data.mdb"
     if data.exists() and data.stat().st_size == 0 and (path.parent / "waystation-store").exists():
         raise DamagedStore(f"{data} is empty")
-
-
-def _nearly_full(path: Path) -> bool:
-    room = os.statvfs(path)
-    return room.f_bavail * room.f_frsize < NEARLY_FULL_BYTES

@@ -22,6 +22,7 @@ from store.incarnation import History
 from store.limits import SCAN_LIMIT
 from store.reading import logical_key
 from store.results import Result, Results
+from store.schema import Group
 from store.snapshot import Snapshot
 from store.subscribe import Changed, Deleted
 from store.table import OpenTable
@@ -77,6 +78,11 @@ class OpenGroup:
     def tables(self) -> tuple[OpenTable, ...]:
         """In the order of their ids."""
         return tuple(self._tables.values())
+
+    @property
+    def declaration(self) -> Group:
+        """What the group is, as `Store.open` takes it."""
+        return Group(self.name, tuple(table.declaration for table in self.state.by_id))
 
     def table(self, name: str) -> OpenTable:
         """The handle of a table. Raises UnknownTable."""

@@ -69,6 +69,14 @@ class Snapshot(Reading):
         tables = tuple(self._states.values())
         return read_changes([disc, ram], tables, partition, after, limit, self._raw)
 
+    def rows(self, table: TableState) -> ReadRows:
+        """The raw rows of a table."""
+        return self._rows(table)
+
+    def buried(self, table: TableState) -> ReadRows:
+        """Its raw tombstones."""
+        return self._tombstones(table)
+
     def _raw(self, state: TableState, key: bytes) -> bytes | None:
         found = self._rows(state).get(key)
         if found is None and state.tombstones:

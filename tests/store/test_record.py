@@ -1,0 +1,87 @@
+"""Records: what was packed comes back, and damage is noticed wherever it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from store import record
+from store.errors import DamagedRecord, ValueNotStorable
+from store.record import Version
+
+values: Any = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats(allow_nan=False)
+    | st.text()
+    | st.binary(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+versions = st.builds(Version, st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1))
+
+
+@given(st.binary(max_size=20), values, versions)
+def test_a_record_of_this_node(key: bytes, value: Any, version: Version) -> None:
+    raw = record.pack(key, 0, *version, record.encode_value(value))
+    found = record.unpack("t", key, raw)
+    assert (found.value, found.version, found.local_sequence, found.tombstone) == (
+        value,
+        version,
+        version[1],
+        False,
+    )
+    assert record.value_of("t", key, raw) == value
+
+
+@given(st.binary(max_size=20), values, versions, st.integers(0, 2**64 - 1), st.booleans())
+def test_a_record_of_another_node(key: bytes, value: Any, version: Version, local: int, dead: bool) -> None:
+    raw = record.pack_foreign(
+        key, record.TOMBSTONE if dead else 0, version, local, record.encode_value(value)
+    )
+    found = record.unpack("t", key, raw)
+    assert (found.version, found.local_sequence, found.tombstone) == (version, local, dead)
+    assert found.value == (None if dead else value)
+
+
+@given(st.data(), st.binary(max_size=20), values, versions, st.booleans())
+def test_no_changed_bit_goes_unnoticed(
+    data: Any, key: bytes, value: Any, version: Version, foreign: bool
+) -> None:
+    payload = record.encode_value(value)
+    raw = (
+        record.pack_foreign(key, 0, version, 7, payload)
+        if foreign
+        else record.pack(key, 0, *version, payload)
+    )
+    bit = data.draw(st.integers(0, 8 * len(raw) - 1))
+    damaged = bytearray(raw)
+    damaged[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(DamagedRecord):
+        record.unpack("t", key, bytes(damaged))
+
+
+@given(st.binary(max_size=20), values, versions, st.integers(0, 200))
+def test_a_record_cut_short_is_noticed(key: bytes, value: Any, version: Version, length: int) -> None:
+    raw = record.pack(key, 0, *version, record.encode_value(value))
+    if length < len(raw):
+        with pytest.raises(DamagedRecord):
+            record.unpack("t", key, raw[:length])
+
+
+def test_a_record_under_another_key_is_noticed() -> None:
+    raw = record.pack(b"here", 0, 1, 2, 3, record.encode_value("x"))
+    with pytest.raises(DamagedRecord) as caught:
+        record.unpack("t", b"there", raw)
+    assert "'t'" in str(caught.value)
+    assert "there" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [object(), lambda: None, {"x": object()}, b"x" * (16 * 1024 * 1024 + 1)])
+def test_what_has_no_encoding_is_refused_when_it_is_given(value: Any) -> None:
+    with pytest.raises(ValueNotStorable):
+        record.encode_value(value)
