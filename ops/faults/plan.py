@@ -54,8 +54,13 @@ class Fault:
     seed: int
 
 
-def make_plan(seed: int, wanted: Mapping[Kind, int], pause: float) -> list[Fault]:
-    """So many faults of each kind, in random order, `pause` seconds of peace between them on average."""
+def make_plan(seed: int, wanted: Mapping[Kind, int], pause: float, haste: float = 1.0) -> list[Fault]:
+    """So many faults of each kind, in random order.
+
+    Args:
+        pause: seconds of peace between them, on average.
+        haste: how many times shorter than usual the faults are.
+    """
     rng = random.Random(f"plan {seed}")
     kinds = [kind for kind, count in wanted.items() for _ in range(count)]
     rng.shuffle(kinds)
@@ -63,7 +68,7 @@ def make_plan(seed: int, wanted: Mapping[Kind, int], pause: float) -> list[Fault
         Fault(
             kind,
             pause=rng.uniform(0.3, 1.7) * pause,
-            seconds=rng.uniform(*DURATIONS[kind]),
+            seconds=rng.uniform(*DURATIONS[kind]) / haste,
             victim=rng.random(),
             seed=rng.randrange(1 << 30),
         )

@@ -20,7 +20,7 @@ def test_kills_stalls_and_restarts_of_node_and_clients(make_drill: Callable[...,
         Kind.CLIENT_KILL: 2,
         Kind.CLIENT_PAUSE: 1,
     }
-    drill.suffer(make_plan(20, wanted, pause=0.7))
+    drill.suffer(make_plan(20, wanted, pause=0.6, haste=2.0))
     must_hold(drill.conclude(), messages=200)
 
 

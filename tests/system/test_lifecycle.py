@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ import pytest
 
 from node.wire import verbs
 from ops.bench.node_process import NodeProcess, NodeStartError, free_ports, toml
+from ops.config import ConfigError, node_settings, read_config
 from ops.faults.raw import RawPhone
 
 ROOT = Path(__file__).parents[2]
@@ -82,7 +85,7 @@ def test_a_graceful_stop_says_goodbye_to_everybody(
     phones = [RawPhone("127.0.0.1", port, tls=tls) for _ in range(5)]
     for phone in phones:
         phone.hello()
-    assert node.stop() == 0
+    node.signal(signal.SIGTERM)
     retries = []
     for phone in phones:
         with phone:
@@ -91,6 +94,9 @@ def test_a_graceful_stop_says_goodbye_to_everybody(
             retries.append(retry)
             with pytest.raises(ConnectionError, match="closed"):
                 phone.receive()
+    while node.exit_code is None:
+        time.sleep(0.01)
+    assert node.exit_code == 0
     assert len(set(retries)) > 1, "phones must not all come back at the same moment"
     assert "Traceback" not in node.log_tail()
 
@@ -123,21 +129,10 @@ def test_a_directory_of_something_else_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("[listen\n", ("node.toml", "TOML")),
         ("[listne]\nport = 1\n", ("[listne]", "did you mean 'listen'")),
         ("[listen]\nprot = 1\n", ("'prot'", "did you mean 'port'")),
-        ('[listen]\nport = "many"\n', ("listen", "port", "int")),
-        ("[listen]\nport = 70000\n", ("port", "70000")),
-        ("[listen]\nport = 0\n", ("no port",)),
-        ('[listen]\ncertificate = "mine.pem"\n', ("certificate and key belong together",)),
-        ('[listen]\ncertificate = "mine.pem"\nkey = "mine.key"\n', ("mine.pem", "not there")),
-        ("[mail]\nwindow = 0\n", ("mail.window", "0")),
         ("[mail]\nmessage_age_days = 90\n", ("client_retry_days < message_age_days",)),
-        ("[registration]\npin_digits = 4\n", ("pin_digits",)),
-        ("[session]\nhello_s = 0\n", ("session.hello_s",)),
         ("[limits]\nevents_per_pass_max = 0\n", ("events_per_pass_max",)),
-        ("[store]\nmap_bytes = 1\n", ("map_bytes",)),
-        ('[node]\nlog = "loud"\n', ("node.log", "'loud'")),
         ('[node]\ndata = "/proc/nowhere"\n', ("/proc/nowhere", "node.data")),
     ],
 )
@@ -145,6 +140,28 @@ def test_mistakes_in_the_configuration_are_named(text: str, says: tuple[str, ...
     said = refusal(tmp_path, text)
     assert all(word in said for word in says), said
     assert not (tmp_path / "data" / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[listen\n", ("node.toml", "TOML")),
+        ('[listen]\nport = "many"\n', ("listen", "port", "int")),
+        ("[listen]\nport = 70000\n", ("port", "70000")),
+        ("[listen]\nport = 0\n", ("no port",)),
+        ('[listen]\ncertificate = "mine.pem"\n', ("certificate and key belong together",)),
+        ('[listen]\ncertificate = "mine.pem"\nkey = "mine.key"\n', ("mine.pem", "not there")),
+        ("[mail]\nwindow = 0\n", ("mail.window", "0")),
+        ("[registration]\npin_digits = 4\n", ("pin_digits",)),
+        ("[session]\nhello_s = 0\n", ("session.hello_s",)),
+        ("[store]\nmap_bytes = 1\n", ("map_bytes",)),
+    ],
+)
+def test_other_mistakes_are_named_without_a_process(text: str, says: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "node.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        node_settings(read_config(tmp_path / "node.toml"))
+    assert all(word in str(caught.value) for word in says), caught.value
 
 
 def test_a_configuration_that_is_not_there_is_named(tmp_path: Path) -> None:
