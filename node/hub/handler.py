@@ -22,7 +22,8 @@ class Handler(Protocol[C]):
     remainder_max: int  # bytes of an unfinished frame that the hub may have to keep for a connection
 
     def make(self, fd: int, address: str, listener: Listener) -> C:
-        """A new connection object; it isn't established yet (TLS), and may never be."""
+        """A new connection object; it isn't established yet (TLS), may never be, and can't be used before
+        `opened`."""
 
     def opened(self, connection: C) -> None:
         """The connection is established. Until `connection.expect` is called it has `first_look_s`."""
@@ -53,7 +54,10 @@ class Handler(Protocol[C]):
         """After them, before what was queued is written; may write, and submits what the batch gathered."""
 
     def wake_at(self) -> float | None:
-        """When (the hub's clock) a pass must run even if nothing happens, or None."""
+        """When (the hub's clock) a pass must run even if nothing happens, or None. Called often.
+
+        A time that has come brings about a pass after a pass until `end_pass` has moved it.
+        """
 
     def refusal(self, reason: str) -> bytes:
         """The last words to a plain connection that isn't taken: one of listener.REFUSALS."""

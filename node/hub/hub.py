@@ -234,7 +234,7 @@ class Hub(Generic[C]):
         ):
             return True
         wake_at = self.handler.wake_at()
-        return wake_at is not None and wake_at <= now
+        return wake_at is not None and wake_at <= self._clock()  # read after: "at once" may mean its own now
 
     # ---- passes ----------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from node.hub.tls import ServerTls
+from node.hub.wheel import SECONDS_MAX
 
 
 @attrs.frozen
@@ -57,6 +58,10 @@ class HubSettings:
         assert self.read_bytes_max >= 16_384, "one TLS record must fit into the read buffer"
         for name in ("handshake_s_max", "first_look_s", "linger_s_max", "stall_s_max"):
             assert getattr(self, name) >= 1, f"{name} must be at least 1"
+        for name in ("handshake_s_max", "first_look_s", "linger_s_max"):
+            assert getattr(self, name) <= SECONDS_MAX, (
+                f"{name} must be at most {SECONDS_MAX}, one round of the wheel"
+            )
 
 
 @attrs.frozen

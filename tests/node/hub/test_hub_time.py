@@ -189,3 +189,28 @@ def test_the_handler_is_woken_when_it_wants(make_rig):
     rig.clock.now += 0.011
     rig.turn()
     assert rig.handler.passes == passes + 1
+
+
+def test_at_once_is_now_although_time_goes_on_meanwhile(make_rig):
+    """The handler works out its time after the hub has looked at the clock."""
+
+    class AtOnce(EchoHandler):
+        waiting = False
+
+        def wake_at(self):
+            return rig.hub._clock() if self.waiting else None
+
+        def end_pass(self):
+            self.waiting = False
+
+    rig = make_rig(handler=AtOnce())
+    rig.turn()
+
+    def going_on():
+        rig.clock.now += 1e-6
+        return rig.clock.now
+
+    rig.hub._clock = going_on
+    rig.handler.waiting = True
+    rig.turn()
+    assert not rig.handler.waiting
