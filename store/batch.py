@@ -80,31 +80,32 @@ class Batch(Work):
             old = None if rows.insert(key, record) else rows.replace(key, record)
         else:
             old = rows.replace(key, record)
-        if old is not None and old[0] & FOREIGN and version_of(old) >= (epoch, sequence, self._incarnation):
-            body = HEADER.pack(0, version_of(old).epoch + 1, sequence, self._incarnation) + payload
-            rows.put(key, body + CHECKSUM.pack(crc32(body, crc32(key))))
-        self._written(table, key, bucket, body[5:13], old)
+        before = old
+        if old is None and table.tombstones:
+            before = self._tombstones_of(table).pop(key)
+        if before is not None and (before[1:5] > body[1:5] or before[0] & FOREIGN):
+            epoch = self._beyond(before, epoch, sequence)
+            rows.put(key, pack(key, 0, epoch, sequence, self._incarnation, payload))
+        if table.listed:
+            self._list(table, key, bucket, body[5:13], before)
         if table.indexes:
-            self._index(
-                table,
-                key,
-                old,
-                index_entries(table, key, cbor2.loads(payload)) if entries is None else entries,
-            )
+            if entries is None:
+                entries = index_entries(table, key, cbor2.loads(payload))
+            self._index(table, key, old, entries)
         if table.watchers:
             self.events.append((table, key, payload, sequence))
 
-    def _written(
-        self, table: TableState, key: bytes, bucket: bytes, listed: bytes, old: bytes | None
-    ) -> None:
-        """Keep tombstones and `changes` in step with a record just written and listed at `listed`."""
-        if table.tombstones and old is None:
-            old = self._tombstones_of(table).pop(key)
-        if table.listed:
-            changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
-            if old is not None:
-                self._unlist(changes, table, key, bucket, old)
-            changes.put(bucket + listed, table.tag + key)
+    def _beyond(self, before: bytes, epoch: int, sequence: int) -> int:
+        """The epoch with which a write of this node is newer than what was there."""
+        there = version_of(before)
+        return epoch if (epoch, sequence, self._incarnation) > there else there.epoch + 1
+
+    def _list(self, table: TableState, key: bytes, bucket: bytes, place: bytes, before: bytes | None) -> None:
+        """List a record in `changes`, and no longer the one before it."""
+        changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
+        if before is not None:
+            self._unlist(changes, table, key, bucket, before)
+        changes.put(bucket + place, table.tag + key)
 
     def _unlist(self, changes: Rows, table: TableState, key: bytes, bucket: bytes, old: bytes) -> None:
         if len(old) < OVERHEAD or changes.pop(bucket + local_sequence(old)) != table.tag + key:
@@ -126,13 +127,14 @@ class Batch(Work):
         rows = self._rows.get(table.id) or self._open(table)
         old = rows.pop(key)
         if table.tombstones:
-            payload = encode_value(self._now_ms)
+            before = self._tombstones_of(table).get(key) if old is None else old
             epoch = self._home(partition)[0]
-            if old is not None and old[0] & FOREIGN:
-                epoch = max(epoch, version_of(old).epoch + 1)
             self.sequence = sequence = self.sequence + 1
+            if before is not None:
+                epoch = self._beyond(before, epoch, sequence)
+            payload = encode_value(self._now_ms)
             tombstone = pack(key, TOMBSTONE, epoch, sequence, self._incarnation, payload)
-            self._bury(table, key, partition, tombstone, old)
+            self._bury(table, key, partition, tombstone, before)
         elif old is None:
             return
         else:
@@ -146,16 +148,11 @@ class Batch(Work):
             self.events.append((table, key, None, self.sequence))
 
     def _bury(
-        self, table: TableState, key: bytes, partition: bytes, tombstone: bytes, old: bytes | None
+        self, table: TableState, key: bytes, partition: bytes, tombstone: bytes, before: bytes | None
     ) -> None:
-        before = self._tombstones_of(table).replace(key, tombstone)
-        old = before if old is None else old
+        self._tombstones_of(table).put(key, tombstone)
         if table.listed:
-            changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
-            bucket = self._home(partition)[1]
-            if old is not None:
-                self._unlist(changes, table, key, bucket, old)
-            changes.put(bucket + local_sequence(tombstone), table.tag + key)
+            self._list(table, key, self._home(partition)[1], local_sequence(tombstone), before)
 
     def _merge(self, table: TableState, key: bytes, partition: bytes, payload: bytes) -> None:
         rows = self._rows.get(table.id) or self._open(table)
@@ -197,14 +194,17 @@ class Batch(Work):
                 rows.pop(key)
             if table.tombstones:
                 buried = pack_foreign(key, TOMBSTONE, version, sequence, encode_value(self._now_ms))
-                self._bury(table, key, partition, buried, old)
+                self._bury(table, key, partition, buried, known)
             elif old is not None and table.listed:
                 changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
                 self._unlist(changes, table, key, self._home(partition)[1], old)
         else:
             record = pack_foreign(key, FOREIGN, version, sequence, payload)
             rows.put(key, record)
-            self._written(table, key, self._home(partition)[1], SEQUENCE.pack(sequence), old)
+            if old is None and known is not None:
+                self._tombstones_of(table).pop(key)
+            if table.listed:
+                self._list(table, key, self._home(partition)[1], SEQUENCE.pack(sequence), known)
         if table.indexes:
             none: list[list[bytes]] = [[] for _ in table.indexes]
             self._index(
