@@ -27,11 +27,12 @@ _IGNORED: Final = frozenset({LOCK, "lost+found", MARKER + ".partial"})
 
 
 class Directory:
-    """A data directory that this process holds, until `close`.
+    """A data directory that this process holds, until `close`; or looks at beside the process that holds it.
 
     Args:
         path: made if it doesn't exist, unless `existing`.
         existing: a store must be there already (read-only open, backup, verification).
+        beside: don't ask whose it is. For reading only: LMDB lets other processes read while one writes.
 
     Raises:
         DirectoryInUse, ForeignDirectory, NoStore, OlderFormat, NewerFormat, DamagedStore.
@@ -39,11 +40,16 @@ class Directory:
 
     __slots__ = ("_lock", "groups", "path")
 
-    def __init__(self, path: str | os.PathLike[str], *, existing: bool = False) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, existing: bool = False, beside: bool = False) -> None:
+        assert existing or not beside
         self.path = Path(path).absolute()
         if existing and not (self.path / MARKER).is_file():
             raise NoStore(f"{self.path} holds no store")
         refuse_foreign(self.path)
+        if beside:
+            self._lock = -1
+            self.groups = read_marker(self.path)
+            return
         make_directory(self.path)
         self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

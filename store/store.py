@@ -52,6 +52,7 @@ class Store:
         clock: Callable[[], float] = time.time,
         committer: Literal["thread", "inline"] = "thread",
         read_only: bool = False,
+        beside: bool = False,
         identity: NewIdentity = new_identity,
         environments: Callable[..., Environment] = Environment,
     ) -> Store:
@@ -63,6 +64,7 @@ class Store:
             clock: Unix time in seconds, for tombstones and incarnations; decides nothing.
             committer: "inline" commits inside `deliver_results`, without threads: for simulations.
             read_only: no writes and no new incarnation.
+            beside: with `read_only`, also while another process has the store open, for a backup or a look at it.
             identity: gives random 64-bit incarnation ids; simulations pass their own.
             environments: the boundary to LMDB; tests pass one that fails.
 
@@ -73,7 +75,7 @@ class Store:
         settings = settings or StoreSettings()
         if map_bytes is not None:
             settings = attrs.evolve(settings, map_bytes=map_bytes)
-        directory = Directory(path, existing=read_only)
+        directory = Directory(path, existing=read_only, beside=beside)
         results = Results()
         opened: dict[str, OpenGroup] = {}
         try:

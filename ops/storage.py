@@ -1,0 +1,146 @@
+"""`waystation store`: a look at a node's tables, backup, restore, dump and load.
+
+`info`, `backup` and `dump` also work while the node runs; `verify`, `restore` and `load` want it stopped.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from node.running import GROUPS, STORE_DIRECTORY
+from ops.failures import told
+from store import backup as backups
+from store import dump as dumps
+from store.backup import Report
+from store.errors import StoreError
+from store.store import Store
+
+app = App(name="store", help="Tables of a node: info, verify, backup, restore, dump, load.")
+
+Data = Annotated[Path, Parameter(help="The node's data directory (node.data of its configuration).")]
+AsJson = Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")]
+
+_HERE = Path("data")
+
+
+@contextmanager
+def _progress() -> Iterator[Report]:
+    """A bar for each step on a terminal, nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as shown:
+        tasks: dict[str, Any] = {}
+
+        def report(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = shown.add_task(what, total=total)
+            shown.update(tasks[what], completed=done, total=max(done, total))
+
+        yield report
+
+
+def _look(data: Path) -> Store:
+    """Open for reading, beside a node that may be running."""
+    return Store.open(data / STORE_DIRECTORY, GROUPS, read_only=True, beside=True, committer="inline")
+
+
+def _say(as_json: bool, text: str, **facts: Any) -> None:
+    sys.stdout.write((json.dumps(facts) if as_json else text) + "\n")
+
+
+@app.command
+def info(*, data: Data = _HERE, as_json: AsJson = False) -> None:
+    """What is stored: groups, tables, rows, bytes. Works while the node runs."""
+    with told(StoreError, OSError), _look(data) as store:
+        found = store.info()
+    if as_json:
+        sys.stdout.write(json.dumps(found) + "\n")
+        return
+    table = Table(title=found["path"])
+    for name in ("group", "table", "kind", "storage"):
+        table.add_column(name)
+    table.add_column("rows", justify="right")
+    table.add_column("bytes of the group", justify="right")
+    for group in found["groups"].values():
+        for position, (name, one) in enumerate(group["tables"].items()):
+            size = f"{group['used_bytes']:,}" if position == 0 else ""
+            table.add_row(group["name"], name, one["kind"], one["storage"], f"{one['rows']:,}", size)
+    Console().print(table)
+
+
+@app.command
+def verify(*, data: Data = _HERE, as_json: AsJson = False) -> None:
+    """Read every record and check it against its checksum, its indexes and the list of changes."""
+    with told(StoreError, OSError), _progress() as report:
+        records = backups.verify(data / STORE_DIRECTORY, GROUPS, report)
+        _say(as_json, f"{records:,} records, all sound", records=records)
+
+
+@app.command
+def backup(
+    target: Annotated[Path, Parameter(help="Directory to make; a data directory of its own.")],
+    *,
+    data: Data = _HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Copy the tables, also while the node runs, and read the copy back.
+
+    It holds message bodies and the cluster's secret: guard it.
+    """
+    with told(StoreError, OSError), _progress() as report, _look(data) as store:
+        records = backups.backup(store, target, report)
+        _say(as_json, f"{records:,} records in {target}", records=records, target=str(target))
+
+
+@app.command
+def restore(
+    source: Annotated[Path, Parameter(help="What `backup` made.")],
+    *,
+    data: Data = _HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Make a data directory's tables from a backup, having read it in full. There must be none yet."""
+    with told(StoreError, OSError), _progress() as report:
+        records = backups.restore(source, GROUPS, data / STORE_DIRECTORY, report)
+        _say(as_json, f"{records:,} records in {data}", records=records, data=str(data))
+
+
+@app.command
+def dump(
+    target: Annotated[Path, Parameter(help="File to make.")], *, data: Data = _HERE, as_json: AsJson = False
+) -> None:
+    """Write all tables to one portable file, also while the node runs.
+
+    It holds message bodies and the cluster's secret: guard it.
+    """
+    with told(StoreError, OSError), _progress() as report, _look(data) as store:
+        records = dumps.dump(store, target, report)
+        _say(as_json, f"{records:,} records in {target}", records=records, target=str(target))
+
+
+@app.command
+def load(
+    source: Annotated[Path, Parameter(help="What `dump` made.")],
+    *,
+    data: Data = _HERE,
+    as_json: AsJson = False,
+) -> None:
+    """Apply a dump to a stopped node's tables, made if need be.
+
+    Newer records stay, so loading twice is the same as once.
+    """
+    with (
+        told(StoreError, OSError),
+        _progress() as report,
+        Store.open(data / STORE_DIRECTORY, GROUPS, committer="inline") as store,
+    ):
+        records = dumps.load(store, source, report)
+        _say(as_json, f"{records:,} records into {data}", records=records, data=str(data))
