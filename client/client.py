@@ -132,6 +132,11 @@ class Client:
         identity = self._driver.core.login.identity
         return None if identity is None else identity.user
 
+    @property
+    def pin_requested(self) -> bool:
+        """Whether `register` may be called: a PIN was asked for, perhaps by an earlier process."""
+        return self._driver.core.login.candidate is not None
+
     async def request_pin(self, number: str | int, *, anew: bool = False) -> PinSent:
         """Have a PIN sent to the number. Its device becomes this one when `register` succeeds.
 
