@@ -15,6 +15,7 @@ app.command("ops.accounts:app", name="accounts")
 app.command("ops.storage:app", name="store")
 app.command("ops.history.command:check_history", name="check-history")
 app.command("ops.bench.command:app", name="bench")
+app.command("ops.soak:soak", name="soak")
 
 
 def main() -> None:

@@ -48,7 +48,10 @@ class ListenSection:
     host: str = "127.0.0.1"
     """The address that the ports below are on; 0.0.0.0 or :: for all."""
     port: int = 7443
-    """The public port, TLS; shared by all nodes of a server (SO_REUSEPORT). 0: none."""
+    """The public port, TLS. 0: none."""
+    shared: bool = False
+    """Whether several nodes of this server accept on the public port (SO_REUSEPORT); all of them must say so, and have
+    the same certificate."""
     own_port: int = 0
     """A port of this node alone, TLS. 0: none."""
     plain_port: int = 0
@@ -178,7 +181,12 @@ def node_settings(config: Config) -> NodeSettings:
         if listen.port:
             listeners.append(
                 ListenerSettings(
-                    listen.host, listen.port, tls, reuse_port=True, name="public", backlog=listen.backlog
+                    listen.host,
+                    listen.port,
+                    tls,
+                    reuse_port=listen.shared,
+                    name="public",
+                    backlog=listen.backlog,
                 )
             )
         if listen.own_port:
