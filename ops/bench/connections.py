@@ -11,7 +11,7 @@ from attrs import frozen
 
 from ops.bench.fleet import Fleet
 from ops.bench.plan import Plan, Shape
-from ops.bench.sampling import allow_files, settle
+from ops.bench.sampling import Disturbance, allow_files, settle
 from ops.bench.screen import Screen
 from ops.bench.server import Server
 
@@ -65,6 +65,7 @@ def measure(server: Server, wanted: Connections, screen: Screen) -> dict[str, An
         fleet.connect(0, _WARM_UP, lambda _: None, seconds_max)
         settle(process)
         memory_before, cpu_before, load_before = process.memory(), process.cpu_seconds(), fleet.mark()
+        disturbance = Disturbance(cpu_before + sum(load_before.cpu_seconds))
         began = time.monotonic()
         with screen.phase(f"{server.about['name']}: logging in", wanted.count) as phase:
             fleet.connect(
@@ -72,6 +73,7 @@ def measure(server: Server, wanted: Connections, screen: Screen) -> dict[str, An
             )
         took = time.monotonic() - began
         load_after = fleet.mark()
+        others = disturbance.cores(process.cpu_seconds() + sum(load_after.cpu_seconds))
         settled_after = settle(process)
         cpu_after, memory_after = process.cpu_seconds(), process.memory()
         time.sleep(_IDLE_SECONDS)
@@ -88,5 +90,7 @@ def measure(server: Server, wanted: Connections, screen: Screen) -> dict[str, An
             "rss_bytes": memory_after.rss,
             "peak_rss_bytes": process.peak_rss_bytes(),
             "generator_cpu_us_per_login": generator_cpu / wanted.count * 1e6,
+            "others_cores": others,
+            "warnings": Disturbance.warnings(others),
             "about": server.about,
         }

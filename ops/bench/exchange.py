@@ -10,7 +10,7 @@ from attrs import frozen
 
 from ops.bench.fleet import Fleet, Mark, pairs_shape
 from ops.bench.plan import Plan, Shape
-from ops.bench.sampling import MemorySeries, settle, watch
+from ops.bench.sampling import Disturbance, MemorySeries, settle, watch
 from ops.bench.screen import Screen
 from ops.bench.server import Server
 
@@ -87,6 +87,7 @@ def measure(server: Server, wanted: Exchange, screen: Screen) -> dict[str, Any]:
         fleet.begin()
         time.sleep(wanted.warm_up_seconds)
         before, cpu_before = fleet.mark(), process.cpu_seconds()
+        disturbance = Disturbance(cpu_before + sum(before.cpu_seconds))
         with screen.phase(f"{name}: messages", wanted.seconds) as phase:
 
             def look(gone: float) -> None:
@@ -95,6 +96,7 @@ def measure(server: Server, wanted: Exchange, screen: Screen) -> dict[str, Any]:
 
             watch(wanted.seconds, look)
         after, cpu_after = fleet.mark(), process.cpu_seconds()
+        others = disturbance.cores(cpu_after + sum(after.cpu_seconds))
         fleet.end()
         last = fleet.wait(
             lambda counts: counts.receipted >= counts.sent,
@@ -122,7 +124,11 @@ def measure(server: Server, wanted: Exchange, screen: Screen) -> dict[str, Any]:
         "resent": last.resent,
         "disordered": last.disordered,
         "generator": generator_summary(before, after, messages),
-        "warnings": warnings(before, after, cpu / seconds, wanted.rate),
+        "others_cores": others,
+        "warnings": [
+            *warnings(before, after, cpu / seconds, wanted.rate),
+            *Disturbance.warnings(others),
+        ],
         "about": server.about,
     }
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
+from ops.bench.process import machine_cpu_seconds
 from ops.bench.server import Measured
 
 _LOOK_SECONDS: Final = 0.5
@@ -22,6 +23,7 @@ _REST_RSS_BYTES: Final = 65_536
 _SETTLE_SECONDS_MAX: Final = 20.0
 _SERIES_SHOWN_MAX: Final = 60
 _MIB: Final = 1 << 20
+_OTHERS_CORES_MAX: Final = 0.15
 
 
 def settle(server: Measured) -> float:
@@ -72,6 +74,33 @@ class MemorySeries:
             "slope_bytes_per_s": self.slope(),
             "series_mib": [round(value / _MIB, 2) for value in values[::step]],
         }
+
+
+class Disturbance:
+    """How much CPU others used while something was measured: it makes caches cold, and everything later.
+
+    Args:
+        mine: CPU seconds so far of all that belongs to the measurement, but for this process.
+    """
+
+    def __init__(self, mine: float) -> None:
+        self._began = time.monotonic()
+        self._others = self._of_others(mine)
+
+    @staticmethod
+    def _of_others(mine: float) -> float:
+        return machine_cpu_seconds() - mine - time.process_time()
+
+    def cores(self, mine: float) -> float:
+        """Cores' worth of CPU that others used since."""
+        return max(0.0, self._of_others(mine) - self._others) / (time.monotonic() - self._began)
+
+    @staticmethod
+    def warnings(cores: float) -> list[str]:
+        """What to say of it."""
+        if cores < _OTHERS_CORES_MAX:
+            return []
+        return ["other processes used the CPU meanwhile (others_cores): repeat on a machine at rest"]
 
 
 def watch(seconds: float, each: Callable[[float], None]) -> None:

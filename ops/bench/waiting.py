@@ -14,7 +14,7 @@ from ops.bench import process as kernel
 from ops.bench.exchange import NotAllArrivedError, generator_summary, warnings
 from ops.bench.fleet import Fleet
 from ops.bench.plan import Counts, Plan, Shape
-from ops.bench.sampling import MemorySeries, settle, watch
+from ops.bench.sampling import Disturbance, MemorySeries, settle, watch
 from ops.bench.screen import Screen
 from ops.bench.server import Server
 
@@ -83,10 +83,12 @@ def measure(
         fleet.connect(0, wanted.senders, lambda _: None, _LOGIN_SECONDS_MAX)
         settle(server.process)
         rss_before = server.process.rss_bytes()
+        disturbance = Disturbance(server.process.cpu_seconds() + sum(fleet.mark().cpu_seconds))
         stored = _store(server, wanted, fleet, screen)
         settle(server.process)
         when_stored()
         drained = _drain(server, wanted, fleet, screen, stored["messages"])
+        others = disturbance.cores(server.process.cpu_seconds() + sum(fleet.mark().cpu_seconds))
     found = [
         f"{phase}: {text}"
         for phase, result in (("store", stored), ("drain", drained))
@@ -101,7 +103,8 @@ def measure(
         "rss_before_bytes": rss_before,
         "peak_rss_bytes": server.process.peak_rss_bytes(),
         "anonymous_bytes": server.process.memory().anonymous,
-        "warnings": found,
+        "others_cores": others,
+        "warnings": found + Disturbance.warnings(others),
         "about": server.about,
     }
 
