@@ -28,7 +28,7 @@ from client.records import StoredMessage, Write
 from client.settings import Settings
 from client.signals import Flag, Notice
 from client.state import State
-from client.trust import FirstUse, Plain, Server, Trust
+from client.trust import Fingerprint, FirstUse, Plain, Server, Trust
 from node.wire import verbs
 from node.wire.errors import WireError
 
@@ -261,13 +261,13 @@ class Driver:
     async def _connect(self) -> float:
         """One connection from start to end; returns for how long the server wants to be left alone."""
         known = None
-        if isinstance(self.trust, FirstUse):
+        if isinstance(self.trust, FirstUse | Fingerprint):
             known = await self._in_thread(partial(self.state.fingerprint, str(self.server)))
         link = await open_link(self.server, self.trust, known, self.settings)
         try:
-            if isinstance(self.trust, FirstUse) and known is None:
+            if isinstance(self.trust, FirstUse | Fingerprint) and known != link.fingerprint:
                 await self._in_thread(partial(self.state.trust, str(self.server), link.fingerprint))
-                self.first_use = True
+                self.first_use = isinstance(self.trust, FirstUse)
             if not isinstance(self.trust, Plain):
                 self.fingerprint = link.fingerprint
             self.connections += 1
@@ -283,7 +283,8 @@ class Driver:
             self.wake()
             self.changed.give()
             await link.close()
-        self.problem = NoConnection(f"{self.server}: {link.ended_because}")
+        why = link.ended_because
+        self.problem = NoConnection(f"{self.server}: {why}") if why else None
         return link.retry
 
     async def _converse(self, link: Link) -> None:

@@ -118,7 +118,7 @@ class Stopped:
 
 @attrs.frozen
 class Close:
-    """End the connection, and wait at least `retry` seconds before the next. why: for people."""
+    """End the connection, and wait at least `retry` seconds before the next. why: for people; empty if all is well."""
 
     why: str
     retry: float = 0.0

@@ -252,7 +252,7 @@ class Login:
         elif self.identity is not None and self.stopped is None:
             self._log_in(now, self.identity)
         else:
-            self._effects.events.append(Close("nothing to do until the device is registered"))
+            self._effects.events.append(Close(""))  # until the person has the PIN
 
     def _log_in(self, now: float, device: Identity | None) -> None:
         assert device is not None

@@ -70,7 +70,8 @@ class Authority:
 
 @attrs.frozen
 class Fingerprint:
-    """TLS; the certificate is this one: SHA-256 of its DER bytes, as hex (colons allowed) or as 32 bytes."""
+    """TLS; the certificate is this one: SHA-256 of its DER bytes, as hex (colons allowed) or as 32 bytes. It is
+    remembered for FirstUse, so a changed certificate has to be vouched for once."""
 
     sha256: bytes = attrs.field(converter=parse_fingerprint)
 

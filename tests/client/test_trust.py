@@ -93,6 +93,11 @@ async def test_the_first_certificate_is_remembered(tmp_path: Path) -> None:
             async for _ in client.messages():
                 pass
         assert again.heard == []
+    async with serve(other, node=server.node, port=port) as again:
+        for way in (Fingerprint(other.fingerprint), FirstUse()):  # vouched for once
+            async with Client.open(tmp_path / "a", again.address, tls=way, settings=FAST) as client:
+                await client.wait_online()
+                assert not client.trusted_on_first_use
 
 
 @on_both
