@@ -57,6 +57,7 @@ class Checker:
         self.events: Counter[str] = Counter()
         self.waiting = 0  # accepted messages of recipients that were not drained
         self.again = 0  # handed over again after a restart of an app that hadn't acknowledged
+        self.late = 0  # handed over after a later one, and marked so
         self.torn = 0  # last lines cut by a kill
         self._pairs: dict[tuple[int, int, str], Pair] = {}
         self._intents: dict[tuple[int, int], Counter[str]] = {}
@@ -188,7 +189,9 @@ class Checker:
         elif n in pair.handed:
             self.again += 1
         before = pair.last_now if n in pair.handed else pair.handed.high
-        if n < before and not event.late:
+        if n < before and event.late:
+            self.late += 1
+        elif n < before:
             self._report("reordered", f"handed over after {before}", where, event)
         pair.received.add(n)
         pair.handed.add(n)
@@ -274,6 +277,7 @@ class Checker:
             "received": sum(pair.received.count() for pair in pairs),
             "handed": sum(pair.handed.count() for pair in pairs),
             "handed_again_after_restart": self.again,
+            "late": self.late,
             "expired": sum(pair.expired.count() for pair in pairs),
             "waiting": self.waiting,
             "torn_lines": self.torn,

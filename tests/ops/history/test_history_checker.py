@@ -166,7 +166,9 @@ def test_a_message_marked_late_may_come_after_later_ones(story: Story, tmp_path:
     send(story, 2, H2)
     receive(story, 2, H2)
     story.tell("bob", "handover", **KEY, n=1, hash=H1, late=True)
-    assert verdict(story, tmp_path).good
+    report = verdict(story, tmp_path)
+    assert report.good
+    assert report.totals["late"] == 1
 
 
 def test_a_message_that_nobody_sent_is_a_ghost(story: Story, tmp_path: Path) -> None:
