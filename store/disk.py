@@ -14,7 +14,8 @@ from store.errors import DiskFull
 FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What the kernel calls a disk, a quota or a file that is full."""
 
-NEARLY_FULL_BYTES: Final = 4 * 1024 * 1024
+PROBE_BYTES: Final = 64 * 1024 * 1024
+"""Room that a file system must have for a failed write not to be put down to a full disk."""
 
 
 def sync_directory(path: Path) -> None:
@@ -37,7 +38,19 @@ def naming_a_full_disk(where: object) -> Iterator[None]:
         raise
 
 
-def nearly_full(path: Path) -> bool:
-    """Whether the file system of `path` has next to no room."""
-    room = os.statvfs(path)
-    return room.f_bavail * room.f_frsize < NEARLY_FULL_BYTES
+def has_room_beyond(path: Path) -> bool:
+    """Whether a file beside `path` could be made longer than `path` is by PROBE_BYTES: asks the disk, quotas, limits.
+
+    For a write that was cut short, which LMDB reports as an input/output error, as it does a failed fsync.
+    """
+    probe = path.with_name(path.name + ".probe")
+    try:
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(descriptor, path.stat().st_size, PROBE_BYTES)
+        finally:
+            os.close(descriptor)
+            probe.unlink()
+    except OSError as error:
+        return error.errno not in FULL
+    return True

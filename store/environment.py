@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import lmdb
 
-from store.disk import FULL, nearly_full
+from store.disk import FULL, has_room_beyond
 from store.errors import (
     DamagedStore,
     DirectoryInUse,
@@ -136,7 +136,7 @@ class Environment:
         if isinstance(error, damaged):
             return DamagedStore(f"LMDB can't read {where}")
         if doing == "commit":
-            if code == errno.EIO and nearly_full(self.path):  # LMDB calls a write cut short EIO
+            if code == errno.EIO and not has_room_beyond(self.path / "data.mdb"):
                 return DiskFull(f"no room for {where}")
             return SyncFailed(f"LMDB couldn't make a commit durable in {where}")
         return StoreError(f"LMDB failed on {where}", "see the cause; if it stays, restart the process")
