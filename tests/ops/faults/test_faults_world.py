@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -40,11 +41,11 @@ for line in sys.stdin:
 
 
 def test_a_client_behind_a_cut_cable_vanishes_without_a_fin() -> None:
-    try:
-        network = Network()
-    except UnavailableError as error:
-        pytest.skip(str(error))
-    with network:
+    with ExitStack() as stack:
+        try:
+            network = stack.enter_context(Network())
+        except UnavailableError as error:
+            pytest.skip(str(error))
         pipe = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
         echo = subprocess.Popen([*network.node, sys.executable, "-c", ECHO], **pipe)  # type: ignore[call-overload]
         assert echo.stdout.readline() == "ready\n"
@@ -63,12 +64,11 @@ def test_a_client_behind_a_cut_cable_vanishes_without_a_fin() -> None:
 
 
 def test_a_small_disk_is_full_and_free_again(tmp_path: Path) -> None:
-    try:
-        disk = SmallDisk(tmp_path / "disk", 1 << 20)
-        disk.__enter__()
-    except UnavailableError as error:
-        pytest.skip(str(error))
-    with disk:
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(SmallDisk(tmp_path / "disk", 1 << 20))
+        except UnavailableError as error:
+            pytest.skip(str(error))
         (tmp_path / "disk" / "a").write_bytes(bytes(100_000))
         disk.fill()
         with pytest.raises(OSError, match="No space left") as caught:
