@@ -34,6 +34,7 @@ class SmallDisk:
         self._size = size
 
     def __enter__(self) -> Self:
+        assert not os.path.ismount(self.place), "entered twice: it would be left mounted"
         self.place.mkdir(parents=True, exist_ok=True)
         options = f"size={self._size},mode=0700"
         done = _run("mount", "-t", "tmpfs", "-o", options, "waystation-test", str(self.place))
