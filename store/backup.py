@@ -149,7 +149,7 @@ def _image(environment: Environment, piece: Path, report: Callable[[int, int], N
     producer.start()
     try:
         with open(reading, "rb", buffering=0) as source:
-            _pour(source.read, piece, environment.used_bytes(), report)
+            _pour(source.read, piece, environment.file_bytes(), report)
     finally:
         producer.join()
     if failure:

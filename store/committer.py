@@ -10,6 +10,7 @@ batch. If anything else fails, the batch is undone and its submits are tried one
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import threading
 import time
@@ -24,7 +25,7 @@ from store.environment import is_fatal, is_full
 from store.errors import CommitterDied, StoreError, StoreFatal
 from store.floor import SLICE_ROWS, Floor, Slices
 from store.groupstate import GroupState
-from store.limits import COMPANY_ROWS, FULL_TRIES
+from store.limits import COMPANY_ROWS, FULL_TRIES, MEASURE_EVERY
 from store.results import Ready, Result, Results
 from store.transaction import Transaction
 from store.work import Event
@@ -92,6 +93,9 @@ class Committer:
             ready.append((self._publish, events))
         ready += [(submit.done, outcome) for submit, outcome in zip(submits, outcomes, strict=True)]
         self._results.add(ready)
+        if state.fatal is None and state.counters.commits % MEASURE_EVERY == 0:
+            with contextlib.suppress(StoreError):  # no reader free: next time
+                state.measure()
 
     def _together(self, submits: list[Submit]) -> tuple[list[Result], list[Event]]:
         state = self._state
@@ -109,7 +113,6 @@ class Committer:
                 return [Result(error)], []
             return self._apart(submits, full=isinstance(error, StoreError) and is_full(error))
         state.sequence = batch.sequence
-        state.used_bytes = state.environment.used_bytes()
         return outcomes, batch.events
 
     def _apply(self, batch: Batch, submits: list[Submit]) -> list[Result]:

@@ -50,8 +50,10 @@ class Directory:
             self._lock = -1
             self.groups = read_marker(self.path)
             return
-        make_directory(self.path)
-        self._lock = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with naming_a_full_disk(self.path):
+            if not existing:
+                make_directory(self.path)
+            self._lock = _open_lock(self.path / LOCK, existing=existing)
         try:
             try:
                 if self._lock >= 0:

@@ -7,6 +7,7 @@ files of the other one can't be read back. Tests replace `Environment` to make c
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -95,9 +96,19 @@ class Environment:
         except lmdb.Error as error:
             raise self.named(error, "commit") from error
 
-    def used_bytes(self) -> int:
-        """How far the file is used, free pages inside it included."""
+    def file_bytes(self) -> int:
+        """How far the file is used, free pages inside it included. It never shrinks."""
         return int((self.env.info()["last_pgno"] + 1) * self._page)
+
+    def used_bytes(self, databases: Iterable[Any]) -> int:
+        """What the pages of these databases take: what must be in memory for every read to find it there."""
+        transaction = self.begin()
+        pages = 0
+        for database in databases:
+            stat = transaction.stat(database)
+            pages += stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
+        transaction.abort()
+        return pages * self._page
 
     def copy(self, descriptor: int) -> None:
         """Write a consistent, compacted image to a file descriptor, while others write."""

@@ -311,6 +311,7 @@ class OpenGroup:
             "sequence": state.sequence,
             "map_bytes": state.settings.map_bytes,
             "used_bytes": state.used_bytes,
+            "file_bytes": state.environment.file_bytes(),
             "tables": {
                 table.name: {**table.state.declaration.shape(), "id": table.id, "rows": table.count()}
                 for table in self.tables

@@ -78,7 +78,17 @@ class GroupState:
         self.epochs: Epochs = _no_epoch
         self.fatal: StoreFatal | None = None
         self.counters = Counters()
-        self.used_bytes = environment.used_bytes()
+        self.used_bytes = 0
+        self.measure()
+
+    def measure(self) -> None:
+        """Look again how many bytes are in use."""
+        places = [self.places.meta, self.places.changes]
+        for table in self.by_id:
+            if not table.ram:
+                places += [table.place, *table.indexed_places]
+                places += [table.tombstone_place] if table.tombstones else []
+        self.used_bytes = self.environment.used_bytes(places)
 
     @property
     def warm(self) -> bool:

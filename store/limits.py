@@ -35,6 +35,9 @@ FULL_TRIES: Final = 3
 COMPANY_ROWS: Final = 64
 """A submit of so many rows is a batch of its own: the committer doesn't wait for company for it."""
 
+MEASURE_EVERY: Final = 32
+"""Commits between two looks at how many bytes a group uses, which decides whether it is warm."""
+
 PURGE_ROWS: Final = 1_000
 """Tombstones that one purge transaction looks at."""
 

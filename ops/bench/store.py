@@ -116,7 +116,7 @@ def measure(plan: Plan, batch: int, directory: Path | None) -> dict[str, Any]:
                     loop, [(PUT, pair, key, [n, [1, n], [], 0, 20_000]) for n, key in enumerate(some)], batch
                 ),
             }
-            used = store.group("mail").state.environment.used_bytes()
+            used = store.group("mail").state.environment.file_bytes()
             chance.shuffle(messages)
             result["delete"] = _run(loop, [(DELETE, message, key) for key in messages], batch)
             result["bytes_per_row"] = used / (plan.rows + plan.users)
