@@ -36,6 +36,9 @@ app.command(
 app.command(
     "ops.bench.store:app", name="store", help="What the store alone costs: puts, overwrites, deletes."
 )
+app.command(
+    "ops.bench.cold:app", name="cold", help="How a store larger than memory holds up the loop, or doesn't."
+)
 
 _FAILURES = (
     EjabberdMissingError,

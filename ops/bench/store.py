@@ -157,9 +157,11 @@ def _run(loop: Loop, writes: list[Any], batch: int) -> dict[str, Any]:
 
 
 def _written_bytes() -> int:
+    # Of what was handed to write calls, not `write_bytes`: that counts whole folios of the page cache, of which ext4
+    # sends only the changed blocks to the disk (compared with /sys/block/*/stat: equal to 1 %).
     for line in Path("/proc/self/io").read_text().splitlines():
         name, value = line.split(": ")
-        if name == "write_bytes":
+        if name == "wchar":
             return int(value)
     return 0
 
