@@ -90,6 +90,11 @@ def _told(command: Callable[P, None]) -> Callable[P, None]:
     return tell
 
 
+def _even(count: int) -> int:
+    """The count, or one more."""
+    return count + count % 2
+
+
 @app.command
 @_told
 def connections(
@@ -103,7 +108,7 @@ def connections(
     as_json: AsJson = False,
 ) -> None:
     """What an idle logged-in session costs in memory, and a login in CPU."""
-    wanted = idle.Connections(count or (5_000 if tls else 15_000))
+    wanted = idle.Connections(_even(count or (5_000 if tls else 15_000)), tls)
     wanted.prepare()
     setting = Setting(
         users=wanted.users, tls=tls, against=against, profile=peer, repeat=repeat, directory=directory

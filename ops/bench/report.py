@@ -105,6 +105,11 @@ def cases(screen: Screen, *, quick: bool) -> list[Case]:
             measure=lambda server: connections.measure(server, wanted, screen),
             rows=(
                 Row("memory of a session", "bytes_per_session", kib, "≤ 16 KB" if tls else "≤ 1.0 KB"),
+                Row(
+                    "memory of a session that has sent and got a message",
+                    "bytes_per_session_that_talked",
+                    kib,
+                ),
                 Row("CPU of a login", "login_cpu_us", us, "" if tls else "≤ 1 ms"),
                 Row("logins a second", "logins_per_s", count),
             ),

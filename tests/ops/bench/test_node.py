@@ -13,7 +13,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
-    monkeypatch.setattr(connections, "_WARM_UP", 5)
+    monkeypatch.setattr(connections, "_WARM_UP", 6)
     monkeypatch.setattr(connections, "_IDLE_SECONDS", 0.1)
 
     def run(*words: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def test_offline_exchange(directory: Path, profile: Profile) -> None:
 @real
 @pytest.mark.system
 def test_idle_sessions(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "_WARM_UP", 5)
+    monkeypatch.setattr(connections, "_WARM_UP", 6)
     wanted = connections.Connections(60)
     with start(directory, wanted.users) as server:
         result = connections.measure(server, wanted, Screen())
