@@ -2,6 +2,7 @@
 
 import attrs
 
+from node.hub.wheel import SECONDS_MAX
 from node.wire.limits import AGENT_MAX
 
 
@@ -21,8 +22,13 @@ class SessionSettings:
     """What the node calls itself in its hello."""
 
     def __attrs_post_init__(self) -> None:
-        for name in ("hello_s", "login_s", "ping_after_s", "ping_wait_s"):
-            if not 1 <= getattr(self, name) <= 86_400:
-                raise ValueError(f"session.{name} is {getattr(self, name)}: choose 1 to 86400 seconds")
+        for name, high in (
+            ("hello_s", SECONDS_MAX),  # deadlines: one round of the wheel
+            ("login_s", SECONDS_MAX),
+            ("ping_after_s", 86_400),
+            ("ping_wait_s", SECONDS_MAX),
+        ):
+            if not 1 <= getattr(self, name) <= high:
+                raise ValueError(f"session.{name} is {getattr(self, name)}: choose a value from 1 to {high}")
         if len(self.agent.encode()) > AGENT_MAX:
             raise ValueError(f"session.agent is longer than {AGENT_MAX} bytes: shorten it")

@@ -9,6 +9,8 @@ from typing import Final
 
 import attrs
 
+PAGE_BYTES: Final = 4_096
+
 FORMAT: Final = 1
 """Version of everything on disk: marker, meta, records, keys."""
 
@@ -75,9 +77,21 @@ class StoreSettings:
     """Read transactions open at one time, over all threads."""
 
     def __attrs_post_init__(self) -> None:
-        if self.map_bytes < 1024 * 1024 or self.map_bytes % 4096:
-            raise ValueError("map_bytes must be a multiple of 4096 and at least 1 MiB")
-        if not 0 <= self.linger_ms <= 1_000:
-            raise ValueError("linger_ms must be between 0 and 1000")
-        if min(self.batch_rows, self.queue_rows, self.queue_bytes, self.read_queue, self.readers) < 1:
-            raise ValueError("limits of the store must be at least 1")
+        for name, low, high in (
+            ("map_bytes", 1_048_576, 1 << 46),  # what x86-64 can address, and some room
+            ("warm_bytes", 0, 1 << 46),
+            ("linger_ms", 0, 1_000),
+            ("batch_rows", 1, 10_000_000),
+            ("queue_rows", 1, 100_000_000),
+            ("queue_bytes", 1, 1 << 40),
+            ("read_queue", 1, 10_000_000),
+            ("readers", 1, 100_000),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"store.{name} is {value}: choose a value from {low} to {high}")
+        if self.map_bytes % PAGE_BYTES:
+            raise ValueError(
+                f"store.map_bytes is {self.map_bytes}: choose a multiple of {PAGE_BYTES}, such as"
+                f" {self.map_bytes // PAGE_BYTES * PAGE_BYTES}"
+            )

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import attrs
 
-from node.hub.tls import ServerTls
+from node.hub.tls import RECORD_BYTES_MAX, ServerTls
 from node.hub.wheel import SECONDS_MAX
+
+RETRY_MS_MAX = 86_400_000  # a day: what a farewell may ask for at most
 
 
 @attrs.frozen
 class HubSettings:
-    """Limits of one hub. Times in the unit the name ends in; seconds are as coarse as the wheel's."""
+    """[limits]: of one hub. Times in the unit the name ends in; seconds are as coarse as the wheel's.
+
+    Raises ValueError, naming option and remedy.
+    """
 
     connections_max: int = 1_000_000  # in all; less where the descriptors allow less
     descriptors_reserved: int = 64  # of RLIMIT_NOFILE, kept for the store, logs and links
@@ -42,26 +47,35 @@ class HubSettings:
     trim_after_closes: int = 1_000  # so many gone, and the memory is given back to the system
 
     def __attrs_post_init__(self) -> None:
-        for name in (field.name for field in attrs.fields(HubSettings)):
-            assert getattr(self, name) >= 0, f"{name} must not be negative"
-        assert 0 < self.outbox_low_bytes <= self.outbox_high_bytes <= self.outbox_bytes_max, (
-            "0 < outbox_low_bytes <= outbox_high_bytes <= outbox_bytes_max must hold"
-        )
-        for name in (
-            "events_per_pass_max",
-            "accepts_per_pass_max",
-            "handshakes_per_pass_max",
-            "looks_per_pass_max",
-            "byes_per_pass_max",
+        for name, low, high in (
+            ("connections_max", 1, 10_000_000),
+            ("descriptors_reserved", 0, 1_000_000),
+            ("connections_per_address_max", 0, 10_000_000),
+            ("accepts_per_address_max", 0, 10_000_000),
+            ("accept_window_s", 1, 86_400),
+            ("events_per_pass_max", 1, 100_000),
+            ("accepts_per_pass_max", 1, 100_000),
+            ("handshakes_per_pass_max", 1, 100_000),
+            ("handshake_queue_max", 1, 1_000_000),
+            ("looks_per_pass_max", 1, 1_000_000),
+            ("byes_per_pass_max", 1, 1_000_000),
+            ("turn_ms_max", 0.1, 1_000),
+            ("soon_max", 1, 100_000_000),
+            ("read_bytes_max", RECORD_BYTES_MAX, 16_777_216),  # one TLS record must fit into the read buffer
+            ("outbox_high_bytes", self.outbox_low_bytes, self.outbox_bytes_max),
+            ("outbox_low_bytes", 1, 1_073_741_824),
+            ("outbox_bytes_max", 1, 1_073_741_824),
+            ("handshake_s_max", 1, SECONDS_MAX),  # one round of the wheel, as the next two
+            ("first_look_s", 1, SECONDS_MAX),
+            ("linger_s_max", 1, SECONDS_MAX),
+            ("stall_s_max", 1, 86_400),
+            ("accept_pause_s", 0, 3_600),
+            ("bye_retry_ms_max", 0, RETRY_MS_MAX),
+            ("trim_after_closes", 1, 1_000_000_000),
         ):
-            assert getattr(self, name) > 0, f"{name} must be at least 1"
-        assert self.read_bytes_max >= 16_384, "one TLS record must fit into the read buffer"
-        for name in ("handshake_s_max", "first_look_s", "linger_s_max", "stall_s_max"):
-            assert getattr(self, name) >= 1, f"{name} must be at least 1"
-        for name in ("handshake_s_max", "first_look_s", "linger_s_max"):
-            assert getattr(self, name) <= SECONDS_MAX, (
-                f"{name} must be at most {SECONDS_MAX}, one round of the wheel"
-            )
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"limits.{name} is {value}: choose a value from {low} to {high}")
 
 
 @attrs.frozen
