@@ -20,10 +20,11 @@ from ops.powerloss.watch import WatchedDirectory
 READY_SECONDS_MAX: Final = 30.0
 GENEROUS: Final[dict[str, dict[str, Any]]] = {
     "registration": {"address_pins_burst": 10_000, "address_guesses_burst": 10_000},
+    "limits": {"bye_retry_ms_max": 1_000},
     "mail": {"send_rate": 1e6, "send_burst": 1_000_000},
     "session": {"ping_after_s": 5, "ping_wait_s": 5},
 }
-"""Settings for a run: many users of one address, and silence that is noticed within seconds."""
+"""Settings for a run: many users of one address, who come back within a second, and silence noticed within seconds."""
 
 
 class StageError(Exception):

@@ -17,7 +17,7 @@ from ops.faults.drill import Drill
 
 SLOTH = 15_559_999_999
 SEED = bytes(range(32))
-HOSTILE_SECONDS = 5.0
+HOSTILE_SECONDS = 4.0
 GROWTH_MAX = 48 << 20
 """More than a hundred mute connections and their TLS, a full window for the sloth, and what an allocator keeps."""
 

@@ -25,8 +25,8 @@ def test_accepted_messages_survive_power_loss(make_drill: Callable[..., Drill], 
     drill = make_drill(seed=30, shim=shim)
     drill.stage.sync_ms = SLOW_SYNC_MS
     load_while_some_are_away(drill)
-    drill.suffer(make_plan(30, {Kind.POWER_LOSS: 4}, pause=0.8))
-    must_hold(drill.conclude(), messages=150)
+    drill.suffer(make_plan(30, {Kind.POWER_LOSS: 3}, pause=0.8))
+    must_hold(drill.conclude(), messages=80)
 
 
 def test_the_same_run_with_an_fsync_that_lies_loses_messages(
@@ -72,5 +72,5 @@ def test_phones_that_lose_power_lose_and_repeat_nothing(
     """Counters, outbox and what was received are on the phone's disk before anybody relies on them."""
     drill = make_drill(seed=seed, shim=shim, phones_lose_power=True)
     drill.begin(rate=30)
-    drill.suffer(make_plan(seed, {Kind.CLIENT_POWER_LOSS: 4, Kind.NODE_KILL: 1}, pause=0.8))
-    must_hold(drill.conclude(), messages=100)
+    drill.suffer(make_plan(seed, {Kind.CLIENT_POWER_LOSS: 3, Kind.NODE_KILL: 1}, pause=0.8))
+    must_hold(drill.conclude(), messages=80)
