@@ -1,5 +1,6 @@
 """The public API over real sockets, against the fake node, under asyncio and Trio."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import anyio
@@ -21,6 +22,7 @@ from client.errors import (
     OutboxFull,
     PinNotRequested,
     PinRefused,
+    StateFull,
     StateInUse,
     StreamEnded,
     Superseded,
@@ -330,3 +332,72 @@ async def test_an_exception_of_the_app_comes_out_as_it_is(tmp_path: Path) -> Non
         assert scope.cancelled_caught
         async with connect(tmp_path, "a", server) as alice:
             await alice.wait_online()
+
+
+@on_both
+async def test_a_full_disk_ends_the_block_with_its_name_and_loses_nothing(tmp_path: Path) -> None:
+    async with serve() as server:
+        with pytest.raises(StateFull):
+            async with connect(tmp_path, "a", server) as alice:
+                await register(alice, server, ALICE)
+                first = await alice.send_text(BOB, "fits")
+                connection = alice._driver.state._connection
+                (pages,) = connection.execute("PRAGMA page_count").fetchone()
+                connection.execute(f"PRAGMA max_page_count={pages}")
+                await alice.send(BOB, bytes(60_000))
+        assert (
+            len([frame for frame in server.heard if frame[0] == verbs.SEND]) == 1
+        )  # not sent before it is stored
+        async with connect(tmp_path, "a", server) as alice:
+            for sent in alice.unaccepted():
+                await sent.accepted()
+            again = await alice.send(BOB, bytes(60_000))
+            assert again.number == first.number + 1
+            await again.accepted()
+
+
+@on_both
+async def test_a_cancelled_auto_ack_loses_nothing_in_this_process(tmp_path: Path) -> None:
+    async with serve() as server, connect(tmp_path, "a", server) as alice:
+        await register(alice, server, ALICE)
+        for n in range(5):
+            await (await alice.send_text(ALICE, str(n))).accepted()
+        texts = []
+        while len(texts) < 5:
+            with anyio.CancelScope() as scope:
+                if len(texts) % 2 == 0:
+                    scope.cancel()
+                async for message in alice.messages(auto_ack=True):
+                    texts.append(message.text)
+                    break
+            if scope.cancelled_caught:
+                async for message in alice.messages(auto_ack=True):
+                    texts.append(message.text)
+                    break
+        assert texts == ["0", "1", "2", "3", "4"]
+        assert alice.statistics()["inbox"] == 0
+
+
+@on_both
+async def test_waiters_are_let_go_when_the_client_closes(tmp_path: Path) -> None:
+    async with serve() as server, anyio.create_task_group() as group:
+        server.auto_flush = False
+        seen = list[str]()
+
+        async def expect(name: str, call: Callable[[], Awaitable[object]]) -> None:
+            with pytest.raises(ClientClosed):
+                await call()
+            seen.append(name)
+
+        async with connect(tmp_path, "a", server) as alice:
+            await alice.request_pin(ALICE)
+            await alice.register(server.node.pins[int(ALICE)])
+            await alice.wait_online()
+            sent = await alice.send_text(BOB, "never accepted")
+            group.start_soon(expect, "accepted", sent.accepted)
+            group.start_soon(expect, "messages", alice.messages().__anext__)
+            group.start_soon(expect, "receipts", alice.receipts().__anext__)
+            await anyio.wait_all_tasks_blocked()
+        group.start_soon(expect, "send", lambda: alice.send_text(BOB, "too late"))
+        group.start_soon(expect, "status", alice.status_changed)
+    assert set(seen) == {"accepted", "messages", "receipts", "send", "status"}
