@@ -15,9 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from attrs import frozen
+from cyclopts import Parameter
 
 from ops.bench.node_process import NodeStartError
 from ops.faults.child import ChildError
@@ -68,7 +69,7 @@ def soak(
     workers: int = 4,
     users_each: int = 4,
     folder: Path | None = None,
-    as_json: bool = False,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
     """Load a node, make everything go wrong that can, and check that no promise was broken.
 

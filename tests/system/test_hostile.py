@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from conftest import must_hold
@@ -14,6 +16,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from node.accounts.provision import provision
 from ops.faults.child import Child
 from ops.faults.drill import Drill
+from ops.faults.raw import RawPhone
+from tests.fuzz.mutate import mutated
 
 SLOTH = 15_559_999_999
 SEED = bytes(range(32))
@@ -30,6 +34,24 @@ def add_sloth(data: Path) -> None:
 def connections(drill: Drill) -> dict[str, int]:
     """How often each good client has connected."""
     return {user: status["connections"] for user, status in drill.crowd.status().items()}
+
+
+def pester(host: str, port: int, until: float) -> int:
+    """Say mutated frames of the fuzzer, connection after connection; how many were said."""
+    said = 0
+    items = mutated("client", 7)
+    while time.monotonic() < until:
+        with (
+            suppress(OSError),
+            RawPhone(host, port, tls=False, source="127.66.0.6", seconds_max=0.2) as phone,
+        ):
+            phone.hello()
+            for item in islice(items, 20):
+                phone.socket.sendall(item)
+                said += 1
+            while True:
+                phone.receive()
+    return said
 
 
 def test_good_clients_do_not_notice_hostile_ones(make_drill: Callable[..., Drill], tmp_path: Path) -> None:
@@ -65,7 +87,7 @@ def test_good_clients_do_not_notice_hostile_ones(make_drill: Callable[..., Drill
             *("--history", str(drill.histories / "sloth.jsonl")),
         ) as sloth,
     ):
-        time.sleep(HOSTILE_SECONDS)
+        mutants = pester(stage.host, stage.plain_port, time.monotonic() + HOSTILE_SECONDS)
         sloth.tell("trickle")
         time.sleep(2.0)
         counted = {child: child.ask("report") for child in (garbage, plain_garbage, flood, mute)}
@@ -81,6 +103,7 @@ def test_good_clients_do_not_notice_hostile_ones(make_drill: Callable[..., Drill
             time.sleep(0.2)
         sloth.end()
     print({child.name: counts for child, counts in counted.items()}, report, growth)
+    assert mutants > 100
     assert counted[garbage]["connections"] > 30
     assert counted[plain_garbage]["connections"] > 30
     assert counted[flood]["logins"] > 100
