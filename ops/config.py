@@ -5,9 +5,12 @@ a test keeps complete.
 """
 
 import difflib
+import re
+import ssl
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 
 import attrs
 import msgspec
@@ -15,7 +18,7 @@ import msgspec
 from node.accounts.settings import AccountsSettings
 from node.hub.certificate import make_certificate
 from node.hub.settings import HubSettings, ListenerSettings
-from node.hub.tls import load_tls
+from node.hub.tls import ServerTls, load_tls
 from node.mail.settings import MailSettings
 from node.running import NodeSettings
 from node.settings import SessionSettings
@@ -37,8 +40,14 @@ class NodeSection:
     """The data directory; relative to the configuration file. Made at the first start."""
     stop_grace_s: float = 10.0
     """How long phones have, at a stop, to take their last frames."""
-    log: str = "info"
-    """debug, info, warning or error."""
+    log: Literal["debug", "info", "warning", "error"] = "info"
+    """The least that is logged."""
+
+    def __attrs_post_init__(self) -> None:
+        if not self.data:
+            raise ValueError("node.data is empty: name a directory")
+        if not 0 <= self.stop_grace_s <= 3_600:
+            raise ValueError(f"node.stop_grace_s is {self.stop_grace_s}: choose a value from 0 to 3600")
 
 
 @attrs.frozen(kw_only=True)
@@ -64,6 +73,30 @@ class ListenSection:
     """Host names and addresses in the certificate that is made."""
     backlog: int = 1_024
     """Connections that the kernel holds until the node takes them."""
+
+    def __attrs_post_init__(self) -> None:
+        for name, low, high in (
+            ("port", 0, 65_535),
+            ("own_port", 0, 65_535),
+            ("plain_port", 0, 65_535),
+            ("backlog", 1, 65_535),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"listen.{name} is {value}: choose a value from {low} to {high}")
+        ports = [port for port in (self.port, self.own_port, self.plain_port) if port]
+        if not ports:
+            raise ValueError("[listen] has no port: set port, own_port or plain_port")
+        if len(set(ports)) < len(ports):
+            raise ValueError("[listen] has a port twice: port, own_port and plain_port must differ")
+        if not self.host:
+            raise ValueError("listen.host is empty: name an address, 0.0.0.0 for all")
+        if bool(self.certificate) != bool(self.key):
+            raise ValueError("[listen] certificate and key belong together: set both, or neither")
+        if not self.names or not all(self.names):
+            raise ValueError(
+                "listen.names is empty, or one of them is: name this server's hosts or addresses"
+            )
 
 
 @attrs.frozen(kw_only=True)
@@ -107,13 +140,15 @@ def read_config(path: Path | None) -> Config:
     try:
         text = path.read_text("utf-8")
     except OSError as error:
-        raise ConfigError(f"{path} can't be read: {error.strerror}") from None
+        raise ConfigError(
+            f"{path} can't be read: {error.strerror}; name another file with --config"
+        ) from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text") from None
+        raise ConfigError(f"{path} is not UTF-8 text: save it as such") from None
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}") from None
+        raise ConfigError(f"{path} is not TOML: {error}; see https://toml.io") from None
     return make_config(tables, path.absolute().parent, str(path))
 
 
@@ -134,20 +169,51 @@ def _fill(cls: type[T], table: dict[str, Any], where: str, source: str) -> T:
     try:
         return msgspec.convert(table, cls)
     except msgspec.ValidationError as error:
-        text = str(error).replace("`", "").replace(" - at $.", f" - at {where}.")
-        raise ConfigError(f"{source}: [{where}] {text}") from None
-    except (ValueError, AssertionError) as error:
-        raise ConfigError(f"{source}: {error}") from None
+        text, _, place = str(error).partition(" - at `$")
+        place = where + place.rstrip("`")
+        if found := _MISFIT.fullmatch(text):
+            wanted, got = found.groups()
+            given = "one with a point" if (wanted, got) == ("int", "float") else _WORDS.get(got, got)
+            raise ConfigError(
+                f"{source}: {place} must be {_WORDS.get(wanted, wanted)}, not {given}"
+            ) from None
+        if text.startswith("Invalid enum value"):
+            choices = ", ".join(f'"{choice}"' for choice in _choices(cls, place.split(".")[1:]))
+            raise ConfigError(f"{source}: {place} must be one of {choices}") from None
+        raise ConfigError(f"{source}: {text}") from None  # the settings' own words, which name the key
 
 
-def _refuse_unknown(cls: Any, table: dict[str, Any], where: str, source: str) -> None:
-    fields = {field.name: field for field in attrs.fields(cls)}
+_MISFIT: Final = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_WORDS: Final = MappingProxyType(
+    {
+        "int": "a whole number",
+        "float": "a number",
+        "bool": "true or false",
+        "str": "text in quotes",
+        "array": "a list",
+        "object": "a section of keys",
+        "date": "a date",
+        "time": "a time",
+        "datetime": "a date and time",
+    }
+)
+
+
+def _choices(cls: type[Any], path: list[str]) -> tuple[str, ...]:
+    kind: Any = cls
+    for name in path:
+        kind = get_type_hints(kind)[name]
+    return get_args(kind)
+
+
+def _refuse_unknown(cls: type[Any], table: dict[str, Any], where: str, source: str) -> None:
+    kinds = get_type_hints(cls)
+    names = [field.name for field in attrs.fields(cls)]
     for key, value in table.items():
-        if key not in fields:
-            raise ConfigError(f"{source}: [{where}] has no key {key!r}{_suggest(key, fields)}")
-        kind = fields[key].type
-        if isinstance(value, dict) and isinstance(kind, type) and attrs.has(kind):
-            _refuse_unknown(kind, value, f"{where}.{key}", source)
+        if key not in names:
+            raise ConfigError(f"{source}: [{where}] has no key {key!r}{_suggest(key, names)}")
+        if isinstance(value, dict) and attrs.has(kinds[key]):
+            _refuse_unknown(kinds[key], value, f"{where}.{key}", source)
 
 
 def _suggest(name: str, known: Any) -> str:
@@ -159,40 +225,35 @@ def node_settings(config: Config) -> NodeSettings:
     """What the node is told. Makes the data directory and, if none is named, a certificate in it.
 
     Raises:
-        ConfigError
+        ConfigError: nothing was made, unless it is the certificate that can't be made.
     """
     listen = config.listen
-    if not (listen.port or listen.own_port or listen.plain_port):
-        raise ConfigError("[listen] has no port: set port, own_port or plain_port")
-    if bool(listen.certificate) != bool(listen.key):
-        raise ConfigError("[listen] certificate and key belong together: set both, or neither")
-    for name in ("port", "own_port", "plain_port"):
-        if not 0 <= getattr(listen, name) <= 65_535:
-            raise ConfigError(f"[listen] {name} is {getattr(listen, name)}: choose 1 to 65535, or 0 for none")
+    named = _named_certificate(config)
+    tls = _load(*named) if named is not None else None
     try:
         make_directory(config.data)
     except OSError as error:
         raise ConfigError(
-            f"the data directory {config.data} can't be made: {error.strerror}; set node.data"
+            f"the data directory {config.data} can't be made: {error.strerror}; set node.data to another one"
         ) from None
+    if tls is None and (listen.port or listen.own_port):
+        tls = _load(*_own_certificate(config))
     listeners = []
-    if listen.port or listen.own_port:
-        tls = load_tls(*_certificate(config))
-        if listen.port:
-            listeners.append(
-                ListenerSettings(
-                    listen.host,
-                    listen.port,
-                    tls,
-                    reuse_port=listen.shared,
-                    name="public",
-                    backlog=listen.backlog,
-                )
+    if listen.port:
+        listeners.append(
+            ListenerSettings(
+                listen.host,
+                listen.port,
+                tls,
+                reuse_port=listen.shared,
+                name="public",
+                backlog=listen.backlog,
             )
-        if listen.own_port:
-            listeners.append(
-                ListenerSettings(listen.host, listen.own_port, tls, name="own", backlog=listen.backlog)
-            )
+        )
+    if listen.own_port:
+        listeners.append(
+            ListenerSettings(listen.host, listen.own_port, tls, name="own", backlog=listen.backlog)
+        )
     if listen.plain_port:
         listeners.append(
             ListenerSettings(listen.host, listen.plain_port, None, name="plain", backlog=listen.backlog)
@@ -204,24 +265,54 @@ def node_settings(config: Config) -> NodeSettings:
         hub=config.limits,
         session=config.session,
         mail=config.mail,
-        accounts=config.registration,
+        accounts=_from(config.base, config.registration),
         store=config.store,
     )
 
 
-def _certificate(config: Config) -> tuple[Path, Path]:
+def _from(base: Path, accounts: AccountsSettings) -> AccountsSettings:
+    """With its files found from where the configuration is."""
+
+    def found(name: str) -> str:
+        return str(base / name) if name else ""
+
+    webhook = accounts.webhook
+    webhook = attrs.evolve(webhook, secret_file=found(webhook.secret_file), ca_file=found(webhook.ca_file))
+    return attrs.evolve(accounts, webhook=webhook)
+
+
+def _named_certificate(config: Config) -> tuple[Path, Path] | None:
     listen = config.listen
-    if listen.certificate:
-        certificate, key = config.base / listen.certificate, config.base / listen.key
-        for path in (certificate, key):
-            if not path.is_file():
-                raise ConfigError(f"[listen] names {path}, which is not there")
-        return certificate, key
+    if not listen.certificate:
+        return None
+    for name in ("certificate", "key"):
+        path = config.base / getattr(listen, name)
+        if not path.is_file():
+            raise ConfigError(
+                f"listen.{name} names {path}, which is not there: correct the path, or leave out certificate and"
+                " key to have them made"
+            )
+    return config.base / listen.certificate, config.base / listen.key
+
+
+def _own_certificate(config: Config) -> tuple[Path, Path]:
     certificate, key = config.data / "certificate.pem", config.data / "key.pem"
-    if certificate.is_file() and key.is_file():
-        return certificate, key
-    try:
-        make_certificate(certificate, key, listen.names)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"no certificate can be made in {config.data}: {error}") from None
+    if not (certificate.is_file() and key.is_file()):
+        try:
+            make_certificate(certificate, key, config.listen.names)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"no certificate can be made in {config.data}: {error}") from None
     return certificate, key
+
+
+def _load(certificate: Path, key: Path) -> ServerTls:
+    try:
+        return load_tls(certificate, key)
+    except OSError as error:  # ssl.SSLError is one
+        why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    except ValueError as error:
+        why = str(error)
+    raise ConfigError(
+        f"{certificate} and {key} can't be used: {why}; they must be PEM files of a certificate and of its key"
+        " without a passphrase"
+    )

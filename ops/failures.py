@@ -12,8 +12,15 @@ def told(*kinds: type[Exception]) -> Iterator[None]:
         yield
     except* kinds as failed:
         for error in _leaves(failed):
-            sys.stderr.write(f"waystation: {error}\n")
+            sys.stderr.write(f"waystation: {_words(error)}\n")
         sys.exit(1)
+
+
+def _words(error: Exception) -> str:
+    """Without the number of an error whose words are our own."""
+    if isinstance(error, OSError) and error.strerror and error.filename is None:
+        return error.strerror
+    return str(error)
 
 
 def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:

@@ -15,7 +15,7 @@ from node.accounts.errors import SecretRefused
 from node.running import NodeSettings, Running, run_node
 from ops.config import ConfigError, node_settings, read_config
 from ops.failures import told
-from ops.logs import LEVELS, configure_logs
+from ops.logs import configure_logs
 from replication.identity import DamagedIdentity
 from store.errors import StoreError
 
@@ -40,8 +40,6 @@ def run(
         read = read_config(config)
         if data is not None:
             read = attrs.evolve(read, node=attrs.evolve(read.node, data=str(data.absolute())))
-        if read.node.log not in LEVELS:
-            raise ConfigError(f"node.log is {read.node.log!r}: choose one of {', '.join(LEVELS)}")
         configure_logs(read.node.log)
         settings = node_settings(read)
         sys.setswitchinterval(SWITCH_INTERVAL_S)

@@ -88,7 +88,9 @@ def open_socket(settings: ListenerSettings) -> socket.socket:
     except OSError as error:
         listening.close()
         raise OSError(
-            error.errno, f"can't listen on {settings.host}:{settings.port}: {error.strerror}"
+            error.errno,
+            f"can't listen on {settings.host}:{settings.port}: {error.strerror}; stop what uses it, or choose"
+            " another address or port under [listen]",
         ) from None
     return listening
 

@@ -40,14 +40,20 @@ def load_tls(certificate: Path, key: Path) -> ServerTls:
 
     Raises:
         OSError, ssl.SSLError: the files can't be read, or don't belong together.
+        ValueError: the certificate isn't PEM, or the key has a passphrase.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0  # resumption gains nothing with P-256, and tickets cost memory
     context.sslsocket_class = ServerSocket
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(certificate, key, password=_no_passphrase)
     pem = certificate.read_text("ascii")
     first = pem[pem.index("-----BEGIN CERTIFICATE") :]
     end = "-----END CERTIFICATE-----"
     der = ssl.PEM_cert_to_DER_cert(first[: first.index(end) + len(end)])
     return ServerTls(context, hashlib.sha256(der).digest())
+
+
+def _no_passphrase() -> str:
+    """OpenSSL would ask for it on the terminal, and wait."""
+    raise ValueError("the key has a passphrase")
