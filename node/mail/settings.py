@@ -3,6 +3,8 @@ contradict each other."""
 
 import attrs
 
+from node.wire.limits import FRAME_MAX, RETRY_MS_MAX, WINDOW_MAX
+
 DAY_MS = 86_400_000
 
 
@@ -52,28 +54,32 @@ class MailSettings:
         for name, low, high in (
             ("sync_delay_ms", 0, 10_000),
             ("flush_delay_ms", 1, 60_000),
-            ("window", 1, 1024),
-            ("pair_share", 1, 1024),
+            ("window", 1, WINDOW_MAX),
+            ("window_bytes", FRAME_MAX, 1 << 40),  # one message must fit, as in the next two
+            ("pair_share", 1, WINDOW_MAX),
             ("mailbox_messages_max", 1, 10_000_000),
+            ("mailbox_bytes_max", FRAME_MAX, 1 << 40),
+            ("pending_bytes_max", FRAME_MAX, 1 << 40),
             ("commit_messages_max", 1, 100_000),
-            ("pairs_cached_max", 16, 100_000_000),
+            ("commit_lag_ms_max", 1, 600_000),
+            ("busy_retry_ms", 1, RETRY_MS_MAX),
+            ("full_retry_ms", 1, RETRY_MS_MAX),
+            ("send_rate", 0.001, 1_000_000),
+            ("send_burst", 1, 1_000_000),
+            ("pairs_cached_max", 1, 100_000_000),
             ("loads_waiting_max", 1, 1_000_000),
+            ("client_retry_days", 1, 3_650),
+            ("message_age_days", 1, 3_650),
+            ("pair_retention_days", 1, 3_650),
+            ("sweep_interval_s", 0.01, 86_400),
             ("sweep_pairs", 1, 100_000),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"mail.{name} is {value}: choose a value from {low} to {high}")
-        for name in ("window_bytes", "mailbox_bytes_max", "pending_bytes_max"):
-            if getattr(self, name) < 65_536:
-                raise ValueError(
-                    f"mail.{name} is {getattr(self, name)}: it must hold at least one message, 65536"
-                )
-        for name in ("send_rate", "send_burst", "sweep_interval_s", "busy_retry_ms", "full_retry_ms"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"mail.{name} is {getattr(self, name)}: choose a value above 0")
         if self.pair_share > self.window:
             raise ValueError("mail.pair_share is above mail.window: lower it")
-        if not 0 < self.client_retry_days < self.message_age_days < self.pair_retention_days:
+        if not self.client_retry_days < self.message_age_days < self.pair_retention_days:
             raise ValueError(
                 "mail: client_retry_days < message_age_days < pair_retention_days must hold; a pair that is forgotten"
                 " while its sender may still retry would let a message come twice"
