@@ -176,7 +176,9 @@ def _drain(server: Server, wanted: Waiting, fleet: Fleet, screen: Screen, messag
         def show(counts: Counts) -> None:
             phase.show(counts.receipted)
 
-        fleet.connect(wanted.senders, wanted.shape.users, show, _LOGIN_SECONDS_MAX)
+        fleet.connect(
+            wanted.senders, wanted.shape.users, show, limit
+        )  # the first drain while the last log in
         fleet.wait(
             lambda counts: counts.delivered >= messages and counts.receipted >= messages,
             show,
