@@ -19,12 +19,13 @@ from store.errors import DamagedRecord
 from store.record import (
     CHECKSUM,
     FOREIGN,
+    FOREIGN_FLAG,
     HEADER,
-    OVERHEAD,
     SEQUENCE,
     TOMBSTONE,
     Version,
     check,
+    check_length,
     encode_value,
     local_sequence,
     pack,
@@ -83,8 +84,8 @@ class Batch(Work):
         before = old
         if old is None and table.tombstones:
             before = self._tombstones_of(table).pop(key)
-        if before is not None and (before[1:5] > body[1:5] or before[0] & FOREIGN):
-            epoch = self._beyond(before, epoch, sequence)
+        if before is not None and (before[1:5] > body[1:5] or before[:1] >= FOREIGN_FLAG):
+            epoch = self._beyond(table, before, epoch, sequence)
             rows.put(key, pack(key, 0, epoch, sequence, self._incarnation, payload))
         if table.listed:
             self._list(table, key, bucket, body[5:13], before)
@@ -95,8 +96,9 @@ class Batch(Work):
         if table.watchers:
             self.events.append((table, key, payload, sequence))
 
-    def _beyond(self, before: bytes, epoch: int, sequence: int) -> int:
+    def _beyond(self, table: TableState, before: bytes, epoch: int, sequence: int) -> int:
         """The epoch with which a write of this node is newer than what was there."""
+        check_length(table.name, before)
         there = version_of(before)
         return epoch if (epoch, sequence, self._incarnation) > there else there.epoch + 1
 
@@ -108,7 +110,8 @@ class Batch(Work):
         changes.put(bucket + place, table.tag + key)
 
     def _unlist(self, changes: Rows, table: TableState, key: bytes, bucket: bytes, old: bytes) -> None:
-        if len(old) < OVERHEAD or changes.pop(bucket + local_sequence(old)) != table.tag + key:
+        check_length(table.name, old)
+        if changes.pop(bucket + local_sequence(old)) != table.tag + key:
             check(table.name, key, old)
             raise DamagedRecord(
                 f"`changes` doesn't list a record of table {table.name!r} where it says it is listed"
@@ -131,7 +134,7 @@ class Batch(Work):
             epoch = self._home(partition)[0]
             self.sequence = sequence = self.sequence + 1
             if before is not None:
-                epoch = self._beyond(before, epoch, sequence)
+                epoch = self._beyond(table, before, epoch, sequence)
             payload = encode_value(self._now_ms)
             tombstone = pack(key, TOMBSTONE, epoch, sequence, self._incarnation, payload)
             self._bury(table, key, partition, tombstone, before)
@@ -215,7 +218,7 @@ class Batch(Work):
 
     def _index(self, table: TableState, key: bytes, old: bytes | None, entries: list[list[bytes]]) -> None:
         before: list[list[bytes]] = [[] for _ in table.indexes]
-        if old is not None and not old[0] & TOMBSTONE:
+        if old is not None:
             before = index_entries(table, key, cbor2.loads(payload_of(table.name, key, old)))
         for rows, gone, come in zip(self._indexes_of(table), before, entries, strict=True):
             for entry in gone:

@@ -128,7 +128,8 @@ class Committer:
                 slices.end()
         switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
         outcomes = [self._one(batch, submit) for submit in submits]
-        floor.learn(resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - switches)
+        switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - switches
+        floor.learn(switches, sum(len(submit.rows) for submit in submits))
         return outcomes
 
     def _one(self, batch: Batch, submit: Submit, slices: Slices | None = None) -> Result:
@@ -188,12 +189,13 @@ class Committer:
 class CommitterThread:
     """One long-lived thread that takes submits from a queue. It waits a little for company, then commits."""
 
-    __slots__ = ("_committer", "_queue", "_state", "_thread")
+    __slots__ = ("_batch", "_committer", "_queue", "_state", "_thread")
 
     def __init__(self, committer: Committer, state: GroupState) -> None:
         self._committer = committer
         self._state = state
         self._queue: SimpleQueue[Submit | None] = SimpleQueue()
+        self._batch: list[Submit] = []
         self._thread = threading.Thread(target=self._run, name=f"commit {state.name}", daemon=True)
         self._thread.start()
 
@@ -210,12 +212,19 @@ class CommitterThread:
         try:
             while self.step():
                 pass
-        except BaseException as error:
-            self._state.fatal = CommitterDied(
-                f"the committer of group {self._state.name!r} met a defect: {error!r}"
-            )
-            self._drain_refusing()
-            raise
+        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
+            fatal = CommitterDied(f"the committer of group {self._state.name!r} met a defect: {error!r}")
+            fatal.__cause__ = error
+            self._state.fatal = fatal
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Answer everybody who waits, and whoever still comes, with the fatal error."""
+        submit: Submit | None
+        for submit in self._batch:
+            self._committer.commit([submit])
+        while (submit := self._queue.get()) is not None:
+            self._committer.commit([submit])
 
     def step(self) -> bool:
         """Take one batch and commit it. False when told to stop."""
@@ -229,32 +238,23 @@ class CommitterThread:
             and self._queue.qsize() < self._state.settings.batch_rows
         ):
             time.sleep(linger)
-        batch, going_on = self._take(first)
+        self._batch = batch = [first]
+        going_on = self._take(batch)
         self._committer.commit(batch)
+        self._batch = []
         return going_on
 
-    def _take(self, first: Submit) -> tuple[list[Submit], bool]:
-        batch = [first]
-        rows = len(first.rows)
+    def _take(self, batch: list[Submit]) -> bool:
+        """Add what has come meanwhile. False when told to stop."""
+        rows = len(batch[0].rows)
         limit = self._state.settings.batch_rows
         try:
             while rows < limit:
                 submit = self._queue.get_nowait()
                 if submit is None:
-                    return batch, False
+                    return False
                 batch.append(submit)
                 rows += len(submit.rows)
         except Empty:
             pass
-        return batch, True
-
-    def _drain_refusing(self) -> None:
-        waiting: list[Submit] = []
-        try:
-            while True:
-                submit = self._queue.get_nowait()
-                if submit is not None:
-                    waiting.append(submit)
-        except Empty:
-            pass
-        self._committer.commit(waiting)
+        return True

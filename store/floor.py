@@ -19,21 +19,27 @@ SLICE_SECONDS: Final = 0.001
 SLICE_ROWS: Final = 32
 """Rows between two looks at the clock."""
 
-PATIENCE_SECONDS: Final = 0.02
+PATIENCE_SECONDS: Final = 0.005
 """How long the committer waits for the floor before it goes on without."""
 
-SWITCHES_MAX: Final = 2
-"""Context switches in applying one batch beyond which the committer asks for the floor from then on. Alone it has
+ROWS_PER_SWITCH: Final = 8
+"""One context switch for so many rows, in a batch that didn't ask, and the committer asks from then on. Alone it has
 none; CPU time tells nothing, for most of what is lost goes into waking up in vain."""
+
+SWITCHES_MIN: Final = 4
+"""Fewer in one batch are no reason."""
 
 PROBE_EVERY: Final = 16
 """Batches after which it tries again whether it still has to ask."""
+
+SULK_BATCHES: Final = 64
+"""Batches for which it doesn't ask again after the loop didn't come: then the machine is short of CPU, not of turns."""
 
 
 class Floor:
     """Who may run: the loop (normally everybody), or the committer alone."""
 
-    __slots__ = ("_asking", "_granted", "_mutex", "_returned", "grants", "until_probe")
+    __slots__ = ("_asking", "_granted", "_mutex", "_returned", "grants", "sulking", "until_probe")
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
@@ -43,6 +49,7 @@ class Floor:
         self._returned.acquire()
         self._asking = False
         self.until_probe = 0
+        self.sulking = 0
         self.grants = 0
 
     # ---- the committer's side -----------------------------------------------------------------------
@@ -52,9 +59,11 @@ class Floor:
         """Whether the next batch should ask."""
         return self.until_probe > 0
 
-    def learn(self, switches: int) -> None:
+    def learn(self, switches: int, rows: int) -> None:
         """Take in how often the thread had to wait in a batch that didn't ask."""
-        if switches > SWITCHES_MAX:
+        if self.sulking:
+            self.sulking -= 1
+        elif switches >= SWITCHES_MIN and switches * ROWS_PER_SWITCH > rows:
             self.until_probe = PROBE_EVERY
 
     def take(self) -> bool:
@@ -63,6 +72,7 @@ class Floor:
         granted: bool = self._granted.acquire(timeout=PATIENCE_SECONDS)
         if not granted and self._withdraw():
             self.until_probe = 0
+            self.sulking = SULK_BATCHES
             return False
         if not granted:
             self._granted.acquire()  # granted in this very moment: the loop is waiting

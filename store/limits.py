@@ -40,6 +40,9 @@ COMPANY_ROWS: Final = 64
 MEASURE_EVERY: Final = 32
 """Commits between two looks at how many bytes a group uses, which decides whether it is warm."""
 
+RESULTS_PER_PASS: Final = 2_000
+"""Results called back in one `deliver_results`: a loop has other things to do, too."""
+
 PURGE_ROWS: Final = 1_000
 """Tombstones that one purge transaction looks at."""
 

@@ -22,6 +22,8 @@ from store.limits import VALUE_BYTES_MAX
 
 TOMBSTONE: Final = 1
 FOREIGN: Final = 2
+FOREIGN_FLAG: Final = b"\x02"
+"""Records whose first byte is at least this are foreign: there is no higher flag."""
 
 HEADER: Final = struct.Struct(">BIQQ")
 CHECKSUM: Final = struct.Struct(">I")
@@ -78,6 +80,12 @@ def check(table: str, key: bytes, record: bytes) -> None:
     """Raises DamagedRecord unless the checksum is right."""
     if len(record) < OVERHEAD or record[-4:] != CHECKSUM.pack(crc32(record[:-4], crc32(key))):
         raise DamagedRecord(f"a record of table {table!r} under a key of {len(key)} bytes fails its checksum")
+
+
+def check_length(table: str, record: bytes) -> None:
+    """Raises DamagedRecord if there is not even room for a version."""
+    if len(record) < OVERHEAD:
+        raise DamagedRecord(f"a record of table {table!r} has {len(record)} bytes, fewer than any can have")
 
 
 def payload_of(table: str, key: bytes, record: bytes) -> bytes:

@@ -13,6 +13,8 @@ from typing import Any
 
 import attrs
 
+from store.limits import RESULTS_PER_PASS
+
 
 @attrs.frozen(slots=True)
 class Result:
@@ -55,25 +57,24 @@ class Results:
             os.eventfd_write(self.eventfd, 1)
 
     def deliver(self) -> int:
-        """Make the calls that were waiting; those they add wait for the next time. Gives how many.
+        """Make the calls that were waiting, RESULTS_PER_PASS at most; those they add wait too. Gives how many.
 
-        If one raises, the rest stay queued and the eventfd readable.
+        What is left, also because one raised, stays queued and the eventfd readable.
         """
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.eventfd)
         ready = self._ready
-        waiting = len(ready)
+        waiting = min(len(ready), RESULTS_PER_PASS)
         done = 0
         try:
             while done < waiting:
                 call, argument = ready.popleft()
                 done += 1
                 call(argument)
-        except BaseException:
-            self.wake()
-            raise
         finally:
             self.delivered += done
+            if ready:
+                self.wake()
         return done
 
     def close(self) -> None:

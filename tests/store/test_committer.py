@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import threading
 import time
 from pathlib import Path
@@ -12,8 +13,10 @@ import lmdb
 import pytest
 import trio
 
+from store import floor
 from store.environment import Environment
 from store.errors import (
+    CommitterDied,
     DiskFull,
     KeyNotStorable,
     MapFull,
@@ -27,7 +30,7 @@ from store.errors import (
     UnknownTable,
     ValueNotStorable,
 )
-from store.limits import SUBMIT_ROWS_MAX, StoreSettings
+from store.limits import RESULTS_PER_PASS, SUBMIT_ROWS_MAX, StoreSettings
 from store.results import Result
 from store.schema import Group, Index, Table
 from store.store import Store
@@ -424,7 +427,10 @@ def test_the_thread_commits_without_the_loop_and_close_delivers(tmp_path: Path) 
         assert again.group("mail").table("pair").count() == 200
 
 
-def test_with_a_busy_loop_the_committer_asks_for_the_floor_and_all_is_committed(tmp_path: Path) -> None:
+def test_with_a_busy_loop_the_committer_asks_for_the_floor_and_all_is_committed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(floor, "PATIENCE_SECONDS", 60)
     with Store.open(tmp_path / "s", [GROUP]) as store:
         group = store.group("mail")
         assert group.floor is not None
@@ -438,3 +444,37 @@ def test_with_a_busy_loop_the_committer_asks_for_the_floor_and_all_is_committed(
             assert time.monotonic() < deadline
         assert group.floor.grants > 0
         assert group.table("pair").count() == 2_000
+
+
+def test_one_pass_calls_back_a_bounded_number_and_the_rest_the_next_time(tmp_path: Path) -> None:
+    with open_store(tmp_path / "s") as store:
+        results: list[Result] = []
+        for n in range(RESULTS_PER_PASS + 10):
+            store.group("mail").submit([(PUT, 1, (1, n), 0)], results.append)
+        assert store.deliver_results() == RESULTS_PER_PASS
+        with select.epoll() as poll:
+            poll.register(store.eventfd, select.EPOLLIN)
+            assert poll.poll(0)
+            store.deliver_results()
+            assert not poll.poll(0)
+        assert len(results) == RESULTS_PER_PASS + 10
+
+
+async def test_a_defect_in_the_committer_is_told_to_everybody_who_waits_and_who_comes(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "s", [GROUP])
+    group = store.group("mail")
+    results: list[Result] = []
+
+    def defect(transaction: Any) -> None:
+        raise SystemExit
+
+    group.submit_transaction(results.append, defect)
+    group.submit([(PUT, 1, (1, 1), "a")], results.append)
+    with pytest.raises(CommitterDied):
+        while len(results) < 2:
+            await store.step()
+    assert [type(result.error) for result in results] == [CommitterDied, CommitterDied]
+    assert isinstance(store.fatal.__cause__, SystemExit)
+    with pytest.raises(CommitterDied):
+        group.submit([(PUT, 1, (1, 1), "a")], results.append)
+    store.close()

@@ -7,14 +7,15 @@ import threading
 import pytest
 
 from store import floor
-from store.floor import PROBE_EVERY, SWITCHES_MAX, Floor, Slices
+from store.floor import PROBE_EVERY, ROWS_PER_SWITCH, SULK_BATCHES, SWITCHES_MIN, Floor, Slices
 
 
 def test_nobody_asks_until_waiting_was_noticed_and_then_tries_again_now_and_then() -> None:
     ours = Floor()
-    ours.learn(SWITCHES_MAX)
+    ours.learn(SWITCHES_MIN - 1, 1)
+    ours.learn(20, 20 * ROWS_PER_SWITCH)
     assert not ours.wanted
-    ours.learn(SWITCHES_MAX + 1)
+    ours.learn(20, 19 * ROWS_PER_SWITCH)
     assert ours.wanted
     ours.until_probe -= PROBE_EVERY
     assert not ours.wanted
@@ -32,6 +33,11 @@ def test_a_loop_that_does_not_come_is_not_waited_for_long(monkeypatch: pytest.Mo
     ours.until_probe = 5
     assert not ours.take()
     assert not ours.wanted
+    for _ in range(SULK_BATCHES):
+        ours.learn(1_000, 1)
+        assert not ours.wanted
+    ours.learn(1_000, 1)
+    assert ours.wanted
     ours.grant()  # the request was withdrawn: this must not wait
     assert ours.grants == 0
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from store.errors import UnknownTable
 from store.match import ANY, Match
 from store.writes import DELETE, MERGE, PUT, REMOVE
 from tests.store.worlds import Crashing, World, plain_world, store_world, tables
@@ -233,3 +234,21 @@ def test_a_limited_range_inside_a_transaction_sees_deletes_and_puts(world: World
     forward, backward = world.transact(fn)
     assert [key for key, _ in forward] == [(1, 3), (1, 4), (1, 4, "x"), (1, 6)]
     assert [key for key, _ in backward] == [(1, 7), (1, 6), (1, 4, "x"), (1, 4)]
+
+
+def test_select_goes_by_an_index() -> None:
+    crashing = Crashing("disc")
+    world = store_world(crashing.store)
+    try:
+        rows = [(PUT, ID["coloured"], (1, n), {"colours": ["red"], "size": n % 5}) for n in range(600)]
+        world.commit(rows)
+        match = Match(key=(3, ANY), index="size", where=lambda key, value: key[1] % 2 == 0)
+        found = world.read(lambda reader: reader.select("coloured", match, limit=20))
+        assert [key for key, _ in found] == [(1, n) for n in range(600) if n % 5 == 3 and n % 2 == 0][:20]
+        everything = Match(index="size", key=(ANY, ANY))
+        assert len(world.read(lambda reader: reader.select("coloured", everything))) == 600
+        assert len(world.read(lambda reader: reader.select("coloured", everything, scan_max=100))) == 100
+        with pytest.raises(UnknownTable):
+            world.read(lambda reader: reader.select("coloured", Match(index="nothing")))
+    finally:
+        crashing.end()
