@@ -60,8 +60,8 @@ class Server:
 
 
 LIMITS_OFF: Mapping[str, Any] = {
-    "send_rate": 1e9,
-    "send_burst": 1_000_000_000,
+    "send_rate": 1_000_000,
+    "send_burst": 1_000_000,
     "mailbox_messages_max": 10_000_000,
     "mailbox_bytes_max": 1 << 40,
 }

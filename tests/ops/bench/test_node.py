@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from node.mail.settings import MailSettings
 from ops.bench import connections
 from ops.bench.command import app
+from ops.bench.server import LIMITS_OFF
 
 pytestmark = pytest.mark.system
 
@@ -33,6 +35,11 @@ def test_messages_online(bench: Any, options: list[str]) -> None:
     assert result["send_to_deliver_ms"]["p99.9"] > 0
     assert result["send_to_accepted_ms"]["p99"] > 0
     assert result["disordered"] == 0
+
+
+def test_a_node_takes_the_limits_that_the_load_needs() -> None:
+    limits = MailSettings(**LIMITS_OFF)
+    assert limits.mailbox_messages_max >= 1_000_000
 
 
 def test_messages_offline(bench: Any) -> None:
