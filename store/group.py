@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal
 
 import cbor2
-import trio
 
 from store.changes import Change
 from store.cold import ReaderThread, perform
@@ -27,6 +26,7 @@ from store.snapshot import Snapshot
 from store.subscribe import Changed, Deleted
 from store.table import OpenTable
 from store.transaction import Transaction
+from store.waiting import wait_result
 from store.work import Epochs, Event
 from store.writes import Write, encode_writes
 
@@ -134,7 +134,7 @@ class OpenGroup:
 
         Cancelled, it stops waiting; the writes are committed all the same.
         """
-        return await self._waited(lambda done: self.submit(writes, done))
+        return await wait_result(lambda done: self.submit(writes, done))
 
     def submit_transaction(self, done: Callable[[Result], None], fn: Callable[..., Any], *args: Any) -> None:
         """`transact` for callers that can't await: `fn(transaction, *args)`'s value is in the result."""
@@ -146,7 +146,7 @@ class OpenGroup:
         What it raises undoes its writes and is raised here. It must have no side effects: it may run twice.
         Cancelled, it stops waiting; the transaction happens all the same.
         """
-        result = await self._waited(lambda done: self.submit_transaction(done, fn, *args))
+        result = await wait_result(lambda done: self.submit_transaction(done, fn, *args))
         return result.value
 
     async def purge_tombstones(
@@ -258,22 +258,8 @@ class OpenGroup:
 
     async def fetch(self, fn: Callable[[Snapshot], Any]) -> Any:
         """`read`, awaited: gives what `fn` returns and raises what it raises."""
-        result = await self._waited(lambda done: self.read(fn, done))
+        result = await wait_result(lambda done: self.read(fn, done))
         return result.value
-
-    async def _waited(self, start: Callable[[Callable[[Result], None]], None]) -> Result:
-        await trio.lowlevel.checkpoint_if_cancelled()
-        waiter = _Waiter(trio.lowlevel.current_task())
-        start(waiter.done)
-        if waiter.result is None:
-            waiter.parked = True
-            await trio.lowlevel.wait_task_rescheduled(waiter.cancel)
-        else:
-            await trio.lowlevel.cancel_shielded_checkpoint()
-        assert waiter.result is not None
-        if waiter.result.error is not None:
-            raise waiter.result.error
-        return waiter.result
 
     # ---- watching and closing -----------------------------------------------------------------------
 
@@ -335,24 +321,3 @@ def _purge_step(
     transaction: Transaction, table: str, before_ms: int, before_sequence: int, after: bytes
 ) -> tuple[int, bytes | None]:
     return transaction.purge(table, before_ms, before_sequence, after)
-
-
-class _Waiter:
-    """One task waiting for one result."""
-
-    __slots__ = ("_task", "parked", "result")
-
-    def __init__(self, task: trio.lowlevel.Task) -> None:
-        self._task: trio.lowlevel.Task | None = task
-        self.parked = False
-        self.result: Result | None = None
-
-    def done(self, result: Result) -> None:
-        self.result = result
-        if self.parked and self._task is not None:
-            trio.lowlevel.reschedule(self._task)
-            self._task = None
-
-    def cancel(self, _: Any) -> trio.lowlevel.Abort:
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
