@@ -62,7 +62,7 @@ class HubSettings:
             ("turn_ms_max", 0.1, 1_000),
             ("soon_max", 1, 100_000_000),
             ("read_bytes_max", RECORD_BYTES_MAX, 16_777_216),  # one TLS record must fit into the read buffer
-            ("outbox_high_bytes", self.outbox_low_bytes, self.outbox_bytes_max),
+            ("outbox_high_bytes", 1, 1_073_741_824),
             ("outbox_low_bytes", 1, 1_073_741_824),
             ("outbox_bytes_max", 1, 1_073_741_824),
             ("handshake_s_max", 1, SECONDS_MAX),  # one round of the wheel, as the next two
@@ -76,6 +76,10 @@ class HubSettings:
             value = getattr(self, name)
             if not low <= value <= high:
                 raise ValueError(f"limits.{name} is {value}: choose a value from {low} to {high}")
+        if not self.outbox_low_bytes <= self.outbox_high_bytes <= self.outbox_bytes_max:
+            raise ValueError(
+                "limits: outbox_low_bytes <= outbox_high_bytes <= outbox_bytes_max must hold: set all three"
+            )
 
 
 @attrs.frozen
