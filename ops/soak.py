@@ -8,6 +8,7 @@ load, clients crashing all the while, its memory sampled. This module must never
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import statistics
 import sys
@@ -136,8 +137,9 @@ def _suffer(folder: Path, kills: int, rate: float, shape: dict[str, Any]) -> Out
         Kind.NODE_STOP: share,
         Kind.CLIENT_KILL: 2 * share,
         Kind.CLIENT_PAUSE: share,
+        Kind.NEW_DEVICES: share,
     }
-    able: dict[str, Any] = {}
+    able: dict[str, Any] = {"settings": {"mail": _mail_settings(shape["seed"])}}
     try:
         able["shim"] = build_shim(folder.parent / "shim")
         able["phones_lose_power"] = True
@@ -157,6 +159,7 @@ def _suffer(folder: Path, kills: int, rate: float, shape: dict[str, Any]) -> Out
             wanted[Kind.DISK_FULL] = share
     except UnavailableError as error:
         tell(f"without full disks: {error}")
+    tell(f"[mail] {able['settings']['mail']}")
     tell(f"faults: {', '.join(f'{kind.value} {count}' for kind, count in wanted.items())}")
     with Drill(folder, **shape, **able) as drill:
         drill.stage.sync_ms = SLOW_SYNC_MS if "shim" in able else 0
@@ -164,6 +167,22 @@ def _suffer(folder: Path, kills: int, rate: float, shape: dict[str, Any]) -> Out
         drill.suffer(make_plan(shape["seed"], wanted, PAUSE_SECONDS))
         tell("peace: everything is delivered")
         return drill.conclude()
+
+
+def _mail_settings(seed: int) -> dict[str, Any]:
+    """Knobs of [mail] for this seed: promises don't depend on them."""
+    rng = random.Random(f"settings {seed}")
+    window = rng.choice((2, 8, 64))
+    return {
+        "sync_first": rng.random() < 0.2,
+        "sync_delay_ms": rng.choice((0, 10, 200)),
+        "flush_delay_ms": rng.choice((10, 1_000, 3_000)),
+        "window": window,
+        "pair_share": max(1, window // rng.choice((1, 2))),
+        "mailbox_messages_max": rng.choice((100, 20_000)),
+        "full_retry_ms": 500,
+        "pairs_cached_max": rng.choice((16, 100_000)),
+    }
 
 
 def _watch(folder: Path, minutes: float, rate: float, shape: dict[str, Any]) -> tuple[Outcome, Memory]:

@@ -147,6 +147,17 @@ class Crowd:
         worker.watched.lose_power(cut)
         self._history.write("power-loss", note=f"{worker.name} {cut}")
 
+    def lose_devices(self, worker: Worker) -> None:
+        """Its phones fall into the sea; the next start registers new ones."""
+        if worker.child is not None:
+            self.kill(worker)
+        for each in self._states(worker).iterdir():
+            each.unlink()
+        if worker.watched is not None:
+            worker.watched.begin()
+        for user in worker.users:
+            self._history.write("device-lost", user=user)
+
     def stop(self, worker: Worker) -> None:
         """Its apps close their clients and end.
 

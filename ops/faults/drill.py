@@ -232,6 +232,11 @@ class Drill:
                 crowd.lose_power(worker, random_cut(fault.seed))
                 time.sleep(fault.seconds)
                 crowd.start(worker)
+            case Kind.NEW_DEVICES:
+                worker = self._victim(fault)
+                crowd.lose_devices(worker)
+                time.sleep(fault.seconds)
+                crowd.start(worker)
             case Kind.NETWORK_CUT:
                 self._cut_network(fault)
             case Kind.DISK_FULL:

@@ -22,6 +22,7 @@ class Kind(enum.Enum):
     CLIENT_KILL = "client-kill"
     CLIENT_PAUSE = "client-pause"
     CLIENT_POWER_LOSS = "client-power-loss"
+    NEW_DEVICES = "new-devices"
     NETWORK_CUT = "network-cut"
     DISK_FULL = "disk-full"
 
@@ -34,6 +35,7 @@ DURATIONS: Mapping[Kind, tuple[float, float]] = {
     Kind.CLIENT_KILL: (0.0, 1.0),
     Kind.CLIENT_PAUSE: (0.5, 4.0),
     Kind.CLIENT_POWER_LOSS: (0.0, 1.0),
+    Kind.NEW_DEVICES: (0.0, 1.0),
     Kind.NETWORK_CUT: (1.0, 4.0),
     Kind.DISK_FULL: (0.5, 3.0),
 }

@@ -19,7 +19,14 @@ from ops.powerloss.watch import WatchedDirectory
 
 READY_SECONDS_MAX: Final = 30.0
 GENEROUS: Final[dict[str, dict[str, Any]]] = {
-    "registration": {"address_pins_burst": 10_000, "address_guesses_burst": 10_000},
+    "registration": {
+        "address_pins_burst": 10_000,
+        "address_guesses_burst": 10_000,
+        "pin_wait_s": 1,
+        "pin_wait_factor": 1.0,
+        "pin_requests_per_day": 100,
+        "pin_digits": 8,
+    },
     "limits": {"bye_retry_ms_max": 1_000},
     "mail": {"send_rate": 1e6, "send_burst": 1_000_000},
     "session": {"ping_after_s": 5, "ping_wait_s": 5},

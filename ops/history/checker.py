@@ -4,6 +4,7 @@ It must never import the node or the client, and never trust one process about a
 compared with what the recipient's process says. The rules, by the name that a violation is given:
 
     lost              accepted, its recipient drained, yet neither handed to the app nor told as expired
+                      (nor received by a device that was lost afterwards)
     repeated          handed to the app again after the app acknowledged it, or with no restart in between
     reordered         handed over after a later number of its pair, and not marked late
     ghost             delivered or handed over, but never sent (or refused and not sent again)
@@ -68,12 +69,13 @@ class Checker:
         self._drained: set[int] = set()
         self._rules: dict[str, Callable[[Event, Where], None]] = {
             "client-start": self._client_start,
+            "device-lost": self._device_lost,
             "drained": self._recipient_drained,
             "send-intent": self._send_intent,
             "sent": self._sent,
             "accepted": self._accepted,
             "refused": self._refused,
-            "skipped": self._refused,
+            "skipped": self._skipped,
             "receipt": self._receipt,
             "deliver": self._deliver,
             "handover": self._handover,
@@ -106,14 +108,12 @@ class Checker:
     def finish(self) -> None:
         """Judge what can only be judged at the end: what was accepted and never arrived."""
         for (recipient, sender, stream), pair in self._pairs.items():
-            for first, last in pair.accepted.intervals():
-                for a, b in pair.handed.missing(first, last):
-                    for n, end in pair.expired.missing(a, b):
-                        if recipient not in self._drained:
-                            self.waiting += end - n + 1
-                            continue
-                        text = "accepted, and its drained recipient's app was never handed it"
-                        self._add(Violation("lost", text, recipient, sender, stream, n, end), end - n + 1)
+            for n, end in pair.accepted.missing_from((pair.handed, pair.expired, pair.skipped, pair.sunk)):
+                if recipient not in self._drained:
+                    self.waiting += end - n + 1
+                    continue
+                text = "accepted, and its drained recipient's app was never handed it"
+                self._add(Violation("lost", text, recipient, sender, stream, n, end), end - n + 1)
 
     # ---- life of clients ---------------------------------------------------------------------------------
 
@@ -124,6 +124,13 @@ class Checker:
 
     def _recipient_drained(self, event: Event, where: Where) -> None:
         self._drained.add(event.user)
+
+    def _device_lost(self, event: Event, where: Where) -> None:
+        """What the device had received and not handed to its app is gone with it: it was delivered."""
+        for (recipient, _, _), pair in self._pairs.items():
+            if recipient == event.user:
+                for first, last in pair.received.missing_from((pair.handed,)):
+                    pair.sunk.add(first, last)
 
     # ---- the sender's side -------------------------------------------------------------------------------
 
@@ -141,6 +148,7 @@ class Checker:
             self._report("renumbered", "sent with another body, and not refused in between", where, event)
         pair.hashes.put(event.n, new)
         pair.sent.add(event.n)
+        pair.skipped.discard(event.n)
 
     def _accepted(self, event: Event, where: Where) -> None:
         self._must_speak_for(event.sender, event, where)
@@ -157,6 +165,10 @@ class Checker:
     def _refused(self, event: Event, where: Where) -> None:
         self._must_speak_for(event.sender, event, where)
         self._pair(event).hashes.put(event.n, 0)
+
+    def _skipped(self, event: Event, where: Where) -> None:
+        self._refused(event, where)
+        self._pair(event).skipped.add(event.n)
 
     def _receipt(self, event: Event, where: Where) -> None:
         self._must_speak_for(event.sender, event, where)
@@ -278,6 +290,8 @@ class Checker:
             "handed": sum(pair.handed.count() for pair in pairs),
             "handed_again_after_restart": self.again,
             "late": self.late,
+            "sunk_with_a_device": sum(pair.sunk.count() for pair in pairs),
+            "skipped": sum(pair.skipped.count() for pair in pairs),
             "expired": sum(pair.expired.count() for pair in pairs),
             "waiting": self.waiting,
             "torn_lines": self.torn,

@@ -32,6 +32,7 @@ EVENTS: Final[dict[str, tuple[str, ...]]] = {
     "client-start": ("user",),
     "client-stop": ("user",),
     "client-crash": ("user",),
+    "device-lost": ("user",),
     "drained": ("user",),
     # of a client: as a sender
     "send-intent": ("from", "to", "hash"),

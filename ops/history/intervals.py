@@ -6,7 +6,7 @@ Written apart from the node's own interval sets on purpose: the checker shares n
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 
 class IntervalSet:
@@ -34,6 +34,16 @@ class IntervalSet:
         firsts[low:high] = [first]
         lasts[low:high] = [last]
 
+    def discard(self, n: int) -> None:
+        """Take one number out, if it is in."""
+        at = bisect_left(self._last, n)
+        if at == len(self._first) or self._first[at] > n:
+            return
+        first, last = self._first[at], self._last[at]
+        parts = [(a, b) for a, b in ((first, n - 1), (n + 1, last)) if a <= b]
+        self._first[at : at + 1] = [a for a, _ in parts]
+        self._last[at : at + 1] = [b for _, b in parts]
+
     def __contains__(self, n: int) -> bool:
         at = bisect_left(self._last, n)
         return at < len(self._first) and self._first[at] <= n
@@ -58,6 +68,11 @@ class IntervalSet:
     def intervals(self) -> Iterator[tuple[int, int]]:
         return zip(self._first, self._last, strict=True)
 
+    def missing_from(self, others: Sequence[IntervalSet]) -> Iterator[tuple[int, int]]:
+        """The intervals of this set that are in none of the others."""
+        for first, last in self.intervals():
+            yield from _missing(first, last, others)
+
     def count(self) -> int:
         """How many numbers are in the set."""
         return sum(self._last) - sum(self._first) + len(self._first)
@@ -76,3 +91,11 @@ class IntervalSet:
         for i, (first, last) in enumerate(self.intervals()):
             assert first <= last, (first, last)
             assert i == 0 or self._last[i - 1] + 1 < first, (self._last[i - 1], first)
+
+
+def _missing(first: int, last: int, others: Sequence[IntervalSet]) -> Iterator[tuple[int, int]]:
+    if not others:
+        yield first, last
+        return
+    for a, b in others[0].missing(first, last):
+        yield from _missing(a, b, others[1:])

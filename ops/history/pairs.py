@@ -43,18 +43,21 @@ class Pair:
 
     __slots__ = (
         "accepted", "acked", "expired", "handed", "handed_now", "hashes", "incarnation", "last_now", "read",
-        "received", "refused", "sent",
+        "received", "sent", "skipped", "sunk",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.hashes = Hashes()
         self.sent = IntervalSet()
         self.accepted = IntervalSet()
-        self.refused = IntervalSet()  # or skipped: not a message any more
         self.expired = IntervalSet()  # and the sender was told
         self.received = IntervalSet()  # by the recipient's library, off the wire
         self.handed = IntervalSet()  # to the recipient's app
         self.acked = IntervalSet()  # by the recipient's app: it has it for good
+        self.skipped = (
+            IntervalSet()
+        )  # refused, and given up by the sender: no messages, though the node accepts them
+        self.sunk = IntervalSet()  # received by a device that was lost with it
         self.read = 0  # the highest number that the recipient's app marked as read
         self.incarnation = 0
         self.handed_now = IntervalSet()

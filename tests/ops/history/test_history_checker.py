@@ -91,6 +91,20 @@ def test_an_expired_message_is_not_lost_once_its_sender_is_told(story: Story, tm
     assert verdict(story, tmp_path).good
 
 
+def test_what_a_lost_device_had_received_is_not_lost_by_the_node(story: Story, tmp_path: Path) -> None:
+    for n, digest in ((1, H1), (2, H2), (3, H3)):
+        send(story, n, digest)
+    receive(story, 1, H1)
+    story.tell("bob", "deliver", **KEY, n=2, hash=H2)
+    story.tell("alice", "accepted", **KEY, n=1, last=3, how=1)
+    story.tell("supervisor", "device-lost", user=BOB)
+    story.tell("bob2", "client-start", user=BOB)
+    report = verdict(story, tmp_path)
+    assert report.totals["sunk_with_a_device"] == 1
+    assert report.rules == {"lost": 1}
+    assert report.violations[0].violation.n == 3
+
+
 def test_a_message_sent_after_the_drain_may_wait(story: Story, tmp_path: Path) -> None:
     story.tell("bob", "drained", user=BOB)
     send(story, 1, H1)
@@ -189,6 +203,30 @@ def test_a_refused_number_may_be_sent_again_as_something_else(story: Story, tmp_
     send(story, 1, H2)
     receive(story, 1, H2)
     assert verdict(story, tmp_path).good
+
+
+def test_a_skipped_number_is_accepted_and_is_no_message(story: Story, tmp_path: Path) -> None:
+    send(story, 1, H1)
+    story.tell("alice", "refused", **KEY, n=1, code=21)
+    story.tell("alice", "skipped", **KEY, n=1)
+    story.tell("alice", "accepted", **KEY, n=1, how=1)
+    report = verdict(story, tmp_path)
+    assert report.good, report.as_text()
+    assert report.totals["skipped"] == 1
+
+
+def test_a_skipped_number_that_is_sent_after_all_is_a_message(story: Story, tmp_path: Path) -> None:
+    story.tell("alice", "skipped", **KEY, n=1)
+    send(story, 1, H1)
+    story.tell("alice", "accepted", **KEY, n=1, how=1)
+    broken(verdict(story, tmp_path), "lost", "skipped", "sent", "accepted")
+
+
+def test_a_skipped_number_that_arrives_is_a_ghost(story: Story, tmp_path: Path) -> None:
+    send(story, 1, H1)
+    story.tell("alice", "skipped", **KEY, n=1)
+    story.tell("bob", "deliver", **KEY, n=1, hash=H1)
+    broken(verdict(story, tmp_path), "ghost", "deliver", "skipped")
 
 
 def test_another_body_is_altered(story: Story, tmp_path: Path) -> None:

@@ -20,6 +20,11 @@ def test_an_interval_set_is_a_set(adds: list[tuple[int, int]], ask: tuple[int, i
     assert intervals.count() == len(plain)
     assert intervals.high == max(plain, default=0)
     assert [n for n in range(50) if n in intervals] == sorted(plain)
+    for n in (ask[0], ask[0] + ask[1]):
+        intervals.discard(n)
+        plain.discard(n)
+        intervals.check()
+    assert [n for n in range(50) if n in intervals] == sorted(plain)
     asked = range(ask[0], ask[0] + ask[1] + 1)
     missing = [n for first, last in intervals.missing(asked[0], asked[-1]) for n in range(first, last + 1)]
     assert missing == [n for n in asked if n not in plain]
