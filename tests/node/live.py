@@ -120,6 +120,7 @@ class LiveNode:
         self.time = time
         self.output = output
         self.stop = stop
+        self.ended = trio.Event()
         self.ports = {name: port for name, _, port in running.addresses}
         self._streams: list[trio.abc.Stream] = []
 
@@ -201,6 +202,16 @@ class LiveNode:
         await phone.login(device)
         return phone
 
+    async def finish(self) -> None:
+        """The graceful end: everybody is told; those who don't hang up by themselves are given no more time."""
+        self.stop.set()
+        with trio.fail_after(GIVE_UP_S):
+            while not self.ended.is_set():
+                await trio.lowlevel.checkpoint()
+                self.time.now += 1
+                if self.running.hub.asleep:
+                    self.running.hub.wake()
+
     async def close_phones(self) -> None:
         for stream in self._streams:
             await trio.aclose_forcefully(stream)
@@ -279,7 +290,8 @@ class Phone:
     async def close(self) -> None:
         """Vanish, as a phone does that has no more time."""
         await trio.aclose_forcefully(self.stream)
-        await self.node.settle()
+        if not self.node.stop.is_set():
+            await self.node.settle()
 
     async def hello(self) -> Frame:
         await self.send((verbs.HELLO, 1, 1, (), "raw"))
@@ -364,7 +376,7 @@ async def live_node(
 
         async def run() -> None:
             await run_node(settings, is_ready, stop, surroundings=surroundings)
-            nursery.cancel_scope.cancel()
+            node.ended.set()
 
         nursery.start_soon(run)
         with trio.fail_after(GIVE_UP_S):

@@ -319,11 +319,11 @@ async def test_who_sends_too_fast_is_told_when_to_go_on_and_can(
 async def test_the_pause_of_a_very_slow_rate_fits_the_frame(
     tmp_path: Path, alice: Device, bob: Device
 ) -> None:
-    mail = MailSettings(send_rate=1e-6, send_burst=1)
+    mail = MailSettings(send_rate=0.001, send_burst=800)
     async with live_node(tmp_path, devices=(alice, bob), mail=mail) as node:
         sender = await node.login(alice)
-        await sender.send(alice.send(bob, 1), alice.skip(bob, 2, base=1))
-        assert (verbs.BUSY, bob.user, alice.stream, 2, 86_400_000) in await sender.said()
+        await sender.send(*(alice.skip(bob, n, base=1) for n in range(1, 802)))
+        assert (verbs.BUSY, bob.user, alice.stream, 801, 86_400_000) in await sender.said()
 
 
 async def test_a_full_mailbox_refuses_one_message_and_the_sender_may_skip_it(
