@@ -190,8 +190,9 @@ class PhoneEngine(Engine):
                 seconds = min(retry_ms, _RETRY_CAPS_MS) / 1000
                 self.later(seconds, lambda: self._resend(session, pair, number))
             case verb if verb == PING:
-                if frame[1]:
-                    out.append(encode((PING, False, frame[2])))
+                _, answer, token = frame
+                if not answer:
+                    out.append(encode((PING, True, token)))
             case verb if verb == HELLO:
                 out.append(self._sign(session, frame[3]))
             case verb if verb == LOGIN:

@@ -148,8 +148,8 @@ def test_a_receipt_that_overtakes_its_acceptance_counts_for_both() -> None:
 
 def test_a_ping_is_answered() -> None:
     engine, session = phone()
-    assert frames_of(engine.receive(session, encode((PING, True, 9)), 0)) == [(PING, False, 9)]
-    assert engine.receive(session, encode((PING, False, 9)), 0) == b""
+    assert frames_of(engine.receive(session, encode((PING, False, 9)), 0)) == [(PING, True, 9)]
+    assert engine.receive(session, encode((PING, True, 9)), 0) == b""
 
 
 def test_a_bye_ends_the_run() -> None:
