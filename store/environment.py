@@ -110,6 +110,11 @@ class Environment:
         transaction.abort()
         return pages * self._page
 
+    def forget_dead_readers(self) -> None:
+        """Free the places of processes that died while they read: they would keep freed pages from being used."""
+        if not self.read_only:
+            self.env.reader_check()
+
     def copy(self, descriptor: int) -> None:
         """Write a consistent, compacted image to a file descriptor, while others write."""
         try:

@@ -29,9 +29,11 @@ class KeyNotStorable(StoreError):
 
 
 class ValueNotStorable(StoreError):
-    """A value isn't CBOR-able, or is larger than `VALUE_BYTES_MAX`."""
+    """A value isn't CBOR-able, or is larger than `VALUE_BYTES_MAX`, or nested deeper than `VALUE_DEPTH_MAX`."""
 
-    remedy = "store None, bool, int, float, str, bytes, and lists and dicts of these, 16 MiB at most"
+    remedy = (
+        "store None, bool, int, float, str, bytes, and lists and dicts of these: 16 MiB, 100 levels at most"
+    )
 
 
 class UnknownTable(StoreError):

@@ -82,7 +82,8 @@ class GroupState:
         self.measure()
 
     def measure(self) -> None:
-        """Look again how many bytes are in use."""
+        """Look again how many bytes are in use, and whether readers have died."""
+        self.environment.forget_dead_readers()
         places = [self.places.meta, self.places.changes]
         for table in self.by_id:
             if not table.ram:

@@ -18,6 +18,7 @@ KEY_BYTES_MAX: Final = 511
 """LMDB's limit on a key (its compiled-in default)."""
 
 VALUE_BYTES_MAX: Final = 16 * 1024 * 1024
+VALUE_DEPTH_MAX: Final = 100
 SUBMIT_ROWS_MAX: Final = 100_000
 TABLES_MAX: Final = 200
 """Tables of one group; a table's id is one byte in `changes`."""

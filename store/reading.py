@@ -16,7 +16,7 @@ from store.keys import AnyKey
 from store.limits import SCAN_LIMIT, SELECT_SCAN_MAX
 from store.match import Match
 from store.record import Record, payload_of, unpack, value_of
-from store.rows import ReadRows
+from store.rows import Pairs, ReadRows
 from store.state import TableState
 
 Item = tuple[tuple[Any, ...], Any]
@@ -79,7 +79,7 @@ class Reading:
         """Up to `limit` rows with low <= key < high, in key order or backwards. A bag gives one row per value."""
         state = self._state(table)
         pairs = self._rows(state).scan(keys.as_bound(low), keys.as_bound(high), limit, reverse)
-        return [_item(state, physical, record) for physical, record in pairs]
+        return _items(state, pairs)
 
     def prefix(
         self,
@@ -105,7 +105,7 @@ class Reading:
             else:
                 low = max(low, beyond + (keys.AFTER_SEPARATOR if state.bag else keys.SEPARATOR))
         pairs = self._rows(state).scan(low, high, limit, reverse)
-        return [_item(state, physical, record) for physical, record in pairs]
+        return _items(state, pairs)
 
     def index(
         self, table: Any, index: str, prefix: AnyKey, after: AnyKey | None = None, limit: int = SCAN_LIMIT
@@ -187,6 +187,13 @@ def find_state(states: dict[str, TableState], table: Any) -> TableState:
     if state is None:
         raise UnknownTable(f"there is no table {table!r}")
     return state
+
+
+def _items(state: TableState, pairs: Pairs) -> list[Item]:
+    if state.bag:
+        return [_item(state, physical, record) for physical, record in pairs]
+    name, decode, loads = state.name, keys.decode, cbor2.loads
+    return [(decode(key), loads(payload_of(name, key, record))) for key, record in pairs]
 
 
 def _item(state: TableState, physical: bytes, record: bytes) -> Item:

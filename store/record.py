@@ -18,7 +18,7 @@ import attrs
 import cbor2
 
 from store.errors import DamagedRecord, ValueNotStorable
-from store.limits import VALUE_BYTES_MAX
+from store.limits import VALUE_BYTES_MAX, VALUE_DEPTH_MAX
 
 TOMBSTONE: Final = 1
 FOREIGN: Final = 2
@@ -29,6 +29,8 @@ HEADER: Final = struct.Struct(">BIQQ")
 CHECKSUM: Final = struct.Struct(">I")
 SEQUENCE: Final = struct.Struct(">Q")
 OVERHEAD: Final = HEADER.size + CHECKSUM.size
+
+_CONTAINERS: Final = (list, tuple, dict)
 
 
 class Version(NamedTuple):
@@ -53,8 +55,10 @@ def encode_value(value: Any) -> bytes:
     """The CBOR of a value.
 
     Raises:
-        ValueNotStorable: it has no CBOR, or is too large.
+        ValueNotStorable: it has no CBOR, or is too large, or nested too deeply.
     """
+    if isinstance(value, _CONTAINERS) and _too_deep(value, VALUE_DEPTH_MAX):
+        raise ValueNotStorable(f"a value is nested more than {VALUE_DEPTH_MAX} levels deep")
     try:
         payload: bytes = cbor2.dumps(value)
     except (cbor2.CBOREncodeError, ValueError, TypeError, OverflowError) as error:
@@ -62,6 +66,14 @@ def encode_value(value: Any) -> bytes:
     if len(payload) > VALUE_BYTES_MAX:
         raise ValueNotStorable(f"a value has {len(payload)} bytes when encoded")
     return payload
+
+
+def _too_deep(value: Any, levels: int) -> bool:
+    # cbor2's encoder has no limit of its own and overflows the C stack; its decoder refuses more than 400 levels.
+    for element in value.values() if isinstance(value, dict) else value:
+        if isinstance(element, _CONTAINERS) and (levels == 1 or _too_deep(element, levels - 1)):
+            return True
+    return False
 
 
 def pack(key: bytes, flags: int, epoch: int, sequence: int, incarnation: int, payload: bytes) -> bytes:

@@ -10,6 +10,7 @@ from hypothesis import given
 
 from store import record
 from store.errors import DamagedRecord, ValueNotStorable
+from store.limits import VALUE_DEPTH_MAX
 from store.record import Version
 
 values: Any = st.recursive(
@@ -85,3 +86,22 @@ def test_a_record_under_another_key_is_noticed() -> None:
 def test_what_has_no_encoding_is_refused_when_it_is_given(value: Any) -> None:
     with pytest.raises(ValueNotStorable):
         record.encode_value(value)
+
+
+def nested(levels: int, of: str) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = [value] if of == "list" else {"x": value}
+    return value
+
+
+@pytest.mark.parametrize("of", ["list", "dict"])
+def test_what_is_nested_too_deeply_is_refused_and_what_is_not_comes_back(of: str) -> None:
+    deepest = nested(VALUE_DEPTH_MAX, of)
+    raw = record.pack(b"k", 0, 1, 2, 3, record.encode_value(deepest))
+    assert record.value_of("t", b"k", raw) == deepest
+    endless: list[Any] = []
+    endless.append(endless)
+    for value in (nested(VALUE_DEPTH_MAX + 1, of), nested(10_000, of), endless):
+        with pytest.raises(ValueNotStorable):
+            record.encode_value(value)
