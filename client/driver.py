@@ -213,7 +213,7 @@ class Driver:
             self.rows += len(ready.writes)
         else:
             await anyio.lowlevel.checkpoint()
-        if link is not None and link is self._link:
+        if link is not None:  # if it is gone meanwhile, so are its frames: the core makes others for the next
             link.say(ready.frames)
         for event in ready.events:
             self._react(link, event)

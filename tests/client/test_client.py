@@ -1,5 +1,6 @@
 """The public API over real sockets, against the fake node, under asyncio and Trio."""
 
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from client.errors import (
 )
 from client.events import Kind, Receipt
 from client.mail import How, Message
+from client.records import OUTBOX, StoredMessage, Write
 from client.trust import Plain
 from node.wire import errors, verbs
 from tests.client.fake_node import FakeNode
@@ -401,3 +403,66 @@ async def test_waiters_are_let_go_when_the_client_closes(tmp_path: Path) -> None
         group.start_soon(expect, "send", lambda: alice.send_text(BOB, "too late"))
         group.start_soon(expect, "status", alice.status_changed)
     assert set(seen) == {"accepted", "messages", "receipts", "send", "status"}
+
+
+@on_both
+async def test_a_send_returns_only_when_its_own_commit_is_done(tmp_path: Path) -> None:
+    async with serve() as server, connect(tmp_path, "a", server) as alice:
+        await register(alice, server, ALICE)
+        gate, commit = threading.Semaphore(0), alice._driver.state.commit
+        committed: list[set[int]] = []
+
+        def slow_commit(writes: list[Write]) -> None:
+            assert gate.acquire(timeout=20)
+            commit(writes)
+            committed.append({key[1] for table, key, _ in writes if table == OUTBOX})
+
+        alice._driver.state.commit = slow_commit  # type: ignore[method-assign]
+        returned = list[int]()
+
+        async def send() -> None:
+            sent = await alice.send_text(ALICE, "x")
+            assert any(sent.number in numbers for numbers in committed)
+            returned.append(sent.number)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(send)
+            await anyio.wait_all_tasks_blocked()  # the first commit has begun …
+            group.start_soon(send)
+            await anyio.wait_all_tasks_blocked()  # … without the second message
+            for _ in range(20):
+                gate.release()
+        assert returned == [1, 2]
+        assert committed[0] == {1}
+        for _ in range(100):
+            gate.release()
+
+
+@on_both
+async def test_a_cancelled_client_leaves_no_hole_in_its_numbers(tmp_path: Path) -> None:
+    async with serve() as server:
+        async with connect(tmp_path, "a", server) as alice:
+            await register(alice, server, ALICE)
+        server.auto_flush = False
+        gate = threading.Event()
+        with anyio.CancelScope() as scope:
+            async with connect(tmp_path, "a", server) as alice, anyio.create_task_group() as group:
+                read = alice._driver.state.inbox
+
+                def slow_read(after: int, limit: int) -> list[StoredMessage]:
+                    assert gate.wait(20)
+                    return read(after, limit)
+
+                alice._driver.state.inbox = slow_read  # type: ignore[method-assign]
+                group.start_soon(alice._driver.read_inbox, 0, 1)
+                await anyio.wait_all_tasks_blocked()
+                group.start_soon(
+                    alice.send_text, BOB, "taken by the committing task, which waits for the thread"
+                )
+                await anyio.wait_all_tasks_blocked()
+                group.start_soon(alice.send_text, BOB, "still in the core")
+                await anyio.wait_all_tasks_blocked()
+                scope.cancel()
+                gate.set()
+        async with connect(tmp_path, "a", server) as alice:
+            assert [sent.number for sent in alice.unaccepted()] == [1, 2]

@@ -61,6 +61,20 @@ def test_each_once_and_in_order(before: int, limit: int, steps: list[str], durin
     assert handed == list(range(1, len(stored) + 1))
 
 
+async def test_what_a_page_brought_is_not_given_again_when_it_is_announced() -> None:
+    async def read(after: int, count: int) -> list[StoredMessage]:
+        return [message(id_) for id_ in (1, 2, 3) if id_ > after][:count]
+
+    handover = Handover(read, 4, behind=True)
+    assert await handover.next() == message(1)
+    handover.arrived(message(3))  # committed before the page was read, announced after
+    assert [await handover.next(), await handover.next(), await handover.next()] == [
+        message(2),
+        message(3),
+        None,
+    ]
+
+
 async def test_what_is_put_back_is_the_next_again() -> None:
     async def read(after: int, count: int) -> list[StoredMessage]:
         return []

@@ -233,6 +233,16 @@ def test_a_break_sends_everything_unaccepted_again(talk: Conversation) -> None:
     assert talk.said() == [2, 3, 4]
 
 
+def test_gaps_of_a_former_connection_are_not_counted_on_the_next(talk: Conversation) -> None:
+    talk.send(3)
+    talk.said()
+    talk.sending.stop()
+    talk.sending.start()
+    assert talk.said() == [1, 2, 3]
+    talk.gap(0)
+    assert talk.said() == [1, 2, 3]
+
+
 def test_a_hold_that_a_break_ended_does_not_come_back(talk: Conversation) -> None:
     talk.send(1)
     talk.said()
@@ -257,6 +267,20 @@ def test_receipts_are_told_once_and_confirmed_every_time(talk: Conversation) -> 
     talk.receipt(verbs.KIND_DELIVERED, 1, 2**53 - 1)  # more than was ever sent
     assert talk.news() == [(Kind.DELIVERED, 5, 6)]
     assert [frame[0] for frame in talk.effects.frames] == [verbs.CONFIRM] * 8
+
+
+def test_no_receipt_is_confirmed_before_it_is_on_disk(talk: Conversation) -> None:
+    talk.send(2)
+    talk.said()
+    talk.accepted(1, 2)
+    talk.effects.take(flush=True)
+    for _ in range(2):  # the second time it is no news, but not on disk either
+        talk.receipt(verbs.KIND_DELIVERED, 1, 1)
+        talk.sending.gather()
+        assert talk.effects.urgent
+    talk.effects.take(flush=False)
+    talk.receipt(verbs.KIND_DELIVERED, 1, 1)
+    assert not talk.effects.urgent
 
 
 def test_a_receipt_of_an_unknown_stream_is_confirmed_and_not_told(talk: Conversation) -> None:
