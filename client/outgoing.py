@@ -36,6 +36,7 @@ class Outgoing:
     __slots__ = (
         "answer_due",
         "base",
+        "busies",
         "cursor",
         "delivered",
         "expired",
@@ -74,6 +75,8 @@ class Outgoing:
         ask for nothing new. Without this, one lost number among k in flight would be answered by k gaps, and
         each would have everything sent again."""
         self.held_until: float | None = None
+        self.busies = 0
+        """Times that the node was busy since it last took something."""
         self.answer_due = 0.0
         self.timer: float | None = None
 
@@ -176,6 +179,8 @@ class Outgoing:
                 if number < self.cursor:
                     self._land(body)
                 settled.append((number, body))
+        if settled:
+            self.busies = 0
         while self.base < self.next and self.base not in self.queue:
             self.base += 1
         self.cursor = max(self.cursor, self.base)

@@ -248,8 +248,9 @@ class Sending:
             return
         self.busies += 1
         outgoing.go_back(number)
-        wait = max(retry, self._settings.busy_min) * self._random.uniform(1.0, 1.25)
-        outgoing.held_until = now + wait
+        least = min(self._settings.busy_max, self._settings.busy_min * 2.0 ** min(outgoing.busies, 30))
+        outgoing.busies += 1
+        outgoing.held_until = now + max(retry, least) * self._random.uniform(1.0, 1.25)
         self._able.pop(outgoing, None)
         self._set_timer(outgoing, outgoing.held_until)
 

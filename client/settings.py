@@ -55,7 +55,9 @@ class Settings:
     """Silence after which the server is asked for a sign of life."""
     ping_timeout: float = 15.0
     busy_min: float = 0.1
-    """The least wait after `busy`, whatever the node says."""
+    """The least wait after `busy`, whatever the node says; twice as long each time, until something is accepted …"""
+    busy_max: float = 5.0
+    """… up to this, or what the node says if that is longer."""
     backoff_min: float = 0.5
     """The first wait before reconnecting; each further one is twice as long, with jitter."""
     backoff_max: float = 60.0
@@ -76,6 +78,7 @@ class Settings:
         assert self.in_flight_recipient_max <= self.in_flight_max <= self.outbox_max
         assert self.in_flight_bytes_max >= BODY_MAX, "one message must fit in flight"
         assert self.outbox_bytes_max >= BODY_MAX, "one message must fit in the outbox"
+        assert self.busy_min <= self.busy_max
         assert self.backoff_min <= self.backoff_max
         assert self.frames_waiting_max >= WINDOW_MAX, "a window of acks must fit"
         assert self.lazy_writes_max < self.frames_waiting_max, "waiting writes must not stop the reading"

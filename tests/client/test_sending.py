@@ -161,6 +161,24 @@ def test_busy_holds_the_recipient_for_as_long_as_the_node_says(talk: Conversatio
     assert talk.said() == [2, 3, 4]
 
 
+def test_a_node_that_stays_busy_is_asked_less_and_less(talk: Conversation) -> None:
+    talk.send(2)
+    waits = []
+    for _ in range(8):
+        assert talk.said()[0] == 1
+        talk.busy(1, retry=0.0)
+        assert talk.sending.deadline is not None
+        waits.append(talk.sending.deadline - talk.now)
+        talk.wait(waits[-1])
+    for wait, least in zip(waits, (0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0), strict=True):
+        assert least <= wait <= least * 1.26
+    talk.said()
+    talk.accepted(1, 1)
+    talk.busy(2, retry=0.0)
+    talk.wait(0.126)
+    assert talk.said() == [2]
+
+
 def test_a_refused_number_is_skipped_and_the_message_failed(talk: Conversation) -> None:
     talk.send(3)
     talk.said()
