@@ -1,10 +1,10 @@
-"""What mail has to say to phones, as frames on their sessions. What is for somebody who isn't there is dropped: the
-client asks again, or is told at its next login."""
+"""What mail has to say to phones, as frames on their sessions. What is for somebody who isn't there, or wasn't welcomed
+yet, is dropped: the client asks again, or is told at its next login."""
 
 from typing import Any
 
 from node.mail.state import Effect, MailState
-from node.session import Session
+from node.session import TALKING, Session
 from node.wire import errors
 from node.wire.codec import encode
 from node.wire.hot import encode_accepted, encode_confirm, encode_deliver, encode_receipt
@@ -21,7 +21,8 @@ class Outlet:
         self._run: list[Any] | None = None  # [session, recipient, stream, first, last, how]
 
     def _session(self, user: int) -> Session | None:
-        return self.state.sessions.get(user)  # type: ignore[return-value]
+        session: Session | None = self.state.sessions.get(user)  # type: ignore[assignment]
+        return session if session is not None and session.phase == TALKING else None
 
     def accepted(self, effect: Effect) -> None:
         _, sender, recipient, stream, first, last, how = effect
@@ -98,7 +99,7 @@ class Outlet:
 
     def end_session(self, user: int, code: int) -> None:
         """Close a user's session, saying why."""
-        session = self._session(user)
+        session: Session | None = self.state.sessions.get(user)  # type: ignore[assignment]
         if session is not None:
             self._before(session)
             session.refuse(code)

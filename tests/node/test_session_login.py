@@ -8,10 +8,11 @@ import attrs
 import pytest
 import trio
 
+from node import arrival
 from node.accounts.settings import AccountsSettings
 from node.hub.certificate import make_certificate
 from node.hub.tls import ServerTls, load_tls
-from node.mail import expiry
+from node.mail import effects, expiry
 from node.mail.settings import MailSettings
 from node.wire import errors, verbs
 from tests.node.live import Device, FakeTime, LiveNode, error, live_node
@@ -170,6 +171,23 @@ async def test_what_the_former_session_had_in_flight_goes_to_the_new_one(
     assert [frame[3] for frame in await second.said()] == [1, 2]
     await second.send(bob.ack(alice, 1, 2))
     assert await sender.said() == [alice.accepted(bob, 1, 2, verbs.DELIVERED)]
+
+
+async def test_nothing_of_mail_comes_before_the_welcome(node: LiveNode, alice: Device, bob: Device) -> None:
+    """What is said for the former session in the same pass must not reach the one that isn't welcomed yet."""
+    first, second = await node.login(alice), await node.greeted()
+    session = next(one for one in node.running.hub.connections() if not one.user)
+
+    def at_once() -> None:
+        node.mail.out.append((effects.CONFIRM, alice.user, bob.user, bob.stream, verbs.KIND_DELIVERED, 1, 1))
+        node.mail.out.append((effects.DELIVER, alice.user, bob.user, bob.stream, 1, 0, 0, b"x"))
+        arrival.login(node.service, session, alice.login(second.nonce))
+
+    node.running.hub.soon(at_once)
+    await node.settle()
+    assert (await second.next())[0] == verbs.LOGIN
+    await second.quiet()
+    assert await first.end() == [error(errors.SUPERSEDED)]
 
 
 async def test_counters_grow_across_restarts(tmp_path: Path, alice: Device) -> None:

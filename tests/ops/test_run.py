@@ -1,12 +1,9 @@
 """`waystation run` as a process: ready, served, stopped; mistakes end it with a line and exit status 1; and what it
 never writes down."""
 
-import hashlib
 import os
 import re
 import signal
-import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -17,64 +14,14 @@ from typing import Any
 import pytest
 
 from node.wire import errors, verbs
-from node.wire.codec import Decoder, check_client, check_server, decode_server, encode
-from node.wire.limits import FRAME_MAX
+from node.wire.codec import encode
 from ops.bench.node_process import NodeProcess, free_ports, toml
-from tests.node.live import Device, Frame
+from tests.node.blocking import Wire
+from tests.node.live import Device
 
 GIVE_UP_S = 20.0
 ROOT = Path(__file__).resolve().parents[2]
 RUN = (sys.executable, "-m", "ops.command", "run")
-
-
-class Wire:
-    """A blocking connection that speaks frames."""
-
-    def __init__(self, port: int, *, tls: bool = False) -> None:
-        self.sock = socket.create_connection(("127.0.0.1", port), GIVE_UP_S)
-        self.certificate = b""
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            wrapped = context.wrap_socket(self.sock)
-            self.sock = wrapped
-            self.certificate = hashlib.sha256(wrapped.getpeercert(binary_form=True) or b"").digest()
-        self._decoder = Decoder(decode_server, FRAME_MAX)
-        self._frames: list[Frame] = []
-        self.nonce = b""
-
-    def send(self, *frames: Frame) -> None:
-        for frame in frames:
-            check_client(frame)
-        self.sock.sendall(b"".join(map(encode, frames)))
-
-    def next(self, verb: int | None = None) -> Frame:
-        """The next frame; of this verb, if one is named."""
-        while True:
-            while not self._frames:
-                data = self.sock.recv(FRAME_MAX)
-                assert data, "the node has closed the connection"
-                self._frames += self._decoder.feed(data)
-            frame = self._frames.pop(0)
-            check_server(frame)
-            if verb in (None, frame[0]):
-                return frame
-
-    def hello(self) -> "Wire":
-        self.send((verbs.HELLO, 1, 1, (), "raw"))
-        self.nonce = self.next(verbs.HELLO)[3]
-        return self
-
-    def login(self, device: Device) -> Frame:
-        self.send(device.login(self.nonce, self.certificate))
-        return self.next(verbs.LOGIN)
-
-    def __enter__(self) -> "Wire":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.sock.close()
 
 
 @pytest.fixture
