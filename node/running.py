@@ -45,8 +45,8 @@ log = structlog.get_logger()
 
 GROUPS = (CLUSTER, ACCOUNT_GROUP, MAIL)
 STORE_DIRECTORY = "store"
-FINISH_TRIES = 1_000
-"""Rounds of writing what is left at the end, each of them a commit."""
+FINISH_S = 30.0
+"""How long writing what is left may take at the end; a disk that is full stays full."""
 WIPES_AGAIN_S = 5.0
 """How often wipes that were not finished before the last end are looked for, until there are none."""
 
@@ -160,9 +160,9 @@ async def run_node(
             )
         finally:
             hub.close()
-            if store.fatal is None and not service.finish(lambda: _deliver(store), FINISH_TRIES):
+            if store.fatal is None and not _finish(service, store):
                 log.error(
-                    "not everything could be written at the end; it was never accepted, and comes again"
+                    "not everything could be written at the end; no accepted message is lost, phones repeat the rest"
                 )
 
 
@@ -220,8 +220,12 @@ def _delivered(store: Store) -> None:
     store.deliver_results()
 
 
-def _deliver(store: Store) -> None:
-    """Wait for a result of the store and deliver it. The hub has ended: nobody else is waiting for this thread."""
-    deadline = time.monotonic() + 10.0
-    while not store.deliver_results() and time.monotonic() < deadline:
-        time.sleep(0.001)
+def _finish(service: Service, store: Store) -> bool:
+    """Whether everything could be written. The hub has ended: nobody else is waiting for this thread."""
+    until = time.monotonic() + FINISH_S
+
+    def deliver() -> None:
+        while not store.deliver_results() and time.monotonic() < until:
+            time.sleep(0.001)
+
+    return service.finish(deliver, lambda: time.monotonic() < until)

@@ -196,10 +196,18 @@ class Service:
 
     # ---- the end, and the operator -------------------------------------------------------------
 
-    def finish(self, deliver: Callable[[], object], tries: int) -> bool:
-        """After the hub has ended: write what waits, without its delays. False if something is left after all tries."""
+    def finish(self, deliver: Callable[[], object], more: Callable[[], bool]) -> bool:
+        """After the hub has ended: write what waits, without its delays.
+
+        Args:
+            deliver: waits for a result of the store and delivers it.
+            more: whether there is time for another round.
+
+        Returns:
+            False if something is left.
+        """
         settings = self.mail.settings
-        for _ in range(tries):
+        while more():
             self.mail.now += max(settings.flush_delay_ms, settings.sync_delay_ms, settings.busy_retry_ms)
             self._driver.drain()
             self._driver.tick()

@@ -13,8 +13,9 @@ from node.running import NodeSettings, run_node
 from node.wire import errors, verbs
 from node.wire.codec import decode_server
 from node.wire.errors import REGISTRY
-from store.errors import DirectoryInUse
+from store.errors import DirectoryInUse, DiskFull
 from store.limits import StoreSettings
+from store.writes import Write
 from tests.node.live import ADDRESS, Device, FakeTime, live_node
 
 
@@ -84,6 +85,36 @@ async def test_a_stop_writes_what_was_taken_and_what_was_acknowledged(
             alice.accepted(bob, 3, 3, verbs.ONE_COPY),
         ]
         await recipient.quiet()
+
+
+async def test_a_stop_that_cannot_write_ends_all_the_same_and_says_so(
+    tmp_path: Path, alice: Device, bob: Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    time = FakeTime(1_000.0)
+    monkeypatch.setattr("node.running.FINISH_S", 0.1)
+    with capture_logs() as logs:
+        async with live_node(tmp_path, devices=(alice, bob), time=time) as node:
+            sender, recipient = await node.login(alice), await node.login(bob)
+            await sender.send(alice.send(bob, 1))
+            assert len(await recipient.said()) == 1
+            await recipient.send(bob.ack(alice, 1))
+            await sender.expect(alice.accepted(bob, 1, 1, verbs.DELIVERED))
+            monkeypatch.setattr("node.mail.rows.MailTables.writes", refuse_to_write)
+            await node.finish()
+    monkeypatch.undo()
+    assert logs[-1]["event"].startswith("not everything could be written at the end")
+    assert logs[-1]["log_level"] == "error"
+    async with live_node(tmp_path, time=time) as node:
+        sender, recipient = await node.login(alice), await node.login(bob)
+        await recipient.send(bob.ack(alice, 1))  # not confirmed, so it comes again
+        await node.settle()
+        await sender.send(alice.send(bob, 1))
+        assert await sender.said() == [alice.accepted(bob, 1, 1, verbs.DELIVERED)]
+        await recipient.quiet()
+
+
+def refuse_to_write(*_: object) -> list[Write]:
+    raise DiskFull("no room")
 
 
 async def test_what_was_accepted_survives_an_end_without_a_word(
