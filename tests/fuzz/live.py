@@ -46,7 +46,8 @@ HELD = 50
 GIVE_UP_S = 30.0
 PAUSE_S = 0.002
 WARM_UP_SHARE = 0.25
-RSS_EVERY_S = 0.5
+SAMPLES = 12
+LOOK_EVERY_S = 0.5
 
 ALICE, BOB = Device.of(1), Device.of(2)
 HELLO = encode((verbs.HELLO, 1, 1, (), "fuzz"))
@@ -91,10 +92,20 @@ class Tally:
     slowest_ms: int = 0
     """From the sending of one of them to its acceptance."""
     seconds: float = 0.0
-    anonymous_growth_bytes: int = 0
+    anonymous_bytes: list[int] = attrs.field(factory=list)
+    """The node's memory, at even distances."""
+
+    @property
+    def anonymous_growth_bytes(self) -> int:
+        """From after the warm-up to the end."""
+        samples = self.anonymous_bytes
+        return samples[-1] - samples[int(len(samples) * WARM_UP_SHARE)] if samples else 0
 
     def report(self) -> dict[str, Any]:
-        return attrs.asdict(self) | {"frames_per_second": round(self.frames / max(self.seconds, 1e-9))}
+        return attrs.asdict(self) | {
+            "anonymous_growth_bytes": self.anonymous_growth_bytes,
+            "frames_per_second": round(self.frames / max(self.seconds, 1e-9)),
+        }
 
     def add(self, other: "Tally") -> None:
         for name in ("frames", "bent", "connections", "resets"):
@@ -392,20 +403,19 @@ def fuzz(
     with ThreadPoolExecutor(WORKERS + 1) as threads:
         talking = threads.submit(talk, port, stop, tally)
         attacks = [threads.submit(worker.run, more) for worker in workers]
-        memory_before = 0
         try:
             while not all(attack.done() for attack in attacks):
-                time.sleep(min(RSS_EVERY_S, seconds / 20))
+                time.sleep(min(LOOK_EVERY_S, seconds / 20))
                 sent = sum(worker.tally.frames for worker in workers)
                 share = max(sent / frames, (time.monotonic() - began) / seconds)
-                if anonymous_bytes is not None and not memory_before and share > WARM_UP_SHARE:
-                    memory_before = anonymous_bytes()
+                if anonymous_bytes is not None and share * SAMPLES > len(tally.anonymous_bytes):
+                    tally.anonymous_bytes.append(anonymous_bytes())
                 if talking.done() or any(attack.done() and attack.exception() for attack in attacks):
                     over.set()
             for attack in attacks:
                 tally.add(attack.result())
             if anonymous_bytes is not None:
-                tally.anonymous_growth_bytes = anonymous_bytes() - memory_before
+                tally.anonymous_bytes.append(anonymous_bytes())
         finally:
             over.set()
             stop.set()
