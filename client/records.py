@@ -4,6 +4,8 @@ A write is (table, key, row), with None for a row that goes. Sets of numbers are
 can be read by people. This module must never know how rows are stored.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import attrs
@@ -25,26 +27,28 @@ Frame = tuple[Any, ...]
 CURRENT: Final = "current"
 CANDIDATE: Final = "candidate"
 
-COLUMNS: Final[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    # (role) → the device: its registered self, and the one that is about to be registered
-    IDENTITY: (("role",), ("user", "seed", "stream", "generation", "attempted")),
-    # one per (recipient, own stream) → the next number, and what is known of those before it; news_* and
-    # read_told: what the app hasn't been told
-    OUTGOING: (
-        ("recipient", "stream"),
-        ("next", "delivered", "expired", "read", "news_delivered", "news_expired", "read_told"),
-    ),
-    # an unaccepted message of the current stream, and its Unix time; a body of NULL is a number to be skipped
-    OUTBOX: (("recipient", "number"), ("body", "written")),
-    # a message that the node refused and the app hasn't seen refused
-    REFUSAL: (("recipient", "stream", "number"), ("code", "retry")),
-    # one per (sender, its stream) → received numbers, acks that the node hasn't confirmed, read marks, age rank
-    INCOMING: (("sender", "stream"), ("received", "unconfirmed", "read", "read_confirmed", "heard")),
-    # a message that the app hasn't acked, in the order of arrival
-    INBOX: (("id",), ("sender", "stream", "number", "late", "arrived", "body")),
-    # server name → SHA-256 of the certificate seen first
-    TRUST: (("server",), ("fingerprint",)),
-}
+COLUMNS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = MappingProxyType(
+    {
+        # (role) → the device: its registered self, and the one that is about to be registered
+        IDENTITY: (("role",), ("user", "seed", "stream", "generation", "attempted")),
+        # one per (recipient, own stream) → the next number, and what is known of those before it; news_* and
+        # read_told: what the app hasn't been told
+        OUTGOING: (
+            ("recipient", "stream"),
+            ("next", "delivered", "expired", "read", "news_delivered", "news_expired", "read_told"),
+        ),
+        # an unaccepted message of the current stream, and its Unix time; a body of NULL is a number to be skipped
+        OUTBOX: (("recipient", "number"), ("body", "written")),
+        # a message that the node refused and the app hasn't seen refused
+        REFUSAL: (("recipient", "stream", "number"), ("code", "retry")),
+        # one per (sender, its stream) → received numbers, acks that the node hasn't confirmed, read marks, age rank
+        INCOMING: (("sender", "stream"), ("received", "unconfirmed", "read", "read_confirmed", "heard")),
+        # a message that the app hasn't acked, in the order of arrival
+        INBOX: (("id",), ("sender", "stream", "number", "late", "arrived", "body")),
+        # server name → SHA-256 of the certificate seen first
+        TRUST: (("server",), ("fingerprint",)),
+    }
+)
 """Table → (key columns, other columns)."""
 
 

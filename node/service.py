@@ -2,7 +2,8 @@
 each pass mail's effects are carried out, once for all of them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -29,24 +30,28 @@ from node.wire.verbs import ACK, BYE, CONFIRM, ERROR, HELLO, LOGIN, PIN, PING, R
 
 Handle = Callable[["Service", Session, tuple[Any, ...]], None]
 
-_BEFORE: dict[int, Handle] = {HELLO: arrival.hello, BYE: talk.bye}
-_GREETED: dict[int, Handle] = {
-    PIN: arrival.pin,
-    REGISTER: arrival.register,
-    LOGIN: arrival.login,
-    PING: talk.ping,
-    BYE: talk.bye,
-}
-_ASKING: dict[int, Handle] = {PING: talk.ping, BYE: talk.bye}
-_TALKING: dict[int, Handle] = {
-    SEND: talk.send,
-    ACK: talk.ack,
-    SKIP: talk.skip,
-    READ: talk.read,
-    CONFIRM: talk.confirm,
-    PING: talk.ping,
-    BYE: talk.bye,
-}
+_BEFORE: Mapping[int, Handle] = MappingProxyType({HELLO: arrival.hello, BYE: talk.bye})
+_GREETED: Mapping[int, Handle] = MappingProxyType(
+    {
+        PIN: arrival.pin,
+        REGISTER: arrival.register,
+        LOGIN: arrival.login,
+        PING: talk.ping,
+        BYE: talk.bye,
+    }
+)
+_ASKING: Mapping[int, Handle] = MappingProxyType({PING: talk.ping, BYE: talk.bye})
+_TALKING: Mapping[int, Handle] = MappingProxyType(
+    {
+        SEND: talk.send,
+        ACK: talk.ack,
+        SKIP: talk.skip,
+        READ: talk.read,
+        CONFIRM: talk.confirm,
+        PING: talk.ping,
+        BYE: talk.bye,
+    }
+)
 REFUSAL_RETRY_MS = 10_000
 """Told to connections that are refused before they can say anything."""
 

@@ -1,1 +1,16 @@
-"""Placeholder."""
+"""Putting the parts together: the `waystation` command and everything that looks at a node from outside.
+
+command     the command itself: which words call what
+run         `waystation run`: one node in the foreground
+chat        `waystation chat`: a phone in a terminal
+accounts    `waystation accounts`: accounts in bulk, into a stopped node
+storage     `waystation store`: a look at the tables, backup, restore, dump, load
+soak        `waystation soak`: load and faults for as long as asked, and the verdict
+config      the configuration file, as settings of the parts
+logs        how events become lines on standard error
+failures    named errors, told without a traceback
+bench       measuring a node, and a peer in the same run
+history     what a test run wrote down, and the checker that judges it
+faults      what can go wrong, done to real processes
+powerloss   what the disk would hold had the power failed
+"""

@@ -8,6 +8,7 @@ import difflib
 import re
 import ssl
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
@@ -118,15 +119,17 @@ class Config:
         return self.base / self.node.data
 
 
-SECTIONS: dict[str, type[Any]] = {
-    "node": NodeSection,
-    "listen": ListenSection,
-    "limits": HubSettings,
-    "session": SessionSettings,
-    "mail": MailSettings,
-    "registration": AccountsSettings,
-    "store": StoreSettings,
-}
+SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
+    {
+        "node": NodeSection,
+        "listen": ListenSection,
+        "limits": HubSettings,
+        "session": SessionSettings,
+        "mail": MailSettings,
+        "registration": AccountsSettings,
+        "store": StoreSettings,
+    }
+)
 
 
 def read_config(path: Path | None) -> Config:

@@ -5,10 +5,13 @@ Nothing is logged for a message at `info`, and bodies, PINs and keys never.
 
 import logging
 import sys
+from types import MappingProxyType
 
 import structlog
 
-LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+LEVELS = MappingProxyType(
+    {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+)
 
 
 def configure_logs(level: str) -> None:

@@ -31,7 +31,7 @@ from store.writes import PUT
 
 app = App(name="cold", help="Measure how a store larger than memory holds up the loop.")
 
-_GROUPS: Final = [Group("mail", (Table("message", insert_only=True),))]
+_GROUPS: Final = (Group("mail", (Table("message", insert_only=True),)),)
 _TICK_SECONDS: Final = 0.001
 _VALUE_BYTES: Final = 1_000
 _MIB: Final = 1 << 20

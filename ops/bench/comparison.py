@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from attrs import asdict, field, frozen
@@ -20,11 +21,13 @@ from ops.bench.server import Server, ejabberd, waystation
 Peer = Literal["ejabberd"]
 Measure = Callable[[Server], dict[str, Any]]
 
-RATIOS: Final = {
-    "node_cpu_us_per_message": "cpu_ratio_ejabberd_over_waystation",
-    "login_cpu_us": "login_cpu_ratio_ejabberd_over_waystation",
-    "bytes_per_session": "memory_ratio_ejabberd_over_waystation",
-}
+RATIOS: Final = MappingProxyType(
+    {
+        "node_cpu_us_per_message": "cpu_ratio_ejabberd_over_waystation",
+        "login_cpu_us": "login_cpu_ratio_ejabberd_over_waystation",
+        "bytes_per_session": "memory_ratio_ejabberd_over_waystation",
+    }
+)
 """The peer's figure over ours, under this name, for each of these figures that both have."""
 
 _IN_MEMORY: Final = ("tmpfs", "ramfs")

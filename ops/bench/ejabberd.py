@@ -11,9 +11,11 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal, Self
 
 from cryptography import x509
@@ -44,7 +46,9 @@ _DEBIAN_MODULES: Final = (
 """What the package's own configuration loads, but for mod_ping (it would send pings), mod_fail2ban, and what
 serves other ports."""
 
-_MODULES: Final[dict[Profile, str]] = {"lean": "", "managed": "stream_mgmt", "debian": _DEBIAN_MODULES}
+_MODULES: Final[Mapping[Profile, str]] = MappingProxyType(
+    {"lean": "", "managed": "stream_mgmt", "debian": _DEBIAN_MODULES}
+)
 
 _CONFIGURATION: Final = """\
 loglevel: warning

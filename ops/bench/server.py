@@ -7,6 +7,7 @@ import importlib.metadata
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from attrs import frozen
@@ -59,12 +60,14 @@ class Server:
     about: dict[str, Any]
 
 
-LIMITS_OFF: Mapping[str, Any] = {
-    "send_rate": 1_000_000,
-    "send_burst": 1_000_000,
-    "mailbox_messages_max": 10_000_000,
-    "mailbox_bytes_max": 1 << 40,
-}
+LIMITS_OFF: Mapping[str, Any] = MappingProxyType(
+    {
+        "send_rate": 1_000_000,
+        "send_burst": 1_000_000,
+        "mailbox_messages_max": 10_000_000,
+        "mailbox_bytes_max": 1 << 40,
+    }
+)
 """Limits on what one user may do, of [mail]; a load of few users stands for that of many."""
 
 

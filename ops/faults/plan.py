@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import random
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from attrs import frozen
 
@@ -27,18 +28,20 @@ class Kind(enum.Enum):
     DISK_FULL = "disk-full"
 
 
-DURATIONS: Mapping[Kind, tuple[float, float]] = {
-    Kind.NODE_KILL: (0.0, 0.5),
-    Kind.NODE_PAUSE: (0.5, 4.0),
-    Kind.NODE_STOP: (0.0, 0.3),
-    Kind.POWER_LOSS: (0.0, 0.3),
-    Kind.CLIENT_KILL: (0.0, 1.0),
-    Kind.CLIENT_PAUSE: (0.5, 4.0),
-    Kind.CLIENT_POWER_LOSS: (0.0, 1.0),
-    Kind.NEW_DEVICES: (0.0, 1.0),
-    Kind.NETWORK_CUT: (1.0, 4.0),
-    Kind.DISK_FULL: (0.5, 3.0),
-}
+DURATIONS: Mapping[Kind, tuple[float, float]] = MappingProxyType(
+    {
+        Kind.NODE_KILL: (0.0, 0.5),
+        Kind.NODE_PAUSE: (0.5, 4.0),
+        Kind.NODE_STOP: (0.0, 0.3),
+        Kind.POWER_LOSS: (0.0, 0.3),
+        Kind.CLIENT_KILL: (0.0, 1.0),
+        Kind.CLIENT_PAUSE: (0.5, 4.0),
+        Kind.CLIENT_POWER_LOSS: (0.0, 1.0),
+        Kind.NEW_DEVICES: (0.0, 1.0),
+        Kind.NETWORK_CUT: (1.0, 4.0),
+        Kind.DISK_FULL: (0.5, 3.0),
+    }
+)
 """Seconds that a fault lasts, from and to."""
 
 

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Final, Self
 
 from ops.bench.node_process import COMMAND, NodeProcess, free_ports
@@ -18,19 +18,21 @@ from ops.powerloss.image import Account, Cut
 from ops.powerloss.watch import WatchedDirectory
 
 READY_SECONDS_MAX: Final = 30.0
-GENEROUS: Final[dict[str, dict[str, Any]]] = {
-    "registration": {
-        "address_pins_burst": 10_000,
-        "address_guesses_burst": 10_000,
-        "pin_wait_s": 1,
-        "pin_wait_factor": 1.0,
-        "pin_requests_per_day": 100,
-        "pin_digits": 8,
-    },
-    "limits": {"bye_retry_ms_max": 1_000},
-    "mail": {"send_rate": 1e6, "send_burst": 1_000_000},
-    "session": {"ping_after_s": 5, "ping_wait_s": 5},
-}
+GENEROUS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "registration": {
+            "address_pins_burst": 10_000,
+            "address_guesses_burst": 10_000,
+            "pin_wait_s": 1,
+            "pin_wait_factor": 1.0,
+            "pin_requests_per_day": 100,
+            "pin_digits": 8,
+        },
+        "limits": {"bye_retry_ms_max": 1_000},
+        "mail": {"send_rate": 1e6, "send_burst": 1_000_000},
+        "session": {"ping_after_s": 5, "ping_wait_s": 5},
+    }
+)
 """Settings for a run: many users of one address, who come back within a second, and silence noticed within seconds."""
 
 

@@ -7,6 +7,8 @@ carries `body_hash` and nothing else of it, and it knows nothing of how a node o
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -25,54 +27,58 @@ HOW_TWO_COPIES: Final = 2
 _MESSAGE: Final = ("from", "to", "stream", "n")
 
 # event → the fields that it must have; any other field of `Event` may be left out
-EVENTS: Final[dict[str, tuple[str, ...]]] = {
-    # of the file
-    "history": ("version",),
-    # of a client: life
-    "client-start": ("user",),
-    "client-stop": ("user",),
-    "client-crash": ("user",),
-    "device-lost": ("user",),
-    "drained": ("user",),
-    # of a client: as a sender
-    "send-intent": ("from", "to", "hash"),
-    "sent": (*_MESSAGE, "hash"),
-    "accepted": (*_MESSAGE, "how"),
-    "refused": _MESSAGE,
-    "skipped": _MESSAGE,
-    "receipt": (*_MESSAGE, "kind"),
-    # of a client: as a recipient
-    "deliver": (*_MESSAGE, "hash"),
-    "handover": (*_MESSAGE, "hash"),
-    "ack": _MESSAGE,
-    "read": _MESSAGE,
-    # of a node, or of the world
-    "node-start": (),
-    "node-stop": (),
-    "node-kill": (),
-    "node-pause": (),
-    "node-resume": (),
-    "power-loss": (),
-    "disk-full": (),
-    "disk-free": (),
-    "network-cut": (),
-    "network-heal": (),
-    "note": (),
-}
+EVENTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        # of the file
+        "history": ("version",),
+        # of a client: life
+        "client-start": ("user",),
+        "client-stop": ("user",),
+        "client-crash": ("user",),
+        "device-lost": ("user",),
+        "drained": ("user",),
+        # of a client: as a sender
+        "send-intent": ("from", "to", "hash"),
+        "sent": (*_MESSAGE, "hash"),
+        "accepted": (*_MESSAGE, "how"),
+        "refused": _MESSAGE,
+        "skipped": _MESSAGE,
+        "receipt": (*_MESSAGE, "kind"),
+        # of a client: as a recipient
+        "deliver": (*_MESSAGE, "hash"),
+        "handover": (*_MESSAGE, "hash"),
+        "ack": _MESSAGE,
+        "read": _MESSAGE,
+        # of a node, or of the world
+        "node-start": (),
+        "node-stop": (),
+        "node-kill": (),
+        "node-pause": (),
+        "node-resume": (),
+        "power-loss": (),
+        "disk-full": (),
+        "disk-free": (),
+        "network-cut": (),
+        "network-heal": (),
+        "note": (),
+    }
+)
 
 # events that may name a range of numbers, n..last
 RANGED: Final = frozenset({"accepted", "receipt", "ack"})
 
 LINE_BYTES_MAX: Final = 4096
 RANGE_MAX: Final = 1 << 32
-_RENAME: Final = {
-    "process": "p",
-    "order": "s",
-    "at_ns": "t",
-    "event": "e",
-    "sender": "from",
-    "recipient": "to",
-}
+_RENAME: Final = MappingProxyType(
+    {
+        "process": "p",
+        "order": "s",
+        "at_ns": "t",
+        "event": "e",
+        "sender": "from",
+        "recipient": "to",
+    }
+)
 
 
 class Event(msgspec.Struct, gc=False, omit_defaults=True, forbid_unknown_fields=True, rename=_RENAME):
@@ -106,11 +112,13 @@ class FormatError(Exception):
     """A line that isn't an event of this version. Remedy: write it as `docs/history-format.md` says."""
 
 
-_ATTRIBUTE: Final = {
-    "from": "sender",
-    "to": "recipient",
-    **{name: name for name in ("stream", "n", "hash", "kind", "user", "version")},
-}
+_ATTRIBUTE: Final = MappingProxyType(
+    {
+        "from": "sender",
+        "to": "recipient",
+        **{name: name for name in ("stream", "n", "hash", "kind", "user", "version")},
+    }
+)
 _decoder: Final = msgspec.json.Decoder(Event)
 _encoder: Final = msgspec.json.Encoder()
 
