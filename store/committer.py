@@ -213,7 +213,9 @@ class CommitterThread:
             while self.step():
                 pass
         except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it, whatever it is
-            fatal = CommitterDied(f"the committer of group {self._state.name!r} met a defect: {error!r}")
+            fatal = CommitterDied(
+                f"the committer of group {self._state.name!r} met a defect ({type(error).__name__})"
+            )
             fatal.__cause__ = error
             self._state.fatal = fatal
             self._refuse()

@@ -57,7 +57,7 @@ class MergeUndeclared(StoreError):
 class CorruptDump(StoreError):
     """A dump is cut off, altered, or no dump at all."""
 
-    remedy = "make the dump again, or use an older one; nothing after the last complete batch was loaded"
+    remedy = "make the dump again, or use an older one; nothing of it was loaded"
 
 
 # ---- passing conditions: try again -----------------------------------------------------------------

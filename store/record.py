@@ -43,9 +43,9 @@ class Version(NamedTuple):
 
 @attrs.frozen(slots=True)
 class Record:
-    """What is known of a key. `value` is None in a tombstone."""
+    """What is known of a key. `value` is None in a tombstone; it may be a body, so no repr shows it."""
 
-    value: Any
+    value: Any = attrs.field(repr=False)
     version: Version
     local_sequence: int
     tombstone: bool = False

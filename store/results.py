@@ -13,7 +13,12 @@ from typing import Any
 
 import attrs
 
+from store.errors import StoreError
 from store.limits import RESULTS_PER_PASS
+
+
+def _kind_of(error: BaseException | None) -> str:
+    return repr(error) if error is None or isinstance(error, StoreError) else type(error).__name__
 
 
 @attrs.frozen(slots=True)
@@ -21,12 +26,13 @@ class Result:
     """How a submit or a read ended.
 
     `error` is None, or what went wrong: an error of the store, or whatever the function of a transaction or read
-    raised. `sequence` is the last one that the submit was given; `value` is what the function returned.
+    raised. `sequence` is the last one that the submit was given; `value` is what the function returned. No repr shows
+    a value, nor the text of an error that isn't the store's: either may hold a body.
     """
 
-    error: BaseException | None = None
+    error: BaseException | None = attrs.field(default=None, repr=_kind_of)
     sequence: int = 0
-    value: Any = None
+    value: Any = attrs.field(default=None, repr=False)
 
 
 Ready = tuple[Callable[[Any], None], Any]

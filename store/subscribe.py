@@ -18,7 +18,7 @@ class Changed:
     """A row was put (or merged)."""
 
     key: tuple[Any, ...]
-    value: Any
+    value: Any = attrs.field(repr=False)  # may be a body
     sequence: int
 
 

@@ -466,7 +466,7 @@ async def test_a_defect_in_the_committer_is_told_to_everybody_who_waits_and_who_
     results: list[Result] = []
 
     def defect(transaction: Any) -> None:
-        raise SystemExit
+        raise SystemExit("a body")
 
     group.submit_transaction(results.append, defect)
     group.submit([(PUT, 1, (1, 1), "a")], results.append)
@@ -475,6 +475,8 @@ async def test_a_defect_in_the_committer_is_told_to_everybody_who_waits_and_who_
             await store.step()
     assert [type(result.error) for result in results] == [CommitterDied, CommitterDied]
     assert isinstance(store.fatal.__cause__, SystemExit)
+    assert "SystemExit" in str(store.fatal)
+    assert "a body" not in str(store.fatal)
     with pytest.raises(CommitterDied):
         group.submit([(PUT, 1, (1, 1), "a")], results.append)
     store.close()
