@@ -26,6 +26,8 @@ CODE_MAX: Final = 65_535
 TOKEN_MAX: Final = 4_294_967_295
 RETRY_MS_MAX: Final = 86_400_000
 WINDOW_MAX: Final = 1_024
+ACK_RANGE_MAX: Final = 1_024
+"""The most numbers that one ack names; the schema has no word for it but a comment."""
 
 STREAM_SIZE: Final = 8
 NONCE_SIZE: Final = 32

@@ -7,9 +7,18 @@ from typing import Any
 
 import pytest
 
+from node.mail import acking
+from node.wire import codec
 from node.wire.codec import decode_client, decode_server, encode
 from node.wire.error_table import END, START, with_table
-from node.wire.limits import BODY_MAX, DEPTH_MAX, FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, WINDOW_MAX
+from node.wire.limits import (
+    ACK_RANGE_MAX,
+    BODY_MAX,
+    DEPTH_MAX,
+    FRAME_MAX,
+    FRAME_MAX_BEFORE_LOGIN,
+    WINDOW_MAX,
+)
 from tests.node.wire.strategies import CLIENT_FRAMES, SERVER_FRAMES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "wire-protocol.md").read_text()
@@ -76,3 +85,11 @@ def test_a_page_without_the_markers_is_refused() -> None:
 @pytest.mark.parametrize("limit", [FRAME_MAX_BEFORE_LOGIN, FRAME_MAX, BODY_MAX, DEPTH_MAX, WINDOW_MAX])
 def test_the_limits_are_named(limit: int) -> None:
     assert f"{limit:,}" in PAGE[PAGE.index("### Limits") : PAGE.index("### Words")]
+
+
+def test_the_longest_range_of_an_ack_is_the_cores_and_is_stated_where_clients_look() -> None:
+    assert ACK_RANGE_MAX == acking.ACK_AHEAD_MAX
+    limits = PAGE[PAGE.index("### Limits") : PAGE.index("### Words")]
+    assert f"numbers that one `ack` names | {ACK_RANGE_MAX:,}" in limits
+    schema = (Path(codec.__file__).parent / "waystation.cddl").read_text()
+    assert f"at most {ACK_RANGE_MAX} numbers" in schema
