@@ -5,6 +5,7 @@ run         `waystation run`: one node in the foreground
 chat        `waystation chat`: a phone in a terminal
 accounts    `waystation accounts`: accounts in bulk, into a stopped node
 storage     `waystation store`: a look at the tables, backup, restore, dump, load
+copies      data directories as a whole: copied out, brought back, filled from a dump
 soak        `waystation soak`: load and faults for as long as asked, and the verdict
 config      the configuration file, as settings of the parts
 logs        how events become lines on standard error

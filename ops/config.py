@@ -28,6 +28,10 @@ from store.limits import StoreSettings
 
 T = TypeVar("T")
 
+CERTIFICATE: Final = "certificate.pem"
+KEY: Final = "key.pem"
+"""What the node makes in its data directory when no others are named."""
+
 
 class ConfigError(Exception):
     """The configuration can't be used; the text says where, why, and what to write instead."""
@@ -299,7 +303,7 @@ def _named_certificate(config: Config) -> tuple[Path, Path] | None:
 
 
 def _own_certificate(config: Config) -> tuple[Path, Path]:
-    certificate, key = config.data / "certificate.pem", config.data / "key.pem"
+    certificate, key = config.data / CERTIFICATE, config.data / KEY
     if not (certificate.is_file() and key.is_file()):
         try:
             make_certificate(certificate, key, config.listen.names)

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from node.running import GROUPS, STORE_DIRECTORY
+from ops.copies import CopyRefused, back_up, bring_back, load_dump
 from ops.failures import told
 from store import backup as backups
 from store import dump as dumps
@@ -29,6 +30,19 @@ Data = Annotated[Path, Parameter(help="The node's data directory (node.data of i
 AsJson = Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")]
 
 _HERE = Path("data")
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Errors of the store, and of the files and directories that were named, as one line."""
+    with told(StoreError, CopyRefused):
+        try:
+            yield
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise CopyRefused(
+                f"{where}{error.strerror or error}; name another place, or make this one usable"
+            ) from error
 
 
 @contextmanager
@@ -59,7 +73,7 @@ def _say(as_json: bool, text: str, **facts: Any) -> None:
 @app.command
 def info(*, data: Data = _HERE, as_json: AsJson = False) -> None:
     """What is stored: groups, tables, rows, bytes. Works while the node runs."""
-    with told(StoreError, OSError), _look(data) as store:
+    with _told(), _look(data) as store:
         found = store.info()
     if as_json:
         sys.stdout.write(json.dumps(found) + "\n")
@@ -79,7 +93,7 @@ def info(*, data: Data = _HERE, as_json: AsJson = False) -> None:
 @app.command
 def verify(*, data: Data = _HERE, as_json: AsJson = False) -> None:
     """Read every record and check it against its checksum, its indexes and the list of changes."""
-    with told(StoreError, OSError), _progress() as report:
+    with _told(), _progress() as report:
         records = backups.verify(data / STORE_DIRECTORY, GROUPS, report)
         _say(as_json, f"{records:,} records, all sound", records=records)
 
@@ -91,12 +105,12 @@ def backup(
     data: Data = _HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Copy the tables, also while the node runs, and read the copy back.
+    """Copy the tables, and the certificate and key that the node made, also while it runs; then read the copy back.
 
-    It holds message bodies and the cluster's secret: guard it.
+    It holds message bodies, the cluster's secret and the private key: guard it.
     """
-    with told(StoreError, OSError), _progress() as report, _look(data) as store:
-        records = backups.backup(store, target, report)
+    with _told(), _progress() as report, _look(data) as store:
+        records = back_up(store, data, target, report)
         _say(as_json, f"{records:,} records in {target}", records=records, target=str(target))
 
 
@@ -107,9 +121,12 @@ def restore(
     data: Data = _HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Make a data directory's tables from a backup, having read it in full. There must be none yet."""
-    with told(StoreError, OSError), _progress() as report:
-        records = backups.restore(source, GROUPS, data / STORE_DIRECTORY, report)
+    """Make a data directory's tables, certificate and key from a backup, having read it in full.
+
+    There must be no tables yet, and no other certificate.
+    """
+    with _told(), _progress() as report:
+        records = bring_back(source, data, report)
         _say(as_json, f"{records:,} records in {data}", records=records, data=str(data))
 
 
@@ -121,7 +138,11 @@ def dump(
 
     It holds message bodies and the cluster's secret: guard it.
     """
-    with told(StoreError, OSError), _progress() as report, _look(data) as store:
+    with _told(), _progress() as report, _look(data) as store:
+        if not target.absolute().parent.is_dir():
+            raise CopyRefused(
+                f"there is no directory {target.absolute().parent}: make it, or name another place"
+            )
         records = dumps.dump(store, target, report)
         _say(as_json, f"{records:,} records in {target}", records=records, target=str(target))
 
@@ -133,14 +154,10 @@ def load(
     data: Data = _HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Apply a dump to a stopped node's tables, made if need be.
+    """Apply a dump to a stopped node's tables, made if there are none. The dump is checked in full first.
 
     Newer records stay, so loading twice is the same as once.
     """
-    with (
-        told(StoreError, OSError),
-        _progress() as report,
-        Store.open(data / STORE_DIRECTORY, GROUPS, committer="inline") as store,
-    ):
-        records = dumps.load(store, source, report)
+    with _told(), _progress() as report:
+        records = load_dump(source, data, report)
         _say(as_json, f"{records:,} records into {data}", records=records, data=str(data))

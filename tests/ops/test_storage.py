@@ -19,7 +19,7 @@ def store(*words: object) -> subprocess.CompletedProcess[str]:
 def data(tmp_path: Path) -> Path:
     """The data directory of a node that ran once, and of which `backup` and `dump` were taken while it did."""
     [port] = free_ports(1)
-    with NodeProcess.start({"listen": {"port": 0, "plain_port": port}}, tmp_path / "node") as node:
+    with NodeProcess.start({"listen": {"port": port}}, tmp_path / "node") as node:
         data = tmp_path / "node" / "data"
         looked = json.loads(store("info", "--data", data, "--json").stdout)
         assert looked["groups"]["cluster"]["tables"]["claim"]["rows"] == 1024
@@ -38,10 +38,48 @@ def test_what_was_taken_beside_a_node_comes_back(data: Path, tmp_path: Path) -> 
         done = store(*words, "--data", target, "--json")
         assert done.returncode == 0, done.stderr
         assert json.loads(store("verify", "--data", target, "--json").stdout) == {"records": 1027}
+    for name in ("certificate.pem", "key.pem"):
+        for copy in (tmp_path / "backup" / name, tmp_path / "from-restore" / name):
+            assert copy.read_bytes() == (data / name).read_bytes()
+            assert copy.stat().st_mode & 0o777 == 0o600
+    assert json.loads(store("verify", "--data", tmp_path / "backup", "--json").stdout) == {"records": 1027}
     before = store("restore", tmp_path / "backup", "--data", tmp_path / "from-restore")
     assert before.returncode == 1
     assert "exists" in before.stderr
     assert "Traceback" not in before.stderr
+
+
+def test_a_restore_keeps_a_certificate_that_is_another(data: Path, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "key.pem").write_text("another")
+    done = store("restore", tmp_path / "backup", "--data", target)
+    assert done.returncode == 1
+    assert "move certificate.pem and key.pem away" in done.stderr
+    assert [path.name for path in target.iterdir()] == ["key.pem"]
+
+
+def test_a_refused_dump_or_backup_leaves_nothing(data: Path, tmp_path: Path) -> None:
+    dump = tmp_path / "dump"
+    dump.write_bytes(dump.read_bytes()[:-1])
+    piece = tmp_path / "backup" / "store" / "mail" / "data.mdb"
+    piece.write_bytes(piece.read_bytes()[:-4096])
+    for words in (("load", dump), ("load", tmp_path / "none"), ("restore", tmp_path / "backup")):
+        target = tmp_path / "target"
+        done = store(*words, "--data", target)
+        assert done.returncode == 1
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        assert not target.exists()
+        assert store("load", dump, "--data", data).returncode == 1
+    assert json.loads(store("verify", "--data", data, "--json").stdout) == {"records": 1027}
+
+
+def test_a_place_that_is_not_there_is_named(data: Path, tmp_path: Path) -> None:
+    done = store("dump", tmp_path / "none" / "dump", "--data", data)
+    assert (done.returncode, done.stderr) == (
+        1,
+        f"waystation: there is no directory {tmp_path / 'none'}: make it, or name another place\n",
+    )
 
 
 def test_what_is_no_store_is_named(tmp_path: Path) -> None:

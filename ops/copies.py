@@ -1,0 +1,158 @@
+"""Whole data directories: tables with the certificate beside them, copied out, brought back, and filled from a dump.
+
+A node's own certificate belongs to it as its tables do: phones that trusted it at first sight refuse the node without
+it. Whatever is made here appears under its name once it is complete. This module must never know of the terminal.
+"""
+
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from node.running import GROUPS, STORE_DIRECTORY
+from ops.config import CERTIFICATE, KEY
+from store import backup as backups
+from store import dump as dumps
+from store.backup import PARTIAL, Report
+from store.directory import MARKER, make_directory
+from store.disk import naming_a_full_disk, sync_directory
+from store.errors import TargetExists
+from store.store import Store
+
+PAIR: Final = (KEY, CERTIFICATE)
+"""In the order in which they are written: a certificate without its key is never there."""
+PEM_BYTES_MAX: Final = 1024 * 1024
+
+
+class CopyRefused(Exception):
+    """A copy can't be made or used where it was asked for; the text says why, and what to do."""
+
+
+def back_up(store: Store, data: Path, target: Path, report: Report) -> int:
+    """Make `target` a data directory with the tables of an open store and, if `data` has them, certificate and key.
+
+    Gives the number of records.
+
+    Raises:
+        CopyRefused, StoreError, OSError: there is no backup then.
+    """
+    target = target.absolute()
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise TargetExists(f"{target} exists")
+    partial = target.with_name(target.name + PARTIAL)
+    shutil.rmtree(partial, ignore_errors=True)  # what is left of an attempt that was killed
+    try:
+        make_directory(partial)
+        for name, content in _pair(data).items():
+            _write(partial / name, content)
+        records = backups.backup(store, partial / STORE_DIRECTORY, report)
+        if target.exists():
+            target.rmdir()
+        partial.rename(target)
+        sync_directory(target.parent)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return records
+
+
+def bring_back(source: Path, data: Path, report: Report) -> int:
+    """Make the tables, and certificate and key if there are some, of a data directory from a backup of one.
+
+    A bare copy of the tables (`store.backup`) will do, too. Gives the number of records.
+
+    Raises:
+        CopyRefused, StoreError, OSError: there are no tables then.
+    """
+    whole = (source / STORE_DIRECTORY).is_dir()
+    pair = _pair(source) if whole else {}
+    for name, content in pair.items():
+        if (data / name).exists() and (data / name).read_bytes() != content:
+            raise CopyRefused(
+                f"{data / name} exists and isn't the backup's: move {CERTIFICATE} and {KEY} away to have the"
+                " backup's, or restore into another directory"
+            )
+    target = data / STORE_DIRECTORY
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise TargetExists(f"{target} exists")
+    made = not data.exists()
+    written = []
+    try:
+        make_directory(data)
+        for name, content in pair.items():
+            if not (data / name).exists():
+                written.append(data / name)
+                _write(data / name, content)
+        # The tables come last: with them the directory is complete.
+        return backups.restore(source / STORE_DIRECTORY if whole else source, GROUPS, target, report)
+    except BaseException:
+        for path in written:
+            path.unlink(missing_ok=True)
+        _unmake(data, made)
+        raise
+
+
+def load_dump(source: Path, data: Path, report: Report) -> int:
+    """Apply a dump to the tables of a data directory, which are made if there are none. Gives the number of records.
+
+    Raises:
+        StoreError, OSError: tables that weren't there aren't there now; of those that were see `store.dump.load`.
+    """
+    target = data / STORE_DIRECTORY
+    if (target / MARKER).exists() or (target.is_dir() and any(target.iterdir())):
+        with Store.open(target, GROUPS, committer="inline") as store:
+            return dumps.load(store, source, report)
+    made = not data.exists()
+    partial = target.with_name(STORE_DIRECTORY + PARTIAL)
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        make_directory(data)
+        with Store.open(partial, GROUPS, committer="inline") as store:
+            records = dumps.load(store, source, report)
+        if target.exists():
+            target.rmdir()
+        partial.rename(target)
+        sync_directory(data)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        _unmake(data, made)
+        raise
+    return records
+
+
+def _pair(data: Path) -> dict[str, bytes]:
+    """Key and certificate of a data directory, or nothing: a node that was told of others has none of its own."""
+    there = [name for name in PAIR if (data / name).is_file()]
+    if not there:
+        return {}
+    if len(there) < len(PAIR):
+        raise CopyRefused(
+            f"{data} has {there[0]} without the other of {CERTIFICATE} and {KEY}: bring that back, or remove it"
+        )
+    for name in PAIR:
+        if (data / name).stat().st_size > PEM_BYTES_MAX:
+            raise CopyRefused(
+                f"{data / name} is larger than any certificate or key: put the right file there"
+            )
+    return {name: (data / name).read_bytes() for name in PAIR}
+
+
+def _write(path: Path, content: bytes) -> None:
+    part = path.with_name(path.name + PARTIAL)
+    part.unlink(missing_ok=True)
+    with naming_a_full_disk(path):
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+    part.rename(path)
+    sync_directory(path.parent)
+
+
+def _unmake(data: Path, made: bool) -> None:
+    """Remove the directory if it was made for this and nothing is in it."""
+    if made:
+        with suppress(OSError):
+            data.rmdir()
