@@ -15,6 +15,7 @@ As bytes:
 
 On disk and in memory:
 
+- `memory`       how much a group may take to stay in memory
 - `disk`         durable names, and a full disk called by its name
 - `directory`    the marker file and the lock of a data directory
 - `environment`  the narrow boundary to LMDB: opening, checking, translating its errors

@@ -13,13 +13,14 @@ import errno
 import fcntl
 import os
 import tomllib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from store.disk import naming_a_full_disk, sync_directory
 from store.errors import DamagedStore, DirectoryInUse, ForeignDirectory, NewerFormat, NoStore, OlderFormat
 from store.limits import FORMAT
+from store.schema import Group
 
 MARKER: Final = "waystation-store"
 LOCK: Final = "lock"
@@ -66,10 +67,27 @@ class Directory:
             self.close()
             raise
 
-    def refuse_missing(self, group: str) -> None:
-        """Raise DamagedStore if the marker says that the group was made and its file isn't there."""
-        if group in self.groups and not (self.path / group / "data.mdb").exists():
+    def those_there_first(self, groups: Sequence[Group]) -> list[Group]:
+        """The order to open them in: nothing is made before all that is there was looked at."""
+        return sorted(groups, key=lambda group: not self._is_there(group.name))
+
+    def refuse_missing(self, group: str, *, beside: bool) -> None:
+        """Raise DamagedStore if the group's file isn't there and must have been.
+
+        That is: if the marker says that it was made, or if there is no marker although a group beside it was written
+        to. The first open writes the marker before anything is committed, so a store without one has only new groups.
+        """
+        if self._is_there(group):
+            return
+        if group in self.groups:
             raise DamagedStore(f"{self.path / group}/data.mdb is gone")
+        if beside and not self.groups:
+            raise DamagedStore(f"{self.path / MARKER} is gone, and so is {self.path / group}/data.mdb")
+
+    def _is_there(self, group: str) -> bool:
+        # An empty file is an open that died as LMDB made it; where the marker names it, the environment refuses it.
+        data = self.path / group / "data.mdb"
+        return data.exists() and (group in self.groups or data.stat().st_size > 0)
 
     def mark(self, groups: Iterable[str]) -> None:
         """Write down, durably, that these groups are there. Called once they are."""

@@ -59,8 +59,9 @@ class StoreSettings:
     map_bytes: int = 256 * 1024**3
     """Size of each group's memory map: address space, not disk. Can't grow while the store is open."""
 
-    warm_bytes: int = 2 * 1024**3
-    """A group up to this size is taken to be in memory and is read directly; a larger one on the reader thread."""
+    warm_bytes: int = 0
+    """A group up to this size is taken to be in memory and is read directly; a larger one on the reader thread. 0: half
+    of the memory that the process may use, divided over the groups (see `memory`)."""
 
     linger_ms: float = 3.0
     """How long the committer waits for company for the first submit of a batch."""

@@ -16,6 +16,7 @@ from store.environment import Environment
 from store.errors import StoreFatal, UnknownTable
 from store.group import OpenGroup
 from store.limits import FORMAT, StoreSettings
+from store.memory import warm_bytes_for
 from store.opening import NewIdentity, new_identity, open_group
 from store.results import Results
 from store.schema import Group
@@ -75,13 +76,15 @@ class Store:
         settings = settings or StoreSettings()
         if map_bytes is not None:
             settings = attrs.evolve(settings, map_bytes=map_bytes)
+        if not settings.warm_bytes:
+            settings = attrs.evolve(settings, warm_bytes=warm_bytes_for(len(groups)))
         directory = Directory(path, existing=read_only, beside=beside)
         results = Results()
         opened: dict[str, OpenGroup] = {}
         try:
-            for group in groups:
+            for group in directory.those_there_first(groups):
                 assert group.name not in opened, f"group {group.name!r} is declared twice"
-                directory.refuse_missing(group.name)
+                directory.refuse_missing(group.name, beside=any(one.sequence for one in opened.values()))
                 state = open_group(
                     directory.path / group.name,
                     group,
@@ -92,6 +95,7 @@ class Store:
                     environments=environments,
                 )
                 opened[group.name] = OpenGroup(state, results, committer)
+            opened = {group.name: opened[group.name] for group in groups}
             if not read_only:
                 directory.mark(opened)
         except BaseException:

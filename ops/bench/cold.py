@@ -73,7 +73,7 @@ def measure(plan: Plan) -> dict[str, Any]:
     """Runs in a process of its own, which enters the group first."""
     Confinement(tuple(map(Path, plan.folders)), memory=True, disk=True).enter()
     sys.setswitchinterval(0.0005)
-    warm = 1 << 40 if plan.how == "direct" else 0
+    warm = 1 << 40 if plan.how == "direct" else 1
     with Store.open(plan.path, _GROUPS, settings=attrs.evolve(StoreSettings(), warm_bytes=warm)) as store:
         return _Measured(store, plan).run()
 

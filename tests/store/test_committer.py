@@ -382,7 +382,7 @@ async def test_cancelling_a_commit_stops_the_waiting_only(tmp_path: Path) -> Non
 
 
 async def test_cold_reads_leave_the_loop_and_are_bounded(tmp_path: Path) -> None:
-    settings = StoreSettings(warm_bytes=0, read_queue=2)
+    settings = StoreSettings(warm_bytes=1, read_queue=2)
     with Store.open(tmp_path / "s", [GROUP], settings=settings) as store:
         group = store.group("mail")
         assert not group.warm

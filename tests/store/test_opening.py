@@ -136,6 +136,38 @@ def test_an_open_that_died_halfway_is_taken_up_again(tmp_path: Path) -> None:
         commit(store, (PUT, 0, (1, 1), "a"))
 
 
+def test_a_first_open_that_died_between_two_groups_is_taken_up_again(tmp_path: Path) -> None:
+    groups = [*GROUPS, Group("other", (Table("only"),)), Group("third", (Table("only"),))]
+    open_store(tmp_path / "s", groups[:1]).close()
+    (tmp_path / "s" / "waystation-store").unlink()
+    (tmp_path / "s" / "other").mkdir()
+    (tmp_path / "s" / "other" / "data.mdb").touch()
+    with open_store(tmp_path / "s", groups) as store:
+        assert [group.name for group in store.groups] == ["mail", "other", "third"]
+        commit(store, (PUT, 0, (1, 1), "a"))
+
+
+@pytest.mark.parametrize("gone", ["file", "folder", "emptied"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_lost_marker_doesnt_make_a_lost_group_a_new_one(tmp_path: Path, gone: str, first: bool) -> None:
+    other = Group("other", (Table("only"),))
+    groups = [other, *GROUPS] if first else [*GROUPS, other]
+    with open_store(tmp_path / "s", groups) as store:
+        commit(store, (PUT, 0, (1, 1), "a"))
+    (tmp_path / "s" / "waystation-store").unlink()
+    (tmp_path / "s" / "other" / "data.mdb").unlink()
+    if gone == "folder":
+        (tmp_path / "s" / "other" / "lock.mdb").unlink()
+        (tmp_path / "s" / "other").rmdir()
+    elif gone == "emptied":
+        (tmp_path / "s" / "other" / "data.mdb").touch()
+    for _ in range(2):  # the first try leaves nothing behind that the second takes for a group
+        with pytest.raises(DamagedStore) as caught:
+            open_store(tmp_path / "s", groups)
+        says_what_to_do(caught.value)
+        assert "other" in str(caught.value)
+
+
 @pytest.mark.parametrize(("found", "error"), [(0, OlderFormat), (2, NewerFormat)])
 def test_another_format_is_called_by_its_name(tmp_path: Path, found: int, error: type[StoreError]) -> None:
     make(tmp_path / "s")
