@@ -105,7 +105,7 @@ async def run_node(
     Raises:
         StoreError: the data directory can't be used, or (StoreFatal) can't be written safely any more.
         OSError: an address can't be listened on.
-        DamagedIdentity, SecretRefused
+        DamagedIdentity, SecretRefused, DescriptorsTooFew
         Cancelled, it closes without a word; everything that was accepted is on disk all the same.
     """
     world = surroundings or Surroundings()
@@ -152,6 +152,13 @@ async def run_node(
             on_replaced=service.replaced,
         )
         hub: Hub[Session] = Hub(settings.hub, service, world.monotonic, world.chance)
+        if hub.connections_max < settings.hub.connections_max:
+            log.info(
+                "the limit on open files allows fewer connections than limits.connections_max",
+                connections_max=hub.connections_max,
+                asked=settings.hub.connections_max,
+                remedy="raise ulimit -Hn, or LimitNOFILE= of the systemd unit",
+            )
         hub.watch(store.eventfd, lambda: _delivered(store))
         try:
             listeners = [hub.listen(listener) for listener in settings.listeners]

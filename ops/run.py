@@ -12,6 +12,8 @@ import trio
 from cyclopts import Parameter
 
 from node.accounts.errors import SecretRefused
+from node.hub.errors import HubError
+from node.hub.memory import raise_descriptors_max
 from node.running import NodeSettings, Running, run_node
 from ops.config import ConfigError, node_settings, read_config
 from ops.failures import told
@@ -36,12 +38,13 @@ def run(
     ] = False,
 ) -> None:
     """Run a node in the foreground until SIGTERM or SIGINT, then stop gracefully."""
-    with told(ConfigError, StoreError, DamagedIdentity, SecretRefused, OSError):
+    with told(ConfigError, StoreError, DamagedIdentity, SecretRefused, HubError, OSError):
         read = read_config(config)
         if data is not None:
             read = attrs.evolve(read, node=attrs.evolve(read.node, data=str(data.absolute())))
         configure_logs(read.node.log)
         settings = node_settings(read)
+        raise_descriptors_max()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.freeze()
         gc.set_threshold(GC_GENERATION_0, 20, 100)

@@ -20,3 +20,14 @@ class HubStopped(HubError):
 
     def __init__(self) -> None:
         super().__init__("this hub has stopped; make a new one")
+
+
+class DescriptorsTooFew(HubError):
+    """The limit on open files leaves room for next to no connection."""
+
+    def __init__(self, allowed: int, reserved: int, least: int) -> None:
+        super().__init__(
+            f"this process may open {allowed} files, of which limits.descriptors_reserved keeps {reserved}: that "
+            f"leaves fewer than {least} for connections. Raise the limit (ulimit -Hn; LimitNOFILE= of a systemd unit),"
+            " or lower limits.descriptors_reserved."
+        )

@@ -1,7 +1,10 @@
-"""TLS handshakes, a few steps a pass, so that a burst of logins doesn't hold up the connections there are.
+"""TLS handshakes: a few steps a pass, so that a burst of logins doesn't hold up the connections there are, and not
+too many a second, so that there is time left for them.
 
 Until its first bytes arrive a TLS connection costs no more than a plain one: the socket is wrapped then.
-Each connection is polled one event at a time (EPOLLONESHOT) and waits in a queue for its step.
+Each connection is polled one event at a time (EPOLLONESHOT) and waits in a queue for its step. What is dear is
+our answer to its hello (key exchange and signature), so that is what is counted; the steps before it and after it
+are cheap, and those after it don't wait for the next second.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from node.hub.bucket import Bucket
 from node.hub.closing import Closer
 from node.hub.connection import CLOSING, HANDSHAKE, Connection
 from node.hub.counters import Counters
@@ -19,11 +23,23 @@ from node.hub.listener import Listener
 from node.hub.pollset import IN, ONESHOT, OUT, PollSet
 from node.hub.settings import HubSettings
 
+BURST_MS = 100  # handshakes of so much time may come at once
+
 
 class Handshakes:
-    """The queue of connections that wait for a step of their handshake."""
+    """The queues of connections that wait for a step of their handshake: before our answer, and after it."""
 
-    __slots__ = ("_closer", "_counters", "_established", "_pollset", "_settings", "pending", "queue")
+    __slots__ = (
+        "_answered",
+        "_answered_next",
+        "_bucket",
+        "_closer",
+        "_counters",
+        "_established",
+        "_pollset",
+        "_settings",
+        "_unanswered",
+    )
 
     def __init__(
         self,
@@ -38,20 +54,46 @@ class Handshakes:
         self._closer = closer
         self._counters = counters
         self._established = established
-        self.queue: deque[Connection] = deque()
+        per_s = settings.handshakes_per_s_max
+        self._bucket = Bucket(per_s, max(1, per_s * BURST_MS // 1000))
+        self._unanswered: deque[Connection] = deque()
+        self._answered: deque[Connection] = deque()
+        self._answered_next = True
+
+    @property
+    def waiting(self) -> int:
+        return len(self._unanswered) + len(self._answered)
 
     @property
     def is_full(self) -> bool:
-        return len(self.queue) >= self._settings.handshake_queue_max
+        return self.waiting >= self._settings.handshake_queue_max
 
-    def advance(self) -> None:
+    def has_work(self, now: float) -> bool:
+        """Whether a step can be made now."""
+        return bool(self._answered) or (bool(self._unanswered) and now >= self._bucket.opens_at)
+
+    def wake_at(self) -> float | None:
+        """When the next step can be made; None: nobody waits."""
+        return self._bucket.opens_at if self._unanswered else None
+
+    def add(self, connection: Connection) -> None:
+        """Its next event has come."""
+        (self._answered if _is_answered(connection) else self._unanswered).append(connection)
+
+    def advance(self, now: float) -> None:
         """A pass's share of steps."""
         steps = self._settings.handshakes_per_pass_max
-        while self.queue and steps > 0:
-            connection = self.queue.popleft()
+        while steps > 0 and self.has_work(now):
+            # In turn, so that neither kind can keep the other waiting.
+            is_open = self._unanswered and now >= self._bucket.opens_at
+            answered = bool(self._answered) and (self._answered_next or not is_open)
+            self._answered_next = not answered
+            connection = (self._answered if answered else self._unanswered).popleft()
             if not connection.flags & CLOSING:
                 steps -= 1
                 self._step(connection)
+                if not answered and _is_answered(connection):
+                    self._bucket.spend(now)
 
     def _step(self, connection: Connection) -> None:
         try:
@@ -84,3 +126,9 @@ class Handshakes:
             )
         finally:
             sock.detach()
+
+
+def _is_answered(connection: Connection) -> bool:
+    """Whether we have answered its hello: OpenSSL has then chosen the cipher."""
+    tls: Any = connection.tls
+    return not isinstance(tls, Listener) and tls.cipher() is not None

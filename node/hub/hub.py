@@ -24,7 +24,7 @@ from node.hub.admission import Admission
 from node.hub.closing import Closer
 from node.hub.connection import BLOCKED, CLOSING, HANDSHAKE, STRICT, Connection
 from node.hub.counters import Counters, HubStatistics
-from node.hub.errors import HubFull, HubStopped
+from node.hub.errors import DescriptorsTooFew, HubFull, HubStopped
 from node.hub.failures import FailureLog
 from node.hub.handler import C, Handler
 from node.hub.handshake import Handshakes
@@ -38,12 +38,17 @@ from node.hub.wheel import Wheel
 from node.hub.writing import Writer
 
 HELD_UP_S = 5.0  # a hub that was held up for longer doesn't blame its peers for the silence
+CONNECTIONS_LEAST = 16  # that the descriptors must leave room for; a hub for fewer is a mistake of its set-up
 
 
 class Hub(Generic[C]):
     """Owns the poll set, and runs the passes.
 
-    `asleep`, `dirty`, `wheel`, `closer` and `settings` are for `Connection`.
+    `asleep`, `dirty`, `wheel`, `closer` and `settings` are for `Connection`; `connections_max` is what the settings
+    ask for, or less where the descriptors allow less.
+
+    Raises:
+        DescriptorsTooFew: they allow next to no connection.
     """
 
     def __init__(
@@ -53,6 +58,10 @@ class Hub(Generic[C]):
         clock: Callable[[], float] = time.monotonic,
         chance: random.Random | None = None,
     ) -> None:
+        allowed = descriptors_max()
+        room = allowed - settings.descriptors_reserved
+        if room < CONNECTIONS_LEAST:
+            raise DescriptorsTooFew(allowed, settings.descriptors_reserved, CONNECTIONS_LEAST)
         self.settings = settings
         self.handler = handler
         self.counters = Counters()
@@ -60,8 +69,8 @@ class Hub(Generic[C]):
         self._clock = clock
         self._chance = chance or random.Random()
         self._pollset = PollSet()
-        limit = min(settings.connections_max, descriptors_max() - settings.descriptors_reserved)
-        self._admission = Admission(settings, max(limit, 1))
+        self.connections_max = min(settings.connections_max, room)
+        self._admission = Admission(settings, self.connections_max)
         self.closer = Closer(settings, self._pollset, self.wheel, self._admission, self.counters)
         self._writer = Writer(settings, self._pollset, self.wheel, self.closer, self.counters)
         self.dirty = self._writer.dirty
@@ -212,9 +221,9 @@ class Hub(Generic[C]):
                 await trio.lowlevel.checkpoint()
                 return
             until = self._next_tick_at
-            wake_at = self.handler.wake_at()
-            if wake_at is not None and wake_at < until:
-                until = wake_at
+            for wake_at in (self.handler.wake_at(), self._acceptor.resumes_at, self._handshakes.wake_at()):
+                if wake_at is not None and wake_at < until:
+                    until = wake_at
             with trio.move_on_after(until - now):
                 await trio.lowlevel.wait_readable(self._pollset.epoll.fileno())
         finally:
@@ -226,11 +235,12 @@ class Hub(Generic[C]):
         if (
             self._soon
             or self.dirty
-            or self._handshakes.queue
+            or self._handshakes.has_work(now)
             or self.closer.has_work
             or self.wheel.has_due
             or self._leaving
             or now >= self._next_tick_at
+            or ((resumes_at := self._acceptor.resumes_at) is not None and now >= resumes_at)
         ):
             return True
         wake_at = self.handler.wake_at()
@@ -267,14 +277,14 @@ class Hub(Generic[C]):
         counters = self.counters
         counters.passes += 1
         counters.events += len(events)
-        self._acceptor.begin_pass()
+        self._acceptor.begin_pass(now)
         if self._soon:
             for _ in range(len(self._soon)):
                 self._soon.popleft()()
         if events:
             self._reader.receive(events, now + self.settings.turn_ms_max / 1000)
-        if self._handshakes.queue:
-            self._handshakes.advance()
+        if self._handshakes.waiting:
+            self._handshakes.advance(now)
             if self._handshakes.is_full:
                 self._acceptor.hold()
         if now >= self._next_tick_at:
@@ -425,7 +435,7 @@ class Hub(Generic[C]):
     def statistics(self) -> HubStatistics:
         """A picture of the moment; cheap enough for once a second."""
         return self.counters.picture(
-            handshakes_waiting=len(self._handshakes.queue),
+            handshakes_waiting=self._handshakes.waiting,
             blocked_writers=len(self.closer.blocked),
             soon_waiting=len(self._soon),
         )

@@ -1,4 +1,4 @@
-"""Listening sockets: a few accepts a pass, limits asked first, and polite refusals.
+"""Listening sockets: a few accepts a pass and not too many a second, limits asked first, and polite refusals.
 
 Out of descriptors, `accept` fails and the connection stays in the kernel's queue, so that the listener is
 readable for ever. One descriptor is therefore kept in reserve: given up, it lets the connection be accepted,
@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable
 
 from node.hub.admission import NO_DESCRIPTOR, STOPPING, Admission, network_of
+from node.hub.bucket import Bucket
 from node.hub.connection import OTHER, Entry
 from node.hub.counters import Counters
 from node.hub.pollset import IN, PollSet
@@ -37,6 +38,7 @@ PASSING = frozenset(
 )
 REFUSALS_AT_STOP_MAX = 4_096  # connections still in the kernel's queue that are told so
 READ_AT_REFUSAL_BYTES = 65_536
+REST_MS = 20  # with no accepts left, listeners rest until so much time's worth of them is back: one wake-up for many
 
 
 class Listener(Entry):
@@ -100,16 +102,20 @@ class Acceptor:
 
     __slots__ = (
         "_admission",
+        "_bucket",
         "_budget",
         "_counters",
+        "_now",
         "_paused",
         "_pollset",
         "_refusal",
+        "_rest_accepts",
         "_settings",
         "_spare",
         "_take",
         "_wheel",
         "listeners",
+        "resumes_at",
     )
 
     def __init__(
@@ -130,28 +136,51 @@ class Acceptor:
         self._refusal = refusal
         self._take = take
         self._budget = settings.accepts_per_pass_max
+        per_s = settings.accepts_per_s_max
+        self._bucket = Bucket(per_s, per_s)
+        self._rest_accepts = max(1, per_s * REST_MS // 1000)
+        self._now = 0.0
+        self.resumes_at: float | None = None  # until then no listener is polled; None: they are
         self._paused: dict[Listener, int] = {}  # → the tick at which it is polled again
         self._spare = _spare_descriptor()
         self.listeners: list[Listener] = []
 
     def open(self, settings: ListenerSettings, listening: socket.socket | None = None) -> Listener:
         listener = Listener(settings, listening or open_socket(settings), self)
-        self._pollset.add(listener, IN)
+        self._pollset.add(listener, IN if self.resumes_at is None else 0)
         self.listeners.append(listener)
         return listener
 
-    def begin_pass(self) -> None:
+    def begin_pass(self, now: float) -> None:
         self._budget = self._settings.accepts_per_pass_max
+        self._now = now
+        if self.resumes_at is not None and now >= self.resumes_at:
+            self.resumes_at = None
+            for listener in self.listeners:
+                if listener not in self._paused:
+                    self._pollset.modify(listener, IN)
+
+    def _rest(self) -> None:
+        """Too many a second: what comes waits in the kernel's backlog, and wakes nobody."""
+        self.resumes_at = self._bucket.has_at(self._rest_accepts)
+        for listener in self.listeners:
+            if listener not in self._paused:
+                self._pollset.modify(listener, 0)
 
     def accept(self, listener: Listener) -> None:
-        """Take what waits, within what is left of this pass's share."""
-        while self._budget > 0:
+        """Take what waits, within what is left of this pass's share and of the second's."""
+        now = self._now
+        while self._budget > 0 and self.resumes_at is None:
+            if now < self._bucket.opens_at:
+                self._rest()
+                return
             self._budget -= 1
             try:
                 fd, host = listener.accept()
             except BlockingIOError:
                 return
             except OSError as error:
+                self._bucket.spend(now)
                 if error.errno in (errno.EMFILE, errno.ENFILE):
                     if not self._refuse_without_descriptor(listener):
                         return
@@ -161,6 +190,7 @@ class Acceptor:
                     continue
                 self._pause(listener, self._settings.accept_pause_s)  # ENOBUFS, ENOMEM, and whatever else
                 return
+            self._bucket.spend(now)
             os.set_blocking(fd, False)
             address = network_of(host)
             reason = self._admission.refuse(address, self._wheel.tick)
@@ -206,7 +236,7 @@ class Acceptor:
         return False
 
     def _pause(self, listener: Listener, seconds: int) -> None:
-        if listener not in self._paused:
+        if listener not in self._paused and self.resumes_at is None:
             self._pollset.modify(listener, 0)
         self._paused[listener] = self._wheel.tick + seconds
 
@@ -223,7 +253,8 @@ class Acceptor:
         for listener, until in list(self._paused.items()):
             if until <= self._wheel.tick:
                 del self._paused[listener]
-                self._pollset.modify(listener, IN)
+                if self.resumes_at is None:
+                    self._pollset.modify(listener, IN)
 
     def stop(self) -> None:
         """Close the listeners; those who wait to be accepted are refused politely."""
@@ -238,6 +269,7 @@ class Acceptor:
             listener.socket.close()
         self.listeners.clear()
         self._paused.clear()
+        self.resumes_at = None
 
     def close(self) -> None:
         """Let go of everything, without a word."""

@@ -220,7 +220,7 @@ class Reader:
             elif flags & BLOCKED:
                 self._writer.drain(entry)
         elif flags & HANDSHAKE:
-            self._handshakes.queue.append(entry)
+            self._handshakes.add(entry)
         else:
             self._unusual(entry, event)
 

@@ -20,8 +20,12 @@ class HubSettings:
     connections_max: int = 1_000_000  # in all; less where the descriptors allow less
     descriptors_reserved: int = 64  # of RLIMIT_NOFILE, kept for the store, logs and links
     connections_per_address_max: int = 20_000  # 0: no limit. Carriers put many phones behind one address
-    accepts_per_address_max: int = 0  # within accept_window_s; 0: no limit
+    # Within accept_window_s; 0: no limit. A quarter of the handshakes there may be; and the 20,000 phones that one
+    # address may have are back within 100 s.
+    accepts_per_address_max: int = 2_000
     accept_window_s: int = 10
+    accepts_per_s_max: int = 5_000  # of all addresses; 0: no limit. More wait in the kernel's backlog
+    handshakes_per_s_max: int = 800  # 0: no limit. One costs 0.6 ms: half a core
 
     events_per_pass_max: int = 128
     accepts_per_pass_max: int = 4
@@ -53,6 +57,8 @@ class HubSettings:
             ("connections_per_address_max", 0, 10_000_000),
             ("accepts_per_address_max", 0, 10_000_000),
             ("accept_window_s", 1, 86_400),
+            ("accepts_per_s_max", 0, 10_000_000),
+            ("handshakes_per_s_max", 0, 1_000_000),
             ("events_per_pass_max", 1, 100_000),
             ("accepts_per_pass_max", 1, 100_000),
             ("handshakes_per_pass_max", 1, 100_000),

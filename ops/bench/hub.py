@@ -140,7 +140,13 @@ async def until(done: Callable[[], bool]) -> None:
 async def measure(load: Load, screen: Screen) -> dict[str, Any]:
     """Connections first, then echoes over the active ones."""
     handler = EchoHandler()
-    settings = HubSettings(first_look_s=120, handshake_s_max=120)
+    settings = HubSettings(
+        first_look_s=120,
+        handshake_s_max=120,
+        accepts_per_address_max=0,
+        accepts_per_s_max=0,
+        handshakes_per_s_max=0,
+    )
     hub = Hub(settings, handler)
     with tempfile.TemporaryDirectory(prefix="waystation-bench-") as folder:
         tls = None

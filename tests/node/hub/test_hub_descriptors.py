@@ -71,8 +71,24 @@ assert rig.hub._acceptor._spare >= 0, "the spare one is opened again"
 print("fine")
 """
 
+RAISED = """
+import resource
+from node.hub.memory import descriptors_max, raise_descriptors_max
 
-@pytest.mark.parametrize("script", [SCRIPT, NO_SPARE], ids=["with a spare one", "with none"])
+_, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
+assert descriptors_max() == 64
+raise_descriptors_max()
+assert descriptors_max() == hard > 64
+raise_descriptors_max()
+assert descriptors_max() == hard
+print("fine")
+"""
+
+
+@pytest.mark.parametrize(
+    "script", [SCRIPT, NO_SPARE, RAISED], ids=["with a spare one", "with none", "the soft limit"]
+)
 def test_out_of_descriptors(script):
     result = subprocess.run(
         [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60, check=False

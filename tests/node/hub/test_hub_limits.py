@@ -19,9 +19,11 @@ from node.hub.admission import (
     Admission,
     network_of,
 )
+from node.hub.errors import DescriptorsTooFew
+from node.hub.hub import CONNECTIONS_LEAST, Hub
 from node.hub.listener import Listener, open_socket
 from node.hub.settings import HubSettings, ListenerSettings
-from tests.node.hub.echo import framed
+from tests.node.hub.echo import EchoHandler, framed
 
 
 def refused(rig, reason, count):
@@ -137,9 +139,18 @@ def test_an_accept_that_fails_for_lack_of_memory_is_tried_again_in_a_second(make
 
 def test_descriptors_are_kept_in_reserve_for_other_parts(make_rig):
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    rig = make_rig(settings=HubSettings(descriptors_reserved=soft - 1))
-    rig.connect()
+    rig = make_rig(settings=HubSettings(descriptors_reserved=soft - CONNECTIONS_LEAST))
+    assert rig.hub.connections_max == CONNECTIONS_LEAST
+    for _ in range(CONNECTIONS_LEAST):
+        rig.connect()
     assert rig.peer().rest() == b"refused too_many"
+
+
+def test_no_hub_where_descriptors_leave_room_for_next_to_nobody():
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    settings = HubSettings(descriptors_reserved=soft - CONNECTIONS_LEAST + 1)
+    with pytest.raises(DescriptorsTooFew, match=rf"may open {soft} files.*ulimit -Hn"):
+        Hub(settings, EchoHandler())
 
 
 @pytest.mark.parametrize(
