@@ -1,4 +1,7 @@
-"""`waystation`: the composition root. Commands live in modules of their own, loaded when they are called."""
+"""`waystation`: the composition root. Commands live in modules of their own, loaded when they are called.
+
+What the list of commands says of each is written here, for the list loads none of them.
+"""
 
 from importlib.metadata import version
 
@@ -9,13 +12,31 @@ app = App(
     help="The server side of a phone messenger.",
     version=lambda: version("waystation"),
 )
-app.command("ops.run:run", name="run")
-app.command("ops.chat:chat", name="chat")
-app.command("ops.accounts:app", name="accounts")
-app.command("ops.storage:app", name="store")
-app.command("ops.history.command:check_history", name="check-history")
-app.command("ops.bench.command:app", name="bench")
-app.command("ops.soak:soak", name="soak")
+app.command("ops.run:run", name="run", help="Run a node in the foreground.")
+app.command(
+    "ops.chat:chat",
+    name="chat",
+    help="Talk in the terminal as one phone number.\n\n"
+    "The first time, a PIN is asked for, which the node prints (or sends by its SMS gateway)."
+    " Without --ca and --fingerprint the server's certificate is trusted when it is first seen,"
+    " and must then stay the same.",
+)
+app.command("ops.accounts:app", name="accounts", help="Accounts of a stopped node: import.")
+app.command(
+    "ops.storage:app", name="store", help="Tables of a node: info, verify, backup, restore, dump, load."
+)
+app.command(
+    "ops.history.command:check_history",
+    name="check-history",
+    help="Check histories against the promises.\n\nExit status 0 if all held, 1 if one was broken, 2 if unreadable.",
+)
+app.command("ops.bench.command:app", name="bench", help="Measure a node, and a peer in the same run.")
+app.command(
+    "ops.soak:soak",
+    name="soak",
+    help="Load a node, make everything go wrong that can, and check the promises.\n\n"
+    "Exit status: 0 if every promise held and memory was flat, 1 if not.",
+)
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 import attrs
 import msgspec
 
+from node.accounts.gateways import read_secret
 from node.accounts.settings import AccountsSettings
 from node.hub.certificate import make_certificate
 from node.hub.settings import HubSettings, ListenerSettings
@@ -232,9 +233,14 @@ def node_settings(config: Config) -> NodeSettings:
     """What the node is told. Makes the data directory and, if none is named, a certificate in it.
 
     Raises:
-        ConfigError: nothing was made, unless it is the certificate that can't be made.
+        ConfigError, SecretRefused: nothing was made, unless it is the certificate that can't be made.
     """
     listen = config.listen
+    accounts = _from(config.base, config.registration)
+    if accounts.gateway == "webhook":
+        read_secret(
+            Path(accounts.webhook.secret_file)
+        )  # the node reads it anew; here it is only refused in time
     named = _named_certificate(config)
     tls = _load(*named) if named is not None else None
     try:
@@ -272,7 +278,7 @@ def node_settings(config: Config) -> NodeSettings:
         hub=config.limits,
         session=config.session,
         mail=config.mail,
-        accounts=_from(config.base, config.registration),
+        accounts=accounts,
         store=config.store,
     )
 
@@ -312,11 +318,24 @@ def _own_certificate(config: Config) -> tuple[Path, Path]:
     return certificate, key
 
 
+def _not_pem(certificate: Path, key: Path) -> str:
+    if b"-----BEGIN CERTIFICATE-----" not in certificate.read_bytes():
+        return f"there is no certificate in {certificate}"
+    if b" KEY-----" not in key.read_bytes():
+        return f"there is no private key in {key}"
+    return "one of them is damaged"
+
+
 def _load(certificate: Path, key: Path) -> ServerTls:
     try:
         return load_tls(certificate, key)
     except OSError as error:  # ssl.SSLError is one
-        why = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        # OpenSSL gives no reason for a file that isn't PEM, or not of the right thing.
+        why = (
+            error.strerror
+            if not isinstance(error, ssl.SSLError)
+            else error.reason or _not_pem(certificate, key)
+        )
     except ValueError as error:
         why = str(error)
     raise ConfigError(

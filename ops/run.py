@@ -3,8 +3,10 @@
 import gc
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from types import MappingProxyType
+from typing import Annotated, Final
 
 import attrs
 import structlog
@@ -12,6 +14,7 @@ import trio
 from cyclopts import Parameter
 
 from node.accounts.errors import SecretRefused
+from node.accounts.settings import AccountsSettings
 from node.hub.errors import HubError
 from node.hub.memory import raise_descriptors_max
 from node.running import NodeSettings, Running, run_node
@@ -70,25 +73,37 @@ async def _watch_signals(stop: trio.Event) -> None:
 
 def _ready(settings: NodeSettings, running: Running, guide: bool) -> None:
     log.info("ready", node=running.node.hex(), data=str(settings.data))
-    places = " ".join(f"{name}={host}:{port}" for name, host, port in running.addresses)
+    places = " ".join(f"{name}={_place(host, port)}" for name, host, port in running.addresses)
     sys.stdout.write(f"ready {places}\n")
     if guide:
-        sys.stdout.write(_GUIDE)
-        for name, host, port in running.addresses:
-            if name != "plain":
-                sys.stdout.write(_TALK.format(host=host, port=port))
-                break
+        sys.stdout.write(_guide(settings.accounts, running.addresses))
     sys.stdout.flush()
 
 
-_GUIDE = """
-This is a Waystation node. PINs for new numbers are printed here, as the default SMS gateway does.
-"""
-_TALK = """
-Talk, each in a terminal of its own:
+def _place(host: str, port: int) -> str:
+    """As it is written in one word: RFC 3986, section 3.2.2, puts IPv6 addresses in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
-    .venv/bin/waystation chat --as +15551230001 --to +15551230002 --server {host}:{port}
-    .venv/bin/waystation chat --as +15551230002 --to +15551230001 --server {host}:{port}
 
-Each asks for the PIN that appears here. Ctrl-C stops the node.
+def _guide(accounts: AccountsSettings, addresses: Sequence[tuple[str, str, int]]) -> str:
+    name, host, port = next((one for one in addresses if one[0] != "plain"), addresses[0])
+    option = " --plain" if name == "plain" else ""
+    place = _place(_LOOPBACK.get(host, host), port)
+    if not accounts.open:
+        pins = "Registration is closed: only devices that are registered can talk."
+    elif accounts.gateway == "log":
+        pins = "Each asks for a PIN the first time, which appears here."
+    else:
+        pins = f"Each asks for a PIN the first time, which the configured gateway sends ({accounts.gateway})."
+    return _GUIDE.format(server=f"--server {place}{option}", pins=pins)
+
+
+_LOOPBACK: Final = MappingProxyType({"0.0.0.0": "127.0.0.1", "::": "::1"})  # noqa: S104 - nothing is bound here
+_GUIDE: Final = """
+This is a Waystation node. Talk, each in a terminal of its own:
+
+    .venv/bin/waystation chat --as +15551230001 --to +15551230002 {server}
+    .venv/bin/waystation chat --as +15551230002 --to +15551230001 {server}
+
+{pins} Ctrl-C stops the node.
 """

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import attrs
 import pytest
 
+from node.accounts.errors import SecretRefused
 from node.hub.certificate import make_certificate
 from ops.config import SECTIONS, Config, ConfigError, make_config, node_settings, read_config
 
@@ -180,6 +181,7 @@ def test_an_empty_file_and_no_file_mean_the_defaults(tmp_path: Path) -> None:
 
 
 def test_every_section_reaches_the_node(tmp_path: Path) -> None:
+    (tmp_path / "s").write_text("s" * 32)
     tables = {
         "node": {"data": "d", "stop_grace_s": 3},
         "listen": {"port": 0, "plain_port": 7000, "host": "::1", "backlog": 7},
@@ -354,3 +356,24 @@ def test_half_a_certificate_in_the_data_directory_is_not_overwritten(tmp_path: P
     text = _refused({}, tmp_path)
     assert "key.pem exists; remove certificate and key together to make new ones" in text
     assert (tmp_path / "data" / "key.pem").read_text() == "precious"
+
+
+@pytest.mark.parametrize("wrong", ["certificate", "key"])
+def test_a_file_that_is_not_pem_is_named(tmp_path: Path, wrong: str) -> None:
+    make_certificate(tmp_path / "c.pem", tmp_path / "k.pem")
+    path = tmp_path / ("c.pem" if wrong == "certificate" else "k.pem")
+    path.write_text("no such thing")
+    config = make_config({"listen": {"certificate": "c.pem", "key": "k.pem"}}, tmp_path, "node.toml")
+    with pytest.raises(
+        ConfigError, match=f"can't be used: there is no .*{wrong} in {re.escape(str(path))}; "
+    ):
+        node_settings(config)
+    assert not config.data.exists()
+
+
+def test_a_webhook_without_its_secret_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    webhook = {"gateway": "webhook", "webhook": {"url": "https://a.b/", "secret_file": "s"}}
+    config = make_config({"registration": webhook}, tmp_path, "node.toml")
+    with pytest.raises(SecretRefused, match="can't be read"):
+        node_settings(config)
+    assert list(tmp_path.iterdir()) == []
