@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final
 
 from attrs import frozen
 from cyclopts import Parameter
+from cyclopts.validators import Number
 
 from ops.bench.node_process import NodeStartError
 from ops.faults.child import ChildError
@@ -63,12 +64,12 @@ class Memory:
 
 def soak(
     *,
-    minutes: float = 10.0,
-    kills: int = 20,
+    minutes: Annotated[float, Parameter(validator=Number(gte=0))] = 10.0,
+    kills: Annotated[int, Parameter(validator=Number(gte=0))] = 20,
     seed: int = 0,
-    rate: float = 40.0,
-    workers: int = 4,
-    users_each: int = 4,
+    rate: Annotated[float, Parameter(validator=Number(gt=0))] = 40.0,
+    workers: Annotated[int, Parameter(validator=Number(gte=1, lte=256))] = 4,
+    users_each: Annotated[int, Parameter(validator=Number(gte=1, lte=10_000))] = 4,
     folder: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:

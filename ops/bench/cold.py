@@ -20,6 +20,7 @@ from typing import Annotated, Any, Final, Literal
 import attrs
 from attrs import frozen
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from ops.bench.confined import Confinement, confined
 from ops.bench.screen import Screen, print_result
@@ -162,11 +163,15 @@ def _major_faults() -> int:
 @app.default
 def command(
     *,
-    memory_mib: Annotated[int, Parameter(help="Memory that the process may use, page cache included.")] = 64,
-    store_mib: Annotated[int, Parameter(help="Size of the store.")] = 256,
-    reads_per_s: Annotated[int, Parameter(help="Random reads asked for.")] = 400,
-    read_iops: Annotated[int, Parameter(help="Reads a second that the disk is slowed to; 0: not.")] = 500,
-    seconds: Annotated[float, Parameter(help="Measured, each way.")] = 5,
+    memory_mib: Annotated[
+        int, Parameter(validator=Number(gte=16), help="Memory that the process may use, page cache included.")
+    ] = 64,
+    store_mib: Annotated[int, Parameter(validator=Number(gte=1), help="Size of the store.")] = 256,
+    reads_per_s: Annotated[int, Parameter(validator=Number(gte=1), help="Random reads asked for.")] = 400,
+    read_iops: Annotated[
+        int, Parameter(validator=Number(gte=0), help="Reads a second that the disk is slowed to; 0: not.")
+    ] = 500,
+    seconds: Annotated[float, Parameter(validator=Number(gt=0), help="Measured, each way.")] = 5,
     directory: Annotated[Path | None, Parameter(help="Where the store is made.")] = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:

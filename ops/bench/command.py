@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, ParamSpec
 
 from attrs import asdict
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from ops.bench import connections as idle
 from ops.bench import exchange, mailbox, waiting
@@ -62,13 +63,15 @@ PeerProfile = Annotated[
         " offline storage and stream management, which the clients use), lean (only offline storage)."
     ),
 ]
-Repeat = Annotated[int, Parameter(help="Run it so often; the result has the medians.")]
+Repeat = Annotated[
+    int, Parameter(validator=Number(gte=1, lte=1_000), help="Run it so often; the result has the medians.")
+]
 Directory = Annotated[
     Path | None, Parameter(help="Where the servers' directories are made. Default: where temporary files go.")
 ]
 AsJson = Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")]
-Body = Annotated[int, Parameter(help="Bytes of a message's body.")]
-Generators = Annotated[int, Parameter(help="Processes that make the load.")]
+Body = Annotated[int, Parameter(validator=Number(gte=8, lte=61_440), help="Bytes of a message's body.")]
+Generators = Annotated[int, Parameter(validator=Number(gte=1, lte=256), help="Processes that make the load.")]
 
 
 P = ParamSpec("P")
@@ -99,7 +102,12 @@ def _even(count: int) -> int:
 @_told
 def connections(
     *,
-    count: Annotated[int | None, Parameter(help="Sessions. Default: 15,000, or 5,000 with TLS.")] = None,
+    count: Annotated[
+        int | None,
+        Parameter(
+            validator=Number(gte=1, lte=10_000_000), help="Sessions. Default: 15,000, or 5,000 with TLS."
+        ),
+    ] = None,
     tls: Tls = False,
     against: Against = None,
     peer: PeerProfile = "debian",
@@ -123,12 +131,24 @@ def connections(
 def messages(
     *,
     users: Annotated[
-        int, Parameter(help="Users who send; with --recipients offline half of them receive.")
+        int,
+        Parameter(
+            validator=Number(gte=2, lte=10_000_000),
+            help="Users who send; with --recipients offline half of them receive.",
+        ),
     ] = 200,
-    window: Annotated[int, Parameter(help="Messages that each keeps in flight.")] = 5,
-    partners: Annotated[int, Parameter(help="To how many others each writes, in turn.")] = 1,
+    window: Annotated[
+        int, Parameter(validator=Number(gte=1), help="Messages that each keeps in flight.")
+    ] = 5,
+    partners: Annotated[
+        int, Parameter(validator=Number(gte=1), help="To how many others each writes, in turn.")
+    ] = 1,
     rate: Annotated[
-        float, Parameter(help="Messages a second in all, started on time (open loop). 0: the window decides.")
+        float,
+        Parameter(
+            validator=Number(gte=0),
+            help="Messages a second in all, started on time (open loop). 0: the window decides.",
+        ),
     ] = 0,
     recipients: Annotated[
         Literal["online", "offline"],
@@ -137,7 +157,9 @@ def messages(
     durable: Annotated[
         bool, Parameter(negative="", help="The node fsyncs every message before it hands it over.")
     ] = False,
-    seconds: Annotated[float, Parameter(help="Measured; a warm-up of 2 s comes before.")] = 10,
+    seconds: Annotated[
+        float, Parameter(validator=Number(gt=0), help="Measured; a warm-up of 2 s comes before.")
+    ] = 10,
     body: Body = 120,
     tls: Tls = False,
     against: Against = None,
@@ -166,6 +188,11 @@ def messages(
             return exchange.measure(server, online, screen)
 
     else:
+        if partners > users // 2:
+            sys.exit(
+                f"waystation: {users} users have {users // 2} recipients, fewer than --partners {partners}:"
+                " give more --users or fewer --partners"
+            )
         wanted = offline = waiting.Waiting(
             senders=users // 2,
             recipients=users // 2,
@@ -197,10 +224,16 @@ def messages(
 @_told
 def mailbox_(
     *,
-    messages: Annotated[int, Parameter(help="Messages that are stored and drained.")] = 1_000_000,
-    recipients: Annotated[int, Parameter(help="Users who aren't there.")] = 1_000,
-    senders: Annotated[int, Parameter(help="Users who write to all of them, in turn.")] = 100,
-    window: Annotated[int, Parameter(help="Messages that each sender keeps in flight.")] = 50,
+    messages: Annotated[
+        int, Parameter(validator=Number(gte=1), help="Messages that are stored and drained.")
+    ] = 1_000_000,
+    recipients: Annotated[int, Parameter(validator=Number(gte=1), help="Users who aren't there.")] = 1_000,
+    senders: Annotated[
+        int, Parameter(validator=Number(gte=1), help="Users who write to all of them, in turn.")
+    ] = 100,
+    window: Annotated[
+        int, Parameter(validator=Number(gte=1), help="Messages that each sender keeps in flight.")
+    ] = 50,
     body: Body = 120,
     tls: Tls = False,
     repeat: Repeat = 1,

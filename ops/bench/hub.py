@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import trio
 from attrs import frozen
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from node.hub.certificate import make_certificate
 from node.hub.connection import Connection, Reason
@@ -202,11 +203,13 @@ async def measure(load: Load, screen: Screen) -> dict[str, Any]:
 def command(
     *,
     tls: Annotated[bool, Parameter(negative="", help="TLS 1.3 instead of plain TCP.")] = False,
-    idle: Annotated[int, Parameter(help="Idle connections, whose memory is measured.")] = 5_000,
-    active: Annotated[int, Parameter(help="Connections that echo.")] = 500,
-    window: Annotated[int, Parameter(help="Frames each of them has under way.")] = 1,
-    size: Annotated[int, Parameter(help="Bytes of a frame.")] = 120,
-    frames: Annotated[int, Parameter(help="Frames to echo.")] = 100_000,
+    idle: Annotated[
+        int, Parameter(validator=Number(gte=0), help="Idle connections, whose memory is measured.")
+    ] = 5_000,
+    active: Annotated[int, Parameter(validator=Number(gte=1), help="Connections that echo.")] = 500,
+    window: Annotated[int, Parameter(validator=Number(gte=1), help="Frames each of them has under way.")] = 1,
+    size: Annotated[int, Parameter(validator=Number(gte=1), help="Bytes of a frame.")] = 120,
+    frames: Annotated[int, Parameter(validator=Number(gte=1), help="Frames to echo.")] = 100_000,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Echo frames through the hub, and hold idle connections."""

@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final
 
 from attrs import frozen
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from ops.bench.screen import Screen, print_result
 from store import keys
@@ -169,10 +170,15 @@ def _written_bytes() -> int:
 @app.default
 def command(
     *,
-    rows: Annotated[int, Parameter(help="Rows of each phase.")] = 20_000,
-    batch: Annotated[tuple[int, ...], Parameter(help="Rows of one submit.")] = (1, 10, 100, 1000),
-    body: Annotated[int, Parameter(help="Bytes of a message's body.")] = 120,
-    users: Annotated[int, Parameter(help="Users, each with one pair.")] = 20_000,
+    rows: Annotated[int, Parameter(validator=Number(gte=1), help="Rows of each phase.")] = 20_000,
+    batch: Annotated[tuple[int, ...], Parameter(validator=Number(gte=1), help="Rows of one submit.")] = (
+        1,
+        10,
+        100,
+        1000,
+    ),
+    body: Annotated[int, Parameter(validator=Number(gte=0), help="Bytes of a message's body.")] = 120,
+    users: Annotated[int, Parameter(validator=Number(gte=1), help="Users, each with one pair.")] = 20_000,
     busy: Annotated[bool, Parameter(negative="", help="Keep the loop busy meanwhile.")] = False,
     directory: Annotated[Path | None, Parameter(help="Where the store is made.")] = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 import cbor2
 from attrs import frozen
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from node.wire import hot
 from node.wire.codec import Decode, check_client, check_server, decode_client, decode_server, encode
@@ -96,8 +97,10 @@ def _least_us(call: Callable[[], object], calls: int) -> float:
 @app.default
 def command(
     *,
-    body: Annotated[int, Parameter(help="Bytes of a message's body.")] = 80,
-    calls: Annotated[int, Parameter(help="Calls that one run is made of.")] = 20_000,
+    body: Annotated[
+        int, Parameter(validator=Number(gte=0, lte=61_440), help="Bytes of a message's body.")
+    ] = 80,
+    calls: Annotated[int, Parameter(validator=Number(gte=1), help="Calls that one run is made of.")] = 20_000,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Decode and encode the frames of a message, one at a time and in batches."""

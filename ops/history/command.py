@@ -25,6 +25,12 @@ def check_history(
     as_json:
         Print the verdict as JSON.
     """
+    if not files:
+        print(
+            "check-history: no history was named: give files, or a directory of *.jsonl files",
+            file=sys.stderr,
+        )
+        return 2
     try:
         report = check_files(list(files))
     except (UnreadableHistoryError, OSError) as error:
