@@ -8,8 +8,8 @@ reading.py      a batch of events in           writing.py     what a pass queued
 listener.py     accepting, refusing politely   admission.py   who may connect
 handshake.py    TLS, a few steps a pass        tls.py         context and socket class
 certificate.py  a self-signed certificate      closing.py     how connections end
-wheel.py        when to look at whom           pollset.py     epoll, and who has which descriptor
-watch.py        descriptors of other parts     counters.py    statistics
-failures.py     logging what a handler raises  memory.py      descriptor limit, giving memory back
-errors.py       the hub's own errors
+wheel.py        when to look at whom           bucket.py      how often something may happen
+pollset.py      epoll, and who has which fd    watch.py       descriptors of other parts
+counters.py     statistics                     failures.py    logging what a handler raises
+memory.py       descriptors, giving it back    errors.py      the hub's own errors
 """

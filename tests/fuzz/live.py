@@ -64,6 +64,7 @@ NEVER = {errors.INTERNAL, errors.SHUTTING_DOWN, errors.TOO_MANY_CONNECTIONS, err
 CONFIG: dict[str, dict[str, Any]] = {
     # A node that forgets soon, and doesn't send the whole machine away for what a part of it does.
     "mail": {"pairs_cached_max": 500, "send_rate": 10_000.0, "send_burst": 100_000, "mailbox_messages_max": 500},
+    "limits": {"accepts_per_address_max": 0},
     "registration": {
         "address_logins_burst": 1_000_000, "number_logins_burst": 1_000_000, "address_pins_burst": 1_000_000,
         "address_guesses_burst": 1_000_000, "budgets_max": 1_000,

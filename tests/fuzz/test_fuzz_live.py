@@ -10,6 +10,7 @@ import trio
 from structlog.testing import capture_logs
 
 from node.accounts.settings import AccountsSettings
+from node.hub.settings import HubSettings
 from node.mail.settings import MailSettings
 from tests.fuzz.live import CONFIG, STATES, Surprise, complaints, devices, fuzz
 from tests.node.live import LiveNode, live_node
@@ -25,6 +26,7 @@ def served(folder: Path) -> Any:
         devices=devices(),
         time=time.monotonic,
         committer="thread",
+        hub=HubSettings(**CONFIG["limits"]),
         mail=MailSettings(**CONFIG["mail"]),
         accounts=AccountsSettings(**CONFIG["registration"]),
     )
