@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ops.faults.drill import Drill, Outcome
+from ops.faults.drill import Drill
 from ops.faults.unavailable import UnavailableError
 from ops.powerloss.build import ShimUnavailableError, build_shim
 
@@ -42,14 +42,3 @@ def make_drill(tmp_path: Path) -> Iterator[Callable[..., Drill]]:
                 pytest.skip(str(error))
 
         yield make
-
-
-def must_hold(outcome: Outcome, *, messages: int) -> None:
-    """Every promise held, everything came to rest, and enough happened to prove something."""
-    assert outcome.report.good, str(outcome)
-    assert outcome.rested, str(outcome)
-    totals = outcome.report.totals
-    assert totals["late"] == 0, "one node has no reason to be late"
-    assert totals["handed"] == totals["received"], str(outcome)
-    assert totals["accepted"] <= totals["handed"] + totals["skipped"], str(outcome)
-    assert totals["handed"] >= messages, f"only {totals['handed']} messages: nothing was proved"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from conftest import must_hold
+from verdicts import must_hold
 
 from ops.faults.drill import Drill
 from ops.faults.plan import Kind, make_plan
 
-SLOW_SYNC_MS = 60
+SLOW_SYNC_MS = 40
 
 
 def test_kills_stalls_and_restarts_of_node_and_clients(make_drill: Callable[..., Drill]) -> None:

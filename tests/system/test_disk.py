@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from conftest import must_hold
+from verdicts import must_hold
 
 from ops.bench.node_process import NodeStartError
 from ops.faults.drill import Drill

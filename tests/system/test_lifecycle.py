@@ -146,7 +146,7 @@ def test_mistakes_in_the_configuration_are_named(text: str, says: tuple[str, ...
     ("text", "says"),
     [
         ("[listen\n", ("node.toml", "TOML")),
-        ('[listen]\nport = "many"\n', ("listen", "port", "int")),
+        ('[listen]\nport = "many"\n', ("listen.port", "number")),
         ("[listen]\nport = 70000\n", ("port", "70000")),
         ("[listen]\nport = 0\n", ("no port",)),
         ('[listen]\ncertificate = "mine.pem"\n', ("certificate and key belong together",)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from conftest import must_hold
+from verdicts import must_hold
 
 from ops.faults.drill import Drill
 from ops.faults.plan import Kind, make_plan
@@ -13,7 +13,7 @@ NARROW = {
     "mail": {
         "mailbox_messages_max": 40,
         "full_retry_ms": 200,
-        "send_rate": 15.0,
+        "send_rate": 30.0,
         "send_burst": 10,
         "busy_retry_ms": 100,
         "window": 4,
@@ -28,7 +28,7 @@ def test_full_mailboxes_and_rate_limits_lose_nothing_that_was_accepted(
     drill = make_drill(seed=70, settings=NARROW)
     drill.begin(rate=40)
     drill.crowd.stop(drill.crowd.workers[-1])
-    drill.suffer(make_plan(70, {Kind.NODE_KILL: 2, Kind.CLIENT_KILL: 1}, pause=1.5))
+    drill.suffer(make_plan(70, {Kind.NODE_KILL: 2, Kind.CLIENT_KILL: 1}, pause=1.0))
     outcome = drill.conclude()
     must_hold(outcome, messages=100)
     assert outcome.report.events["refused"] > 0

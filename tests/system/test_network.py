@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from attrs import evolve
-from conftest import must_hold
+from verdicts import must_hold
 
 from ops.faults.drill import Drill
 from ops.faults.plan import Kind, make_plan

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import must_hold
+from verdicts import must_hold
 
 from ops.faults.drill import Drill
 from ops.faults.plan import Kind, make_plan
 from ops.powerloss.image import Cut, Loss
 
-SLOW_SYNC_MS = 60
+SLOW_SYNC_MS = 40
 
 
 def load_while_some_are_away(drill: Drill) -> None:
