@@ -1,4 +1,4 @@
-# make run    a node on this machine, with embedded defaults, in the foreground
+# make run    a node on this machine, with embedded defaults, in the foreground; CONFIG=node.toml for others
 # make test   lint, types and all tests
 # make help   the rest
 
@@ -6,11 +6,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+CONFIG ?=
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL_FAILED = echo "Packages can't be installed in $(VENV) (above is why). They are downloaded: is there a network, or a mirror \
+	that pip is told of? Then the same again; if that doesn't help, make clean first."; exit 1
 
 .PHONY: run test lint types unit bench-quick lock clean help check-python
 
 run: $(VENV)/.installed
-	@$(BIN)/waystation run --guide
+	@$(BIN)/waystation run --guide $(if $(CONFIG),--config '$(CONFIG)')
 
 test: lint types unit
 
@@ -26,13 +30,15 @@ unit: $(VENV)/.installed-dev
 
 $(VENV)/.installed: requirements.lock pyproject.toml | check-python
 	@echo "Making an environment in $(VENV) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@{ test -f $(VENV)/pyvenv.cfg && $(BIN)/python -m pip --version >/dev/null 2>&1; } || $(PYTHON) -m venv --clear $(VENV) || \
+	  { echo "No environment can be made in $(VENV). Is there space, and may you write here? Then: make clean, and again."; \
+	    exit 1; }
+	@$(PIP) --require-hashes -r requirements.lock || { $(INSTALL_FAILED); }
+	@$(PIP) --no-deps --no-build-isolation --editable . || { $(INSTALL_FAILED); }
 	@touch $@
 
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(PIP) --require-hashes -r requirements-dev.lock || { $(INSTALL_FAILED); }
 	@touch $@
 
 check-python:

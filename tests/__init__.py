@@ -2,7 +2,6 @@
 
 client, node, ops, store    mostly one test module for one module
 stateful                    random operations against a model
-sim                         interleavings of mail with its phones and its disk, decided by a seed
 fuzz                        hostile bytes: into the decoder, and into a node that serves
 system                      real processes, killed, cut off and deprived of power
 architecture                what the code may import, and what every module owes its readers
