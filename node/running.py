@@ -19,6 +19,7 @@ import structlog
 import trio
 
 from node.accounts.gateways import make_gateway
+from node.accounts.numbercheck import NumberCheck
 from node.accounts.outcomes import Replaced
 from node.accounts.service import Accounts
 from node.accounts.settings import AccountsSettings
@@ -38,6 +39,7 @@ from replication.claim import claim_alone
 from replication.identity import ensure_identity
 from replication.placement import Placement
 from replication.tables import CLUSTER
+from store.errors import StoreError, StoreFatal
 from store.limits import StoreSettings
 from store.store import Store
 
@@ -132,7 +134,8 @@ async def run_node(
             settings.mail,
             tables,
             epochs.__getitem__,
-            lambda user: service.accounts.is_registered(user),
+            lambda user: service.accounts.may_be_registered(user),
+            NumberCheck(settings.accounts.numbers),
             clock,
             world.monotonic,
         )
@@ -210,10 +213,16 @@ async def _serve(
 async def _finish_wipes(accounts: Accounts, service: Service, hub: Hub[Session]) -> None:
     """What a former end cut off: mail for devices that were replaced is ended before the new ones may log in."""
     while True:
-        found = accounts.unfinished_wipes()
-        if not found:
-            return
-        hub.soon(partial(_wipe, service, found))
+        try:
+            found = await accounts.unfinished_wipes()
+        except StoreFatal:
+            raise
+        except StoreError as error:  # busy: nobody whose wipe is unfinished can log in meanwhile
+            log.warning("unfinished_wipes_not_read", cause=str(error))
+        else:
+            if not found:
+                return
+            hub.soon(partial(_wipe, service, found))
         await trio.sleep(WIPES_AGAIN_S)
 
 

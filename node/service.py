@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from node import arrival, talk
+from node.accounts.numbercheck import NumberCheck
 from node.accounts.outcomes import Replaced
 from node.accounts.service import Accounts
 from node.clock import SteadyClock
@@ -68,12 +69,14 @@ class Service:
         tables: MailTables,
         epoch_of: Callable[[int], int],
         known: Callable[[int], bool],
+        numbers: NumberCheck,
         clock: SteadyClock,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self.mail = MailState(mail_settings, clock())
         self.accounts: Accounts = None  # type: ignore[assignment]  # accounts and service know each other
+        self.numbers = numbers
         self.dropped = 0
         self.rate_limited = 0
         self.logins = 0

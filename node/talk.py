@@ -9,7 +9,7 @@ from node.session import Session
 from node.wire import errors
 from node.wire.codec import encode
 from node.wire.limits import RETRY_MS_MAX
-from node.wire.verbs import PING
+from node.wire.verbs import ACCEPTED, ONE_COPY, PING
 
 if TYPE_CHECKING:
     from node.service import Service
@@ -22,15 +22,29 @@ return would be worth a few messages and cost a frame for each that is still too
 def send(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
     """[10, recipient, stream, n, base, body]"""
     _, recipient, stream, n, base, body = frame
-    if _may_send(service, session, recipient, stream, n, base):
+    if not _may_send(service, session, recipient, stream, n, base):
+        return
+    if _can_be_a_phone(service, session, recipient, stream):
         numbering.send(service.mail, session.user, recipient, stream, n, base, body)
+    else:
+        session.refuse(errors.BAD_NUMBER, about=(recipient, stream, n))
 
 
 def skip(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
     """[11, recipient, stream, n, base]"""
     _, recipient, stream, n, base = frame
-    if _may_send(service, session, recipient, stream, n, base):
+    if not _may_send(service, session, recipient, stream, n, base):
+        return
+    if _can_be_a_phone(service, session, recipient, stream):
         numbering.skip(service.mail, session.user, recipient, stream, n, base)
+    else:
+        # Giving up is what is left to do there. It holds without a word on disk: such a number never gets anything.
+        session.write(encode((ACCEPTED, recipient, stream, n, n, ONE_COPY)))
+
+
+def _can_be_a_phone(service: "Service", session: Session, recipient: int, stream: bytes) -> bool:
+    """Whether the recipient is worth keeping anything for. One that mail is in the middle of isn't looked at again."""
+    return (recipient, session.user, stream) in service.mail.pairs or service.numbers.passes(recipient)
 
 
 def _may_send(service: "Service", session: Session, recipient: int, stream: bytes, n: int, base: int) -> bool:

@@ -3,11 +3,13 @@
 Pure:
   numbers       phone number text → user, and whether a user can be a phone number
   keys          which bytes are a device key; verifying a signature
+  numbercheck   the same, remembered, for the recipients of messages
   records       the account record and its merge
   pins          when a number may have a PIN, whether a guess is right
   registration  the machine: asking for a PIN, registering a device, finishing a wipe
   login         whether a signature is by the present device
   budgets       limits per address and per number, in memory
+  standins      what guesses at numbers without a PIN are measured by, in memory
   retry         how long to pause before trying again
   settings      the options of [registration]
   outcomes      what is answered

@@ -117,13 +117,23 @@ def guess(record: PinRecord, now: int, digest: bytes, rules: PinRules) -> tuple[
     right = hmac.compare_digest(
         record.digest, digest
     )  # always compared: what was wrong must not show in time
-    if now - record.requests[-1] >= rules.valid_ms or record.attempts >= rules.attempts_max:
-        return Verdict.WRONG, record
+    too_late = now - record.requests[-1] >= rules.valid_ms or is_used_up(record, rules)
+    if too_late or not right:
+        return Verdict.WRONG, missed(record, rules)
     if record.used:
-        return (Verdict.AGAIN if right else Verdict.WRONG), record
-    if not right:
-        return Verdict.WRONG, attrs.evolve(record, attempts=record.attempts + 1)
+        return Verdict.AGAIN, record
     return Verdict.RIGHT, attrs.evolve(record, used=True)
+
+
+def missed(record: PinRecord, rules: PinRules) -> PinRecord:
+    """The record after a wrong guess. Each counts, also at a PIN that is used or too old: what a guess is told must not
+    show which it is."""
+    return record if is_used_up(record, rules) else attrs.evolve(record, attempts=record.attempts + 1)
+
+
+def is_used_up(record: PinRecord, rules: PinRules) -> bool:
+    """Whether only another PIN helps."""
+    return record.attempts >= rules.attempts_max
 
 
 def is_spent(record: PinRecord, now: int) -> bool:

@@ -23,6 +23,7 @@ from node.accounts.pins import PinRules
 from node.accounts.refusals import cause_of, refusal_for
 from node.accounts.registration import AskPin, RegisterDevice, Step
 from node.accounts.settings import AccountsSettings
+from node.accounts.standins import StandIns
 from node.accounts.tables import ACCOUNT, PIN
 from node.accounts.wipes import WaitingAnswers
 from node.wire import errors
@@ -69,6 +70,7 @@ class Registrar:
             every_ms=settings.address_guesses_every_s * 1000,
             keys_max=settings.budgets_max,
         )
+        self._stand_ins = StandIns(self._rules, settings.budgets_max, random)
         self._answers = WaitingAnswers(settings.wipes_waiting_max)
         self._in_store = 0
         self._unwritten_wipes: dict[int, int] = {}
@@ -138,7 +140,8 @@ class Registrar:
         if refused is not None:
             done(refused)
             return
-        event = RegisterDevice(user, self._clock(), pin, key, stream)
+        now = self._clock()
+        event = RegisterDevice(user, now, pin, key, stream, self._stand_ins.guessed(user, now))
 
         def written(result: Result) -> None:
             self._in_store -= 1
@@ -189,9 +192,9 @@ class Registrar:
         self._unwritten_wipes[user] = generation
         self._write_wipe(user, generation)
 
-    def is_wiped(self, user: int, generation: int) -> bool:
-        """Whether that was reported and isn't written yet."""
-        return self._unwritten_wipes.get(user, 0) >= generation
+    def unwritten_wipes(self) -> dict[int, int]:
+        """Those that were reported and aren't written yet, user → generation; a copy."""
+        return dict(self._unwritten_wipes)
 
     def write_wipes(self) -> None:
         """Try again what the store couldn't write. Called now and then."""
@@ -239,6 +242,7 @@ class Registrar:
             "in_store_max": self._settings.requests_waiting_max,
             "waiting_for_wipe": len(self._answers),
             "waiting_for_wipe_max": self._answers.most,
+            "stand_ins": len(self._stand_ins),
             "wipes_unwritten": len(self._unwritten_wipes),
             "address_pins": attrs.asdict(self._address_pins.statistics()),
             "address_guesses": attrs.asdict(self._address_guesses.statistics()),

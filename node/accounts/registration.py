@@ -18,8 +18,7 @@ from node.accounts.records import WIPE_RETRY_MS, WIPES_MAX, Account
 from node.wire import errors
 
 NO_RECORD = PinRecord(requests=(0,), salt=bytes(pins.SALT_SIZE), digest=bytes(pins.DIGEST_SIZE))
-"""Stands in for a number that asked for no PIN: the same work, and always the same answer as a wrong
-guess."""
+"""A stand-in without a wait (see `standins`)."""
 
 
 @attrs.frozen
@@ -34,11 +33,14 @@ class AskPin:
 
 @attrs.frozen
 class RegisterDevice:
+    """stand_in: what the guess is measured by if the number has no PIN: the same work, and the same answers."""
+
     user: int
     now: int
     pin: str = attrs.field(repr=False)
     key: bytes
     stream: bytes
+    stand_in: PinRecord = NO_RECORD
 
 
 @attrs.frozen
@@ -80,28 +82,36 @@ def register_device(
     The caller has checked that the key can be a device key.
     """
     now = event.now
-    kept = NO_RECORD if record is None else pins.corrected(record, now)
+    kept = pins.corrected(event.stand_in if record is None else record, now)
     digest = pins.pin_digest(secret, event.user, kept.salt, event.pin)
     verdict, after = pins.guess(kept, now, digest, rules)
-    changed = after if record is not None and after != record else None
 
     if verdict is Verdict.WRONG or record is None:
-        refused = Refused(errors.PIN_REFUSED, "the PIN is not the one that was sent last, or not any more")
-        return Step(refused, pin=changed, guessed=True)
+        return _wrong(record, kept, after, now, rules)
     if account is not None and account.blocked:
         return Step(Refused(errors.BLOCKED, "this number is blocked"))
     if verdict is Verdict.AGAIN:
+        if account is None or (account.key, account.stream) != (event.key, event.stream):
+            return _wrong(record, kept, pins.missed(kept, rules), now, rules)  # a used PIN registers nothing
         return _registered_before(account, event)
     if account is not None and account.stream == event.stream:
         return Step(Refused(errors.STREAM_REUSED, "a new registration needs a fresh random stream"))
     return _take_over(account, after, event)
 
 
-def _registered_before(account: Account | None, event: RegisterDevice) -> Step:
-    """A used PIN registers nothing. The phone that used it may ask again for the answer that it missed."""
-    if account is None or (account.key, account.stream) != (event.key, event.stream):
+def _wrong(record: PinRecord | None, kept: PinRecord, after: PinRecord, now: int, rules: PinRules) -> Step:
+    """kept: the record, or its stand-in, before this guess; after: with it."""
+    wait = pins.wait_before_request(kept, now, rules) if pins.is_used_up(kept, rules) else 0
+    if wait > 0:
+        text = "this number's PIN took too many wrong guesses: another one may be asked for after this time"
+        refused = Refused(errors.PIN_LIMIT, text, wait)
+    else:
         refused = Refused(errors.PIN_REFUSED, "the PIN is not the one that was sent last, or not any more")
-        return Step(refused, guessed=True)
+    return Step(refused, pin=after if record is not None and after != record else None, guessed=True)
+
+
+def _registered_before(account: Account, event: RegisterDevice) -> Step:
+    """The phone that used this PIN asks again for the answer that it missed."""
     old_stream = account.wiping[-1] if account.wiping else None
     outcome = Registered(event.user, account.generation, account.generation > 1, old_stream)
     return Step(outcome, after_wipe=bool(account.wiping))

@@ -87,6 +87,9 @@ class Accounts:
         self._answers: Counter[str] = Counter()
         self._swept_to: tuple[Any, ...] | None = None
         self._swept = 0
+        self._listings: list[
+            dict[int, int]
+        ] = []  # wipes that were reported, for each reading of unfinished ones
 
     # ---- what phones ask for ------------------------------------------------------------------------
 
@@ -127,26 +130,39 @@ class Accounts:
 
     # ---- what mail asks for and reports -------------------------------------------------------------
 
-    def is_registered(self, user: int) -> bool:
-        """Read directly: only where the group may be (see the store's `warm`)."""
-        return self.account(user) is not None
+    def may_be_registered(self, user: int) -> bool:
+        """False only for numbers that surely aren't. When the accounts have outgrown memory (the store's `warm`) it is
+        not looked up, since the loop would wait for the disk: then every number may be."""
+        return not self._group.warm or self.account(user) is not None
 
     def account(self, user: int) -> Account | None:
-        """The same for the whole record."""
+        """Read directly: while the accounts fit in memory, and for tools."""
         value = self._group.table(ACCOUNT.name).get((self._partition_of(user), user))
         return None if value is None else records.from_value(value)
 
-    def unfinished_wipes(self) -> list[Replaced]:
+    async def unfinished_wipes(self) -> list[Replaced]:
         """Replacements of before this start whose mail isn't expired yet, at most WIPES_LISTED_MAX: as many
-        mean that there may be more, once these are done. Those that were reported and are only to be written yet
-        are left out: what came for the new device since must not be expired with them."""
-        found = map(_replacement, self._group.table(ACCOUNT.name).index(WIPING, (), limit=WIPES_LISTED_MAX))
-        return [
-            replaced for replaced in found if not self._registrar.is_wiped(replaced.user, replaced.generation)
-        ]
+        mean that there may be more, once these are done. Those that were reported and are only to be written yet, or
+        were reported while this read, are left out: what came for the new device since must not be expired with them.
+
+        Raises:
+            StoreError: it can't be read, or not now.
+        """
+        reported = self._registrar.unwritten_wipes()
+        self._listings.append(reported)
+        try:
+            items: list[Item] = await self._group.fetch(
+                lambda reader: reader.index(ACCOUNT.name, WIPING, (), limit=WIPES_LISTED_MAX)
+            )
+        finally:
+            self._listings = [one for one in self._listings if one is not reported]
+        found = map(_replacement, items)
+        return [replaced for replaced in found if reported.get(replaced.user, 0) < replaced.generation]
 
     def wiped(self, user: int, generation: int) -> None:
         """Nothing waits any more for the devices before this generation, durably. The new device may log in."""
+        for reported in self._listings:
+            reported[user] = generation
         self._registrar.wiped(user, generation)
 
     def _replaced(self, replaced: Replaced) -> None:

@@ -106,7 +106,7 @@ class AccountsSettings:
     pin_digits: int = 6
     pin_valid_s: int = 600
     pin_attempts_max: int = 5
-    """Wrong guesses at one PIN; after them only another PIN helps."""
+    """Wrong guesses at one PIN; after them only another PIN helps, and the number is told when it may have one."""
     pin_requests_per_day: int = 5
     """PINs that a number gets in any 24 hours."""
     pin_wait_s: int = 60
@@ -129,7 +129,8 @@ class AccountsSettings:
     that failed themselves, so that nobody can lock another out."""
     number_logins_every_s: int = 30
     budgets_max: int = 16_384
-    """Addresses or numbers that each of these four limits remembers; some 200 bytes each."""
+    """Addresses or numbers that each of these four limits remembers, and numbers without a PIN that were guessed at;
+    some 200 bytes each."""
 
     requests_waiting_max: int = 1_024
     """PIN requests and registrations that wait for the store; beyond it they are told `overloaded`."""

@@ -275,7 +275,8 @@ async def test_the_new_device_waits_until_the_wipe_is_over_also_after_a_crash(
         await old.refused(errors.UNAUTHORISED)
     monkeypatch.undo()
     async with live_node(tmp_path) as node:
-        await node.wait(lambda: not node.service.accounts.unfinished_wipes())
+        while await node.service.accounts.unfinished_wipes():
+            await node.settle()
         phone = await node.login(newer)
         assert phone.welcome[3] == 0
         await phone.quiet()

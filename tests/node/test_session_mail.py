@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import attrs
 import pytest
 
 from node.mail.settings import MailSettings
@@ -225,6 +226,21 @@ async def test_a_stream_that_is_not_the_devices_is_refused_and_the_session_lives
         error(errors.STREAM_WRONG, (bob.user, bob.stream, 2)),
         alice.accepted(bob, 1, 1, verbs.ONE_COPY),
     ]
+
+
+async def test_a_recipient_that_cannot_be_a_phone_is_refused_kept_nowhere_and_can_be_given_up(
+    node: LiveNode, alice: Device, bob: Device
+) -> None:
+    nobody = attrs.evolve(bob, user=1)
+    phone = await node.login(alice)
+    await phone.send(alice.send(nobody, 1), alice.send(nobody, 2), alice.skip(nobody, 1), alice.send(bob, 1))
+    assert await phone.said() == [
+        error(errors.BAD_NUMBER, (1, alice.stream, 1)),
+        error(errors.BAD_NUMBER, (1, alice.stream, 2)),
+        alice.accepted(nobody, 1, 1, verbs.ONE_COPY),
+        alice.accepted(bob, 1, 1, verbs.ONE_COPY),
+    ]
+    assert [key[0] for key in node.mail.pairs] == [bob.user]
 
 
 @pytest.mark.parametrize("verb", ["send", "skip", "ack", "long ack", "confirm"])

@@ -3,6 +3,7 @@
 from random import Random
 
 import attrs
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -12,6 +13,7 @@ from node.accounts.outcomes import PinSent, Refused, Registered, Replaced
 from node.accounts.pins import DAY_MS, PinRecord, PinRules
 from node.accounts.records import WIPES_MAX, Account
 from node.accounts.registration import AskPin, RegisterDevice, Step, ask_pin, register_device
+from node.accounts.standins import StandIns
 from node.wire import errors
 
 USER = 15551230001
@@ -37,6 +39,9 @@ class Phone:
     rules: PinRules = RULES
     sent: list[str] = attrs.Factory(list)
     random: Random = attrs.Factory(lambda: Random(1))
+    stand_ins: StandIns = attrs.field(
+        default=attrs.Factory(lambda self: StandIns(self.rules, 100, Random(2)), True)
+    )
 
     def ask(self) -> Step:
         pin = f"{self.random.randrange(10**6):06}"
@@ -47,7 +52,8 @@ class Phone:
         return step
 
     def register(self, pin: str, device: int = 1) -> Step:
-        event = RegisterDevice(USER, self.now, pin, bytes([device]) * 32, bytes([device]) * 8)
+        stand_in = self.stand_ins.guessed(USER, self.now)
+        event = RegisterDevice(USER, self.now, pin, bytes([device]) * 32, bytes([device]) * 8, stand_in)
         return self._keep(register_device(self.account, self.record, event, SECRET, self.rules))
 
     def _keep(self, step: Step) -> Step:
@@ -171,7 +177,50 @@ def test_the_right_pin_after_too_many_wrong_ones_is_refused() -> None:
     phone.ask()
     for _ in range(RULES.attempts_max):
         assert code(phone.register(wrong(phone.sent[-1]))) == errors.PIN_REFUSED
-    assert code(phone.register(phone.sent[-1])) == errors.PIN_REFUSED
+    phone.now += 10_000
+    step = phone.register(phone.sent[-1])
+    assert step.outcome == Refused(errors.PIN_LIMIT, step.outcome.text, 50_000)  # type: ignore[union-attr]
+    phone.now += 50_000
+    assert code(phone.register(phone.sent[-1])) == errors.PIN_REFUSED, "another one may be asked for now"
+    phone.ask()
+    assert isinstance(phone.register(phone.sent[-1]).outcome, Registered)
+
+
+@given(st.lists(st.sampled_from([0, 1, 20_000, 59_999, 60_000, 600_000, DAY_MS]), max_size=20), st.booleans())
+def test_guesses_at_a_number_without_a_pin_are_answered_as_if_it_had_one(
+    passing: list[int], used: bool
+) -> None:
+    """Whether it has one, a used one, or none: who began at the same time gets the same answers."""
+    with_it, without = Phone(), Phone(account=Account(b"k" * 32, b"s" * 8, 3, START))
+    without.now += 30_000
+    without.register("123456")
+    asked = without.stand_ins.guessed(USER, without.now).requests[0]
+    assert 0 <= without.now - asked < RULES.wait_ms
+    with_it.now = asked
+    with_it.ask()
+    if used:
+        with_it.register(with_it.sent[-1])
+    with_it.now = without.now
+    with_it.register("no PIN")
+    with_it.register("no PIN")
+    for passed in passing:
+        with_it.now += passed
+        without.now += passed
+        if with_it.record is not None and pins.is_spent(with_it.record, with_it.now):
+            return  # both begin anew, the one without at another time
+        assert with_it.register("no PIN").outcome == without.register("no PIN").outcome
+
+
+@pytest.mark.parametrize("right", [False, True])
+def test_a_used_pin_is_guessed_at_as_one_that_is_not(right: bool) -> None:
+    """Also with the right digits: they register no other device, and are told nothing else."""
+    phone = Phone()
+    phone.ask()
+    phone.register(phone.sent[-1], device=1)
+    guess = phone.sent[-1] if right else wrong(phone.sent[-1])
+    for _ in range(RULES.attempts_max):
+        assert code(phone.register(guess, device=2)) == errors.PIN_REFUSED
+    assert code(phone.register(guess, device=2)) == errors.PIN_LIMIT
 
 
 def test_a_guess_without_a_pin_leaves_nothing_in_the_store() -> None:
@@ -326,7 +375,7 @@ class Attack(RuleBasedStateMachine):
     def _guess(self, pin: str) -> None:
         if self._right_pin_would_do():
             self.guessed_at.append(self.phone.now)
-        assert code(self.phone.register(pin, self._next_device())) == errors.PIN_REFUSED
+        assert code(self.phone.register(pin, self._next_device())) in (errors.PIN_REFUSED, errors.PIN_LIMIT)
 
     def _right_pin_would_do(self) -> bool:
         """Tried on a copy: only then is a guess worth anything to whoever makes it."""
