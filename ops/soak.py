@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import signal
 import statistics
 import sys
 import tempfile
@@ -96,6 +97,7 @@ def soak(
     as_json:
         Print the result as JSON.
     """
+    signal.signal(signal.SIGTERM, _end)  # a small disk that was mounted outlives a process that just ends
     place = Path(tempfile.mkdtemp(prefix="waystation-soak-")) if folder is None else folder
     place.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
@@ -124,6 +126,10 @@ def soak(
         shutil.rmtree(place)
     print(json.dumps(result, indent=1) if as_json else _as_text(result))
     return 0 if result["good"] else 1
+
+
+def _end(number: int, frame: object) -> None:
+    sys.exit(128 + number)
 
 
 # ---- the two acts -----------------------------------------------------------------------------------------
