@@ -4,6 +4,7 @@ effects      what the core asks for, as plain tuples
 intervals    sets of numbers, nearly always one interval
 pair         what is remembered of one (recipient, sender, stream), its row, and the law by which rows merge
 state        all that the core holds in memory; no logic
+invariants   what must hold of it between any two events
 loading      pairs and boxes brought in from the store, and let go again
 numbering    send and skip: the primary's rule for n
 delivery     handing messages to a recipient's session, in order, within its window
@@ -11,7 +12,8 @@ acking       ack and read
 receipts     what senders are still to be told
 expiry       age limit, purging of pairs, ending what waited for a device that was replaced
 wipes        how far such an ending has come
-writebehind  what is due is committed, in one batch at a time; what the commit's outcome means
+writebehind  what is due is committed, in one batch at a time
+settling     what the outcome of a commit means for those who wait for it
 presence     a user's session comes and goes
 settings     the limits, and their relations
 tables       the group `mail` and its tables

@@ -37,79 +37,106 @@ def _ack(state: MailState, pair: Pair, first: int, last: int) -> None:
     if pair.seen is not box.session:
         delivery.attune(box, pair)
     unknown = 0  # the first of a run of numbers that only the disk can tell about
-    for n in range(first, last + 1):
+    n = first
+    while n <= last:
         size = pair.inflight.pop(n, None)
         if size is not None:
             box.inflight -= 1
             box.inflight_bytes -= size
         message = pair.pending.get(n)
+        end = n
         if message is not None:
-            committing = message.committing
             writebehind.drop(state, pair, message)
-            if committing:
-                pair.doomed[n] = len(message.body)
+            if message.committing:
+                writebehind.doom(state, pair, n, message.size)
             pair.gone.add(n)
+            _note(state, pair, n, n)
             state.counts.accepted_delivered += 1
             state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, DELIVERED))
-        elif pair.settled(n):
-            if not pair.dirty:
-                _confirm(state, pair, n, n)
-                continue
         elif size is not None:
-            pair.gone.add(n)
-            pair.doomed[n] = size - delivery.ENTRY_BYTES
-            receipts.owe(state, pair, KIND_DELIVERED, n, n)
+            _took(state, pair, n, size - delivery.ENTRY_BYTES)
         else:
-            unknown = unknown or n
-            continue
+            end = min(last, pair.settled_to(n))
+            if end < n:
+                unknown = unknown or n
+                n += 1
+                continue
+            if pair.durable():
+                _confirm(state, pair, n, end)
+            else:
+                _note(state, pair, n, end)
         if unknown:
             _find(state, pair, unknown, n - 1)
             unknown = 0
-        _note(state, pair, n)
+        n = end + 1
     if unknown:
         _find(state, pair, unknown, last)
     delivery.acked(state, pair)
 
 
-def _note(state: MailState, pair: Pair, n: int) -> None:
-    """The ack of n is to be confirmed once the pair is written."""
+def _took(state: MailState, pair: Pair, n: int, size: int) -> None:
+    """The recipient has taken a message that is on disk."""
+    pair.gone.add(n)
+    writebehind.doom(state, pair, n, size)
+    receipts.owe(state, pair, KIND_DELIVERED, n, n)
+    _note(state, pair, n, n)
+
+
+def _note(state: MailState, pair: Pair, first: int, last: int) -> None:
+    """The ack of first..last is to be confirmed once the pair is written."""
     if pair.acked is None:
-        pair.acked = Intervals((n, n))
+        pair.acked = Intervals((first, last))
     else:
-        pair.acked.add(n)
+        pair.acked.add_range(first, last)
     if not pair.dirty:
         writebehind.mark(state, pair)
 
 
 def _find(state: MailState, pair: Pair, first: int, last: int) -> None:
+    pair.asked += 1
     state.out.append((effects.FIND, pair, first, last, pair.commits))
+
+
+def not_found(state: MailState, pair: Pair) -> None:
+    """FIND was of no use: the client repeats what was not confirmed."""
+    pair.asked -= 1
 
 
 def found(
     state: MailState, pair: Pair, first: int, last: int, commits: int, sizes: Sequence[tuple[int, int]]
 ) -> None:
     """The answer to FIND: (n, bytes of the body) of those of first..last that are on disk."""
+    pair.asked -= 1
     if pair.commits != commits:
         _find(state, pair, first, last)
         return
+    if pair.untouched():
+        # Only a send makes a row: a recipient that acks what was never sent leaves nothing behind.
+        _confirm(state, pair, first, last)
+        return
     stored = dict(sizes)
+    forgotten = Intervals()
     for n in range(first, last + 1):
-        if n in pair.pending or pair.settled(n):
+        if n in pair.inflight or n in pair.pending or pair.settled(n):
             _ack(state, pair, n, n)
-            continue
-        if n in stored:
-            pair.doomed[n] = stored[n]
-            pair.gone.add(n)
-            receipts.owe(state, pair, KIND_DELIVERED, n, n)
-        elif n > pair.high + ACK_AHEAD_MAX or (
-            len(pair.gone.spans) >= 2 * INTERVALS_MAX and n - 1 not in pair.gone and n + 1 not in pair.gone
-        ):
-            _confirm(state, pair, n, n)
-            continue
-        else:
+        elif n in stored:
+            if state.doomed < writebehind.DOOMED_MAX:
+                _took(state, pair, n, stored[n])
+        elif _is_believed(pair, n):
             pair.gone.add(n)
             pair.climb()
-        _note(state, pair, n)
+            _note(state, pair, n, n)
+        else:
+            forgotten.add(n)
+    for run in forgotten.ranges():
+        _confirm(state, pair, *run)
+
+
+def _is_believed(pair: Pair, n: int) -> bool:
+    """Whether the ack of a number that nobody here knows is worth remembering."""
+    if n > pair.high + ACK_AHEAD_MAX:
+        return False
+    return len(pair.gone.spans) < 2 * INTERVALS_MAX or n - 1 in pair.gone or n + 1 in pair.gone
 
 
 def read(state: MailState, recipient: int, sender: int, stream: bytes, upto: int) -> bool:
@@ -118,11 +145,11 @@ def read(state: MailState, recipient: int, sender: int, stream: bytes, upto: int
 
 
 def _read(state: MailState, pair: Pair, upto: int) -> None:
-    mark = min(upto, max(pair.high, pair.gone.highest()))
+    mark = 0 if pair.untouched() else min(upto, max(pair.high, pair.gone.highest()) + ACK_AHEAD_MAX)
     if mark > pair.read:
         pair.read = mark
         receipts.owe(state, pair, KIND_READ, 1, mark)
-    elif not pair.dirty:
+    elif pair.durable():
         state.out.append((effects.CONFIRM, pair.recipient, pair.sender, pair.stream, KIND_READ, 1, upto))
         return
     pair.read_told = max(pair.read_told, upto)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 from functools import partial
 
-from node.mail import effects, loading
+from node.mail import effects, loading, writebehind
 from node.mail.pair import Message, Pair
 from node.mail.settings import DAY_MS
 from node.mail.state import Box, Handle, MailState
@@ -18,6 +18,8 @@ SCAN_PAIRS = 16
 """Pairs with waiting messages looked up at a time; more only when these are served."""
 FETCH_MESSAGES = 32
 """Messages read from disk at a time."""
+FETCHES_MAX = 4
+"""Such readings under way for one session: what was read waits in memory."""
 LATE = 1
 """Flag of `deliver`: a later one of this pair was handed over, or acknowledged, before."""
 ENTRY_BYTES = 64
@@ -46,6 +48,8 @@ def offer(state: MailState, pair: Pair, message: Message) -> None:
     if pair.seen is not box.session:
         attune(box, pair)
     n = message.n
+    if n in pair.inflight:  # withdrawn and sent again, and it was on its way already
+        return
     if pair.cursor == 0:
         if _has_room(state, box) and len(pair.inflight) < state.settings.pair_share:
             _hand(state, box, pair, n, message.arrived, message.body)
@@ -58,18 +62,18 @@ def offer(state: MailState, pair: Pair, message: Message) -> None:
 
 
 def acked(state: MailState, pair: Pair) -> None:
-    """Room came free in the window."""
+    """Room may have come free in the window."""
     box = pair.box
     if box.session is None:
         return
-    if pair.cursor:
+    if pair.cursor and pair.seen is box.session:
         _feed(box, pair)
     if box.hungry or not box.scanned:
         pump(state, box)
 
 
 def recall(pair: Pair, n: int) -> None:
-    """A message that was handed over is not there any more: its ack will find nothing in flight."""
+    """A message that was handed over is over, or not there any more: its ack will find nothing in flight."""
     size = pair.inflight.pop(n, None)
     if size is not None and pair.seen is pair.box.session:
         pair.box.inflight -= 1
@@ -80,6 +84,8 @@ def pump(state: MailState, box: Box) -> None:
     """Serve the queue while there is room; when it is empty, look for more pairs with waiting messages."""
     while box.session is not None and _has_room(state, box):
         if box.hungry:
+            if box.fetching >= FETCHES_MAX:
+                return
             pair = box.hungry.popleft()
             pair.hungry = False
             if pair.cursor:
@@ -114,15 +120,31 @@ def _serve(state: MailState, box: Box, pair: Pair) -> None:
         elif n in pair.inflight:
             n += 1
         elif pair.settled(n):
-            n = max(pair.gone.end_of(n), pair.expired.end_of(n)) + 1
+            n = pair.settled_to(n) + 1
+        elif state.doomed >= writebehind.DOOMED_MAX:
+            pair.cursor = n
+            state.throttled.append(pair)
+            return
         else:
             pair.cursor = n
             pair.fetching = True
             pair.floor = 0
+            box.fetching += 1
             limit = min(share, FETCH_MESSAGES, settings.window - box.inflight)
-            state.out.append((effects.FETCH, pair, box.session, n, limit))
+            room = settings.window_bytes - box.inflight_bytes
+            state.out.append((effects.FETCH, pair, box.session, n, limit, room))
             return
     pair.cursor = 0
+
+
+def unthrottle(state: MailState) -> None:
+    """Rows were deleted: go on with the mailboxes that waited for that."""
+    throttled, state.throttled = state.throttled, deque()
+    for pair in throttled:
+        box = pair.box
+        if box.session is not None and pair.seen is box.session and pair.cursor:
+            _feed(box, pair)
+            pump(state, box)
 
 
 def fetched(
@@ -136,9 +158,8 @@ def fetched(
 ) -> None:
     """The answer to FETCH: (n, arrived, body) from ``start`` on; ``complete`` if there are no more of the pair."""
     box = pair.box
-    if box.session is not handle or pair.seen is not handle:
+    if not _fetch_over(box, pair, handle):
         return
-    pair.fetching = False
     if pair.cursor < start:  # a hole below was filled meanwhile
         _feed(box, pair)
         pump(state, box)
@@ -173,8 +194,19 @@ def fetched(
 
 def not_fetched(state: MailState, pair: Pair, handle: Handle) -> None:
     """FETCH was of no use. The pair gets another turn when something else of it moves, or at the next login."""
-    if pair.box.session is handle and pair.seen is handle:
-        pair.fetching = False
+    if _fetch_over(pair.box, pair, handle):
+        pump(state, pair.box)
+
+
+def _fetch_over(box: Box, pair: Pair, handle: Handle) -> bool:
+    """An answer to FETCH came; whether it is for the session that is there."""
+    if pair.seen is not handle:
+        return False
+    pair.fetching = False
+    if box.session is not handle:
+        return False
+    box.fetching -= 1
+    return True
 
 
 def scanned(
@@ -192,7 +224,11 @@ def scanned(
     box.discovering = len(found)
     for sender, stream in found:
         loading.with_pair(
-            state, (user, sender, stream), partial(_discovered, state, handle=handle), always=True
+            state,
+            (user, sender, stream),
+            partial(_discovered, state, handle=handle),
+            partial(_missed, state, box, handle),
+            always=True,
         )
     if not found:
         _scan_over(state, box)
@@ -209,15 +245,25 @@ def _discovered(state: MailState, pair: Pair, handle: Handle) -> None:
         _scan_over(state, box)
 
 
+def _missed(state: MailState, box: Box, handle: Handle) -> None:
+    """A pair could not be loaded. The others go on; it gets its turn at the next login."""
+    if box.session is handle:
+        box.missed = True
+        box.discovering -= 1
+        if box.discovering == 0:
+            _scan_over(state, box)
+
+
 def _scan_over(state: MailState, box: Box) -> None:
-    """Every pair of the last chunk is in the queue. Only now may one that isn't be taken for live."""
-    box.scanning = False
-    box.scanned = box.scan_after is None
+    """Every pair of the last chunk is in the queue. Only now may one that isn't be taken for live; and if one was
+    missed, none in this session."""
+    last = box.scan_after is None
+    box.scanned = last and not box.missed
+    box.scanning = last and box.missed
     pump(state, box)
     if box.scanned:
-        loading.let_go(
-            state, box
-        )  # most who log in have nothing waiting: a box for each would double what they cost
+        # Most who log in have nothing waiting: a box for each would double what they cost.
+        loading.let_go(state, box)
 
 
 def _feed(box: Box, pair: Pair) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import structlog
 
-from node.mail import acking, delivery, effects, expiry, loading, numbering, receipts, writebehind
+from node.mail import acking, delivery, effects, expiry, loading, numbering, receipts, settling, writebehind
 from node.mail.rows import MailTables
 from node.mail.state import Batch, Effect, MailState
 from store.errors import StoreBusy, StoreError
@@ -22,6 +22,8 @@ log = structlog.get_logger()
 STALLED_MAX = 100_000
 """Reads that wait because the store's queue of cold reads is full; each belongs to a session or a load, which are
 limited themselves."""
+RETRIES_MAX = 256
+"""Of them, asked for again in one pass."""
 
 Outlet = Callable[[Effect], None]
 
@@ -75,11 +77,20 @@ class MailDriver:
     def tick(self) -> None:
         """Write what is due; ask again for what the store was too busy to read."""
         if self._stalled:
-            stalled, self._stalled = self._stalled, deque()
-            for effect in stalled:
-                self._carry[effect[0]](effect)
+            self._retry()
         writebehind.collect(self.state)
         self.drain()
+
+    def _retry(self) -> None:
+        """In the order in which they were asked for, until one stalls again."""
+        stalled = self._stalled
+        for _ in range(min(len(stalled), RETRIES_MAX)):
+            effect = stalled.popleft()
+            before = len(stalled)
+            self._carry[effect[0]](effect)
+            if len(stalled) > before and stalled[-1] is effect:
+                stalled.appendleft(stalled.pop())
+                return
 
     @property
     def stalled(self) -> int:
@@ -98,19 +109,24 @@ class MailDriver:
         def done(result: Result) -> None:
             if result.error is None:
                 answer(result.value)
-                return
-            self.read_errors += 1
-            log.error("mail could not be read", what=effect[0], error=str(result.error))
-            failed()
+            elif isinstance(result.error, StoreBusy):
+                self._stall(effect, failed)
+            else:
+                self.read_errors += 1
+                log.error("mail could not be read", what=effect[0], error=str(result.error))
+                failed()
 
         try:
             self._tables.group.read(read, done)
         except StoreBusy:
-            if len(self._stalled) >= STALLED_MAX:
-                self.read_errors += 1
-                failed()
-            else:
-                self._stalled.append(effect)
+            self._stall(effect, failed)
+
+    def _stall(self, effect: Effect, failed: Callable[[], None]) -> None:
+        if len(self._stalled) >= STALLED_MAX:
+            self.read_errors += 1
+            failed()
+        else:
+            self._stalled.append(effect)
 
     def _load(self, effect: Effect) -> None:
         _, recipient, sender, stream = effect
@@ -118,8 +134,7 @@ class MailDriver:
 
         def answer(found: tuple[Any, int, Any]) -> None:
             row, high, box = found
-            partition = self._tables.partition_of(recipient)
-            loading.loaded(self.state, key, row, high, box, partition, known=self._known(recipient))
+            loading.loaded(self.state, key, row, high, box, *self._about(recipient))
 
         self._read(effect, self._tables.load(key), answer, lambda: loading.failed(self.state, key))
 
@@ -127,11 +142,14 @@ class MailDriver:
         user = effect[1]
 
         def answer(row: Any) -> None:
-            loading.box_loaded(
-                self.state, user, row, self._tables.partition_of(user), known=self._known(user)
-            )
+            loading.box_loaded(self.state, user, row, *self._about(user))
 
         self._read(effect, self._tables.load_box(user), answer, lambda: loading.box_failed(self.state, user))
+
+    def _about(self, user: int) -> tuple[int, bool]:
+        """Partition, and whether the number is registered, which is looked up only where it matters."""
+        known = not self.state.settings.tell_unknown or self._known(user)
+        return self._tables.partition_of(user), known
 
     def _lookup(self, effect: Effect) -> None:
         _, pair, n, body, commits = effect
@@ -139,26 +157,24 @@ class MailDriver:
             effect,
             self._tables.body(pair, n),
             lambda stored: numbering.looked_up(self.state, pair, n, body, commits, stored),
-            lambda: numbering.not_looked_up(self.state, pair, n),
+            lambda: numbering.not_looked_up(self.state, pair, n, body),
         )
 
     def _find(self, effect: Effect) -> None:
         _, pair, first, last, commits = effect
         self._read(
             effect,
-            self._tables.messages(self._tables.prefix(pair), first, last - first + 1, last),
-            lambda rows: acking.found(
-                self.state, pair, first, last, commits, [(n, len(body)) for n, _, body in rows]
-            ),
-            lambda: None,  # the client repeats what was not confirmed
+            self._tables.sizes(pair, first, last),
+            lambda sizes: acking.found(self.state, pair, first, last, commits, sizes),
+            lambda: acking.not_found(self.state, pair),
         )
 
     def _fetch(self, effect: Effect) -> None:
-        _, pair, handle, start, limit = effect
+        _, pair, handle, start, limit, size = effect
         self._read(
             effect,
-            self._tables.messages(self._tables.prefix(pair), start, limit),
-            lambda rows: delivery.fetched(self.state, pair, handle, start, rows, complete=len(rows) < limit),
+            self._tables.messages(pair, start, limit, size),
+            lambda found: delivery.fetched(self.state, pair, handle, start, found[0], complete=found[1]),
             lambda: delivery.not_fetched(self.state, pair, handle),
         )
 
@@ -187,7 +203,7 @@ class MailDriver:
             effect,
             self._tables.scan_owed(sender, after, limit),
             lambda found: receipts.scanned(self.state, sender, handle, found[0], found[1]),
-            lambda: receipts.end(self.state, sender, handle),  # told at the next login
+            lambda: receipts.not_scanned(self.state, sender, handle),
         )
 
     def _scan_waiting(self, effect: Effect) -> None:
@@ -196,7 +212,7 @@ class MailDriver:
             effect,
             self._tables.waiting_messages(user, after, limit),
             lambda found: expiry.waiting(self.state, user, found[0], found[1]),
-            lambda: None,  # the wipe stays open, its user locked out, until the next start
+            lambda: expiry.not_waiting(self.state, user),
         )
 
     # ---- writes --------------------------------------------------------------------------------
@@ -216,4 +232,4 @@ class MailDriver:
         elif error is None and self._reported:
             log.info("mail is written again")
         self._reported = error is not None
-        writebehind.committed(self.state, batch, failed=error is not None)
+        settling.committed(self.state, batch, failed=error is not None)

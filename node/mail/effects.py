@@ -11,18 +11,19 @@ To a user's live session, wherever it is (dropped if there is none; the client r
     (CONFIRM, recipient, sender, stream, kind, first, last)
     (BACKLOG, handle, waiting)                                  the session may be welcomed; -1: it can't be
 
-Of the store, each answered by the core's function of the same name in parentheses:
+Of the store, each answered by a call of the core, whatever happens; where a second one is named, it is for a reading
+that failed, otherwise the first one says how it is told that:
 
-    (LOAD, recipient, sender, stream)                           loading.loaded
-    (LOAD_BOX, recipient)                                       loading.box_loaded
-    (LOOKUP, pair, n, body, commits)                            numbering.looked_up
-    (FIND, pair, first, last, commits)                          acking.found
-    (FETCH, pair, handle, start, limit)                         delivery.fetched
-    (SCAN, recipient, handle, after, limit)                     delivery.scanned
+    (LOAD, recipient, sender, stream)                           loading.loaded, failed
+    (LOAD_BOX, recipient)                                       loading.box_loaded, box_failed
+    (LOOKUP, pair, n, body, commits)                            numbering.looked_up, not_looked_up
+    (FIND, pair, first, last, commits)                          acking.found, not_found
+    (FETCH, pair, handle, start, limit, bytes)                  delivery.fetched, not_fetched
+    (SCAN, recipient, handle, after, limit)                     delivery.scanned; none
     (LOAD_OWED, sender, recipient, stream)                      receipts.loaded
-    (SCAN_OWED, sender, handle, after, limit)                   receipts.scanned
-    (COMMIT, batch)                                             writebehind.committed
-    (SCAN_WAITING, user, after, limit)                          expiry.waiting
+    (SCAN_OWED, sender, handle, after, limit)                   receipts.scanned, not_scanned
+    (COMMIT, batch)                                             settling.committed
+    (SCAN_WAITING, user, after, limit)                          expiry.waiting, not_waiting
     (AGED, key, rows)                                           expiry.aged
     (WIPED, user, generation)                                   nothing waits for that device any more
 """

@@ -6,17 +6,21 @@ The first two are the only ways besides the recipient's ack by which a message g
 from collections.abc import Sequence
 from functools import partial
 
-from node.mail import loading, receipts, wipes, writebehind
+from node.mail import delivery, loading, presence, receipts, wipes, writebehind
 from node.mail.pair import Pair, PairKey
 from node.mail.settings import DAY_MS
 from node.mail.state import MailState
 from node.wire.verbs import KIND_EXPIRED
 
+PURGES_MAX = 1_000
+"""Pairs in one commit whose rows are deleted; the others are found again."""
+
 
 def aged(state: MailState, key: PairKey, rows: Sequence[tuple[int, int]]) -> None:
     """The sweep found messages above the age limit on disk: (n, bytes of the body). Dropped if the core is too busy:
     the next sweep finds them again."""
-    loading.with_pair(state, key, partial(_expire, state, rows=rows))
+    if state.doomed < writebehind.DOOMED_MAX:
+        loading.with_pair(state, key, partial(_expire, state, rows=rows))
 
 
 def _expire(state: MailState, pair: Pair, rows: Sequence[tuple[int, int]]) -> None:
@@ -24,35 +28,35 @@ def _expire(state: MailState, pair: Pair, rows: Sequence[tuple[int, int]]) -> No
         if pair.settled(n) or n in pair.pending:
             continue
         pair.expired.add(n)
-        pair.doomed[n] = size
+        writebehind.doom(state, pair, n, size)
+        delivery.recall(pair, n)
         state.counts.expired += 1
         receipts.owe(state, pair, KIND_EXPIRED, n, n)
         writebehind.mark(state, pair)
+    delivery.acked(state, pair)
 
 
 def old_pair(state: MailState, key: PairKey, day: int) -> None:
     """The sweep found a pair without waiting messages that last changed on ``day``."""
-    if state.now // DAY_MS - day <= state.settings.pair_retention_days:
-        return
-    pair = state.pairs.get(key)
-    if pair is not None:
-        if not pair.idle() or pair.writing or pair.day != day:
-            return
-        loading.forget(state, pair)
-    elif key in state.loading:
-        return
-    state.counts.purged += 1
-    state.purges.append(key)
+    if state.now // DAY_MS - day > state.settings.pair_retention_days:
+        loading.with_pair(
+            state, key, partial(_purge, state, day=day)
+        )  # it may have changed since it was found
+
+
+def _purge(state: MailState, pair: Pair, day: int) -> None:
+    if pair.day == day and pair.idle() and len(state.purges) < PURGES_MAX:
+        state.purges.append((pair.key, day))
 
 
 def _expire_pending(state: MailState, pair: Pair, n: int) -> None:
     """A message in memory: what was never accepted is answered as a skip is, once the pair is written."""
     message = pair.pending[n]
-    committing = message.committing
     writebehind.drop(state, pair, message)
+    delivery.recall(pair, n)
     pair.expired.add(n)
-    if committing:
-        pair.doomed[n] = len(message.body)
+    if message.committing:
+        writebehind.doom(state, pair, n, message.size)
     else:
         writebehind.answer_written(state, pair, n)
     state.counts.expired += 1
@@ -63,6 +67,7 @@ def _expire_pending(state: MailState, pair: Pair, n: int) -> None:
 def wipe(state: MailState, user: int, generation: int) -> None:
     """A new device of ``user`` was registered: nothing that waits for the old one may reach it. WIPED follows when
     that is on disk; until then the user must not log in."""
+    presence.dismiss(state, user)
     running = wipes.start(state, user, generation)
     box = state.boxes.get(user)
     for pair in list(box.pairs.values()) if box is not None else ():
@@ -85,8 +90,16 @@ def waiting(
     for sender, stream, _ in found:
         running.left[user, sender, stream] = None
     for sender, stream, rows in found:
-        loading.with_pair(state, (user, sender, stream), partial(_end, state, rows=rows), always=True)
+        key = (user, sender, stream)
+        loading.with_pair(
+            state, key, partial(_end, state, rows=rows), partial(wipes.missed, state, key), always=True
+        )
     wipes.advance(state, running)
+
+
+def not_waiting(state: MailState, user: int) -> None:
+    """SCAN_WAITING was of no use: tried again before long."""
+    wipes.failed(state, user)
 
 
 def _end(state: MailState, pair: Pair, rows: Sequence[tuple[int, int]]) -> None:

@@ -117,6 +117,15 @@ class Intervals:
         for first, last in other.ranges():
             self.add_range(first, last)
 
+    def clear(self) -> None:
+        """Take all out."""
+        self.spans.clear()
+
+    def trim(self, most: int) -> None:
+        """Forget the lowest intervals, so that ``most`` are left."""
+        if len(self.spans) > 2 * most:
+            del self.spans[: -2 * most]
+
     def covers(self, first: int, last: int) -> bool:
         """Whether all of first..last is in."""
         return self.end_of(first) >= last

@@ -53,14 +53,13 @@ def loaded(
     stored_high: int,
     box_row: Sequence[int] | None,
     partition: int,
-    *,
     known: bool,
 ) -> None:
     """The answer to LOAD: the pair's row, the highest number on disk, the row of the recipient's box."""
     recipient, sender, stream = key
     box = state.boxes.get(recipient)
     if box is None:
-        box = _make_box(state, recipient, partition, box_row, known=known)
+        box = _make_box(state, recipient, partition, box_row, known)
         if recipient not in state.box_loading:
             # Nothing waits for a user whose box was let go while online: see let_go.
             box.session = state.sessions.get(recipient)
@@ -80,6 +79,7 @@ def failed(state: MailState, key: PairKey) -> None:
     """LOAD was of no use: those who wait are told."""
     for _, otherwise in _end_load(state, key):
         otherwise()
+    _let_go_of(state, key[0])
 
 
 def _end_load(state: MailState, key: PairKey) -> list[tuple[Callable[[Pair], None], Callable[[], None]]]:
@@ -92,20 +92,22 @@ def _end_load(state: MailState, key: PairKey) -> list[tuple[Callable[[Pair], Non
 
 
 def box_loaded(
-    state: MailState, user: int, box_row: Sequence[int] | None, partition: int, *, known: bool
+    state: MailState, user: int, box_row: Sequence[int] | None, partition: int, known: bool
 ) -> None:
     """The answer to LOAD_BOX."""
     box = state.boxes.get(user)
     if box is None:
-        box = _make_box(state, user, partition, box_row, known=known)
+        box = _make_box(state, user, partition, box_row, known)
     for then in state.box_loading.pop(user):
         then(box)
+    _let_go_of(state, user)
 
 
 def box_failed(state: MailState, user: int) -> None:
     """LOAD_BOX was of no use: the login can't be completed."""
     for then in state.box_loading.pop(user):
         then(None)
+    _let_go_of(state, user)
 
 
 def with_box(state: MailState, user: int, then: Callable[[Box | None], None]) -> None:
@@ -122,9 +124,9 @@ def with_box(state: MailState, user: int, then: Callable[[Box | None], None]) ->
     state.out.append((effects.LOAD_BOX, user))
 
 
-def _make_box(state: MailState, user: int, partition: int, row: Sequence[int] | None, *, known: bool) -> Box:
+def _make_box(state: MailState, user: int, partition: int, row: Sequence[int] | None, known: bool) -> Box:
     count, size = row if row is not None else (0, 0)
-    box = state.boxes[user] = Box(user, partition, count, size, known=known)
+    box = state.boxes[user] = Box(user, partition, count, size, known)
     return box
 
 
@@ -150,6 +152,12 @@ def forget(state: MailState, pair: Pair) -> None:
     box = pair.box
     del box.pairs[pair.sender, pair.stream]
     let_go(state, box)
+
+
+def _let_go_of(state: MailState, user: int) -> None:
+    box = state.boxes.get(user)
+    if box is not None:
+        let_go(state, box)
 
 
 def let_go(state: MailState, box: Box) -> None:

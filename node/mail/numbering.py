@@ -13,6 +13,9 @@ from node.mail.state import MailState
 from node.wire import errors
 from node.wire.verbs import DELIVERED, ONE_COPY
 
+MESSAGE_BYTES = 256
+"""What a message in memory takes besides its body."""
+
 
 def send(
     state: MailState, sender: int, recipient: int, stream: bytes, n: int, base: int, body: bytes
@@ -24,24 +27,49 @@ def send(
     if pair is not None:
         pair.used = True
         place(state, pair, n, base, body)
-    elif not loading.with_pair(
-        state,
-        (recipient, sender, stream),
-        partial(place, state, n=n, base=base, body=body),
-        partial(_busy_unloaded, state, sender, recipient, stream, n),
-    ):
-        _busy_unloaded(state, sender, recipient, stream, n)
+    else:
+        _load(state, sender, recipient, stream, n, base, body)
 
 
 def skip(state: MailState, sender: int, recipient: int, stream: bytes, n: int, base: int) -> None:
     """The sender gives up a number that was refused. Answered as a send is."""
-    if not loading.with_pair(
+    pair = state.pairs.get((recipient, sender, stream))
+    if pair is not None:
+        pair.used = True
+        place(state, pair, n, base, None)
+    else:
+        _load(state, sender, recipient, stream, n, base, None)
+
+
+def _load(
+    state: MailState, sender: int, recipient: int, stream: bytes, n: int, base: int, body: bytes | None
+) -> None:
+    """The number waits for its pair, if there is room for its body."""
+    size = len(body) if body is not None else 0
+    busy = partial(_busy_unloaded, state, sender, recipient, stream, n)
+    if size + _memory(state) > state.settings.pending_bytes_max or not loading.with_pair(
         state,
         (recipient, sender, stream),
-        partial(place, state, n=n, base=base, body=None),
-        partial(_busy_unloaded, state, sender, recipient, stream, n),
+        partial(_loaded, state, n=n, base=base, body=body, size=size),
+        partial(_not_loaded, state, size, busy),
     ):
-        _busy_unloaded(state, sender, recipient, stream, n)
+        busy()
+    else:
+        state.held_bytes += size
+
+
+def _loaded(state: MailState, pair: Pair, n: int, base: int, body: bytes | None, size: int) -> None:
+    state.held_bytes -= size
+    place(state, pair, n, base, body)
+
+
+def _not_loaded(state: MailState, size: int, busy: partial[None]) -> None:
+    state.held_bytes -= size
+    busy()
+
+
+def _memory(state: MailState) -> int:
+    return state.pending_bytes + state.held_bytes + MESSAGE_BYTES * state.pending
 
 
 def place(state: MailState, pair: Pair, n: int, base: int, body: bytes | None) -> None:
@@ -54,25 +82,40 @@ def place(state: MailState, pair: Pair, n: int, base: int, body: bytes | None) -
         if body is not None and body != pair.pending[n].body:
             _refuse(state, pair, n, errors.STREAM_REUSED, 0)
         # answered when the first one settles
-    elif pair.settled(n):
+    elif n in pair.gone:
         state.counts.duplicates += 1
-        if pair.skipped is None or n not in pair.skipped:
-            how = DELIVERED if n in pair.gone else ONE_COPY
-            state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, how))
+        state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, DELIVERED))
+    elif n in pair.expired:
+        state.counts.duplicates += 1
+        if pair.durable():
+            state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
+        else:  # it may be what is not written yet
+            writebehind.answer_written(state, pair, n)
     elif n <= high:
-        state.out.append((effects.LOOKUP, pair, n, body, pair.commits))
+        _look_up(state, pair, n, body)
     elif n == base:
         _take(state, pair, n, body)
     else:
         _gap(state, pair, n)
 
 
+def _look_up(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
+    size = len(body) if body is not None else 0
+    if size + _memory(state) > state.settings.pending_bytes_max:
+        _busy(state, pair, n)
+        return
+    state.held_bytes += size
+    pair.asked += 1
+    state.out.append((effects.LOOKUP, pair, n, body, pair.commits))
+
+
 def looked_up(
     state: MailState, pair: Pair, n: int, body: bytes | None, commits: int, stored: bytes | None
 ) -> None:
     """The answer to LOOKUP: the stored body of a number at or below `high`, None if there is none."""
+    _answered(state, pair, body)
     if pair.commits != commits or n in pair.pending or pair.settled(n) or n > pair.high:
-        place(state, pair, n, n, body)  # things have moved on
+        place(state, pair, n, 0, body)  # things have moved on
     elif stored is None:
         _take(state, pair, n, body)
     elif body is not None and body != stored:
@@ -82,9 +125,16 @@ def looked_up(
         state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
 
 
-def not_looked_up(state: MailState, pair: Pair, n: int) -> None:
+def not_looked_up(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
     """LOOKUP was of no use: the sender is to try again."""
+    _answered(state, pair, body)
     _busy(state, pair, n)
+
+
+def _answered(state: MailState, pair: Pair, body: bytes | None) -> None:
+    pair.asked -= 1
+    if body is not None:
+        state.held_bytes -= len(body)
 
 
 def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
@@ -93,8 +143,9 @@ def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
     now = state.now
     if (
         state.hold_until > now
-        or state.pending_bytes >= settings.pending_bytes_max
+        or _memory(state) >= settings.pending_bytes_max
         or (state.committing is not None and now - state.committing.started > settings.commit_lag_ms_max)
+        or (state.wipes and pair.recipient in state.wipes)  # what comes now is for the new device
     ):
         _busy(state, pair, n)
         return
@@ -103,9 +154,10 @@ def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
         writebehind.answer_written(state, pair, n)
         _took(pair, n)
         return
+    size = len(body)
     if (
         box.count + box.pending >= settings.mailbox_messages_max
-        or box.bytes + box.pending_bytes + len(body) > settings.mailbox_bytes_max
+        or box.bytes + box.pending_bytes + size > settings.mailbox_bytes_max
     ):
         _refuse(state, pair, n, errors.MAILBOX_FULL, settings.full_retry_ms)
         return
@@ -113,9 +165,9 @@ def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
         _refuse(state, pair, n, errors.UNKNOWN_RECIPIENT, 0)
         return
     _took(pair, n)
-    size = len(body)
     box.pending += 1
     box.pending_bytes += size
+    state.pending += 1
     state.pending_bytes += size
     if box.session is None or settings.sync_first:
         if pair.pending:
@@ -126,6 +178,14 @@ def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
         message = pair.pending[n] = Message(n, now, body, now + settings.sync_delay_ms)
         state.delayed.append((pair, message))
         delivery.offer(state, pair, message)
+
+
+def _took(pair: Pair, n: int) -> None:
+    pair.gapped = 0
+    if n > pair.high:
+        pair.high = n
+        if pair.gone.highest() > n or pair.expired.highest() > n:
+            pair.climb()
 
 
 def hold_off(state: MailState, sender: int, recipient: int, stream: bytes, n: int, retry_ms: int) -> None:
@@ -144,14 +204,6 @@ def _hold_off(state: MailState, pair: Pair, n: int, retry_ms: int) -> None:
     if not told or n <= told:
         state.counts.busy += 1
         state.out.append((effects.BUSY, pair.sender, pair.recipient, pair.stream, n, retry_ms))
-
-
-def _took(pair: Pair, n: int) -> None:
-    pair.gapped = 0
-    if n > pair.high:
-        pair.high = n
-        if pair.gone.highest() > n or pair.expired.highest() > n:
-            pair.climb()
 
 
 def _gap(state: MailState, pair: Pair, n: int) -> None:

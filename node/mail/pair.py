@@ -20,28 +20,27 @@ PairKey = tuple[int, int, bytes]
 class Message:
     """A message in memory: not written yet, or being written."""
 
-    __slots__ = ("arrived", "body", "committing", "due", "n")
+    __slots__ = ("arrived", "body", "committing", "due", "n", "size")
 
     def __init__(self, n: int, arrived: int, body: bytes, due: int) -> None:
         self.n = n
         self.arrived = arrived
-        self.body = body
+        self.body = body  # let go of when the message is over and in no batch
+        self.size = len(body)
         self.due = due
         self.committing = False
 
     def __repr__(self) -> str:
-        return (
-            f"Message(n={self.n}, {len(self.body)} bytes, {'committing' if self.committing else 'waiting'})"
-        )
+        return f"Message(n={self.n}, {self.size} bytes, {'committing' if self.committing else 'waiting'})"
 
 
 class Pair:
     """One sender's device and one recipient, at the recipient's primary."""
 
     __slots__ = (
-        "acked", "box", "commits", "cursor", "day", "dirty", "doomed", "expired", "fetching", "floor", "gapped",
-        "gone", "handed", "high", "hungry", "inflight", "owing", "pending", "prefix", "read", "read_told", "recipient",
-        "seen", "sender", "skipped", "stream", "used", "writing",
+        "acked", "asked", "box", "commits", "cursor", "day", "dirty", "doomed", "expired", "fetching", "floor",
+        "gapped", "gone", "handed", "high", "hungry", "inflight", "owing", "parked", "pending", "prefix", "read",
+        "read_told", "recipient", "seen", "sender", "skipped", "stream", "used", "writing",
     )  # fmt: skip
 
     def __init__(self, box: "Box", sender: int, stream: bytes) -> None:
@@ -65,6 +64,7 @@ class Pair:
         self.acked: Intervals | None = None  # to be confirmed once the pair is written
         self.skipped: Intervals | None = None  # to be answered once the pair is written
         self.owing = 0  # receipts whose row is being loaded: the pair is not written before they are noted
+        self.parked = False  # it is due to be written, and only they are waited for
         self.read_told = 0  # the read mark to be confirmed once the pair is written
         self.dirty = False
         self.writing = False  # the row is in the batch that is being written
@@ -77,6 +77,7 @@ class Pair:
         self.fetching = False
         self.floor = 0  # lowest number committed while fetching: what was fetched counts only below it
         # the rest
+        self.asked = 0  # questions to the store whose answers will speak of this object
         self.commits = 0  # raised at each commit of a message: tells that an answer of the store is stale
         self.gapped = 0  # the sender was told to go back when it sent this number
         self.used = True  # since the cache's hand last passed
@@ -110,13 +111,13 @@ class Pair:
         """Whether ``n`` is over: acknowledged, expired or skipped."""
         return n in self.gone or n in self.expired
 
+    def settled_to(self, n: int) -> int:
+        """The end of the run of numbers from ``n`` on that are over by one and the same set; below ``n``: it is not."""
+        return max(self.gone.end_of(n), self.expired.end_of(n))
+
     def climb(self) -> None:
         """Raise `high` over numbers that are over and follow it without a gap, and over nothing else."""
-        gone, expired = self.gone, self.expired
-        while True:
-            end = max(gone.end_of(self.high + 1), expired.end_of(self.high + 1))
-            if end <= self.high:
-                return
+        while (end := self.settled_to(self.high + 1)) > self.high:
             self.high = end
 
     def idle(self) -> bool:
@@ -125,11 +126,20 @@ class Pair:
             self.dirty
             or self.writing
             or self.owing
+            or self.asked
             or self.pending
             or self.doomed
             or self.fetching
             or self.hungry
         ) and (self.seen is not self.box.session or not (self.inflight or self.cursor))
+
+    def durable(self) -> bool:
+        """Whether all that was said about it is on disk."""
+        return not (self.dirty or self.writing)
+
+    def untouched(self) -> bool:
+        """Whether nothing is known of it, here or on disk."""
+        return not (self.high or self.gone or self.expired)
 
     def check(self) -> None:
         """Assert what must hold between any two events."""
@@ -139,11 +149,19 @@ class Pair:
             assert n <= self.high, f"pending {n} above high: {self!r}"
             assert self.pending[n].n == n
             assert not self.settled(n), f"{n} is over and still waits to be written: {self!r}"
+        if self.seen is self.box.session:
+            for n in self.inflight:
+                assert not self.settled(n), f"{n} is over and still takes room in the window: {self!r}"
         for n in self.doomed:
             assert self.settled(n), f"{n} is to be deleted but not over: {self!r}"
         assert not self.settled(self.high + 1), f"high lags behind what is over: {self!r}"
         if self.doomed or self.acked or self.skipped or self.read_told:
             assert self.dirty, f"work for the writer, and not dirty: {self!r}"
+        assert self.asked >= 0
+        assert self.owing >= 0
+        assert not self.parked or (self.dirty and self.owing), (
+            f"nothing will take it from where it stands: {self!r}"
+        )
 
 
 def merge_rows(ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:

@@ -7,17 +7,20 @@ from node.mail.state import Box, Handle, MailState
 
 
 def online(state: MailState, user: int, handle: Handle) -> None:
-    """``handle`` is now the user's session. BACKLOG follows, then what waits, then what the user is owed."""
-    state.sessions[user] = handle
-    loading.with_box(state, user, partial(_begin, state, handle=handle))
+    """``handle`` is to be the user's session. BACKLOG follows; only after it anything is said to the session: what
+    waits, and what the user is owed."""
+    state.arriving[user] = handle
+    loading.with_box(state, user, partial(_begin, state, user=user, handle=handle))
 
 
-def _begin(state: MailState, box: Box | None, handle: Handle) -> None:
+def _begin(state: MailState, box: Box | None, user: int, handle: Handle) -> None:
+    if state.arriving.get(user) is not handle:
+        return  # gone, or replaced, while the box was loaded
+    del state.arriving[user]
     if box is None:
         state.out.append((effects.BACKLOG, handle, -1))
         return
-    if state.sessions.get(box.user) is not handle:
-        return  # gone, or replaced, while the box was loaded
+    state.sessions[user] = handle
     release(box)
     box.session = handle
     box.scanned = False
@@ -31,6 +34,8 @@ def _begin(state: MailState, box: Box | None, handle: Handle) -> None:
 
 def offline(state: MailState, user: int, handle: Handle) -> None:
     """The session ended. Nothing happens if another one has taken its place."""
+    if state.arriving.get(user) is handle:
+        del state.arriving[user]
     if state.sessions.get(user) is not handle:
         return
     del state.sessions[user]
@@ -41,6 +46,14 @@ def offline(state: MailState, user: int, handle: Handle) -> None:
         loading.let_go(state, box)
 
 
+def dismiss(state: MailState, user: int) -> None:
+    """Whatever session the user has, it is told nothing any more."""
+    state.arriving.pop(user, None)
+    session = state.sessions.get(user)
+    if session is not None:
+        offline(state, user, session)
+
+
 def release(box: Box) -> None:
     """Forget all that concerns the box's session."""
     for pair in box.hungry or ():
@@ -48,8 +61,10 @@ def release(box: Box) -> None:
     box.hungry = None
     box.session = None
     box.inflight = box.inflight_bytes = 0
+    box.fetching = 0
     box.scanned = True
     box.scanning = False
+    box.missed = False
     box.discovering = 0
     box.scan_after = None
 

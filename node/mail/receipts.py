@@ -1,5 +1,9 @@
 """What senders are still to be told: delivered, read, expired. Derived from pairs; told at once to a sender that is
-online, kept until the sender's client confirms, and told again at each login until then."""
+online, kept until the sender's client confirms, and told again at each login until then.
+
+A receipt is for the device that sent. To another device of the same number, which may have another owner by now, it
+says nothing: what is owed to a former device ends when the next one logs in.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,6 +16,9 @@ from node.wire.verbs import KIND_DELIVERED, KIND_EXPIRED, KIND_READ
 
 SCAN_ROWS = 64
 """Receipts' rows read at a time at a login; more when the client has confirmed half of them."""
+INTERVALS_MAX = 4_096
+"""Of numbers owed to one device about one recipient. A sender that has left so many runs unconfirmed, with others that
+it did confirm between them, isn't told the lowest any more."""
 
 
 def owe(state: MailState, pair: Pair, kind: int, first: int, last: int) -> None:
@@ -20,33 +27,50 @@ def owe(state: MailState, pair: Pair, kind: int, first: int, last: int) -> None:
     owed = find(state, *key)
     if owed is not None:
         _add(state, owed, kind, first, last)
+        _let_go(state, owed)
     else:
         pair.owing += 1
-        _with_owed(state, key, partial(_owing_no_more, pair))
-        _with_owed(state, key, partial(_add, state, kind=kind, first=first, last=last))
+        _with_owed(state, key, partial(_add_for, state, pair, kind=kind, first=first, last=last))
+
+
+def _add_for(state: MailState, pair: Pair, owed: Owed, kind: int, first: int, last: int) -> None:
+    _add(state, owed, kind, first, last)
+    pair.owing -= 1
+    if pair.parked and not pair.owing:
+        pair.parked = False
+        state.dirty.appendleft((state.now, pair))
 
 
 def confirm(
     state: MailState, sender: int, recipient: int, stream: bytes, kind: int, first: int, last: int
-) -> None:
-    """The sender's client has stored a receipt."""
+) -> bool:
+    """The sender's client has stored a receipt. False if that could not be taken in now: it will be told again."""
     key = (sender, recipient, stream)
     owed = find(state, *key)
     if owed is not None:
         _take_off(state, owed, kind, first, last)
         _let_go(state, owed)
-    else:
+    elif len(state.owed_loading) < state.settings.loads_waiting_max:
         _with_owed(state, key, partial(_take_off, state, kind=kind, first=first, last=last))
+    else:
+        return False
+    return True
 
 
 def _add(state: MailState, owed: Owed, kind: int, first: int, last: int) -> None:
+    session = state.sessions.get(owed.sender)
+    if session is not None and session.stream != owed.stream:
+        _discard(state, owed)
+        return
     if kind == KIND_DELIVERED:
         owed.delivered.add_range(first, last)
+        owed.delivered.trim(INTERVALS_MAX)
     elif kind == KIND_EXPIRED:
         owed.expired.add_range(first, last)
+        owed.expired.trim(INTERVALS_MAX)
     else:
         owed.read = max(owed.read, last)
-    if owed.sender in state.sessions:
+    if session is not None:
         state.out.append((effects.RECEIPT, owed.sender, owed.recipient, owed.stream, kind, first, last))
     mark(state, owed)
 
@@ -54,16 +78,33 @@ def _add(state: MailState, owed: Owed, kind: int, first: int, last: int) -> None
 def _take_off(state: MailState, owed: Owed, kind: int, first: int, last: int) -> None:
     if kind == KIND_DELIVERED:
         owed.delivered.remove_range(first, last)
+        owed.delivered.trim(INTERVALS_MAX)
     elif kind == KIND_EXPIRED:
         owed.expired.remove_range(first, last)
+        owed.expired.trim(INTERVALS_MAX)
     elif last >= owed.read:
         owed.read = 0
     if owed.empty():
+        _uncount(state, owed)
+    if owed.stored or owed.writing:
+        mark(state, owed)
+
+
+def _uncount(state: MailState, owed: Owed) -> None:
+    """It takes no room any more in the window of what its sender was told."""
+    if owed.counted:
+        owed.counted = False
         scan = state.owed_scans.get(owed.sender)
-        if scan is not None and owed.counted:
-            owed.counted = False
+        if scan is not None:
             scan.unconfirmed -= 1
             _scan_on(state, owed.sender, scan)
+
+
+def _discard(state: MailState, owed: Owed) -> None:
+    """It is owed to a device that is no more."""
+    owed.delivered.clear()
+    owed.expired.clear()
+    owed.read = 0
     if owed.stored or owed.writing:
         mark(state, owed)
 
@@ -106,11 +147,17 @@ def find(state: MailState, sender: int, recipient: int, stream: bytes) -> Owed |
 
 
 def _let_go(state: MailState, owed: Owed) -> None:
-    """Drop it from memory if the store knows it as well and nobody is there to confirm it, or if it is no more."""
+    """Drop it from memory if it is no more, or if the store knows it as well; but while rows of its sender are being
+    read, what was read for it may be older than this."""
     if owed.dirty or owed.writing:
         return
-    if owed.empty() if not owed.stored else owed.sender not in state.sessions:
-        forget(state, owed)
+    if owed.stored and not owed.empty():
+        scan = state.owed_scans.get(owed.sender)
+        if owed.counted or (scan is not None and scan.scanning):
+            return
+    if owed.empty() and owed.stored:
+        return  # its row will be deleted
+    forget(state, owed)
 
 
 def forget(state: MailState, owed: Owed) -> None:
@@ -129,27 +176,33 @@ def _make(state: MailState, key: OwedKey, row: Sequence[Any] | None) -> Owed:
     return owed
 
 
-def _owing_no_more(pair: Pair, owed: Owed) -> None:
-    pair.owing -= 1
-
-
 def begin(state: MailState, sender: int, handle: Handle) -> None:
     """A session began: tell it what its user is owed; what is in memory at once, what is on disk a chunk at a time."""
+    _forget_scan(state, sender)
     scan = state.owed_scans[sender] = OwedScan(handle)
-    for owed in state.owed.get(sender, {}).values():
-        owed.counted = False
-        _tell_once(state, scan, owed)
+    for owed in tuple(state.owed.get(sender, {}).values()):
+        _tell_once(state, owed, handle)
     state.out.append((effects.SCAN_OWED, sender, handle, scan.after, SCAN_ROWS))
 
 
 def end(state: MailState, sender: int, handle: Handle) -> None:
     """The session ended."""
+    _forget_scan(state, sender)
+
+
+def _forget_scan(state: MailState, sender: int) -> None:
+    state.owed_scans.pop(sender, None)
+    for owed in tuple(state.owed.get(sender, {}).values()):
+        owed.counted = False
+        _let_go(state, owed)
+
+
+def not_scanned(state: MailState, sender: int, handle: Handle) -> None:
+    """SCAN_OWED was of no use: the rest is told at the next login."""
     scan = state.owed_scans.get(sender)
     if scan is not None and scan.handle is handle:
         del state.owed_scans[sender]
-    if sender not in state.sessions:
-        for owed in tuple(state.owed.get(sender, {}).values()):
-            _let_go(state, owed)
+        _let_all_go(state, sender)
 
 
 def scanned(
@@ -163,33 +216,36 @@ def scanned(
     scan = state.owed_scans.get(sender)
     if scan is None or scan.handle is not handle:
         return
-    scan.scanning = False
-    scan.after = after
     for recipient, stream, row in rows:
         key = (sender, recipient, stream)
         waiting = state.owed_loading.get(key)
-        if (
-            waiting is not None
-        ):  # what was read for it may be newer or older than this: only one of them counts
-            waiting.append(partial(_tell_scanned, state, handle=handle))
+        if waiting is not None:  # only one reading of a row counts
+            waiting.append(partial(_tell_once, state, handle=handle))
         else:
-            _tell_scanned(state, find(state, *key) or _make(state, key, row), handle)
+            _tell_once(state, find(state, *key) or _make(state, key, row), handle)
+    scan.scanning = False
+    scan.after = after
     if after is None:
         del state.owed_scans[sender]
-    else:
+    _let_all_go(state, sender)
+    if after is not None:
         _scan_on(state, sender, scan)
 
 
-def _tell_scanned(state: MailState, owed: Owed, handle: Handle) -> None:
-    if state.sessions.get(owed.sender) is handle:
-        _tell_once(state, state.owed_scans.get(owed.sender), owed)
+def _let_all_go(state: MailState, sender: int) -> None:
+    for owed in tuple(state.owed.get(sender, {}).values()):
+        _let_go(state, owed)
 
 
-def _tell_once(state: MailState, scan: OwedScan | None, owed: Owed) -> None:
-    """Unless the session was told: what is in memory is on disk as well, as a rule."""
-    if owed.counted or owed.empty():
+def _tell_once(state: MailState, owed: Owed, handle: Handle) -> None:
+    """Tell it to the session, unless that was done: what is in memory is on disk as well, as a rule."""
+    if owed.counted or owed.empty() or state.sessions.get(owed.sender) is not handle:
+        return
+    if owed.stream != handle.stream:
+        _discard(state, owed)
         return
     owed.counted = True
+    scan = state.owed_scans.get(owed.sender)
     if scan is not None:
         scan.unconfirmed += 1
     _tell(state, owed)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
+
 from node.mail.pair import Pair, PairKey
 from node.mail.state import Batch, Box, OwedKey
 from store import keys
@@ -13,9 +15,11 @@ from store.writes import DELETE, PUT, Write
 PartitionOf = Callable[[int], int]
 
 WIPE_MESSAGES = 512
-"""Messages of one pair that a wipe ends in one step."""
-SWEEP_MESSAGES = 256
-"""Messages of one pair that a sweep ends in one step."""
+"""Messages that a wipe ends in one step."""
+CHUNK_ROWS = 8
+"""Messages read at once where their bytes are limited: their bodies may be large."""
+
+log = structlog.get_logger()
 
 _END = keys.END
 
@@ -53,8 +57,10 @@ class MailTables:
         for owed, kept in batch.owed:
             key = (self.partition_of(owed.sender), owed.sender, owed.recipient, owed.stream)
             found.append((PUT, self.receipt.id, key, owed.row()) if kept else (DELETE, self.receipt.id, key))
-        for recipient, sender, stream in batch.purged:
+        for (recipient, sender, stream), _ in batch.purged:
             found.append((DELETE, pair_id, (self.partition_of(recipient), recipient, sender, stream)))
+            key = (self.partition_of(sender), sender, recipient, stream)
+            found.append((DELETE, self.receipt.id, key))
         return found
 
     def _box(self, box: Box) -> Write:
@@ -72,10 +78,10 @@ class MailTables:
         prefix = keys.encode((partition, recipient, sender, stream))
 
         def read(reader: Snapshot) -> tuple[Any, int, Any]:
-            last = reader.range(self.message, prefix, prefix + _END, 1, reverse=True)
+            last = reader.keys(self.message, prefix, prefix + _END, 1, reverse=True)
             return (
                 reader.get(self.pair, prefix),
-                last[0][0][4] if last else 0,
+                last[0][4] if last else 0,
                 reader.get(self.mailbox, (partition, recipient)),
             )
 
@@ -97,17 +103,53 @@ class MailTables:
         return read
 
     def messages(
-        self, prefix: bytes, first: int, limit: int, last: int | None = None
-    ) -> Callable[[Snapshot], list[tuple[int, int, bytes]]]:
-        """(n, arrived, body) of one pair from ``first`` on, in order."""
-        low = prefix + keys.encode((first,))
-        high = prefix + (_END if last is None else keys.encode((last + 1,)))
+        self, pair: Pair, first: int, limit: int, size: int
+    ) -> Callable[[Snapshot], tuple[list[tuple[int, int, bytes]], bool]]:
+        """(n, arrived, body) of one pair from ``first`` on, in order, until there are ``limit`` or ``size`` bytes of
+        bodies; and whether there are no more."""
+        prefix = self.prefix(pair)
 
-        def read(reader: Snapshot) -> list[tuple[int, int, bytes]]:
-            found = reader.range(self.message, low, high, limit)
-            return [(key[4], row[0], row[1]) for key, row in found]
+        def read(reader: Snapshot) -> tuple[list[tuple[int, int, bytes]], bool]:
+            found: list[tuple[int, int, bytes]] = []
+            low, total = first, 0
+            while len(found) < limit and total < size:
+                wanted = min(CHUNK_ROWS, limit - len(found))
+                rows, damaged = reader.sound(
+                    self.message, prefix + keys.encode((low,)), prefix + _END, wanted
+                )
+                for key, row in rows:
+                    found.append((key[4], row[0], row[1]))
+                    total += len(row[1])
+                _report(damaged)
+                if len(rows) + len(damaged) < wanted:
+                    return found, True
+                low = max(*(key[4] for key, _ in rows[-1:]), *(key[4] for key in damaged[-1:]), low) + 1
+            return found, False
 
         return read
+
+    def sizes(self, pair: Pair, first: int, last: int) -> Callable[[Snapshot], list[tuple[int, int]]]:
+        """(n, bytes of the body) of those of first..last that are there."""
+        prefix = self.prefix(pair)
+        low, high = prefix + keys.encode((first,)), prefix + keys.encode((last + 1,))
+        return lambda reader: [(n, size) for n, _, size in self._sizes(reader, low, high, last - first + 1)]
+
+    def arrivals(self, reader: Snapshot, prefix: bytes, limit: int) -> list[tuple[int, int, int]]:
+        """(n, arrived, bytes of the body) of the first messages of a pair."""
+        return self._sizes(reader, prefix, prefix + _END, limit)
+
+    def _sizes(self, reader: Snapshot, low: bytes, high: bytes, limit: int) -> list[tuple[int, int, int]]:
+        found: list[tuple[int, int, int]] = []
+        while len(found) < limit:
+            wanted = min(CHUNK_ROWS, limit - len(found))
+            rows, damaged = reader.sound(self.message, low, high, wanted)
+            found += [(key[4], row[0], len(row[1])) for key, row in rows]
+            _report(damaged)
+            if len(rows) + len(damaged) < wanted:
+                break
+            last = max(*(key for key, _ in rows[-1:]), *damaged[-1:], ())
+            low = keys.encode((*last[:4], last[4] + 1))
+        return found
 
     def waiting(
         self, user: int, after: tuple[int, bytes] | None, limit: int
@@ -121,10 +163,10 @@ class MailTables:
             found: list[tuple[int, bytes]] = []
             start = low
             while len(found) < limit:
-                first = reader.range(self.message, start, whole + _END, 1)
+                first = reader.keys(self.message, start, whole + _END, 1)
                 if not first:
                     return found, None
-                sender, stream = first[0][0][2:4]
+                sender, stream = first[0][2:4]
                 found.append((sender, stream))
                 start = keys.encode((partition, user, sender, stream)) + _END
             return found, found[-1]
@@ -136,7 +178,8 @@ class MailTables:
     ) -> Callable[
         [Snapshot], tuple[list[tuple[int, bytes, list[tuple[int, int]]]], tuple[int, bytes] | None]
     ]:
-        """As `waiting`, with (n, bytes) of each pair's messages. A pair with too many is found again the next time."""
+        """As `waiting`, with (n, bytes) of each pair's messages, of WIPE_MESSAGES in all. A pair that has more is found
+        again the next time."""
         find = self.waiting(user, after, limit)
         partition = self.partition_of(user)
 
@@ -146,11 +189,13 @@ class MailTables:
             pairs, onward = find(reader)
             found: list[tuple[int, bytes, list[tuple[int, int]]]] = []
             before = after
+            left = WIPE_MESSAGES
             for sender, stream in pairs:
                 prefix = keys.encode((partition, user, sender, stream))
-                rows = self.messages(prefix, 1, WIPE_MESSAGES)(reader)
-                found.append((sender, stream, [(n, len(body)) for n, _, body in rows]))
-                if len(rows) == WIPE_MESSAGES:
+                rows = self.arrivals(reader, prefix, left)
+                found.append((sender, stream, [(n, size) for n, _, size in rows]))
+                left -= len(rows)
+                if not left:
                     return found, before or (0, b"")
                 before = (sender, stream)
             return found, onward
@@ -178,3 +223,9 @@ class MailTables:
             return rows, (rows[-1][0], rows[-1][1]) if len(rows) == limit else None
 
         return read
+
+
+def _report(damaged: list[tuple[Any, ...]]) -> None:
+    """A message that fails its checksum is left where it is and out of everything; those around it go on."""
+    for key in damaged:
+        log.error("a stored message is damaged and is passed over; restore it from a backup", key=repr(key))

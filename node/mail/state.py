@@ -2,17 +2,22 @@
 logic can be replaced in a running node while the state stays."""
 
 from collections import deque
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import attrs
 
+from node.mail import invariants
 from node.mail.intervals import Intervals
 from node.mail.pair import Message, Pair, PairKey
 from node.mail.settings import MailSettings
 
-Handle = Hashable
-"""A session, opaque to the core: only its identity counts."""
+
+class Handle(Protocol):
+    """A session: to the core only its identity counts, and the stream of the device that logged in on it."""
+
+    stream: bytes
+
 
 OwedKey = tuple[int, int, bytes]
 """(sender, recipient, stream)"""
@@ -24,27 +29,30 @@ class Box:
     """A recipient: what waits for it in all, and what its session has in flight."""
 
     __slots__ = (
-        "bytes", "count", "dirty", "discovering", "hungry", "inflight", "inflight_bytes", "known", "pairs",
-        "partition", "pending", "pending_bytes", "scan_after", "scanned", "scanning", "session", "user",
+        "bytes", "count", "dirty", "discovering", "fetching", "hungry", "inflight", "inflight_bytes", "known",
+        "missed", "pairs", "partition", "pending", "pending_bytes", "scan_after", "scanned", "scanning", "session",
+        "user",
     )  # fmt: skip
 
-    def __init__(self, user: int, partition: int, count: int, size: int, *, known: bool) -> None:
+    def __init__(self, user: int, partition: int, count: int, size: int, known: bool) -> None:
         self.user = user
         self.partition = partition
         self.count = count  # messages on disk, as of the commit that was built last
         self.bytes = size  # their bodies
         self.known = known  # registered, when it was loaded
         self.dirty = False  # count and bytes differ from the row
-        self.pending = 0  # messages in memory
+        self.pending = 0  # messages in memory, in no batch yet
         self.pending_bytes = 0
         self.pairs: dict[tuple[int, bytes], Pair] = {}  # those in memory, by (sender, stream)
         self.session: Handle | None = None
         self.inflight = 0
         self.inflight_bytes = 0
         self.hungry: deque[Pair] | None = None  # pairs with something to hand over; None: none
+        self.fetching = 0  # answers to FETCH that are still to come
         self.scanned = True  # every pair with waiting messages is known to the session
         self.scanning = False
         self.discovering = 0  # pairs of the last scan that are still being loaded
+        self.missed = False  # one of them could not be loaded
         self.scan_after: tuple[int, bytes] | None = None
 
     def __repr__(self) -> str:
@@ -77,7 +85,9 @@ class Owed:
         self.read = 0
         self.stored = False  # a row exists
         self.writing = False  # the row is in the batch that is being written
-        self.counted = False  # its sender's session was told, and it is among the unconfirmed of the scan
+        self.counted = (
+            False  # its sender's session was told all of it, and it counts in the window of the scan
+        )
         self.dirty = False
 
     def row(self) -> list[Any]:
@@ -131,7 +141,7 @@ class Batch:
         self.pairs: list[Pair] = []
         self.boxes: list[Box] = []
         self.owed: list[tuple[Owed, bool]] = []  # False: the row is to be deleted
-        self.purged: list[PairKey] = []
+        self.purged: list[tuple[PairKey, int]] = []
         # what may be answered once it is written
         self.acked: list[tuple[Pair, Intervals]] = []
         self.skipped: list[tuple[Pair, Intervals]] = []
@@ -140,11 +150,15 @@ class Batch:
     def empty(self) -> bool:
         return not (self.messages or self.pairs or self.owed or self.purged)
 
+    def rows(self) -> int:
+        """Those besides messages and boxes."""
+        return len(self.pairs) + len(self.deletes) + len(self.owed)
+
 
 class Wipe:
     """The running end of what waits for a device that was replaced."""
 
-    __slots__ = ("after", "again", "finishing", "generation", "left", "scanning", "user")
+    __slots__ = ("after", "again", "failed", "finishing", "generation", "left", "paused", "scanning", "user")
 
     def __init__(self, user: int) -> None:
         self.user = user
@@ -153,6 +167,8 @@ class Wipe:
         self.again = False  # what is being found was asked for before a newer device came
         self.after: tuple[int, bytes] | None = None
         self.finishing = False  # nothing more is on disk
+        self.failed = False  # something could not be read: from the beginning again, after a pause
+        self.paused = False
         self.left: dict[PairKey, None] = {}  # pairs that are to be written yet
 
 
@@ -164,6 +180,7 @@ class MailState:
         self.now = now
         self.out: list[Effect] = []
         self.sessions: dict[int, Handle] = {}
+        self.arriving: dict[int, Handle] = {}  # logged in, to be welcomed when the box was loaded
         self.boxes: dict[int, Box] = {}
         self.pairs: dict[PairKey, Pair] = {}
         self.loading: dict[PairKey, list[tuple[Callable[[Pair], None], Callable[[], None]]]] = {}
@@ -173,39 +190,27 @@ class MailState:
         self.owed: dict[int, dict[tuple[int, bytes], Owed]] = {}  # sender → (recipient, stream) → owed
         self.owed_loading: dict[OwedKey, list[Callable[[Owed], None]]] = {}
         self.owed_scans: dict[int, OwedScan] = {}  # by sender
-        self.purges: list[PairKey] = []  # rows to delete with the next commit
+        self.purges: list[tuple[PairKey, int]] = []  # (key, day) of rows to be deleted with the next commit
         self.urgent: deque[tuple[Pair, Message]] = deque()  # to be committed with the next batch
         self.delayed: deque[tuple[Pair, Message]] = deque()  # offered to the recipient, waiting for its ack
         self.dirty: deque[tuple[int, Pair]] = deque()  # (due, pair)
         self.dirty_owed: deque[tuple[int, Owed]] = deque()
-        self.pending_bytes = 0
+        self.pending = 0  # messages in memory, in a batch or not
+        self.pending_bytes = 0  # their bodies
+        self.held_bytes = 0  # bodies of sends that wait for an answer of the store
+        self.doomed = 0  # rows that are to be deleted, of all pairs
+        self.throttled: deque[Pair] = (
+            deque()
+        )  # have something to hand over, and too many rows are to be deleted
         self.committing: Batch | None = None
         self.hold_until = 0  # commits failed: until then senders are told `busy`
         self.wipes: dict[int, Wipe] = {}
+        self.wipes_paused: deque[tuple[int, Wipe]] = deque()  # (due, wipe)
         self.counts = Counts()
 
     def check(self) -> None:
         """Assert what must hold between any two events; called by tests and simulations after each."""
-        pending = pending_bytes = 0
-        for key, pair in self.pairs.items():
-            assert pair.key == key
-            assert pair.box.pairs[pair.sender, pair.stream] is pair
-            assert self.boxes[pair.recipient] is pair.box
-            pair.check()
-            pending += len(pair.pending)
-            pending_bytes += sum(len(m.body) for m in pair.pending.values())
-        assert self.pending_bytes == pending_bytes, (self.pending_bytes, pending_bytes)
-        assert sum(box.pending for box in self.boxes.values()) == pending
-        for box in self.boxes.values():
-            if box.session is None:
-                assert not box.hungry
-                continue
-            live = [p for p in box.pairs.values() if p.seen is box.session]
-            assert box.inflight == sum(len(p.inflight) for p in live), box
-            assert box.inflight_bytes == sum(sum(p.inflight.values()) for p in live), box
-            assert box.inflight <= self.settings.window
-            assert all(len(p.inflight) <= self.settings.pair_share for p in live)
-            assert all(p.hungry for p in box.hungry or ())
+        invariants.check(self)
 
 
 @attrs.define

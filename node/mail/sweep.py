@@ -11,12 +11,15 @@ import trio
 
 from node.mail import expiry
 from node.mail.pair import PairKey
-from node.mail.rows import SWEEP_MESSAGES, MailTables
+from node.mail.rows import MailTables
 from node.mail.settings import DAY_MS, MailSettings
 from node.mail.state import MailState
 from store import keys
 from store.errors import StoreBusy
 from store.snapshot import Snapshot
+
+SWEEP_MESSAGES = 1_024
+"""Messages that a slice ends; the reading of one holds up the hub while the store is warm."""
 
 Aged = list[tuple[PairKey, list[tuple[int, int]]]]
 Old = list[tuple[PairKey, int]]
@@ -38,6 +41,7 @@ class Sweep:
         self._soon = soon
         self._messages_from = b""
         self._pairs_from = b""
+        self.damaged = 0  # rows of pairs that were passed over; a statistic
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -70,29 +74,34 @@ class Sweep:
         """Messages that arrived by ``oldest`` (ms), by pair, and where to go on (b"": from the start)."""
         message = self._tables.message
         found: Aged = []
+        left = SWEEP_MESSAGES
         for _ in range(self._settings.sweep_pairs):
-            first = reader.range(message, low, limit=1)
+            first = reader.keys(message, low, keys.END, 1)
             if not first:
                 return found, b""
-            (key, row) = first[0]
+            key = first[0]
             prefix = keys.encode(key[:4])
-            if row[0] <= oldest:
-                rows = self._tables.messages(prefix, 1, SWEEP_MESSAGES)(reader)
-                aged = [(n, len(body)) for n, arrived, body in rows if arrived <= oldest]
-                found.append(((key[1], key[2], key[3]), aged))
+            arrivals = self._tables.arrivals(reader, prefix, 1)
+            if arrivals and arrivals[0][1] <= oldest:
+                rows = self._tables.arrivals(reader, prefix, left)
+                found.append(((key[1], key[2], key[3]), [(n, size) for n, at, size in rows if at <= oldest]))
+                left -= len(rows)
+                if not left:
+                    return found, prefix  # there may be more of this pair
             low = prefix + keys.END
         return found, low
 
     def old(self, reader: Snapshot, low: bytes, last_day: int) -> tuple[Old, bytes]:
         """Pairs without waiting messages that last changed before ``last_day``, and where to go on."""
-        rows = reader.range(self._tables.pair, low, limit=self._settings.sweep_pairs)
+        rows, damaged = reader.sound(self._tables.pair, low, keys.END, self._settings.sweep_pairs)
         found: Old = []
+        self.damaged += len(damaged)
         for key, row in rows:
             if row[4] >= last_day:
                 continue
             prefix = keys.encode(key)
-            if not reader.range(self._tables.message, prefix, prefix + keys.END, 1):
+            if not reader.keys(self._tables.message, prefix, prefix + keys.END, 1):
                 found.append(((key[1], key[2], key[3]), row[4]))
-        if len(rows) < self._settings.sweep_pairs:
+        if len(rows) + len(damaged) < self._settings.sweep_pairs:
             return found, b""
-        return found, keys.encode(rows[-1][0]) + keys.END
+        return found, keys.encode(max(*(key for key, _ in rows[-1:]), *damaged[-1:], ())) + keys.END

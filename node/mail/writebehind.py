@@ -1,4 +1,4 @@
-"""What is due is written, one batch at a time; what the outcome means for those who wait.
+"""What is due is written, one batch at a time.
 
 A message that was offered to an online recipient waits `sync_delay_ms` for the ack: acknowledged earlier it is never
 written, only its pair, within `flush_delay_ms`, many messages to one row. (The write-back cache with a variable sync
@@ -6,18 +6,22 @@ delay of Rick Reed, "That's 'Billion' with a 'B'", Erlang Factory 2014.) While a
 gathers, so the delay of the disk makes batches larger, not the queue of batches longer.
 """
 
-from node.mail import delivery, effects, receipts, wipes
+from node.mail import effects, loading, receipts, wipes
 from node.mail.intervals import Intervals
 from node.mail.pair import Message, Pair
 from node.mail.settings import DAY_MS
-from node.mail.state import Batch, MailState, Owed
-from node.wire.verbs import KIND_DELIVERED, KIND_READ, ONE_COPY
-
-LOAD_PATIENCE_MS = 5
-"""A pair whose receipts are still being loaded is looked at again after this."""
+from node.mail.state import Batch, Box, MailState, Owed
 
 URGENT = 0
 """`due` of a message in the queue of those to be written with the next batch."""
+DOOMED_MAX = 20_000
+"""Rows of messages that may wait to be deleted. With more, mailboxes are not drained further: what was acknowledged
+while the disk takes nothing must not fill the memory."""
+ROWS_MAX = 20_000
+"""Rows in one commit, messages apart, beyond which it takes in no further pair."""
+INTERVALS_MAX = 1_024
+"""Of what is gone, or expired, of one pair. A sender that left as many gaps is told of the lowest numbers as if they
+had never come."""
 
 
 def mark(state: MailState, pair: Pair) -> None:
@@ -29,9 +33,15 @@ def mark(state: MailState, pair: Pair) -> None:
 
 
 def hasten(state: MailState, pair: Pair) -> None:
-    """Write the pair with the next batch."""
-    pair.dirty = True
-    state.dirty.appendleft((state.now, pair))
+    """Write the pair with the next batch; it is marked."""
+    if not pair.parked:
+        state.dirty.appendleft((state.now, pair))
+
+
+def doom(state: MailState, pair: Pair, n: int, size: int) -> None:
+    """The row of a message that is over is to be deleted when its pair is written."""
+    pair.doomed[n] = size
+    state.doomed += 1
 
 
 def answer_written(state: MailState, pair: Pair, n: int) -> None:
@@ -44,6 +54,8 @@ def answer_written(state: MailState, pair: Pair, n: int) -> None:
 
 def catch_up(state: MailState, pair: Pair) -> None:
     """A message of the pair is to be written at once; those before it that wait for an ack go first."""
+    if next(reversed(pair.pending.values())).due == URGENT:
+        return  # so are those that were taken before it
     for message in pair.pending.values():
         if message.due != URGENT and not message.committing:
             message.due = URGENT
@@ -53,11 +65,13 @@ def catch_up(state: MailState, pair: Pair) -> None:
 def drop(state: MailState, pair: Pair, message: Message) -> None:
     """The message leaves memory: it is over, or on disk, or refused after all."""
     del pair.pending[message.n]
-    size = len(message.body)
-    box = pair.box
-    box.pending -= 1
-    box.pending_bytes -= size
-    state.pending_bytes -= size
+    state.pending -= 1
+    state.pending_bytes -= message.size
+    if not message.committing:
+        box = pair.box
+        box.pending -= 1
+        box.pending_bytes -= message.size
+        message.body = b""  # what still stands in a queue
 
 
 def wake_at(state: MailState) -> int | None:
@@ -74,6 +88,8 @@ def wake_at(state: MailState) -> int | None:
         due.append(state.dirty[0][0])
     if state.dirty_owed:
         due.append(state.dirty_owed[0][0])
+    if state.wipes_paused:
+        due.append(state.wipes_paused[0][0])
     return max(min(due), state.hold_until) if due else None
 
 
@@ -95,44 +111,17 @@ def _tidy(state: MailState) -> None:
 
 def collect(state: MailState) -> None:
     """Make a batch of what is due, if no other is being written."""
-    now = state.now
-    if state.committing is not None or state.hold_until > now:
-        return
+    if state.wipes_paused:
+        wipes.resume(state)
     _tidy(state)
-    batch = Batch(now)
-    boxes = {}
-    limit = state.settings.commit_messages_max
-    for queue, everything in ((state.urgent, True), (state.delayed, False)):
-        while queue and len(batch.messages) < limit and (everything or queue[0][1].due <= now):
-            pair, message = queue.popleft()
-            if message.committing or pair.pending.get(message.n) is not message:
-                continue
-            message.committing = True
-            batch.messages.append((pair, message))
-            box = pair.box
-            box.count += 1
-            box.bytes += len(message.body)
-            boxes[box.user] = box
-    waiting: list[Pair] = []
-    while state.dirty and state.dirty[0][0] <= now and len(batch.pairs) < limit:
-        pair = state.dirty.popleft()[1]
-        if pair.dirty and pair.owing:
-            waiting.append(pair)
-        elif pair.dirty:
-            _gather(state, pair, batch)
-            if pair.doomed:
-                boxes[pair.recipient] = pair.box
-                for n, size in pair.doomed.items():
-                    batch.deletes.append((pair, n, size))
-                    pair.box.count -= 1
-                    pair.box.bytes -= size
-                pair.doomed = {}
-    state.dirty.extendleft((now + LOAD_PATIENCE_MS, pair) for pair in waiting)
-    while state.dirty_owed and state.dirty_owed[0][0] <= now and len(batch.owed) < limit:
-        owed = state.dirty_owed.popleft()[1]
-        if owed.dirty:
-            _gather_owed(state, owed, batch)
-    batch.purged, state.purges = state.purges, []
+    if state.committing is not None or state.hold_until > state.now:
+        return
+    batch = Batch(state.now)
+    boxes: dict[int, Box] = {}
+    _take_messages(state, batch, boxes)
+    _take_pairs(state, batch, boxes)
+    _take_owed(state, batch)
+    _take_purges(state, batch)
     if batch.empty():
         return
     batch.boxes = list(boxes.values())
@@ -142,6 +131,67 @@ def collect(state: MailState) -> None:
     state.counts.commits += 1
     state.counts.written += len(batch.messages)
     state.out.append((effects.COMMIT, batch))
+
+
+def _take_messages(state: MailState, batch: Batch, boxes: dict[int, Box]) -> None:
+    now = state.now
+    limit = state.settings.commit_messages_max
+    for queue, everything in ((state.urgent, True), (state.delayed, False)):
+        while queue and len(batch.messages) < limit and (everything or queue[0][1].due <= now):
+            pair, message = queue.popleft()
+            if message.committing or pair.pending.get(message.n) is not message:
+                continue
+            message.committing = True
+            batch.messages.append((pair, message))
+            box = pair.box
+            box.pending -= 1
+            box.pending_bytes -= message.size
+            box.count += 1
+            box.bytes += message.size
+            boxes[box.user] = box
+
+
+def _take_pairs(state: MailState, batch: Batch, boxes: dict[int, Box]) -> None:
+    while state.dirty and state.dirty[0][0] <= state.now and batch.rows() < ROWS_MAX:
+        pair = state.dirty.popleft()[1]
+        if not pair.dirty or pair.parked:
+            continue
+        if pair.owing:
+            pair.parked = True  # until its receipts are loaded: see receipts
+            continue
+        _gather(state, pair, batch)
+        if pair.doomed:
+            box = boxes[pair.recipient] = pair.box
+            state.doomed -= len(pair.doomed)
+            for n, size in pair.doomed.items():
+                batch.deletes.append((pair, n, size))
+                box.count -= 1
+                box.bytes -= size
+            pair.doomed = {}
+
+
+def _take_owed(state: MailState, batch: Batch) -> None:
+    while state.dirty_owed and state.dirty_owed[0][0] <= state.now and batch.rows() < ROWS_MAX:
+        owed = state.dirty_owed.popleft()[1]
+        if owed.dirty:
+            _gather_owed(state, owed, batch)
+
+
+def _take_purges(state: MailState, batch: Batch) -> None:
+    """What was called for since stays; the sweep will find it again."""
+    for key, day in state.purges:
+        recipient, sender, stream = key
+        owed_key = (sender, recipient, stream)
+        if key in state.loading or owed_key in state.owed_loading or receipts.find(state, *owed_key):
+            continue
+        pair = state.pairs.get(key)
+        if pair is not None:
+            if pair.day != day or not pair.idle():
+                continue
+            loading.forget(state, pair)
+        batch.purged.append((key, day))
+        state.counts.purged += 1
+    state.purges = []
 
 
 def _gather_owed(state: MailState, owed: Owed, batch: Batch) -> None:
@@ -161,6 +211,8 @@ def _gather(state: MailState, pair: Pair, batch: Batch) -> None:
     pair.dirty = False
     pair.writing = True
     pair.climb()
+    pair.gone.trim(INTERVALS_MAX)
+    pair.expired.trim(INTERVALS_MAX)
     batch.pairs.append(pair)
     if pair.acked is not None:
         batch.acked.append((pair, pair.acked))
@@ -171,101 +223,3 @@ def _gather(state: MailState, pair: Pair, batch: Batch) -> None:
     if pair.read_told:
         batch.read.append((pair, pair.read_told))
         pair.read_told = 0
-
-
-def committed(state: MailState, batch: Batch, *, failed: bool) -> None:
-    """The answer to COMMIT. After a failure nothing of the batch is on disk."""
-    assert state.committing is batch
-    state.committing = None
-    for box in batch.boxes:
-        box.dirty = False
-    for pair in batch.pairs:
-        pair.writing = False
-    if failed:
-        _undo(state, batch)
-        return
-    out = state.out
-    for pair, message in batch.messages:
-        n = message.n
-        pair.commits += 1
-        if pair.fetching and (not pair.floor or n < pair.floor):
-            pair.floor = n
-        if pair.pending.get(n) is message:
-            drop(state, pair, message)
-            state.counts.accepted_stored += 1
-            out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
-            if state.settings.sync_first:
-                delivery.offer(state, pair, message)
-        elif n not in pair.gone:  # expired while it was written
-            out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
-    for pair, numbers in batch.skipped:
-        for first, last in numbers.ranges():
-            out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, first, last, ONE_COPY))
-    for pair, numbers in batch.acked:
-        for first, last in numbers.ranges():
-            out.append(
-                (effects.CONFIRM, pair.recipient, pair.sender, pair.stream, KIND_DELIVERED, first, last)
-            )
-    for pair, upto in batch.read:
-        out.append((effects.CONFIRM, pair.recipient, pair.sender, pair.stream, KIND_READ, 1, upto))
-    for owed, stored in batch.owed:
-        receipts.written(state, owed, stored=stored)
-    if state.wipes:
-        for pair in batch.pairs:
-            if not pair.dirty:
-                wipes.written(state, pair)
-
-
-def _undo(state: MailState, batch: Batch) -> None:
-    """Tell the senders, and let everything else wait for a better moment.
-
-    Of each pair, all numbers from the lowest failed one on are dropped: were a later one taken, it would overtake.
-    """
-    settings = state.settings
-    state.counts.commits_failed += 1
-    state.hold_until = state.now + settings.busy_retry_ms
-    lowest: dict[Pair, int] = {}
-    for pair, message in batch.messages:
-        pair.box.count -= 1
-        pair.box.bytes -= len(message.body)
-        pair.doomed.pop(message.n, None)
-        if pair.pending.get(message.n) is message:
-            lowest[pair] = min(lowest.get(pair, message.n), message.n)
-    for pair, n, size in batch.deletes:
-        pair.box.count += 1
-        pair.box.bytes += size
-        pair.doomed[n] = size
-    for pair, first in lowest.items():
-        _withdraw(state, pair, first)
-    for pair, numbers in batch.acked:
-        pair.acked = _union(pair.acked, numbers)
-    for pair, numbers in batch.skipped:
-        pair.skipped = _union(pair.skipped, numbers)
-    for pair, upto in batch.read:
-        pair.read_told = max(pair.read_told, upto)
-    for pair in batch.pairs:
-        mark(state, pair)
-    for owed, _ in batch.owed:
-        owed.writing = False
-        receipts.mark(state, owed)
-    state.purges += batch.purged
-
-
-def _withdraw(state: MailState, pair: Pair, first: int) -> None:
-    dropped = [n for n in pair.pending if n >= first]
-    for n in dropped:
-        drop(state, pair, pair.pending[n])
-        delivery.recall(pair, n)
-    while pair.high in dropped:
-        pair.high -= 1
-    pair.climb()
-    pair.gapped = max(dropped)
-    state.counts.busy += 1
-    retry = state.settings.busy_retry_ms
-    state.out.append((effects.BUSY, pair.sender, pair.recipient, pair.stream, first, retry))
-
-
-def _union(ours: Intervals | None, theirs: Intervals) -> Intervals:
-    if ours is not None:
-        theirs.update(ours)
-    return theirs

@@ -42,7 +42,7 @@ TABLE: dict[str, dict[str, tuple[list[str], str]]] = {
     "online": {
         "send": (["accepted"], OPEN),
         "skip": (["accepted"], OPEN),
-        "ack": ([], OPEN),  # confirmed when it is on disk
+        "ack": (["confirm"], OPEN),  # of what was never sent: there is nothing to write
         "read": (["confirm"], OPEN),
         "confirm": ([], OPEN),
         "ping": (["ping"], OPEN),
