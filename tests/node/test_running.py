@@ -106,11 +106,13 @@ async def test_a_stop_that_cannot_write_ends_all_the_same_and_says_so(
     assert logs[-1]["log_level"] == "error"
     async with live_node(tmp_path, time=time) as node:
         sender, recipient = await node.login(alice), await node.login(bob)
-        await recipient.send(bob.ack(alice, 1))  # not confirmed, so it comes again
+        await recipient.send(bob.ack(alice, 1))  # not confirmed, so it comes again; nothing is known of it
         await node.settle()
+        await recipient.said()
         await sender.send(alice.send(bob, 1))
-        assert await sender.said() == [alice.accepted(bob, 1, 1, verbs.DELIVERED)]
-        await recipient.quiet()
+        assert len(await recipient.said()) == 1  # once more, which the client recognises
+        await recipient.send(bob.ack(alice, 1))
+        await sender.expect(alice.accepted(bob, 1, 1, verbs.DELIVERED))
 
 
 def refuse_to_write(*_: object) -> list[Write]:
