@@ -22,12 +22,13 @@ import trio
 
 from node.hub.admission import Admission
 from node.hub.closing import Closer
-from node.hub.connection import BLOCKED, CLOSING, HANDSHAKE, STRICT, Connection
+from node.hub.connection import CLOSING, HANDSHAKE, STRICT, Connection
 from node.hub.counters import Counters, HubStatistics
 from node.hub.errors import DescriptorsTooFew, HubFull, HubStopped
 from node.hub.failures import FailureLog
 from node.hub.handler import C, Handler
 from node.hub.handshake import Handshakes
+from node.hub.invariants import check_parts
 from node.hub.listener import Acceptor, Listener
 from node.hub.memory import descriptors_max, give_back_memory
 from node.hub.pollset import IN, ONESHOT, PollSet
@@ -442,12 +443,4 @@ class Hub(Generic[C]):
 
     def check(self) -> None:
         """Invariants between two turns, for tests."""
-        self._admission.check()
-        self._pollset.check()
-        there = [entry for entry in self._pollset.entries if isinstance(entry, Connection)]
-        for connection in there:
-            connection.check()
-        assert len(there) == self.counters.connections == self._admission.connections
-        assert self.counters.handshaking == sum(bool(connection.flags & HANDSHAKE) for connection in there)
-        assert set(self.closer.blocked) == {each for each in there if each.flags & BLOCKED}
-        assert self.counters.accepted == self.counters.connections + self.closer.released
+        check_parts(self._pollset, self._admission, self.closer, self.counters)
