@@ -161,7 +161,8 @@ class Judge:
             if self._hostile(recipient):
                 continue
             told_expired = (recipient, verbs.KIND_EXPIRED, n) in device.told
-            forgiven = (device.user, recipient, device.stream) in self.unreadable or not device.current
+            unreadable = (device.user, recipient, device.stream) in self.unreadable
+            forgiven = unreadable or not device.current or key in self.purged
             if not self._has(key, n):
                 assert self._may_end(key, n), f"accepted and lost: {key} {n}"
                 assert told_expired or forgiven, f"expired and not told: {key} {n}"
@@ -181,12 +182,12 @@ class Judge:
             key = (recipient.user, *pair)
             upto = recipient.read_confirmed.get(pair, 0)
             forgiven = (device.user, recipient.user, device.stream) in self.unreadable
-            if upto and not recipient.hostile and not forgiven and key not in self.forgotten:
+            if upto and not (recipient.hostile or forgiven or key in self.forgotten or key in self.purged):
                 assert device.read_told.get(recipient.user, 0) >= upto, f"read and not told: {key} {upto}"
 
     def _judge_recipient(self, device):
         for (sender, _), seen in device.seen.items():
-            if self._hostile(sender):
+            if self._hostile(sender) or device.careless:
                 continue
             highest = 0
             for n in seen:

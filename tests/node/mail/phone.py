@@ -32,11 +32,12 @@ class Session:
 class Phone:
     """One device of one number. `current` until the next device of the number is registered."""
 
-    def __init__(self, user, stream, generation, *, hostile=False):
+    def __init__(self, user, stream, generation, *, hostile=False, careless=False):
         self.user = user
         self.stream = stream
         self.generation = generation
         self.hostile = hostile
+        self.careless = careless  # stores what came in any order, and forgets what it has not stored
         self.current = True
         # as a sender
         self.next = {}  # recipient → the last number used
@@ -113,9 +114,11 @@ class Phone:
         if not self.unacked:
             return
         by_pair = {}
-        for sender, stream, n in self.unacked:
-            by_pair.setdefault((sender, stream), []).append(n)
-        self.unacked.clear()
+        for message in tuple(self.unacked):
+            if not self.careless or hand.random() < 0.4:
+                sender, stream, n = message
+                by_pair.setdefault((sender, stream), []).append(n)
+                del self.unacked[message]
         for pair, numbers in by_pair.items():
             self.unconfirmed.setdefault(pair, set()).update(numbers)
             if hand.random() < 0.5:
@@ -155,6 +158,9 @@ class Phone:
         self.session = None
         self.up.clear()
         self.down.clear()
+        if self.careless:
+            for sender, stream, n in self.unacked:
+                self.seen[sender, stream].pop(n)
         self.unacked.clear()
         self.held.clear()
         self.back.clear()
@@ -191,7 +197,10 @@ class Phone:
         elif code == effects.DELIVER:
             sender, stream, n, _, _, body = f
             self.seen.setdefault((sender, stream), {}).setdefault(n, body)
-            self.unacked[sender, stream, n] = None
+            if n in self.unconfirmed.get((sender, stream), ()):
+                self.up.append(("ack", sender, stream, n, n))  # stored, and said so before
+            else:
+                self.unacked[sender, stream, n] = None
             if hand.random() < 0.6:
                 self.app_acks(hand)
         elif code == effects.RECEIPT:

@@ -95,16 +95,17 @@ class SlowGroup:
         """The commit is carried out, or answered."""
         commit = self.commit
         if commit is None:
-            return
+            return False
         if commit.result is None:
             if self.commit_failures and self.hand.random() < self.commit_failures:
                 commit.result = Result(error=DiskFull("the hand says so"))
             else:
                 self.carry_out(on_applied)
             if self.hand.random() < 0.5:
-                return
+                return True
         self.commit = None
         commit.done(commit.result)
+        return True
 
     def carry_out(self, on_applied):
         """Make the commit durable; nobody was told yet."""

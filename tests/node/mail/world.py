@@ -23,6 +23,9 @@ FOR_SESSIONS = (
 )  # fmt: skip
 ABOUT_STREAM = frozenset((effects.ACCEPTED, effects.GAP, effects.BUSY, effects.REFUSED))
 
+TRIES = 3
+"""Things that the hand tries in one step, until there is something to do."""
+
 
 class Knobs:
     """How one world differs from the next; all of it follows from the seed."""
@@ -34,15 +37,16 @@ class Knobs:
         self.users = hand.choice((2, 3, 4, 4, 5))
         self.large_bodies = large
         self.hostile = hand.random() < 0.25
+        self.careless = hand.random() < 0.2
         self.strangers = hand.choice((0, 0, 1))  # numbers that are not registered at first
         self.settings = MailSettings(
-            sync_delay_ms=hand.choice((0, 3, 10, 40)),
+            sync_delay_ms=hand.choice((0, 3, 10, 40, 300)),
             flush_delay_ms=hand.choice((10, 50, 50, 200)),
             sync_first=hand.random() < 0.25,
             window=window,
             pair_share=hand.randint(1, window),
             window_bytes=65_536,
-            mailbox_messages_max=hand.choice((3, 10, 30, 1000)),
+            mailbox_messages_max=hand.choice((2, 4, 10, 30, 1000)),
             mailbox_bytes_max=65_536 if large and hand.random() < 0.5 else 10**6,
             pending_bytes_max=65_536 if large and hand.random() < 0.5 else 10**6,
             commit_messages_max=hand.choice((1, 2, 5, 100)),
@@ -57,19 +61,19 @@ class Knobs:
             "fifo": hand.random() < 0.5,
             "read_failures": hand.choice((0, 0, 0, 0.03)),
             "busy": hand.choice((0, 0, 0, 0.1)),
-            "commit_failures": hand.choice((0, 0.1, 0.1, 0.4)),
+            "commit_failures": hand.choice((0, 0.1, 0.1, 0.5)),
         }
         calm = hand.random() < 0.2
         self.weights = {
-            "compose": 20,
+            "compose": hand.choice((6, 14)),
             "deliver_up": 22,
             "deliver_down": 26,
             "connect": 6,
-            "disk_step": 14,
+            "disk_step": hand.choice((4, 14, 14)),
             "tick": 7,
             "app_acks": 2,
             "end_session": 1.5,
-            "vanish": 0 if calm else 2,
+            "vanish": 0 if calm else hand.choice((2, 2, 6)),
             "crash": 0 if calm else hand.choice((0.2, 0.8)),
             "restart": 0 if calm else 0.2,
             "sweep": hand.choice((0, 0.7, 3)),
@@ -111,7 +115,8 @@ class World:
         self.start()
 
     def _device(self, user, generation, *, hostile):
-        phone = Phone(user, bytes([user, generation]) * 4, generation, hostile=hostile)
+        stream = bytes([user, generation]) * 4
+        phone = Phone(user, stream, generation, hostile=hostile, careless=self.knobs.careless)
         self.devices.append(phone)
         return phone
 
@@ -180,37 +185,49 @@ class World:
         hand = self.hand
         self.now += hand.choice((0, 0, 1, 2, 5))
         self.state.now = self.now
-        roll = hand.random() * self._edges[-1]
-        self._actions[bisect_right(self._edges, roll)]()
+        for _ in range(TRIES):
+            roll = hand.random() * self._edges[-1]
+            if self._actions[bisect_right(self._edges, roll)]():
+                break
         self.drain()
 
-    def somebody(self):
-        return self.hand.choice(self.phones)
+    def one_of(self, phones):
+        return self.hand.choice(phones) if phones else None
+
+    # Each says whether there was something to do.
 
     def compose(self):
-        phone = self.somebody()
-        if self.calm or phone.user not in self.registered:
-            return
         hand = self.hand
+        phone = self.one_of([p for p in self.phones if p.user in self.registered])
+        if phone is None:
+            return False
         recipient = hand.choice(self.users)
-        self.serial += 1
-        body = b"m%d" % self.serial
-        if self.knobs.large_bodies:
-            body += bytes(hand.choice((0, 20_000, 61_000)))
-        n = phone.compose(recipient, body, self.now)
-        self.judge.sent((recipient, phone.user, phone.stream), n, body)
+        for _ in range(hand.choice((1, 1, 1, 4))):
+            self.serial += 1
+            body = b"m%d" % self.serial
+            if self.knobs.large_bodies:
+                body += bytes(hand.choice((0, 20_000, 61_000)))
+            n = phone.compose(recipient, body, self.now)
+            self.judge.sent((recipient, phone.user, phone.stream), n, body)
+        return True
 
-    def connect(self, phone=None):
-        phone = phone or self.somebody()
+    def may_connect(self, phone):
         user = phone.user
-        if user not in self.registered or user in self.state.wipes or user in self.wiping:
-            return
-        if phone.session is not None:
-            if self.calm or self.hand.random() < 0.9:
-                return
-            self.part(phone)  # a second connection takes over
+        return user in self.registered and user not in self.state.wipes and user not in self.wiping
+
+    def connect(self):
+        able = [p for p in self.phones if self.may_connect(p)]
+        phone = self.one_of([p for p in able if p.session is None])
+        if phone is None and self.hand.random() < 0.1:
+            phone = self.one_of(able)
+            if phone is not None:
+                self.part(phone)  # a second connection takes over
+        return phone is not None and self.open(phone)
+
+    def open(self, phone):
         phone.session = Session(phone)
-        presence.online(self.state, user, phone.session)
+        presence.online(self.state, phone.user, phone.session)
+        return True
 
     def part(self, phone):
         """The phone's end is gone; the node's stays for a while."""
@@ -218,17 +235,21 @@ class World:
         phone.cut()
 
     def vanish(self):
-        phone = self.somebody()
-        if phone.session is not None:
-            self.part(phone)
-            if self.hand.random() < 0.6:
-                self.end_session(-1)
+        phone = self.one_of([p for p in self.phones if p.session is not None])
+        if phone is None:
+            return False
+        self.part(phone)
+        if self.hand.random() < 0.6:
+            self.end_session(-1)
+        return True
 
     def end_session(self, at=None):
         """The node notices."""
-        if self.leaving:
-            session = self.leaving.pop(self.hand.randrange(len(self.leaving)) if at is None else at)
-            presence.offline(self.state, session.user, session)
+        if not self.leaving:
+            return False
+        session = self.leaving.pop(self.hand.randrange(len(self.leaving)) if at is None else at)
+        presence.offline(self.state, session.user, session)
+        return True
 
     def crash(self):
         self.counts["crashes"] += 1
@@ -241,6 +262,7 @@ class World:
             phone.cut()
         self.storage.crash()
         self.start()
+        return True
 
     def restart(self):
         """Everybody is sent away, what is left is written, and the process ends."""
@@ -272,12 +294,14 @@ class World:
         vars(self.group).update({k: faults[k] for k in ("read_failures", "busy", "commit_failures")})
         self.storage.crash()
         self.start()
+        return True
 
     def disk_step(self):
-        if self.group.reads and self.hand.random() < 0.7:
-            self.group.step_read()
-        else:
-            self.group.step_commit(self.on_applied)
+        if self.group.reads and (self.group.commit is None or self.hand.random() < 0.7):
+            for _ in range(self.hand.choice((1, 2, 4))):
+                self.group.step_read()
+            return True
+        return self.group.step_commit(self.on_applied)
 
     def on_applied(self, batch, apply):
         self.counts["commits"] += 1
@@ -289,46 +313,53 @@ class World:
         self.driver.tick()
         for phone in self.phones:
             phone.release(self.now)
+        return True
 
     def waste_time(self):
         self.now += self.hand.choice((10, 30, 100))
         self.state.now = self.now
+        return True
 
     def app_acks(self):
-        self.somebody().app_acks(self.hand)
+        phone = self.one_of([p for p in self.phones if p.unacked])
+        if phone is None:
+            return False
+        phone.app_acks(self.hand)
+        return True
 
     def days(self):
         """Nobody does anything for days."""
-        if self.calm:
-            return
         self.now += self.hand.choice((1, 8, 20, 31, 62)) * DAY_MS
         self.state.now = self.now
         before = self.now - self.settings.client_retry_days * DAY_MS
         for phone in self.phones:
             phone.give_up(before)
+        return True
 
     def sweep(self):
         """A slice of the sweep is read, or what it found is told."""
         if self.soon and self.hand.random() < 0.7:
-            self.soon.pop(0)()
-            return
+            for _ in range(self.hand.randint(1, len(self.soon))):
+                self.soon.pop(0)()
+            return True
         age, retention = self.settings.message_age_days, self.settings.pair_retention_days
         state = self.state
         for key, rows in self.storage.aged(self.now - age * DAY_MS):
             self.soon.append(lambda key=key, rows=rows: expiry.aged(state, key, rows))
+        if self.hand.random() < 0.3:
+            retention = 0  # whatever is told to it, the core forgets nothing early
         for key, day in self.storage.old(self.now // DAY_MS - retention):
             self.soon.append(lambda key=key, day=day: expiry.old_pair(state, key, day))
+        return True
 
     def register(self, user=None):
         """A new device of a number; the first one, perhaps."""
-        if self.calm and user is None:
-            return
-        old = self.somebody() if user is None else self.by_user[user]
-        user = old.user
+        user = user or self.hand.choice(self.users)
+        old = self.by_user[user]
         if user not in self.registered:
             self.registered.add(user)
             presence.registered(self.state, user)
-            return
+            return True
         phone = self._device(user, old.generation + 1, hostile=old.hostile)
         self.phones[self.phones.index(old)] = self.by_user[user] = phone
         old.current = False
@@ -340,29 +371,34 @@ class World:
         self.wiping[user] = phone.generation
         self.judge.wipe(user, phone.generation)
         expiry.wipe(self.state, user, phone.generation)
+        return True
 
     def misbehave(self):
         phone = self.phones[0]
-        if phone.hostile and not self.calm and phone.session is not None:
-            pairs = [key[1:] for key, _ in self.disk.waiting_keys(phone.user)]
-            streams = [device.stream for device in self.devices] + [self.hand.randbytes(8)]
-            frame = mischief(phone, self.hand, self.users, streams)
-            if frame[0] == "ack" and pairs and self.hand.random() < 0.7:
-                frame = ("ack", *self.hand.choice(pairs), *frame[3:])
-            if frame[0] == "send":
-                self.judge.sent((frame[1], phone.user, phone.stream), frame[2], frame[4])
-            phone.up.append(frame)
+        if phone.session is None:
+            return False
+        pairs = [key[1:] for key, _ in self.disk.waiting_keys(phone.user)]
+        streams = [device.stream for device in self.devices] + [self.hand.randbytes(8)]
+        frame = mischief(phone, self.hand, self.users, streams)
+        if frame[0] == "ack" and pairs and self.hand.random() < 0.7:
+            frame = ("ack", *self.hand.choice(pairs), *frame[3:])
+        if frame[0] == "send":
+            self.judge.sent((frame[1], phone.user, phone.stream), frame[2], frame[4])
+        phone.up.append(frame)
+        return True
+
+    def is_heard(self, phone):
+        """Whether the node listens to it."""
+        session = phone.session
+        return session is not None and session.welcomed and self.state.sessions.get(phone.user) is session
 
     def deliver_up(self):
-        phone = self.somebody()
-        session = phone.session
-        if not phone.up or session is None or not session.welcomed:
-            return
-        if self.state.sessions.get(phone.user) is not session:
-            return
-        for _ in range(self.hand.choice((1, 1, 2, 5))):
-            if phone.up:
-                self.handle(phone, *phone.up.popleft())
+        phone = self.one_of([p for p in self.phones if p.up and self.is_heard(p)])
+        if phone is None:
+            return False
+        for _ in range(min(len(phone.up), self.hand.choice((1, 1, 3, 8)))):
+            self.handle(phone, *phone.up.popleft())
+        return True
 
     def handle(self, phone, verb, *f):
         state = self.state
@@ -380,12 +416,12 @@ class World:
             receipts.confirm(state, phone.user, *f)
 
     def deliver_down(self):
-        phone = self.somebody()
-        if phone.session is None:
-            return
-        for _ in range(self.hand.choice((1, 1, 2, 5))):
-            if phone.down:
-                phone.receive(phone.down.popleft(), self.hand, self.now)
+        phone = self.one_of([p for p in self.phones if p.down])
+        if phone is None:
+            return False
+        for _ in range(min(len(phone.down), self.hand.choice((1, 1, 3, 8)))):
+            phone.receive(phone.down.popleft(), self.hand, self.now)
+        return True
 
     # ---- the end -------------------------------------------------------------------------------
 
@@ -417,11 +453,9 @@ class World:
         while self.leaving:
             self.end_session()
         for phone in self.phones:
-            if phone.session is None:
-                self.connect(phone)
-            session = phone.session
-            if session is not None and session.welcomed:
-                assert self.state.sessions.get(phone.user) is session
+            if phone.session is None and self.may_connect(phone):
+                self.open(phone)
+            if self.is_heard(phone):
                 for _ in range(len(phone.up)):
                     self.handle(phone, *phone.up.popleft())
                 self.driver.drain()
