@@ -46,6 +46,7 @@ class Environment:
     def __init__(self, path: Path, settings: StoreSettings, *, read_only: bool = False) -> None:
         self.path = path
         self.read_only = read_only
+        path.mkdir(mode=0o700, exist_ok=True)
         _refuse_emptied(path)
         try:
             self.env = lmdb.Environment(

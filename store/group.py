@@ -316,6 +316,14 @@ class OpenGroup:
             self._reader.stop()
         self.state.environment.close()
 
+    def abandon(self) -> None:
+        """Forget what is queued and close the environment. Only without threads."""
+        assert self._inline is not None, "what a thread has begun can't be abandoned"
+        if not self._closed:
+            self._closed = True
+            self._inline.clear()
+            self.state.environment.close()
+
 
 def _purge_step(
     transaction: Transaction, table: str, before_ms: int, before_sequence: int, after: bytes

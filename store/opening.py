@@ -54,7 +54,6 @@ def open_group(
     """
     if read_only and not (path / "data.mdb").exists():
         raise NoStore(f"{path} holds no group {group.name!r}")
-    path.mkdir(mode=0o700, exist_ok=True)
     environment = environments(path, settings, read_only=read_only)
     try:
         return _open(environment, group, settings, clock, read_only, identity)

@@ -56,6 +56,7 @@ class Store:
         beside: bool = False,
         identity: NewIdentity = new_identity,
         environments: Callable[..., Environment] = Environment,
+        directories: Callable[..., Directory] = Directory,
     ) -> Store:
         """Open a data directory, or make one.
 
@@ -68,6 +69,7 @@ class Store:
             beside: with `read_only`, also while another process has the store open, for a backup or a look at it.
             identity: gives random 64-bit incarnation ids; simulations pass their own.
             environments: the boundary to LMDB; tests pass one that fails.
+            directories: the boundary to the directory itself; simulations pass both, and touch no file.
 
         Raises:
             DirectoryInUse, ForeignDirectory, NoStore, OlderFormat, NewerFormat, SchemaChanged, UnknownTable,
@@ -78,7 +80,7 @@ class Store:
             settings = attrs.evolve(settings, map_bytes=map_bytes)
         if not settings.warm_bytes:
             settings = attrs.evolve(settings, warm_bytes=warm_bytes_for(len(groups)))
-        directory = Directory(path, existing=read_only, beside=beside)
+        directory = directories(path, existing=read_only, beside=beside)
         results = Results()
         opened: dict[str, OpenGroup] = {}
         try:
@@ -192,6 +194,13 @@ class Store:
         finally:
             self._results.close()
             self._directory.close()
+
+    def abandon(self) -> None:
+        """Give back what the process holds, committing and delivering nothing: a crash. Inline committer only."""
+        for group in self._groups.values():
+            group.abandon()
+        self._results.close()
+        self._directory.close()
 
     def __enter__(self) -> Store:
         return self
