@@ -1,0 +1,208 @@
+"""What a failure detector knows, says and asks for, apart from the logic in `detector`. Knows no link and no clock.
+
+Messages go over the control link of two nodes: tuples, first their code; CBOR on the wire. Any of them may be lost,
+come twice, or late.
+
+    (BEAT, boot, deaf)                  I am alive. boot: a random id of this start of the node; deaf: 1 if nothing
+                                        of yours has come to me for `suspect_ms`
+    (PROBE_REQUEST, target, nonce)      I hear nothing from `target`: ask it for me
+    (PROBE, asker, nonce)               `asker` can't hear you: are you there?
+    (PROBE_REPLY, asker, nonce, boot)   yes
+    (PROBE_ANSWER, target, nonce, boot) it said yes
+
+Effects, to be carried out in their order:
+
+    (SEND, peer, message)
+    (STATE, peer, state, boot)      what is now thought of a peer; boot is None if none was ever heard of
+    (RESTARTED, peer, boot)         it is another start of that node than the one known so far
+    (PAUSED, length_ms)             this node itself stood still; nobody was judged for it
+"""
+
+from typing import Any, Final
+
+import attrs
+
+Message = tuple[Any, ...]
+Effect = tuple[Any, ...]
+
+BEAT: Final = 0
+PROBE_REQUEST: Final = 1
+PROBE: Final = 2
+PROBE_REPLY: Final = 3
+PROBE_ANSWER: Final = 4
+
+SEND: Final = 0
+STATE: Final = 1
+RESTARTED: Final = 2
+PAUSED: Final = 3
+
+UNKNOWN: Final = "unknown"
+"""Not a word yet since this node started, and not long enough ago to think anything of it."""
+ALIVE: Final = "alive"
+"""Heard from, and it hears us."""
+UNREACHABLE: Final = "unreachable"
+"""Alive, but the way from it or to it is cut: not to be fenced, and not to be chosen as an heir."""
+SUSPECT: Final = "suspect"
+"""Silent; others are being asked."""
+DEAD: Final = "dead"
+"""Silent, and nobody who was asked has heard it in time."""
+STATES: Final = (UNKNOWN, ALIVE, UNREACHABLE, SUSPECT, DEAD)
+
+BOOT_SIZE: Final = 8
+FORMER_BOOTS_KEPT: Final = 8
+"""Boot ids of a peer's past; what still arrives from one of them is no sign of life."""
+
+
+@attrs.frozen(kw_only=True)
+class DetectorSettings:
+    """Milliseconds as named.
+
+    Args:
+        beat_ms: between two beats to each member, and between two rounds of asking others for one that is silent.
+        suspect_ms: silence after which a peer is suspected.
+        confirm_ms: how long others have time to hear from it.
+        tick_ms: how often the driver calls `tick`.
+        stride_ms: how much of the time between two ticks counts as listening, at most.
+        pause_ms: longer between two ticks, and this node stood still: all timers start afresh.
+        probes: members asked in one round.
+    """
+
+    beat_ms: int = 250
+    suspect_ms: int = 1_000
+    confirm_ms: int = 750
+    tick_ms: int = 50
+    stride_ms: int = 100
+    pause_ms: int = 500
+    probes: int = 3
+
+    def __attrs_post_init__(self) -> None:
+        for name, low, high in (
+            ("beat_ms", 10, 60_000),
+            ("suspect_ms", 20, 600_000),
+            ("confirm_ms", 10, 600_000),
+            ("tick_ms", 1, 10_000),
+            ("stride_ms", 1, 10_000),
+            ("pause_ms", 1, 600_000),
+            ("probes", 1, 16),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"detector.{name} is {value}: choose a value from {low} to {high}")
+        if self.suspect_ms < 2 * self.beat_ms:
+            raise ValueError("detector.suspect_ms is below two beats: one lost beat would be a suspicion")
+        if self.confirm_ms < 2 * self.beat_ms:
+            raise ValueError("detector.confirm_ms is below two beats: others would be asked only once")
+        if not self.tick_ms <= self.stride_ms <= self.pause_ms <= self.suspect_ms:
+            raise ValueError("detector: tick_ms ≤ stride_ms ≤ pause_ms ≤ suspect_ms must hold")
+
+    @property
+    def dead_ms(self) -> int:
+        """Silence, of listening time, after which a peer is dead."""
+        return self.suspect_ms + self.confirm_ms
+
+    @property
+    def rounds_max(self) -> int:
+        """Rounds of asking whose answers still count."""
+        return self.dead_ms // self.beat_ms + 2
+
+
+class PeerState:
+    """One other member. Times are of `DetectorState.clock`, except probe_at."""
+
+    __slots__ = (
+        "boot",
+        "deaf_since",
+        "died",
+        "former",
+        "heard",
+        "probe_at",
+        "rounds",
+        "spoke",
+        "state",
+        "vouched",
+    )
+
+    def __init__(self, clock: int) -> None:
+        self.state = UNKNOWN
+        self.boot: bytes | None = None
+        self.former: tuple[bytes, ...] = ()
+        self.spoke = False
+        """Whether it was ever heard directly."""
+        self.heard = clock
+        """When it was last heard directly; at first, when we began to listen."""
+        self.vouched: int | None = None
+        """When somebody was asked who then heard it."""
+        self.deaf_since: int | None = None
+        """Since when it says that it doesn't hear us."""
+        self.died = False
+        """Whether this start of it was called dead, and it has not been found out since whether that was so."""
+        self.rounds: list[tuple[int, int]] = []
+        """(nonce, when) of the rounds whose answers still count, oldest first."""
+        self.probe_at = 0
+        """`now` before which no further round begins."""
+
+
+class DetectorState:
+    """A node's view of all others.
+
+    clock is *listening time*: it begins at 0 and goes on with `now`, but by stride_ms at most from tick to tick.
+    """
+
+    __slots__ = (
+        "beat_at",
+        "boot",
+        "clock",
+        "counters",
+        "node",
+        "nonce",
+        "peers",
+        "relays_left",
+        "settings",
+        "tick_at",
+        "turn",
+    )
+
+    def __init__(
+        self, node: bytes, members: frozenset[bytes], boot: bytes, settings: DetectorSettings, now: int
+    ):
+        if len(boot) != BOOT_SIZE:
+            raise ValueError(f"a boot id has {BOOT_SIZE} random bytes, not {len(boot)}")
+        self.node = node
+        self.boot = boot
+        self.settings = settings
+        self.clock = 0
+        self.tick_at = now
+        self.beat_at = now
+        # Answers to a former start of this node must not fit.
+        self.nonce = int.from_bytes(boot[:4], "big") << 24
+        self.turn = int.from_bytes(boot[4:], "big")
+        """Who is asked first in the next round: not the same one by every node."""
+        self.peers = {peer: PeerState(0) for peer in sorted(members - {node})}
+        self.relays_left = 0
+        """Probes that are passed on for others until the next beat."""
+        self.counters = Counters()
+
+
+@attrs.define
+class Counters:
+    """Since the start.
+
+    wrong_deaths: peers that were called dead and turned out to have lived on. lost_time_ms: between ticks, and not
+    counted as listening. outdated: words of a former start of a peer, and answers to questions that are closed.
+    """
+
+    beats: int = 0
+    requests: int = 0
+    answers: int = 0
+    relayed: int = 0
+    relays_refused: int = 0
+    suspicions: int = 0
+    deaths: int = 0
+    wrong_deaths: int = 0
+    restarts: int = 0
+    pauses: int = 0
+    pause_longest_ms: int = 0
+    lost_time_ms: int = 0
+    strangers: int = 0
+    misunderstood: int = 0
+    outdated: int = 0
