@@ -130,19 +130,20 @@ class Store:
         """Readable when results wait for `deliver_results`."""
         return self._results.eventfd
 
-    def deliver_results(self) -> int:
+    def deliver_results(self, *, commit: bool = True) -> int:
         """Call back everything that is done, on this thread; gives how many calls were made. Never blocks.
 
-        With an inline committer it first commits what was submitted (and blocks for that).
+        With an inline committer it first commits what was submitted (and blocks for that), unless the caller wants
+        to do so with `group.step_inline`, at a time of its own for each group.
 
         Raises:
             StoreFatal: after all results were delivered: the process must end.
         """
         for group in self._groups.values():
-            if group.floor is None:
-                group.step_inline()
-            else:
+            if group.floor is not None:
                 group.floor.grant()
+            elif commit:
+                group.step_inline()
         done = self._results.deliver()
         for group in self._groups.values():
             if group.state.fatal is not None and not len(self._results):
