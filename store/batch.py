@@ -15,28 +15,35 @@ from zlib import crc32
 import cbor2
 
 from store import keys
+from store.carried import Opened
 from store.errors import DamagedRecord
 from store.record import (
+    CARRIED,
     CHECKSUM,
-    FOREIGN,
-    FOREIGN_FLAG,
     HEADER,
     SEQUENCE,
     TOMBSTONE,
     Version,
+    carry,
     check,
     check_length,
     encode_value,
+    is_tombstone,
     local_sequence,
+    original_of,
     pack,
-    pack_foreign,
     payload_of,
+    version_bytes,
     version_of,
 )
 from store.rows import Rows
 from store.state import TableState
+from store.tapping import GONE
 from store.work import Work
 from store.writes import APPLY, DELETE, MERGE, PUT, REMOVE, Row, encode_write, index_entries, partition_of
+
+Changed = list[tuple[TableState, bytes]]
+"""(table, physical key)"""
 
 
 class Batch(Work):
@@ -55,7 +62,7 @@ class Batch(Work):
             elif op == MERGE:
                 self._merge(table, key, partition, payload)
             elif op == APPLY:
-                self._apply_foreign(table, key, partition, payload, *extra)
+                self._take(table, partition, key, self._original(key, payload, *extra), trusted=False)
             else:
                 assert op == REMOVE
                 self._delete_row(table, key, partition)
@@ -84,11 +91,14 @@ class Batch(Work):
         before = old
         if old is None and table.tombstones:
             before = self._tombstones_of(table).pop(key)
-        if before is not None and (before[1:5] > body[1:5] or before[:1] >= FOREIGN_FLAG):
+        if before is not None and (before[1:5] > body[1:5] or before[:1] == CARRIED):
             epoch = self._beyond(table, before, epoch, sequence)
-            rows.put(key, pack(key, 0, epoch, sequence, self._incarnation, payload))
+            record = pack(key, 0, epoch, sequence, self._incarnation, payload)
+            rows.put(key, record)
         if table.listed:
             self._list(table, key, bucket, body[5:13], before)
+            if self.tape is not None:
+                self.tape.note(partition, table, key, record)
         if table.indexes:
             if entries is None:
                 entries = index_entries(table, key, cbor2.loads(payload))
@@ -142,9 +152,7 @@ class Batch(Work):
             return
         else:
             self.sequence = self.sequence + 1
-            if table.listed:
-                changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
-                self._unlist(changes, table, key, self._home(partition)[1], old)
+            self._forgotten(table, key, partition, old)
         if table.indexes and old is not None:
             self._index(table, key, old, [[] for _ in table.indexes])
         if table.watchers and old is not None:
@@ -156,6 +164,16 @@ class Batch(Work):
         self._tombstones_of(table).put(key, tombstone)
         if table.listed:
             self._list(table, key, self._home(partition)[1], local_sequence(tombstone), before)
+            if self.tape is not None:
+                self.tape.note(partition, table, key, original_of(tombstone))
+
+    def _forgotten(self, table: TableState, key: bytes, partition: bytes, old: bytes) -> None:
+        """A record went and left no tombstone."""
+        if table.listed:
+            changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
+            self._unlist(changes, table, key, self._home(partition)[1], old)
+            if self.tape is not None:
+                self.tape.note(partition, table, key, GONE)
 
     def _merge(self, table: TableState, key: bytes, partition: bytes, payload: bytes) -> None:
         rows = self._rows.get(table.id) or self._open(table)
@@ -165,56 +183,88 @@ class Batch(Work):
         merged = encode_value(table.merge(value, cbor2.loads(payload)))
         self._put(table, key, partition, merged, None)
 
-    def _apply_foreign(
-        self,
-        table: TableState,
-        key: bytes,
-        partition: bytes,
-        payload: bytes,
-        version: Version,
-        tombstone: bool,
-    ) -> None:
+    # ---- other nodes' records -----------------------------------------------------------------------
+
+    def take(self, part: Opened, *, trusted: bool) -> Changed:
+        """Take in other nodes' records: the newer version stays, or the table's merge. Gives what changed.
+
+        Args:
+            trusted: what was deleted without a tombstone is deleted here too: the part is the next commit of the one
+                node that writes these records.
+        """
+        table, partition, rows = part
+        pairs = iter(rows)
+        return [
+            (table, key)
+            for key, original in zip(pairs, pairs, strict=True)
+            if self._take(table, partition, key, original, trusted=trusted)
+        ]
+
+    def _original(self, key: bytes, payload: bytes, version: Version, tombstone: bool) -> bytes:
+        flags = TOMBSTONE if tombstone else 0
+        return pack(key, flags, *version, encode_value(self._now_ms) if tombstone else payload)
+
+    def _take(
+        self, table: TableState, partition: bytes, key: bytes, original: bytes, *, trusted: bool
+    ) -> bool:
         rows = self._rows.get(table.id) or self._open(table)
         old = rows.get(key)
+        if original == GONE:
+            return trusted and self._take_away(table, partition, key, rows, old)
         known = old
         if known is None and table.tombstones:
             known = self._tombstones_of(table).get(key)
+        tombstone = is_tombstone(original)
         if known is not None:
             check(table.name, key, known)
             if old is not None and table.merge is not None and not tombstone:
-                merged = encode_value(
-                    table.merge(cbor2.loads(payload_of(table.name, key, old)), cbor2.loads(payload))
-                )
-                version = max(version, version_of(old))
-                if merged == payload_of(table.name, key, old) and version == version_of(old):
-                    return
-                payload = merged
-            elif version <= version_of(known):
-                return
+                original = _merged(table, key, old, original)
+                if original == original_of(old):
+                    return False
+            elif original[1:21] <= version_bytes(known):
+                return False
+        elif tombstone and not table.tombstones:
+            return False
         self.sequence = sequence = self.sequence + 1
+        local = SEQUENCE.pack(sequence)
         if tombstone:
             if old is not None:
                 rows.pop(key)
             if table.tombstones:
-                buried = pack_foreign(key, TOMBSTONE, version, sequence, encode_value(self._now_ms))
-                self._bury(table, key, partition, buried, known)
-            elif old is not None and table.listed:
-                changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
-                self._unlist(changes, table, key, self._home(partition)[1], old)
+                self._bury(table, key, partition, carry(local, original), known)
+            elif old is not None:
+                self._forgotten(table, key, partition, old)
         else:
-            record = pack_foreign(key, FOREIGN, version, sequence, payload)
-            rows.put(key, record)
+            rows.put(key, carry(local, original))
             if old is None and known is not None:
                 self._tombstones_of(table).pop(key)
             if table.listed:
-                self._list(table, key, self._home(partition)[1], SEQUENCE.pack(sequence), known)
+                self._list(table, key, self._home(partition)[1], local, known)
+                if self.tape is not None:
+                    self.tape.note(partition, table, key, original)
+        self._changed(table, key, old, None if tombstone else original[21:-4])
+        return True
+
+    def _take_away(
+        self, table: TableState, partition: bytes, key: bytes, rows: Rows, old: bytes | None
+    ) -> bool:
+        if old is None:
+            return False
+        self.sequence = self.sequence + 1
+        rows.pop(key)
+        self._forgotten(table, key, partition, old)
+        self._changed(table, key, old, None)
+        return True
+
+    def _changed(self, table: TableState, key: bytes, old: bytes | None, payload: bytes | None) -> None:
+        """Indexes and subscribers hear of another node's record."""
         if table.indexes:
-            none: list[list[bytes]] = [[] for _ in table.indexes]
-            self._index(
-                table, key, old, none if tombstone else index_entries(table, key, cbor2.loads(payload))
-            )
-        if table.watchers and not (tombstone and old is None):
-            self.events.append((table, key, None if tombstone else payload, sequence))
+            entries: list[list[bytes]] = [[] for _ in table.indexes]
+            if payload is not None:
+                entries = index_entries(table, key, cbor2.loads(payload))
+            self._index(table, key, old, entries)
+        if table.watchers and not (payload is None and old is None):
+            self.events.append((table, key, payload, self.sequence))
 
     def _index(self, table: TableState, key: bytes, old: bytes | None, entries: list[list[bytes]]) -> None:
         before: list[list[bytes]] = [[] for _ in table.indexes]
@@ -228,12 +278,32 @@ class Batch(Work):
                 if entry not in gone:
                     rows.put(entry, b"")
 
-    # ---- purging ------------------------------------------------------------------------------------
+    # ---- forgetting ---------------------------------------------------------------------------------
 
     def purge(self, table: TableState, key: bytes) -> None:
         """Forget a tombstone and its entry in `changes`."""
         old = self._tombstones_of(table).pop(key)
-        if old is not None and table.listed:
-            partition = partition_of(table, key)
+        if old is not None:
+            self._forget_entry(table, key, old)
+
+    def drop(self, table: TableState, key: bytes) -> None:
+        """Forget a row with its entries in `changes` and indexes, as if it had never been."""
+        old = self.rows_of(table).pop(key)
+        if old is not None:
+            self._forget_entry(table, key, old)
+            if table.indexes:
+                self._index(table, key, old, [[] for _ in table.indexes])
+
+    def _forget_entry(self, table: TableState, key: bytes, old: bytes) -> None:
+        if table.listed:
             changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
-            self._unlist(changes, table, key, self._home(partition)[1], old)
+            self._unlist(changes, table, key, self._home(partition_of(table, key))[1], old)
+
+
+def _merged(table: TableState, key: bytes, old: bytes, original: bytes) -> bytes:
+    """The original of what both records come to: their merge, with the higher version."""
+    assert table.merge is not None
+    mine, theirs = payload_of(table.name, key, old), original[21:-4]
+    merged = mine if mine == theirs else encode_value(table.merge(cbor2.loads(mine), cbor2.loads(theirs)))
+    body = b"\0" + max(version_bytes(old), original[1:21]) + merged
+    return body + CHECKSUM.pack(crc32(body, crc32(key)))

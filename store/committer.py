@@ -20,39 +20,19 @@ from typing import Any
 
 import lmdb
 
-from store.batch import Batch
+from store.batch import Batch, Changed
+from store.carried import Opened, open_parts
 from store.environment import is_fatal, is_full
 from store.errors import CommitterDied, StoreError, StoreFatal
 from store.floor import SLICE_ROWS, Floor, Slices
 from store.groupstate import GroupState
 from store.limits import COMPANY_ROWS, FULL_TRIES, MEASURE_EVERY
+from store.reading import logical_key
 from store.results import Ready, Result, Results
+from store.submit import Submit
 from store.transaction import Transaction
 from store.work import Event
-from store.writes import Row
-
-
-class Submit:
-    """What waits for the committer: encoded rows, or a function for a transaction."""
-
-    __slots__ = ("args", "done", "fn", "risky", "rows", "size")
-
-    def __init__(
-        self,
-        rows: list[Row],
-        size: int,
-        done: Callable[[Result], None],
-        *,
-        risky: bool = False,
-        fn: Callable[..., Any] | None = None,
-        args: tuple[Any, ...] = (),
-    ) -> None:
-        self.rows = rows
-        self.size = size
-        self.done = done
-        self.risky = risky
-        self.fn = fn
-        self.args = args
+from store.writes import Row, renew
 
 
 class Committer:
@@ -76,28 +56,55 @@ class Committer:
 
     def commit(self, submits: list[Submit]) -> None:
         """Commit what can be committed and queue all results. Never raises, short of a defect here."""
+        start = 0
+        for at, submit in enumerate(submits):
+            if submit.alone:
+                self._commit(submits[start:at])
+                if submit.alter is None:
+                    self._commit([submit])
+                else:
+                    self._alter(submit, submit.alter)
+                start = at + 1
+        self._commit(submits[start:] if start else submits)
+
+    def _alter(self, submit: Submit, alter: Callable[[GroupState], Any]) -> None:
+        """A step of an alteration: it commits by itself."""
         state = self._state
         if state.fatal is None:
+            try:
+                outcome = Result(None, state.sequence, alter(state))
+            except Exception as raised:  # noqa: BLE001 - as for any submit
+                error = self._named(raised)
+                outcome = Result(error)
+                if isinstance(error, StoreFatal):
+                    state.fatal = error
+        if state.fatal is not None:
+            outcome = Result(state.fatal)
+        self._results.add([(self._settled, (submit.count, submit.size)), (submit.done, outcome)])
+
+    def _commit(self, submits: list[Submit]) -> None:
+        if not submits:
+            return
+        state = self._state
+        told: list[Ready] = []
+        if state.fatal is None:
             began = time.perf_counter()
-            outcomes, events = self._together(submits)
+            outcomes = self._together(submits, told)
             state.counters.commit(len(submits), submits, time.perf_counter() - began)
         if state.fatal is not None:
-            outcomes, events = [Result(state.fatal)] * len(submits), []
+            outcomes, told = [Result(state.fatal)] * len(submits), []
         ready: list[Ready] = [
-            (
-                self._settled,
-                (sum(len(submit.rows) or 1 for submit in submits), sum(one.size for one in submits)),
-            )
+            (self._settled, (sum(submit.count for submit in submits), sum(one.size for one in submits)))
         ]
-        if events:
-            ready.append((self._publish, events))
+        ready += told
         ready += [(submit.done, outcome) for submit, outcome in zip(submits, outcomes, strict=True)]
         self._results.add(ready)
         if state.fatal is None and state.counters.commits % MEASURE_EVERY == 0:
             with contextlib.suppress(StoreError):  # no reader free: next time
                 state.measure()
 
-    def _together(self, submits: list[Submit]) -> tuple[list[Result], list[Event]]:
+    def _together(self, submits: list[Submit], told: list[Ready]) -> list[Result]:
+        """Commit them in one transaction if it can be, and add to `told` what the loop hears of each commit."""
         state = self._state
         batch = state.batch()
         try:
@@ -108,12 +115,16 @@ class Committer:
             batch.abort()
             if isinstance(error, StoreFatal):
                 state.fatal = error
-                return [], []
+                return []
             if len(submits) == 1:
-                return [Result(error)], []
-            return self._apart(submits, full=isinstance(error, StoreError) and is_full(error))
-        state.sequence = batch.sequence
-        return outcomes, batch.events
+                return [Result(error)]
+            return self._apart(submits, told, full=isinstance(error, StoreError) and is_full(error))
+        first, state.sequence = state.sequence, batch.sequence
+        if batch.events:
+            told.append((self._publish, batch.events))
+        if batch.tape is not None and state.tap is not None and batch.sequence != first:
+            told.append((state.tap, batch.tape.finish(first, batch.sequence)))
+        return outcomes
 
     def _apply(self, batch: Batch, submits: list[Submit]) -> list[Result]:
         floor = self._floor
@@ -129,27 +140,41 @@ class Committer:
         switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
         outcomes = [self._one(batch, submit) for submit in submits]
         switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - switches
-        floor.learn(switches, sum(len(submit.rows) for submit in submits))
+        floor.learn(switches, sum(submit.count for submit in submits))
         return outcomes
 
     def _one(self, batch: Batch, submit: Submit, slices: Slices | None = None) -> Result:
+        if batch.tape is not None:
+            batch.tape.turn(submit.source)
+        if submit.generation != self._state.generation and submit.rows:
+            try:
+                submit.rows = renew(self._state.tables, submit.rows)
+            except StoreError as error:
+                return Result(error)
+        if submit.parts is not None:
+            return self._foreign(batch, submit, slices)
         if submit.fn is None and not submit.risky:
-            if slices is None:
-                batch.apply(submit.rows)
-            else:
-                for start in range(0, len(submit.rows), SLICE_ROWS):
-                    slices.step()
-                    batch.apply(submit.rows[start : start + SLICE_ROWS])
+            self._rows(batch, submit.rows, slices)
             return Result(None, batch.sequence)
+        return self._in_a_child(batch, submit, self._call, slices)
+
+    def _rows(self, batch: Batch, rows: list[Row], slices: Slices | None) -> None:
+        if slices is None:
+            batch.apply(rows)
+            return
+        for start in range(0, len(rows), SLICE_ROWS):
+            slices.step()
+            batch.apply(rows[start : start + SLICE_ROWS])
+
+    def _in_a_child(
+        self, batch: Batch, submit: Submit, apply: Callable[[Batch, Submit], Any], slices: Slices | None
+    ) -> Result:
+        """Where what is raised undoes this submit, and no other."""
         if slices is not None:
             slices.end()  # the caller's function may take any time
         child = batch.child()
-        value = None
         try:
-            if submit.fn is None:
-                child.apply(submit.rows)
-            else:
-                value = submit.fn(Transaction(child, self._state.tables), *submit.args)
+            value = apply(child, submit)
             child.join()
         except Exception as raised:
             child.abort()
@@ -159,26 +184,62 @@ class Committer:
             return Result(error)
         return Result(None, batch.sequence, value)
 
-    def _apart(self, submits: list[Submit], *, full: bool) -> tuple[list[Result], list[Event]]:
+    def _call(self, child: Batch, submit: Submit) -> Any:
+        if submit.fn is None:
+            child.apply(submit.rows)
+            return None
+        return submit.fn(Transaction(child, self._state.tables), *submit.args)
+
+    # ---- other nodes' records -----------------------------------------------------------------------
+
+    def _foreign(self, batch: Batch, submit: Submit, slices: Slices | None) -> Result:
+        assert submit.parts is not None
+        try:
+            opened = open_parts(self._state.tables, submit.parts)
+        except StoreError as error:
+            return Result(error)
+
+        def take(work: Batch, submit: Submit) -> int:
+            return self._take(work, submit, opened)
+
+        if submit.risky or self._state.reconcile is not None or any(part.risky for part in opened):
+            return self._in_a_child(batch, submit, take, slices)
+        if slices is not None:
+            slices.step()
+        changed = take(batch, submit)
+        return Result(None, batch.sequence, changed)
+
+    def _take(self, work: Batch, submit: Submit, opened: list[Opened]) -> int:
+        changed: Changed = []
+        for part in opened:
+            changed += work.take(part, trusted=submit.trusted)
+        reconcile = self._state.reconcile
+        if reconcile is not None and changed:
+            touched = [(table.name, logical_key(table, key)) for table, key in changed]
+            reconcile(Transaction(work, self._state.tables), touched)
+        work.apply(submit.rows)
+        return len(changed)
+
+    # ---- when something fails -----------------------------------------------------------------------
+
+    def _apart(self, submits: list[Submit], told: list[Ready], *, full: bool) -> list[Result]:
         """Each submit in a transaction of its own. After some failures for want of room, only those that free some."""
         outcomes: list[Result] = []
-        events: list[Event] = []
         failures = 0
         last: BaseException | None = None
         for submit in submits:
-            if full and failures >= FULL_TRIES and (submit.fn or any(row[4] for row in submit.rows)):
+            if full and failures >= FULL_TRIES and submit.grows:
                 outcomes.append(Result(last))
                 continue
-            mine, happened = self._together([submit])
+            mine = self._together([submit], told)
             if self._state.fatal is not None:
-                return [], []
+                return []
             outcomes += mine
-            events += happened
             error = mine[0].error
             if isinstance(error, StoreError) and is_full(error):
                 failures += 1
                 last = error
-        return outcomes, events
+        return outcomes
 
     def _named(self, error: BaseException) -> BaseException:
         if isinstance(error, lmdb.Error):
@@ -222,9 +283,7 @@ class CommitterThread:
 
     def _refuse(self) -> None:
         """Answer everybody who waits, and whoever still comes, with the fatal error."""
-        submit: Submit | None
-        for submit in self._batch:
-            self._committer.commit([submit])
+        self._committer.commit(self._batch)
         while (submit := self._queue.get()) is not None:
             self._committer.commit([submit])
 
@@ -236,7 +295,8 @@ class CommitterThread:
         linger = self._state.settings.linger_ms / 1000
         if (
             linger
-            and len(first.rows) < COMPANY_ROWS
+            and first.count < COMPANY_ROWS
+            and not first.alone
             and self._queue.qsize() < self._state.settings.batch_rows
         ):
             time.sleep(linger)
@@ -248,7 +308,7 @@ class CommitterThread:
 
     def _take(self, batch: list[Submit]) -> bool:
         """Add what has come meanwhile. False when told to stop."""
-        rows = len(batch[0].rows)
+        rows = batch[0].count
         limit = self._state.settings.batch_rows
         try:
             while rows < limit:
@@ -256,7 +316,7 @@ class CommitterThread:
                 if submit is None:
                     return False
                 batch.append(submit)
-                rows += len(submit.rows)
+                rows += submit.count
         except Empty:
             pass
         return True

@@ -60,6 +60,54 @@ class CorruptDump(StoreError):
     remedy = "make the dump again, or use an older one; nothing of it was loaded"
 
 
+class TableExists(StoreError):
+    """A table, or a group, of that name is there already."""
+
+    remedy = "choose another name, or drop the other one first"
+
+
+class TableNotEmpty(StoreError):
+    """A table was to be dropped only if it is empty, and has rows."""
+
+    remedy = "delete its rows first, or drop it with all that is in it"
+
+
+class TooManyTables(StoreError):
+    """A group has as many tables as it can have."""
+
+    remedy = "drop one, wait until what was dropped is cleared away, or make another group"
+
+
+class UnknownIndex(StoreError):
+    """A table has no index of that name, or one that isn't complete yet."""
+
+    remedy = "see `group.alterations()` for those being built, and add it if it isn't there"
+
+
+class IndexExists(StoreError):
+    """A table has an index of that name already, complete or being built."""
+
+    remedy = "choose another name, or drop the other one first"
+
+
+class UnknownMerge(StoreError):
+    """A merge was declared by a name that this release has no merge for."""
+
+    remedy = "choose one of store.merges.MERGES, or run the release that wrote it"
+
+
+class NotDeclarable(StoreError):
+    """A declaration can't be kept as plain data, or plain data isn't a declaration."""
+
+    remedy = "declare indexes as FieldIndex and merges by name; functions can only be declared in code"
+
+
+class NotConfirmed(StoreError):
+    """Something that can't be undone was asked for without saying its name a second time."""
+
+    remedy = "pass the name of what is to go as `confirm`"
+
+
 # ---- passing conditions: try again -----------------------------------------------------------------
 
 
@@ -67,6 +115,18 @@ class StoreBusy(StoreError):
     """The queue of the committer or of the reader thread is full."""
 
     remedy = "answer busy to whoever asked and try again in a moment"
+
+
+class AlterationUnderWay(StoreError):
+    """The table is being altered in steps, or what is left of an alteration is still being cleared away."""
+
+    remedy = "wait for it (`await group.wait_altered()`), or drop the index that is being built; then try again"
+
+
+class GroupInUse(StoreError):
+    """A group was to be dropped while something reads it (a snapshot, a backup)."""
+
+    remedy = "let the reader end, then try again; the group takes no more writes meanwhile"
 
 
 class StoreClosed(StoreError):
@@ -108,6 +168,12 @@ class DamagedStore(StoreError):
     """A file of the store is cut off, overwritten or missing."""
 
     remedy = "check the disk; fill this node again from its peers, or restore the latest backup"
+
+
+class DamagedPart(StoreError):
+    """Records that a peer sent aren't what it packed; nothing of the submit was applied."""
+
+    remedy = "ask the peer for them again; if it stays, check the disk and the release of the peer"
 
 
 # ---- the directory isn't what was expected ---------------------------------------------------------

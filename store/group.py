@@ -11,9 +11,10 @@ from typing import Any, Literal
 
 import cbor2
 
+from store.carried import CarriedPart, count_rows
 from store.changes import Change
 from store.cold import ReaderThread, perform
-from store.committer import Committer, CommitterThread, Submit
+from store.committer import Committer, CommitterThread
 from store.errors import StoreBusy, StoreClosed, TableReadOnly, UnknownTable
 from store.floor import Floor
 from store.groupstate import GroupState
@@ -23,8 +24,10 @@ from store.reading import logical_key
 from store.results import Result, Results
 from store.schema import Group
 from store.snapshot import Snapshot
+from store.submit import Submit
 from store.subscribe import Changed, Deleted
 from store.table import OpenTable
+from store.tapping import Source, Tap
 from store.transaction import Transaction
 from store.waiting import wait_result
 from store.work import Epochs, Event
@@ -52,7 +55,7 @@ class OpenGroup:
     def __init__(self, state: GroupState, results: Results, committer: Literal["thread", "inline"]) -> None:
         self.state = state
         self._results = results
-        self._tables = {table.name: OpenTable(state, table) for table in state.by_id}
+        self._tables: dict[str, OpenTable] = {}
         self.floor = Floor() if committer == "thread" else None
         self._committer = Committer(state, results, self._settled, self._publish, self.floor)
         self._inline: deque[Submit] | None = deque() if committer == "inline" else None
@@ -77,19 +80,22 @@ class OpenGroup:
     @property
     def tables(self) -> tuple[OpenTable, ...]:
         """In the order of their ids."""
-        return tuple(self._tables.values())
+        return tuple(self.table(table.name) for table in self.state.by_id)
 
     @property
     def declaration(self) -> Group:
         """What the group is, as `Store.open` takes it."""
-        return Group(self.name, tuple(table.declaration for table in self.state.by_id))
+        return Group(self.name, tuple(table.declaration for table in self.state.by_id), self.state.reconcile)
 
     def table(self, name: str) -> OpenTable:
         """The handle of a table. Raises UnknownTable."""
-        try:
-            return self._tables[name]
-        except KeyError:
-            raise UnknownTable(f"group {self.name!r} has no table {name!r}") from None
+        state = self.state.tables.get(name)
+        if state is None:
+            raise UnknownTable(f"group {self.name!r} has no table {name!r}")
+        handle = self._tables.get(name)
+        if handle is None or handle.lineage is not state.lineage:
+            handle = self._tables[name] = OpenTable(self.state, state)
+        return handle
 
     @property
     def epochs(self) -> Epochs:
@@ -99,6 +105,15 @@ class OpenGroup:
     @epochs.setter
     def epochs(self, epochs: Epochs) -> None:
         self.state.epochs = epochs
+
+    @property
+    def tap(self) -> Tap | None:
+        """Called on the loop once a commit, before the `done`s of its submits, with what it wrote: see `tapping`."""
+        return self.state.tap
+
+    @tap.setter
+    def tap(self, tap: Tap | None) -> None:
+        self.state.tap = tap
 
     @property
     def history(self) -> History:
@@ -116,18 +131,60 @@ class OpenGroup:
 
     # ---- writing ------------------------------------------------------------------------------------
 
-    def submit(self, writes: Sequence[Write], done: Callable[[Result], None]) -> None:
+    def submit(self, writes: Sequence[Write], done: Callable[[Result], None], source: Source = None) -> None:
         """Hand over writes; `done(result)` is called from `deliver_results` once they are durable or have failed.
 
-        All of them happen or none. Keys and values are encoded here, so what they hold may change afterwards.
+        All of them happen or none. Keys and values are encoded here, so what they hold may change afterwards. `source`
+        is what the tap is told of whose writes these are.
 
         Raises:
             StoreBusy: the queue is full; nothing was queued.
             KeyNotStorable, ValueNotStorable, UnknownTable, TableReadOnly, MergeUndeclared, SubmitTooLarge: the same.
             StoreClosed, StoreFatal: no more writes.
         """
+        generation = self.state.generation
         rows, size, risky = encode_writes(self.state.by_id, writes)
-        self._queue(Submit(rows, size, done, risky=risky))
+        self._queue(Submit(rows, size, done, risky=risky, source=source, generation=generation))
+
+    def submit_parts(
+        self,
+        parts: Sequence[CarriedPart],
+        writes: Sequence[Write],
+        done: Callable[[Result], None],
+        source: Source = None,
+        trusted: bool = False,
+    ) -> None:
+        """Hand over other nodes' records, as `tap` or `Snapshot.pull` gave them there, and writes to do after them.
+
+        Of each record the newer version stays, or what the table's merge makes of both; then the group's `reconcile`
+        runs, then `writes` are done: all of it happens or none. The result's `value` is how many records changed
+        anything. Its error is UnknownTable or DamagedPart if a part can't be taken in.
+
+        Args:
+            parts: (partition, table, blob) each.
+            trusted: the parts are one commit of the node that writes these partitions, the next one after all that
+                was applied here before: what it deleted without a tombstone is deleted here too. Otherwise such
+                deletes are passed over, for they have no version that could be compared.
+
+        Raises:
+            What `submit` raises.
+        """
+        generation = self.state.generation
+        rows, size, risky = encode_writes(self.state.by_id, writes)
+        size += sum(len(part[2]) for part in parts)
+        count = sum(count_rows(part[2]) for part in parts) + len(rows)
+        submit = Submit(
+            rows,
+            size,
+            done,
+            count=count,
+            risky=risky,
+            source=source,
+            parts=parts,
+            trusted=trusted,
+            generation=generation,
+        )
+        self._queue(submit)
 
     async def commit(self, writes: Sequence[Write]) -> Result:
         """Submit and wait until it is durable. Raises what `submit` raises, and the result's error.
@@ -136,9 +193,20 @@ class OpenGroup:
         """
         return await wait_result(lambda done: self.submit(writes, done))
 
-    def submit_transaction(self, done: Callable[[Result], None], fn: Callable[..., Any], *args: Any) -> None:
-        """`transact` for callers that can't await: `fn(transaction, *args)`'s value is in the result."""
-        self._queue(Submit([], 0, done, fn=fn, args=args))
+    def submit_transaction(
+        self,
+        done: Callable[[Result], None],
+        fn: Callable[..., Any],
+        *args: Any,
+        source: Source = None,
+        alone: bool = False,
+    ) -> None:
+        """`transact` for callers that can't await: `fn(transaction, *args)`'s value is in the result.
+
+        With `alone` it is a commit of its own: what was submitted before is committed before it, and what it sees is
+        the state at exactly `transaction.sequence`, which one call of the tap ended with.
+        """
+        self._queue(Submit([], 0, done, fn=fn, args=args, source=source, alone=alone))
 
     async def transact(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Run `fn(transaction, *args)` on the committer's thread, alone, atomically, and give what it returns.
@@ -171,7 +239,7 @@ class OpenGroup:
             raise StoreClosed(f"group {self.name!r} is closed")
         if state.fatal is not None:
             raise state.fatal
-        rows = len(submit.rows) or 1
+        rows = submit.count
         settings = state.settings
         if self._queued_rows and (
             self._queued_rows + rows > settings.queue_rows
@@ -218,12 +286,18 @@ class OpenGroup:
 
     def snapshot(self) -> Snapshot:
         """A context manager for several reads at one moment, on this thread; keep it short."""
-        return Snapshot(self.state.environment, self.state.places, self.state.tables)
+        return Snapshot(self.state)
 
     def changes(self, partition: int | None, after: int = 0, limit: int = SCAN_LIMIT) -> list[Change]:
         """What is live in a partition and was written here after a local sequence, in that order."""
         with self.snapshot() as reader:
             return reader.changes(partition, after, limit)
+
+    def partitions_held(self, limit: int = SCAN_LIMIT) -> list[int | None]:
+        """The first partitions of which replicated records or tombstones are here, in order; None, the first of all, is
+        that of tables without."""
+        with self.snapshot() as reader:
+            return reader.partitions_held(limit)
 
     @property
     def warm(self) -> bool:

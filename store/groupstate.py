@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from store.batch import Batch
+from store.catalog import Catalog
 from store.environment import Environment
 from store.errors import StoreFatal
 from store.incarnation import History
 from store.limits import StoreSettings
-from store.state import TableState
+from store.schema import Reconcile
+from store.state import TablesById, TableState
+from store.tapping import Tap, Tape
 from store.work import Epochs, Places
 
 
@@ -31,7 +34,7 @@ class Counters:
         """Count one batch."""
         self.commits += 1
         self.submits += submits
-        self.rows += sum(len(one.rows) for one in what)
+        self.rows += sum(one.count for one in what)
         self.commit_seconds += seconds
         self.commit_seconds_max = max(self.commit_seconds_max, seconds)
 
@@ -41,17 +44,23 @@ class GroupState:
 
     __slots__ = (
         "by_id",
+        "catalog",
         "clock",
         "counters",
         "environment",
         "epochs",
+        "fading",
         "fatal",
+        "generation",
+        "given",
         "history",
         "name",
         "places",
+        "reconcile",
         "sequence",
         "settings",
         "tables",
+        "tap",
         "used_bytes",
     )
 
@@ -65,21 +74,44 @@ class GroupState:
         sequence: int,
         settings: StoreSettings,
         clock: Callable[[], float],
+        reconcile: Reconcile | None = None,
+        catalog: Catalog | None = None,
     ) -> None:
         self.name = name
         self.environment = environment
         self.places = places
-        self.by_id = tables
-        self.tables = {table.name: table for table in tables}
+        self.generation = 0
+        """Goes up with every alteration: what was encoded before it is looked at again before it is applied."""
+        self.given: set[int] = set()
+        """Ids that tables have or had since the group was opened."""
+        self.fading = 0
+        """Tables that are no longer in memory and whose entries in the list of changes there aren't all cleared yet."""
+        self.catalog = Catalog() if catalog is None else catalog
+        self.adopt(tables)
         self.history = history
         self.sequence = sequence
         self.settings = settings
         self.clock = clock
+        self.reconcile = reconcile
         self.epochs: Epochs = _no_epoch
+        self.tap: Tap | None = None
         self.fatal: StoreFatal | None = None
         self.counters = Counters()
         self.used_bytes = 0
         self.measure()
+
+    def adopt(self, tables: Iterable[TableState]) -> None:
+        """These are the tables from now on. On the committer's thread, between two commits.
+
+        Both mappings are replaced, never changed: a reader on another thread keeps those that it has.
+        """
+        unsettled = bool(self.catalog.residues or self.places.mirrors or self.fading)
+        self.by_id = TablesById(tables, unsettled=unsettled)
+        self.tables = {table.name: table for table in self.by_id}
+        self.given |= {table.id for table in self.by_id}
+        self.generation += 1
+        for table in self.by_id:
+            table.lineage.now = table
 
     def measure(self) -> None:
         """Look again how many bytes are in use, and whether readers have died."""
@@ -105,6 +137,7 @@ class GroupState:
             incarnation=self.history.current.id,
             epochs=self.epochs,
             now_ms=int(self.clock() * 1000),
+            tape=None if self.tap is None else Tape(),
         )
 
 

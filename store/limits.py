@@ -11,7 +11,7 @@ import attrs
 
 PAGE_BYTES: Final = 4_096
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Version of everything on disk: marker, meta, records, keys."""
 
 KEY_BYTES_MAX: Final = 511
@@ -43,6 +43,9 @@ MEASURE_EVERY: Final = 32
 
 RESULTS_PER_PASS: Final = 2_000
 """Results called back in one `deliver_results`: a loop has other things to do, too."""
+
+PULL_SCAN_MAX: Final = 50_000
+"""Entries of `changes` that one step of catching up looks at: those of neighbouring partitions count, too."""
 
 PURGE_ROWS: Final = 1_000
 """Tombstones that one purge transaction looks at."""

@@ -1,11 +1,13 @@
 """A value as it is stored: version, payload, checksum.
 
-    flags 1 | epoch 4 | sequence 8 | incarnation 8 | [local sequence 8] | payload (CBOR, RFC 8949) | CRC-32 4
+    flags 1 | epoch 4 | sequence 8 | incarnation 8 | payload (CBOR, RFC 8949) | CRC-32 4        written by this node
+    02 | local sequence 8 | what its writer stored                                              carried from another
 
-All big-endian. The version (epoch, sequence, incarnation) is that of the node that first wrote the record and
-travels with it. `local sequence` is there when the record came from another node (flag FOREIGN): it is where this
-node's `changes` list it; else that is the version's own sequence. The checksum covers the key too, so a record that
-turned up under another key is noticed.
+All big-endian, so versions compare as bytes. The version (epoch, sequence, incarnation) is that of the node that
+wrote the record and travels with it: what a node sends on, the record's *original*, is what its writer packed, byte
+for byte. `local sequence` is where this node's `changes` list a record; of one that was written here it is the
+version's own. The checksum covers the key too, so a record that turned up under another key is noticed; the local
+sequence is not covered: it is right if `changes` lists the record there.
 """
 
 from __future__ import annotations
@@ -21,9 +23,13 @@ from store.errors import DamagedRecord, ValueNotStorable
 from store.limits import VALUE_BYTES_MAX, VALUE_DEPTH_MAX
 
 TOMBSTONE: Final = 1
-FOREIGN: Final = 2
-FOREIGN_FLAG: Final = b"\x02"
-"""Records whose first byte is at least this are foreign: there is no higher flag."""
+"""The flag of a tombstone, whose payload is when it was made, in Unix ms. There is no other flag."""
+
+CARRIED: Final = b"\x02"
+"""What a record that another node wrote begins with."""
+
+PREFIX: Final = 9
+"""Bytes before the original of a carried record."""
 
 HEADER: Final = struct.Struct(">BIQQ")
 CHECKSUM: Final = struct.Struct(">I")
@@ -77,35 +83,40 @@ def _too_deep(value: Any, levels: int) -> bool:
 
 
 def pack(key: bytes, flags: int, epoch: int, sequence: int, incarnation: int, payload: bytes) -> bytes:
-    """A record written by this node."""
+    """A record as its writer stores it."""
     body = HEADER.pack(flags, epoch, sequence, incarnation) + payload
     return body + CHECKSUM.pack(crc32(body, crc32(key)))
 
 
-def pack_foreign(key: bytes, flags: int, version: Version, local: int, payload: bytes) -> bytes:
-    """A record first written by another node, listed here at `local`."""
-    body = HEADER.pack(flags | FOREIGN, *version) + SEQUENCE.pack(local) + payload
-    return body + CHECKSUM.pack(crc32(body, crc32(key)))
+def carry(local: bytes, original: bytes) -> bytes:
+    """Another node's record as it is stored here, listed at the 8 bytes of `local`."""
+    return CARRIED + local + original
+
+
+def original_of(record: bytes) -> bytes:
+    """What the writer of a stored record packed."""
+    return record[PREFIX:] if record[:1] == CARRIED else record
 
 
 def check(table: str, key: bytes, record: bytes) -> None:
-    """Raises DamagedRecord unless the checksum is right."""
-    if len(record) < OVERHEAD or record[-4:] != CHECKSUM.pack(crc32(record[:-4], crc32(key))):
-        raise DamagedRecord(f"a record of table {table!r} under a key of {len(key)} bytes fails its checksum")
+    """Raises DamagedRecord unless the checksum is right. The record may be stored or an original."""
+    payload_of(table, key, record)
 
 
 def check_length(table: str, record: bytes) -> None:
     """Raises DamagedRecord if there is not even room for a version."""
-    if len(record) < OVERHEAD:
+    if len(original_of(record)) < OVERHEAD:
         raise DamagedRecord(f"a record of table {table!r} has {len(record)} bytes, fewer than any can have")
 
 
 def payload_of(table: str, key: bytes, record: bytes) -> bytes:
     """The payload, checked."""
+    if record[:1] == CARRIED:
+        record = record[PREFIX:]
     body = record[:-4]
     if len(record) < OVERHEAD or record[-4:] != CHECKSUM.pack(crc32(body, crc32(key))):
         raise DamagedRecord(f"a record of table {table!r} under a key of {len(key)} bytes fails its checksum")
-    return body[29:] if body[0] & FOREIGN else body[21:]
+    return body[21:]
 
 
 def value_of(table: str, key: bytes, record: bytes) -> Any:
@@ -115,19 +126,28 @@ def value_of(table: str, key: bytes, record: bytes) -> Any:
 
 def local_sequence(record: bytes) -> bytes:
     """Where `changes` lists the record, as its 8 bytes. Not checked."""
-    return record[21:29] if record[0] & FOREIGN else record[5:13]
+    return record[1:9] if record[:1] == CARRIED else record[5:13]
+
+
+def version_bytes(record: bytes) -> bytes:
+    """The version, as bytes that compare as versions do. Not checked."""
+    return record[10:30] if record[:1] == CARRIED else record[1:21]
 
 
 def version_of(record: bytes) -> Version:
     """The version. Not checked."""
-    return Version(*HEADER.unpack_from(record)[1:])
+    return Version(*HEADER.unpack_from(original_of(record))[1:])
+
+
+def is_tombstone(record: bytes) -> bool:
+    """Whether it says that its key was deleted. Not checked."""
+    return bool(original_of(record)[0] & TOMBSTONE)
 
 
 def unpack(table: str, key: bytes, record: bytes) -> Record:
     """Everything in a record, checked."""
     payload = payload_of(table, key, record)
-    flags = record[0]
     local = int.from_bytes(local_sequence(record), "big")
-    if flags & TOMBSTONE:
+    if is_tombstone(record):
         return Record(None, version_of(record), local, tombstone=True)
     return Record(cbor2.loads(payload), version_of(record), local)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import attrs
 
+from store.fieldindex import FieldIndex
 from store.limits import TABLES_MAX
 
 IndexFunction = Callable[[tuple[Any, ...], Any], Iterable[tuple[Any, ...]]]
@@ -17,6 +18,14 @@ IndexFunction = Callable[[tuple[Any, ...], Any], Iterable[tuple[Any, ...]]]
 
 Merge = Callable[[Any, Any], Any]
 """(old value or None, new value) → merged value. Commutative, associative, idempotent; must be pure."""
+
+
+Touched = list[tuple[str, tuple[Any, ...]]]
+"""(table, key) of records that were changed."""
+
+Reconcile = Callable[[Any, Touched], None]
+"""(transaction, touched): makes tables of a group agree again after records of other nodes changed some of them. It
+runs in their transaction, may run twice, and must come to the same on every node, in whatever order records arrive."""
 
 
 def _name(_: Any, attribute: Any, value: str) -> None:
@@ -33,7 +42,11 @@ class Index:
     version: int = 1
 
 
-def _tuple_of_indexes(indexes: Iterable[Index]) -> tuple[Index, ...]:
+AnyIndex = Index | FieldIndex
+"""By a function, which only code can declare; or by paths, which plain data can."""
+
+
+def _tuple_of_indexes(indexes: Iterable[AnyIndex]) -> tuple[AnyIndex, ...]:
     return tuple(indexes)
 
 
@@ -47,7 +60,7 @@ class Table:
         storage: "disc", or "ram": empty after every open, published together with its group's commit.
         partitioned: the first element of every key is the partition, an int ≥ 0.
         tombstones: a deleted key leaves a tombstone, which replicas and versions see, until it is purged.
-        merge: what MERGE and conflicting replicated records do.
+        merge: what MERGE and conflicting replicated records do: a function, or the name of one of `store.merges`.
         indexes: secondary indexes.
         local_content: never replicated: no entry in `changes`.
         read_only: every write is refused.
@@ -62,8 +75,8 @@ class Table:
     )
     partitioned: bool = True
     tombstones: bool = False
-    merge: Merge | None = None
-    indexes: tuple[Index, ...] = attrs.field(default=(), converter=_tuple_of_indexes)
+    merge: Merge | str | None = None
+    indexes: tuple[AnyIndex, ...] = attrs.field(default=(), converter=_tuple_of_indexes)
     local_content: bool = False
     read_only: bool = False
     insert_only: bool = False
@@ -93,14 +106,15 @@ def _tuple_of_tables(tables: Iterable[Table]) -> tuple[Table, ...]:
 
 @attrs.frozen(slots=True)
 class Group:
-    """Tables that change together in one transaction."""
+    """Tables that change together in one transaction. `reconcile` is called when records of other nodes came in."""
 
     name: str = attrs.field(validator=_name)
     tables: tuple[Table, ...] = attrs.field(converter=_tuple_of_tables)
+    reconcile: Reconcile | None = None
 
     def __attrs_post_init__(self) -> None:
         names = {table.name for table in self.tables}
         if len(names) != len(self.tables):
             raise ValueError(f"group {self.name!r} declares a table twice")
-        if not 0 < len(names) <= TABLES_MAX:
-            raise ValueError(f"group {self.name!r} must have 1 to {TABLES_MAX} tables")
+        if len(names) > TABLES_MAX:
+            raise ValueError(f"group {self.name!r} has {len(names)} tables; {TABLES_MAX} is the limit")

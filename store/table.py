@@ -11,6 +11,7 @@ from typing import Any
 import cbor2
 
 from store import keys
+from store.errors import UnknownTable
 from store.groupstate import GroupState
 from store.keys import AnyKey
 from store.limits import SCAN_LIMIT
@@ -25,31 +26,42 @@ from store.subscribe import Subscription
 class OpenTable:
     """A table of an open group. `id` is what writes name it by."""
 
-    __slots__ = ("_group", "id", "name", "state")
+    __slots__ = ("_group", "id", "lineage", "name")
 
     def __init__(self, group: GroupState, state: TableState) -> None:
         self._group = group
-        self.state = state
+        self.lineage = state.lineage
         self.id = state.id
         self.name = state.name
 
     def __repr__(self) -> str:
         return f"<table {self._group.name}.{self.name}>"
 
+    @property
+    def state(self) -> TableState:
+        """As it is now; of a dropped table, as it was last."""
+        return self.lineage.now
+
     def get(self, key: AnyKey) -> Any:
-        """The value of a key, or None; of a bag, the list of its values. Raises DamagedRecord."""
-        state = self.state
+        """The value of a key, or None; of a bag, the list of its values. Raises DamagedRecord, UnknownTable."""
+        lineage = self.lineage
+        state = lineage.now
         if state.bag:
             with self._snapshot() as reader:
                 return reader.get(state, key)
         encoded = keys.as_key(key)
-        if state.ram:
-            record = state.place.get(encoded)
-        else:
-            transaction = self._group.environment.begin()
-            record = transaction.get(encoded, None, state.place)
-            transaction.abort()
-        return None if record is None else cbor2.loads(payload_of(state.name, encoded, record))
+        while True:
+            state = lineage.now
+            if state.ram:
+                record = state.place.get(encoded)
+            else:
+                transaction = self._group.environment.begin()
+                record = transaction.get(encoded, None, state.place) if lineage.now is state else None
+                transaction.abort()
+            if lineage.gone:
+                raise UnknownTable(f"table {self.name!r} was dropped")
+            if lineage.now is state:
+                return None if record is None else cbor2.loads(payload_of(state.name, encoded, record))
 
     def record(self, key: AnyKey) -> Record | None:
         """The value with its version, or the tombstone, or None."""
@@ -96,4 +108,4 @@ class OpenTable:
         self.state.set_read_only(read_only or self.state.declaration.read_only)
 
     def _snapshot(self) -> Snapshot:
-        return Snapshot(self._group.environment, self._group.places, self._group.tables)
+        return Snapshot(self._group)

@@ -12,8 +12,9 @@ import cbor2
 
 from store import keys
 from store.batch import Batch
+from store.digest import digest_range, range_of
 from store.keys import AnyKey
-from store.limits import PURGE_ROWS
+from store.limits import PURGE_ROWS, SCAN_LIMIT, SELECT_SCAN_MAX
 from store.reading import Reading, find_state
 from store.record import local_sequence, payload_of
 from store.rows import Rows
@@ -66,6 +67,76 @@ class Transaction(Reading):
                 self._batch.purge(state, physical)
                 purged += 1
         return purged, found[-1][0] + keys.SEPARATOR if len(found) == limit else None
+
+    # ---- for replication ----------------------------------------------------------------------------
+
+    @property
+    def sequence(self) -> int:
+        """The last sequence written before now, this transaction's own writes included."""
+        return self._batch.sequence
+
+    def digest(
+        self, table: Any, partition: int | None, after: bytes = b"", limit: int = SCAN_LIMIT
+    ) -> tuple[int, bytes, bytes | None]:
+        """(count, digest, last key) of a partition's records and tombstones beyond the physical key `after`.
+
+        The last key is None at the end of the partition; else go on after it. The digest is 16 bytes, and equal on
+        nodes that have the same records, whoever wrote them.
+
+        Raises:
+            DamagedRecord.
+        """
+        state = find_state(self._states, table)
+        low, high = range_of(partition)
+        return self._digest(state, after + keys.SEPARATOR if after else low, high, limit)
+
+    def digest_upto(
+        self,
+        table: Any,
+        partition: int | None,
+        after: bytes,
+        last_key: bytes | None,
+        limit: int = SELECT_SCAN_MAX,
+    ) -> tuple[int, bytes]:
+        """(count, digest) of after < key <= last key, as another node's `digest` gave it. Not more than `limit` are
+        looked at: pass one more than the count that it is compared with, and a longer range ends early."""
+        state = find_state(self._states, table)
+        low, high = range_of(partition)
+        low = after + keys.SEPARATOR if after else low
+        return self._digest(state, low, high if last_key is None else last_key + keys.SEPARATOR, limit)[:2]
+
+    def _digest(
+        self, state: TableState, low: bytes, high: bytes, limit: int
+    ) -> tuple[int, bytes, bytes | None]:
+        sources = [self._rows(state)]
+        if state.tombstones:
+            sources.append(self._tombstones(state))
+        return digest_range(state.name, sources, low, high, limit)
+
+    def clear(self, partition: int | None, limit: int = PURGE_ROWS) -> bool:
+        """Drop `limit` rows of a partition's replicated tables, at most, with all that belongs to them, and leave no
+        trace: no tombstone, no event, nothing tapped. Whether there are more.
+        """
+        for state in self._states.values():
+            if state.listed and state.partitioned == (partition is not None):
+                limit -= self._clear(state, partition, limit)
+                if limit <= 0:
+                    return True
+        return False
+
+    def _clear(self, state: TableState, partition: int | None, limit: int) -> int:
+        low, high = range_of(partition)
+        found = self._batch.rows_of(state).scan(low, high, limit)
+        for physical, _ in found:
+            self._batch.drop(state, physical)
+        if not state.tombstones or len(found) == limit:
+            return len(found)
+        buried = self._batch.tombstones_of(state).scan(low, high, limit - len(found))
+        for physical, _ in buried:
+            self._batch.purge(state, physical)
+        return len(found) + len(buried)
+
+    # ---- where rows are -----------------------------------------------------------------------------
 
     def _state(self, table: Any) -> TableState:
         return find_state(self._states, table)

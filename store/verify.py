@@ -15,7 +15,7 @@ from store.buckets import bucket_of
 from store.errors import DamagedStore
 from store.group import OpenGroup
 from store.ram import RamMap
-from store.record import TOMBSTONE, local_sequence, payload_of
+from store.record import is_tombstone, local_sequence, payload_of
 from store.rows import RamView
 from store.snapshot import Snapshot, TransactionRows
 from store.state import TableState
@@ -70,7 +70,7 @@ class _Verification:
         count = 0
         for key, record in _every(self._at(place)):
             payload_of(table.name, key, record)
-            if bool(record[0] & TOMBSTONE) != tombstones:
+            if is_tombstone(record) != tombstones:
                 self._wrong(
                     f"table {table.name!r} has a tombstone among its rows, or a row among its tombstones"
                 )

@@ -13,10 +13,12 @@ from typing import Any, Final, Self
 from store import keys
 from store.buckets import bucket_of
 from store.environment import Environment
+from store.mirror import MirrorRows, Mirrors
 from store.ram import RamMap
 from store.record import SEQUENCE
 from store.rows import DiscRows, RamRows, Rows
 from store.state import TableState
+from store.tapping import Tape
 
 SEQUENCE_KEY: Final = b"sequence"
 
@@ -30,12 +32,14 @@ Event = tuple[TableState, bytes, bytes | None, int]
 class Places:
     """Where a group keeps what isn't a table's: meta and changes."""
 
-    __slots__ = ("changes", "meta", "ram_changes")
+    __slots__ = ("changes", "meta", "mirrors", "ram_changes")
 
     def __init__(self, meta: Any, changes: Any) -> None:
         self.meta = meta
         self.changes = changes
         self.ram_changes = RamMap()
+        self.mirrors: Mirrors = {}
+        """While tables move between memory and disc."""
 
 
 class Work:
@@ -44,6 +48,7 @@ class Work:
     Args:
         sequence: the last one used; each write takes the next.
         parent: the unit that this one's writes join.
+        tape: where to note what is written, if somebody taps.
     """
 
     __slots__ = (
@@ -56,6 +61,7 @@ class Work:
         "_now_ms",
         "_parent",
         "_places",
+        "_ram",
         "_ram_changes",
         "_rows",
         "_thread",
@@ -63,6 +69,7 @@ class Work:
         "_transaction",
         "events",
         "sequence",
+        "tape",
     )
 
     def __init__(
@@ -75,6 +82,7 @@ class Work:
         epochs: Epochs,
         now_ms: int,
         parent: Self | None = None,
+        tape: Tape | None = None,
     ) -> None:
         self._environment = environment
         self._places = places
@@ -90,8 +98,10 @@ class Work:
         self._indexes: dict[int, list[Rows]] = {}
         self._changes: Rows | None = None
         self._ram_changes: Rows | None = None
+        self._ram: dict[RamMap, RamRows] = {}
         self.sequence = sequence
         self.events: list[Event] = []
+        self.tape = tape
 
     def child(self) -> Self:
         """A unit whose writes join this one at `join`, or vanish at `abort`."""
@@ -104,6 +114,7 @@ class Work:
             epochs=self._epochs,
             now_ms=self._now_ms,
             parent=self,
+            tape=None if self.tape is None else Tape(),
         )
 
     def join(self) -> None:
@@ -113,10 +124,12 @@ class Work:
         if self._transaction is not None:
             self._environment.commit(self._transaction)
             self._transaction = None
-        for rows in self._ram_rows():
+        for rows in self._ram.values():
             rows.fold()
         parent.sequence = self.sequence
         parent.events += self.events
+        if parent.tape is not None and self.tape is not None:
+            parent.tape.join(self.tape)
 
     def commit(self) -> None:
         """Make everything durable, then visible.
@@ -134,7 +147,7 @@ class Work:
                 raise self._environment.named(error, "put") from error
             self._transaction = None
             self._environment.commit(transaction)
-        for rows in self._ram_rows():
+        for rows in self._ram.values():
             rows.publish()
 
     def abort(self) -> None:
@@ -179,61 +192,46 @@ class Work:
 
     def _forget(self) -> None:
         """Drop cursors, which don't outlive the beginning of a child."""
-        self._rows = {number: rows for number, rows in self._rows.items() if isinstance(rows, RamRows)}
-        self._tombstones = {
-            number: rows for number, rows in self._tombstones.items() if isinstance(rows, RamRows)
-        }
-        self._indexes = {
-            number: rows
-            for number, rows in self._indexes.items()
-            if any(isinstance(one, RamRows) for one in rows)
-        }
+        self._rows = {}
+        self._tombstones = {}
+        self._indexes = {}
         self._changes = None
+        self._ram_changes = None
 
-    def _ram_rows(self) -> list[RamRows]:
-        every: list[Any] = [*self._rows.values(), *self._tombstones.values(), self._ram_changes]
-        for several in self._indexes.values():
-            every += several
-        return [rows for rows in every if isinstance(rows, RamRows)]
+    def _at(self, place: Any) -> Rows:
+        mirrors = self._places.mirrors
+        if mirrors and place in mirrors:
+            return MirrorRows(self._part, place, mirrors[place])
+        return self._part(place)
 
-    def _at(self, place: Any, above: Callable[[Any], Rows]) -> Rows:
+    def _part(self, place: Any) -> Rows:
         if not isinstance(place, RamMap):
             return DiscRows(self._begin(), place)
-        if self._parent is None:
-            return RamRows(place)
-        base = above(self._parent)
-        assert isinstance(base, RamRows)
-        return RamRows(base)
+        rows = self._ram.get(place)
+        if rows is None:
+            base: Any = place if self._parent is None else self._parent._part(place)
+            rows = self._ram[place] = RamRows(base)
+        return rows
 
     def _open(self, table: TableState) -> Rows:
-        rows = self._rows[table.id] = self._at(table.place, lambda parent: parent.rows_of(table))
+        rows = self._rows[table.id] = self._at(table.place)
         return rows
 
     def _tombstones_of(self, table: TableState) -> Rows:
         rows = self._tombstones.get(table.id)
         if rows is None:
-            rows = self._at(table.tombstone_place, lambda parent: parent._tombstones_of(table))
-            self._tombstones[table.id] = rows
+            rows = self._tombstones[table.id] = self._at(table.tombstone_place)
         return rows
 
     def _indexes_of(self, table: TableState) -> list[Rows]:
         found = self._indexes.get(table.id)
         if found is None:
-            found = [
-                self._at(place, lambda parent, at=at: parent._indexes_of(table)[at])  # type: ignore[misc]
-                for at, place in enumerate(table.indexed_places)
-            ]
-            self._indexes[table.id] = found
+            found = self._indexes[table.id] = [self._at(place) for place in table.indexed_places]
         return found
 
     def _open_changes(self, table: TableState) -> Rows:
         if table.ram:
-            self._ram_changes = self._at(
-                self._places.ram_changes, lambda parent: parent._open_changes_ram(table)
-            )
-            return self._ram_changes
-        self._changes = DiscRows(self._begin(), self._places.changes)
-        return self._changes
-
-    def _open_changes_ram(self, table: TableState) -> Rows:
-        return self._ram_changes or self._open_changes(table)
+            rows = self._ram_changes = self._at(self._places.ram_changes)
+        else:
+            rows = self._changes = self._at(self._places.changes)
+        return rows

@@ -25,6 +25,7 @@ from store.errors import (
     TableReadOnly,
     UnknownTable,
 )
+from store.limits import FORMAT
 from store.results import Result
 from store.schema import Group, Index, Table
 from store.store import Store
@@ -168,12 +169,12 @@ def test_a_lost_marker_doesnt_make_a_lost_group_a_new_one(tmp_path: Path, gone: 
         assert "other" in str(caught.value)
 
 
-@pytest.mark.parametrize(("found", "error"), [(0, OlderFormat), (2, NewerFormat)])
+@pytest.mark.parametrize(("found", "error"), [(FORMAT - 1, OlderFormat), (FORMAT + 1, NewerFormat)])
 def test_another_format_is_called_by_its_name(tmp_path: Path, found: int, error: type[StoreError]) -> None:
     make(tmp_path / "s")
     marker = tmp_path / "s" / "waystation-store"
     good = marker.read_text()
-    marker.write_text(good.replace("format = 1", f"format = {found}"))
+    marker.write_text(good.replace(f"format = {FORMAT}", f"format = {found}"))
     with pytest.raises(error) as caught:
         open_store(tmp_path / "s")
     says_what_to_do(caught.value)
@@ -181,12 +182,13 @@ def test_another_format_is_called_by_its_name(tmp_path: Path, found: int, error:
     meta(tmp_path / "s" / "mail", b"format", str(found).encode())
     with pytest.raises(error):
         open_store(tmp_path / "s")
-    meta(tmp_path / "s" / "mail", b"format", b"1")
+    meta(tmp_path / "s" / "mail", b"format", str(FORMAT).encode())
     open_store(tmp_path / "s").close()
 
 
 @pytest.mark.parametrize(
-    "text", ["", "form", "format = x\n", "format = 1\n", "\0\0\0", "format = 1\ngroups = 5\n"]
+    "text",
+    ["", "form", "format = x\n", f"format = {FORMAT}\n", "\0\0\0", f"format = {FORMAT}\ngroups = 5\n"],
 )
 def test_a_damaged_marker_is_called_so(tmp_path: Path, text: str) -> None:
     make(tmp_path / "s")

@@ -1,0 +1,104 @@
+"""Records that came from other nodes, opened and checked before anything is applied.
+
+All that can be wrong with a blob is found here: what passes can be applied, unless the declared functions of its table
+(merge, indexes) raise. Values are not decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import cbor2
+
+from store import keys
+from store.errors import DamagedPart, KeyNotStorable, UnknownTable
+from store.limits import KEY_BYTES_MAX
+from store.record import CHECKSUM, OVERHEAD
+from store.state import TableState
+from store.tapping import GONE
+from store.writes import UNPARTITIONED
+
+CarriedPart = tuple[int | None, str, bytes]
+"""(partition, table, blob), as `Tapped` and `Pulled` give them."""
+
+_ORIGINALS = (0, 1)
+
+
+class Opened(NamedTuple):
+    """A part whose checksums are right. `rows` is key, record, key, record …"""
+
+    table: TableState
+    partition: bytes
+    rows: list[bytes]
+
+    @property
+    def risky(self) -> bool:
+        """Whether applying it calls functions of the declaration."""
+        return bool(self.table.merge or self.table.indexes)
+
+
+def count_rows(blob: bytes) -> int:
+    """How many rows a blob says it has: the head of a CBOR array, RFC 8949 section 3.1. 1 if that is no array."""
+    if not blob or blob[0] >> 5 != 4:
+        return 1
+    length = blob[0] & 31
+    if length >= 24:
+        length = int.from_bytes(blob[1 : 1 + (1 << (length - 24))], "big")
+    return max(1, length // 2)
+
+
+def open_parts(tables: dict[str, TableState], parts: Sequence[CarriedPart]) -> list[Opened]:
+    """Raises UnknownTable, DamagedPart."""
+    return [_open(tables, *part) for part in parts]
+
+
+def _open(tables: dict[str, TableState], partition: int | None, name: str, blob: bytes) -> Opened:
+    table = tables.get(name)
+    if table is None:
+        raise UnknownTable(f"there is no table {name!r} to apply a peer's records to")
+    if not table.listed:
+        raise UnknownTable(f"table {name!r} has local content: a peer's records don't belong there")
+    if (partition is None) == table.partitioned:
+        raise DamagedPart(f"records for table {name!r} come with partition {partition!r}")
+    prefix = _prefix_of(partition, name)
+    rows = _rows(name, blob)
+    crc, pack = crc32, CHECKSUM.pack
+    pairs = iter(rows)
+    try:
+        for key, record in zip(pairs, pairs, strict=True):
+            if not key.startswith(prefix) or not 0 < len(key) <= KEY_BYTES_MAX:
+                raise DamagedPart(f"a record for table {name!r} has the key of another partition, or none")
+            if record != GONE and (
+                len(record) < OVERHEAD
+                or record[0] not in _ORIGINALS
+                or record[-4:] != pack(crc(record[:-4], crc(key)))
+            ):
+                raise DamagedPart(f"a record for table {name!r} fails its checksum")
+    except (TypeError, AttributeError, ValueError):
+        raise DamagedPart(f"records for table {name!r} aren't pairs of bytes") from None
+    return Opened(table, UNPARTITIONED if partition is None else prefix, rows)
+
+
+def _prefix_of(partition: int | None, name: str) -> bytes:
+    if partition is None:
+        return b""
+    try:
+        prefix = keys.encode((partition,))
+        keys.first_length(prefix)
+    except KeyNotStorable:
+        raise DamagedPart(f"records for table {name!r} come with a partition that is no number") from None
+    return prefix
+
+
+def _rows(name: str, blob: bytes) -> list[Any]:
+    file = BytesIO(blob)
+    try:
+        rows = cbor2.CBORDecoder(file, allow_indefinite=False).decode()
+    except (cbor2.CBORDecodeError, ValueError, TypeError):
+        raise DamagedPart(f"records for table {name!r} are cut off or altered") from None
+    if type(rows) is not list or file.tell() != len(blob):
+        raise DamagedPart(f"records for table {name!r} are no list, or more than one")
+    return rows

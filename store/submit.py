@@ -1,0 +1,78 @@
+"""What a caller hands over for the committer: some writes that happen together or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from store.carried import CarriedPart
+from store.results import Result
+from store.tapping import Source
+from store.writes import Row
+
+
+class Submit:
+    """Encoded rows, or a function for a transaction, or other nodes' records.
+
+    Args:
+        count: how many rows there are, encoded or in blobs.
+        risky: applying it can fail for a reason of its own.
+        source: whose writes these are.
+        alone: wants a commit of its own.
+        parts: other nodes' records, applied before `rows`.
+        trusted: whether these may delete without a tombstone.
+        generation: that of the schema which `rows` were encoded under; -1 if nobody knows.
+        alter: a step of an alteration, done between two commits.
+    """
+
+    __slots__ = (
+        "alone",
+        "alter",
+        "args",
+        "count",
+        "done",
+        "fn",
+        "generation",
+        "parts",
+        "risky",
+        "rows",
+        "size",
+        "source",
+        "trusted",
+    )
+
+    def __init__(
+        self,
+        rows: list[Row],
+        size: int,
+        done: Callable[[Result], None],
+        *,
+        count: int = 0,
+        risky: bool = False,
+        fn: Callable[..., Any] | None = None,
+        args: tuple[Any, ...] = (),
+        source: Source = None,
+        alone: bool = False,
+        parts: Sequence[CarriedPart] | None = None,
+        trusted: bool = False,
+        generation: int = -1,
+        alter: Callable[[Any], Any] | None = None,
+    ) -> None:
+        self.rows = rows
+        self.size = size
+        self.done = done
+        self.count = count or len(rows) or 1
+        self.risky = risky
+        self.fn = fn
+        self.args = args
+        self.source = source
+        self.alone = alone or alter is not None
+        self.parts = parts
+        self.trusted = trusted
+        self.generation = generation
+        self.alter = alter
+
+    @property
+    def grows(self) -> bool:
+        """Whether it may need room, as deletes don't."""
+        return bool(self.fn or self.parts or any(row[4] for row in self.rows))

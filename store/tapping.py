@@ -1,0 +1,121 @@
+"""What a commit has written, for whoever carries it to other nodes: tapped after the commit, as opaque blobs.
+
+A *part* is the records of one table and one partition, in carried form: what the first writer of each packed, whichever
+node stores it now. Its blob is the CBOR of the flat list [key, record, key, record …]; keys are physical (a bag's end
+with the digest of the value), and the record of a key that was deleted without a tombstone is empty. Tables of
+`local_content` are never in one.
+
+Whoever taps must never change what was committed; this module must never know who does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import Any, Final, NamedTuple
+
+import attrs
+import cbor2
+
+from store import keys
+from store.state import TableState
+
+GONE: Final = b""
+"""Stands for the record of a key that was deleted and left no tombstone."""
+
+Source = Hashable | None
+"""Whose writes a submit holds, as its caller calls them: so that nobody is sent what came from them."""
+
+
+class Part(NamedTuple):
+    """Records of one table and one partition (None: of a table that isn't partitioned)."""
+
+    partition: int | None
+    table: str
+    blob: bytes
+    rows: int
+
+
+@attrs.frozen(slots=True)
+class Tapped:
+    """One commit: the sequence before it and after it, what it wrote, and which sources wrote in each partition."""
+
+    first: int
+    last: int
+    parts: tuple[Part, ...] = attrs.field(repr=False)  # may hold bodies
+    touched: dict[int | None, frozenset[Source]]
+
+
+Tap = Callable[[Tapped], None]
+
+Written = dict[tuple[bytes, TableState], list[bytes]]
+"""(partition's encoding, table) → key, record, key, record …, in the order of writing"""
+
+
+class Tape:
+    """What a batch has written so far. `rows` is what the submit at hand wrote; its source is told by `turn`."""
+
+    __slots__ = ("_source", "_sources", "_whole", "rows")
+
+    def __init__(self) -> None:
+        self.rows: Written = {}
+        self._source: Source = None
+        self._whole: Written = {}
+        self._sources: dict[bytes, set[Source]] = {}
+
+    def turn(self, source: Source) -> None:
+        """What comes now was written by `source`."""
+        if source != self._source:
+            self._fold()
+            self._source = source
+
+    def note(self, partition: bytes, table: TableState, key: bytes, record: bytes) -> None:
+        """A key has a new record, in its carried form."""
+        place = (partition, table)
+        found = self.rows.get(place)
+        if found is None:
+            self.rows[place] = [key, record]
+        else:
+            found += (key, record)
+
+    def join(self, child: Tape) -> None:
+        """Take in what a nested unit of the same submit wrote."""
+        _gather(self.rows, child.rows)
+
+    def finish(self, first: int, last: int) -> Tapped:
+        """All of it."""
+        self._fold()
+        parts = tuple(
+            Part(_number(partition), table.name, *pack_rows(rows))
+            for (partition, table), rows in self._whole.items()
+        )
+        touched = {_number(partition): frozenset(sources) for partition, sources in self._sources.items()}
+        return Tapped(first, last, parts, touched)
+
+    def _fold(self) -> None:
+        for partition, _ in self.rows:
+            self._sources.setdefault(partition, set()).add(self._source)
+        _gather(self._whole, self.rows)
+        self.rows = {}
+
+
+def pack_rows(rows: list[bytes]) -> tuple[bytes, int]:
+    """The blob of a flat list, and how many rows are in it: of a key that is there twice, the later record."""
+    pairs = iter(rows)
+    latest = dict(zip(pairs, pairs, strict=True))
+    if 2 * len(latest) < len(rows):
+        rows = [one for pair in latest.items() for one in pair]
+    blob: bytes = cbor2.dumps(rows)
+    return blob, len(latest)
+
+
+def _gather(into: Written, rows: Written) -> None:
+    for place, some in rows.items():
+        there = into.get(place)
+        if there is None:
+            into[place] = some
+        else:
+            there += some
+
+
+def _number(partition: bytes) -> Any:
+    return keys.decode(partition)[0]
