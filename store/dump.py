@@ -128,7 +128,7 @@ def _dump_group(group: OpenGroup, number: int, written: _Writer, report: Report)
     records = 0
     with group.snapshot() as snapshot:
         total = sum(snapshot.count(table) for table in group.state.by_id)
-        for table in group.state.by_id:
+        for position, table in enumerate(group.state.by_id):
             sources = [snapshot.rows(table)]
             if table.tombstones:
                 sources.append(snapshot.buried(table))
@@ -136,7 +136,7 @@ def _dump_group(group: OpenGroup, number: int, written: _Writer, report: Report)
                 low = b""
                 while chunk := source.scan(low, keys.END, CHUNK):
                     rows = [_record(table, physical, raw, state) for physical, raw in chunk]
-                    written.item([number, table.id, rows])
+                    written.item([number, position, rows])
                     low = chunk[-1][0] + keys.SEPARATOR
                     records += len(chunk)
                     report(f"dump {group.name}", records, max(records, total))

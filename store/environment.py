@@ -74,10 +74,14 @@ class Environment:
             self.env.close()
             raise DamagedStore(f"{self.path}/data.mdb has {size} bytes and must have {needed}")
 
-    def database(self, name: bytes, *, create: bool = True) -> Any:
-        """A named database of the environment, or None if it isn't there and isn't to be made."""
+    def database(self, name: bytes, *, create: bool = True, transaction: Any = None) -> Any:
+        """A named database of the environment, or None if it isn't there and isn't to be made.
+
+        Args:
+            transaction: the write transaction to do it in, if one is open: LMDB has one at a time. Undone with it.
+        """
         try:
-            return self.env.open_db(name, create=create and not self.read_only)
+            return self.env.open_db(name, transaction, create=create and not self.read_only)
         except lmdb.NotFoundError:
             return None
         except lmdb.Error as error:

@@ -1,6 +1,7 @@
 """Opening a group: is this environment ours, is its schema the declared one, and who are we this time.
 
-In one write transaction, durable before anything else is written: new tables and their ids, and the incarnation.
+In one write transaction, durable before anything else is written: new tables and their ids, indexes that the code
+declares in another version, and the incarnation.
 """
 
 from __future__ import annotations
@@ -8,26 +9,32 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import cbor2
-
+from store import catalog as catalogs
 from store import incarnation
+from store.catalog import Catalog, Entry
 from store.directory import refuse_format
 from store.environment import CHANGES, META, Environment, refuse_other_content
 from store.errors import DamagedStore, ForeignDirectory, NoStore, SchemaChanged, UnknownTable
 from store.groupstate import GroupState
-from store.limits import FORMAT, TABLES_MAX, StoreSettings
-from store.record import value_of
-from store.rows import DiscRows
+from store.limits import FORMAT, StoreSettings
+from store.placing import Placing
 from store.schema import Group, Table
-from store.state import TableState
 from store.work import SEQUENCE_KEY, Places
-from store.writes import index_entries
 
 FORMAT_KEY: Final = b"format"
 GROUP_KEY: Final = b"group"
-SCHEMA_KEY: Final = b"schema"
+
+_META: Final = (
+    FORMAT_KEY,
+    GROUP_KEY,
+    SEQUENCE_KEY,
+    incarnation.KEY,
+    catalogs.SCHEMA_KEY,
+    catalogs.RESIDUES_KEY,
+    catalogs.VACANT_KEY,
+)
 
 NewIdentity = Callable[[], int]
 
@@ -44,10 +51,15 @@ def open_group(
     clock: Callable[[], float],
     *,
     read_only: bool = False,
+    discover: bool = False,
     identity: NewIdentity = new_identity,
     environments: Callable[..., Environment] = Environment,
 ) -> GroupState:
     """Open or make one group.
+
+    Args:
+        discover: tables that `group` doesn't declare are opened as they are declared on disc. Those that were made at
+            run time always are.
 
     Raises:
         ForeignDirectory, OlderFormat, NewerFormat, SchemaChanged, UnknownTable, DamagedStore, DiskFull.
@@ -56,134 +68,132 @@ def open_group(
         raise NoStore(f"{path} holds no group {group.name!r}")
     environment = environments(path, settings, read_only=read_only)
     try:
-        return _open(environment, group, settings, clock, read_only, identity)
+        opening = _Opening(environment, group, read_only=read_only, discover=discover)
+        return opening.run(settings, clock, identity)
     except BaseException:
         environment.close()
         raise
 
 
-def _open(
-    environment: Environment,
-    group: Group,
-    settings: StoreSettings,
-    clock: Callable[[], float],
-    read_only: bool,
-    identity: NewIdentity,
-) -> GroupState:
-    meta = environment.database(META, create=False)
-    if meta is None:
-        refuse_other_content(environment)
-        if read_only:
-            raise NoStore(f"{environment.path} holds no group {group.name!r}")
-        meta = environment.database(META)
-    known = _read_meta(environment, meta, group)
-    changes = environment.database(CHANGES)
-    if changes is None:
-        raise DamagedStore(f"{environment.path} has no database of changes")
-    schema, built = _match_schema(group, known["schema"])
-    tables = [_open_table(environment, table, schema[table.name]["id"]) for table in group.tables]
-    tables.sort(key=lambda table: table.id)
-    assert [table.id for table in tables] == list(range(len(tables))), "ids of tables have no gaps"
-    history = known["history"]
-    if not read_only:
-        history = history.begin(identity(), known["sequence"], int(clock() * 1000))
-        transaction = environment.begin(write=True)
-        for table, position in built:
-            _build_index(transaction, next(one for one in tables if one.name == table), position)
-        transaction.put(FORMAT_KEY, str(FORMAT).encode(), db=meta)
-        transaction.put(GROUP_KEY, group.name.encode(), db=meta)
-        transaction.put(SCHEMA_KEY, cbor2.dumps(schema), db=meta)
-        transaction.put(incarnation.KEY, incarnation.encode(history), db=meta)
-        environment.commit(transaction)
-    return GroupState(
-        group.name, environment, Places(meta, changes), tables, history, known["sequence"], settings, clock
+class _Opening:
+    __slots__ = (
+        "_changes",
+        "_discover",
+        "_environment",
+        "_group",
+        "_history",
+        "_meta",
+        "_read_only",
+        "_sequence",
     )
 
+    def __init__(self, environment: Environment, group: Group, *, read_only: bool, discover: bool) -> None:
+        self._environment = environment
+        self._group = group
+        self._read_only = read_only
+        self._discover = discover
+        meta = environment.database(META, create=False)
+        if meta is None:
+            refuse_other_content(environment)
+            if read_only:
+                raise NoStore(f"{environment.path} holds no group {group.name!r}")
+            meta = environment.database(META)
+        self._meta = meta
+        self._history = incarnation.History(())
+        self._sequence = 0
 
-def _read_meta(environment: Environment, meta: Any, group: Group) -> dict[str, Any]:
-    transaction = environment.begin()
-    try:
-        found = {
-            key: transaction.get(key, None, meta)
-            for key in (FORMAT_KEY, GROUP_KEY, SCHEMA_KEY, SEQUENCE_KEY, incarnation.KEY)
-        }
-        entries = transaction.stat(meta)["entries"]
-    finally:
-        transaction.abort()
-    if found[FORMAT_KEY] is None:
-        if entries:
-            raise ForeignDirectory(f"{environment.path} is an LMDB environment of something else")
-        return {"schema": {}, "sequence": 0, "history": incarnation.History(())}
-    try:
-        refuse_format(int(found[FORMAT_KEY]), str(environment.path))
-        schema = cbor2.loads(found[SCHEMA_KEY])
-        name = found[GROUP_KEY].decode()
-    except (ValueError, TypeError, AttributeError, cbor2.CBORDecodeError):
-        raise DamagedStore(f"the meta database of {environment.path} can't be read") from None
-    if name != group.name:
-        raise SchemaChanged(
-            f"{environment.path} holds group {name!r}, not {group.name!r}", "use the right directory"
+    def run(self, settings: StoreSettings, clock: Callable[[], float], identity: NewIdentity) -> GroupState:
+        environment = self._environment
+        before = self._read()
+        changes = environment.database(CHANGES)
+        if changes is None:
+            raise DamagedStore(f"{environment.path} has no database of changes")
+        declared = self._declared(before)
+        if self._read_only:
+            placing = Placing(environment, None, before)
+            tables = [placing.look(table) for table in declared]
+            after = before
+        else:
+            history = self._history = self._history.begin(identity(), self._sequence, int(clock() * 1000))
+            transaction = environment.begin(write=True)
+            try:
+                placing = Placing(environment, transaction, before)
+                placing.sweep()
+                tables = [placing.settle(table) for table in declared]
+                after = placing.catalog
+                transaction.put(FORMAT_KEY, str(FORMAT).encode(), db=self._meta)
+                transaction.put(GROUP_KEY, self._group.name.encode(), db=self._meta)
+                transaction.put(incarnation.KEY, incarnation.encode(history), db=self._meta)
+                for key, value in catalogs.encode(after).items():
+                    transaction.put(key, value, db=self._meta)
+            except BaseException:
+                transaction.abort()
+                raise
+            environment.commit(transaction)
+        places = Places(self._meta, changes)
+        return GroupState(
+            self._group.name,
+            environment,
+            places,
+            tables,
+            self._history,
+            self._sequence,
+            settings,
+            clock,
+            self._group.reconcile,
+            after,
         )
-    history = incarnation.decode(found[incarnation.KEY])
-    return {
-        "schema": schema,
-        "sequence": int.from_bytes(found[SEQUENCE_KEY] or b"", "big"),
-        "history": history,
-    }
 
+    def _read(self) -> Catalog:
+        """What the meta database says."""
+        environment, meta = self._environment, self._meta
+        transaction = environment.begin()
+        try:
+            found: dict[bytes, bytes | None] = {key: transaction.get(key, None, meta) for key in _META}
+            entries = transaction.stat(meta)["entries"]
+        finally:
+            transaction.abort()
+        version, name = found[FORMAT_KEY], found[GROUP_KEY]
+        if version is None:
+            if entries:
+                raise ForeignDirectory(f"{environment.path} is an LMDB environment of something else")
+            return Catalog()
+        if not version.isdigit() or name is None or found[catalogs.SCHEMA_KEY] is None:
+            raise DamagedStore(f"the meta database of {environment.path} can't be read")
+        refuse_format(int(version), str(environment.path))
+        if not name.decode(errors="replace").isidentifier():
+            raise DamagedStore(f"the meta database of {environment.path} can't be read")
+        if name != self._group.name.encode():
+            raise SchemaChanged(
+                f"{environment.path} holds group {name.decode()!r}, not {self._group.name!r}",
+                "use the right directory",
+            )
+        self._history = incarnation.decode(found[incarnation.KEY])
+        self._sequence = int.from_bytes(found[SEQUENCE_KEY] or b"", "big")
+        return catalogs.decode(found, environment.path)
 
-def _match_schema(group: Group, known: dict[str, Any]) -> tuple[dict[str, Any], list[tuple[str, int]]]:
-    """The schema to write, and the (table, index position) pairs whose index must be built."""
-    declared = {table.name for table in group.tables}
-    for name in known:
-        if name not in declared:
-            raise UnknownTable(f"table {name!r} of group {group.name!r} is on disk and isn't declared")
-    schema: dict[str, Any] = {}
-    build: list[tuple[str, int]] = []
-    numbers = iter(sorted(set(range(TABLES_MAX)) - {entry["id"] for entry in known.values()}))
-    for table in group.tables:
-        shape = table.shape()
-        before = known.get(table.name)
-        if before is not None:
-            for what, value in shape.items():
-                if before.get(what) != value:
-                    raise SchemaChanged(
-                        f"table {table.name!r} of group {group.name!r} is on disk with {what}={before.get(what)!r} and "
-                        f"declared with {what}={value!r}"
-                    )
-        indexes = {index.name: index.version for index in table.indexes}
-        old = before["indexes"] if before is not None else {}
-        build += [
-            (table.name, at) for at, index in enumerate(table.indexes) if old.get(index.name) != index.version
-        ]
-        number = before["id"] if before is not None else next(numbers)
-        schema[table.name] = {**shape, "id": number, "indexes": indexes}
-    return schema, build
+    def _declared(self, catalog: Catalog) -> list[Table]:
+        """All tables, as code and disc together declare them."""
+        code = {table.name: table for table in self._group.tables}
+        lenient = self._read_only and self._discover
+        found: list[Table] = []
+        for name in dict.fromkeys((*code, *catalog.entries)):
+            entry = catalog.entries.get(name)
+            if name not in code and entry is not None and not (entry.made or self._discover):
+                raise UnknownTable(
+                    f"table {name!r} of group {self._group.name!r} is on disk and isn't declared"
+                )
+            table = catalogs.declared(name, code.get(name), entry, lenient=lenient)
+            if entry is not None:
+                self._refuse_other_shape(table, entry)
+            found.append(table)
+        return found
 
-
-def _open_table(environment: Environment, declaration: Table, number: int) -> TableState:
-    state = TableState(declaration, number)
-    if not state.ram:
-        name = declaration.name.encode()
-        state.place = environment.database(b"t:" + name)
-        if state.tombstones:
-            state.tombstone_place = environment.database(b"x:" + name)
-        state.indexed_places = [
-            environment.database(b"i:" + name + b":" + index.name.encode()) for index in declaration.indexes
-        ]
-    return state
-
-
-def _build_index(transaction: Any, table: TableState, position: int) -> None:
-    if table.ram:
-        return
-    target = table.indexed_places[position]
-    transaction.drop(target, delete=False)
-    rows, index = DiscRows(transaction, table.place), DiscRows(transaction, target)
-    low = b""
-    while chunk := rows.scan(low, b"\xff", 1_000):
-        for key, record in chunk:
-            value = value_of(table.name, key, record)
-            for entry in index_entries(table, key, value)[position]:
-                index.put(entry, b"")
-        low = chunk[-1][0] + b"\0"
+    def _refuse_other_shape(self, table: Table, entry: Entry) -> None:
+        before = entry.declaration.shape()
+        for what, value in table.shape().items():
+            if before[what] != value:
+                raise SchemaChanged(
+                    f"table {table.name!r} of group {self._group.name!r} is on disk with {what}={before[what]!r} and "
+                    f"declared with {what}={value!r}"
+                )

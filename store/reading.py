@@ -11,7 +11,7 @@ from typing import Any
 import cbor2
 
 from store import keys
-from store.errors import DamagedRecord, UnknownTable
+from store.errors import DamagedRecord, UnknownIndex, UnknownTable
 from store.keys import AnyKey
 from store.limits import SCAN_LIMIT, SELECT_SCAN_MAX
 from store.match import Match
@@ -210,12 +210,16 @@ def logical_key(state: TableState, physical: bytes) -> tuple[Any, ...]:
 
 
 def find_state(states: dict[str, TableState], table: Any) -> TableState:
-    """The state of a table given by name, handle or state."""
-    if isinstance(table, TableState):
-        return table
-    state = getattr(table, "state", None) or states.get(table)
-    if state is None:
-        raise UnknownTable(f"there is no table {table!r}")
+    """The state of a table given by name, handle or state. Raises UnknownTable, also for one that was dropped since."""
+    if type(table) is str:
+        state = states.get(table)
+        if state is None:
+            raise UnknownTable(f"there is no table {table!r}")
+        return state
+    given: TableState = table if isinstance(table, TableState) else table.state
+    state = states.get(given.name)
+    if state is None or state.lineage is not given.lineage:
+        raise UnknownTable(f"table {given.name!r} was dropped, or wasn't made yet")
     return state
 
 
@@ -232,9 +236,9 @@ def _item(state: TableState, physical: bytes, record: bytes) -> Item:
 
 def _position(state: TableState, index: str) -> int:
     for at, declared in enumerate(state.indexes):
-        if declared.name == index:
+        if declared.name == index and index not in state.unusable:
             return at
-    raise UnknownTable(f"table {state.name!r} has no index {index!r}")
+    raise UnknownIndex(f"table {state.name!r} has no index {index!r}, or it isn't complete yet")
 
 
 ReadFunction = Callable[[Any], Any]

@@ -23,7 +23,7 @@ from store import keys
 from store.errors import KeyNotStorable, MergeUndeclared, SubmitTooLarge, TableReadOnly, UnknownTable
 from store.limits import KEY_BYTES_MAX, SUBMIT_ROWS_MAX
 from store.record import Version, encode_value
-from store.state import TableState
+from store.state import TablesById, TableState
 
 PUT: Final = 1
 DELETE: Final = 2
@@ -41,7 +41,7 @@ Row = tuple[int, TableState, bytes, bytes, bytes, Any]
 """(operation, table, physical key, partition's encoding, payload, extra)"""
 
 
-def encode_writes(tables: Sequence[TableState], writes: Sequence[Write]) -> tuple[list[Row], int, bool]:
+def encode_writes(tables: TablesById, writes: Sequence[Write]) -> tuple[list[Row], int, bool]:
     """Rows to apply, their bytes, and whether applying them can fail for a reason of the caller's.
 
     Raises:
@@ -58,6 +58,8 @@ def encode_writes(tables: Sequence[TableState], writes: Sequence[Write]) -> tupl
             table = tables[write[1]]
         except IndexError:
             raise UnknownTable(f"there is no table with id {write[1]}") from None
+        if table is None:
+            raise UnknownTable(f"there is no table with id {write[1]} any more")
         if op == PUT and table.plain:
             key = keys.as_key(write[2])
             payload = encode_value(write[3])
@@ -68,6 +70,27 @@ def encode_writes(tables: Sequence[TableState], writes: Sequence[Write]) -> tupl
         rows.append(row)
         size += len(row[2]) + len(row[4])
     return rows, size, risky
+
+
+def renew(tables: dict[str, TableState], rows: list[Row]) -> list[Row]:
+    """Rows that were encoded before an alteration, as they are now. Tables made read-only since still take them.
+
+    Raises:
+        UnknownTable: a table was dropped. MergeUndeclared: it has no merge any more.
+    """
+    found: list[Row] = []
+    for row in rows:
+        op, table, key, partition, payload, extra = row
+        now = tables.get(table.name)
+        if now is not table:
+            if now is None or now.lineage is not table.lineage:
+                raise UnknownTable(f"table {table.name!r} was dropped")
+            if op == MERGE and now.merge is None:
+                raise MergeUndeclared(f"table {table.name!r} declares no merge any more")
+            # Index entries that were made for the indexes as they were are made again.
+            row = (op, now, key, partition, payload, None if op == PUT else extra)
+        found.append(row)
+    return found
 
 
 def encode_write(table: TableState, write: Write) -> Row:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from store.errors import UnknownTable
+from store.errors import UnknownIndex
 from store.match import ANY, Match
 from store.writes import DELETE, MERGE, PUT, REMOVE
 from tests.store.worlds import Crashing, World, plain_world, store_world, tables
@@ -248,7 +248,7 @@ def test_select_goes_by_an_index() -> None:
         everything = Match(index="size", key=(ANY, ANY))
         assert len(world.read(lambda reader: reader.select("coloured", everything))) == 600
         assert len(world.read(lambda reader: reader.select("coloured", everything, scan_max=100))) == 100
-        with pytest.raises(UnknownTable):
+        with pytest.raises(UnknownIndex):
             world.read(lambda reader: reader.select("coloured", Match(index="nothing")))
     finally:
         crashing.end()
