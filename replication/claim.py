@@ -1,6 +1,7 @@
 """Claims: who may write a partition. The highest (epoch, primary) wins, and a claim is durable before it is used."""
 
-from typing import Self
+from collections.abc import Sequence
+from typing import Any, Self
 
 import attrs
 
@@ -10,25 +11,44 @@ from store.writes import PUT
 
 @attrs.frozen(order=False)
 class Claim:
-    """primary, heir: ids of nodes; no heir where a node reached nobody that could be one."""
+    """primary, heir: ids of nodes; no heir where a node reached nobody that could be one.
+
+    floor: copies that were last complete under an epoch below it have missed tombstones that are purged: they
+    contribute nothing, and fill from nothing. prior: (epoch, primary) of the claim that this one follows.
+    """
 
     epoch: int
     primary: bytes
     heir: bytes | None = None
+    floor: int = 0
+    prior: tuple[int, bytes] | None = None
 
-    def beats(self, other: Self) -> bool:
+    @property
+    def rank(self) -> tuple[int, bytes]:
+        """What claims are ordered by."""
+        return (self.epoch, self.primary)
+
+    def beats(self, other: Self | None) -> bool:
         """Whether this claim wins over ``other``."""
-        return (self.epoch, self.primary) > (other.epoch, other.primary)
+        return other is None or self.rank > other.rank
 
-    def row(self) -> list[int | bytes | None]:
-        """The stored form."""
-        return [self.epoch, self.primary, self.heir]
+    def row(self) -> list[Any]:
+        """The form in which it is stored and sent."""
+        return [self.epoch, self.primary, self.heir, self.floor, *(self.prior or (0, b""))]
+
+    @classmethod
+    def from_row(cls, row: Sequence[Any]) -> Self:
+        """What `row` gave; rows without floor and prior are those of a node that was alone."""
+        epoch, primary, heir = row[:3]
+        if len(row) == 3:
+            return cls(epoch, primary, heir)
+        return cls(epoch, primary, heir, row[3], (row[4], row[5]) if row[5] else None)
 
 
 def read_claims(group: OpenGroup, partitions: int) -> dict[int, Claim]:
     """The claims in the store, by partition."""
     found = group.table("claim").range(limit=partitions)
-    return {key[0]: Claim(*row) for key, row in found}
+    return {key[0]: Claim.from_row(row) for key, row in found}
 
 
 async def claim_alone(group: OpenGroup, node: bytes, partitions: int) -> dict[int, Claim]:

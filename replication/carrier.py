@@ -1,0 +1,274 @@
+"""Carries out what the core of a replica asks for, on the group's store; and tells it what the store has done.
+
+The same under real sockets and in the simulator: whoever has it passes `send`, the clock, and a listener. Everything
+happens on the thread of the loop.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from replication.core import effects, replica, settling
+from replication.core.errors import ReplicationError
+from replication.core.state import Done, ReplicaState
+from replication.tables import REPLICA
+from store.errors import StoreError
+from store.group import OpenGroup
+from store.results import Result
+from store.snapshot import Pulled, Snapshot
+from store.tapping import Tapped
+from store.transaction import Transaction
+from store.writes import DELETE, PUT, Write
+
+DIGEST_KEYS = 2_000
+"""Keys in one digest: it stops the group's writer for some milliseconds."""
+CLEAR_ROWS = 2_000
+"""Rows of a void copy that are dropped in one transaction."""
+
+
+class Listener(Protocol):
+    """Who wants to know what becomes of the group's partitions. Called while effects are carried out."""
+
+    def serve(self, partition: int, epoch: int) -> None: ...
+    def cease(self, partition: int) -> None: ...
+    def report(self, what: str, details: Mapping[str, Any]) -> None: ...
+
+
+class Carrier:
+    """One replica and its group. `drain` after every call of the core."""
+
+    __slots__ = (
+        "_carry",
+        "_draining",
+        "_epochs",
+        "_listener",
+        "_replica_id",
+        "_send",
+        "_single",
+        "group",
+        "state",
+    )
+
+    def __init__(
+        self,
+        state: ReplicaState,
+        group: OpenGroup,
+        send: Callable[[bytes, Sequence[Any]], None],
+        listener: Listener,
+    ) -> None:
+        self.state = state
+        self.group = group
+        self._send = send
+        self._listener = listener
+        self._replica_id = group.table(REPLICA.name).id
+        self._single = not partitioned(group)
+        self._epochs: dict[int, int] = {}
+        self._draining = False
+        carry: dict[int, Callable[..., None]] = {
+            effects.SEND: self._send,
+            effects.STORE: self._store,
+            effects.APPLY: self._apply,
+            effects.READ: self._read,
+            effects.DIGEST: self._digest,
+            effects.CLEAR: self._clear,
+            effects.SERVE: self._serve,
+            effects.CEASE: listener.cease,
+            effects.DONE: lambda done, copies, error: done(copies, error),
+            effects.REPORT: listener.report,
+        }
+        self._carry = [carry[code] for code in range(len(carry))]
+        for part in state.parts:
+            if part.claim is not None and part.claim.primary == state.me:
+                self._epochs[part.number] = part.claim.epoch
+        epochs = self._epochs
+        group.epochs = lambda partition: epochs.get(partition or 0, 0)
+        group.tap = self._tapped
+
+    def drain(self) -> None:
+        """Carry out everything that was asked for, and what that leads to. Calls from within are taken up by the one that
+        is running."""
+        if self._draining:
+            return
+        self._draining = True
+        state = self.state
+        try:
+            while state.out:
+                out, state.out = state.out, []
+                for effect in out:
+                    self._carry[effect[0]](*effect[1:])
+        finally:
+            self._draining = False
+
+    # ---- local writes --------------------------------------------------------------------------
+
+    def write(self, p: int, writes: Sequence[Write], done: Done) -> None:
+        """Write to a partition that is served here; ``done`` when it is settled, or stands on this node alone.
+
+        Raises:
+            ClaimLost, WritersWait, and what the store's submit raises: nothing was written.
+        """
+        self._begin(p)
+        try:
+            self.group.submit(writes, partial(self._written, p, done))
+        except BaseException:
+            settling.unwritten(self.state, p)
+            raise
+
+    def transact(
+        self, p: int, fn: Callable[..., Any], args: tuple[Any, ...], done: Callable[..., None]
+    ) -> None:
+        """Run ``fn(transaction, *args)`` where the partition is served; done(copies, error, value).
+
+        Raises:
+            ClaimLost, WritersWait, StoreBusy, StoreClosed: it was not run.
+        """
+        self._begin(p)
+
+        def ran(result: Result) -> None:
+            self._written(p, lambda copies, error: done(copies, error, result.value), result)
+
+        try:
+            self.group.submit_transaction(ran, fn, *args)
+        except BaseException:
+            settling.unwritten(self.state, p)
+            raise
+
+    def _begin(self, p: int) -> None:
+        error = settling.writable(self.state, p)
+        if error is not None:
+            raise error
+        settling.writing(self.state, p)
+
+    def _written(self, p: int, done: Done, result: Result) -> None:
+        if result.error is not None:
+            settling.unwritten(self.state, p)
+            error = result.error
+            assert isinstance(error, Exception)
+            done(0, error)
+        else:
+            replica.written(self.state, p, result.sequence, done)
+        self.drain()
+
+    # ---- what the store has done ---------------------------------------------------------------
+
+    def _tapped(self, tapped: Tapped) -> None:
+        parts = [(part[0] or 0, *part[1:]) for part in tapped.parts] if self._single else tapped.parts
+        touched = (
+            {p or 0: sources for p, sources in tapped.touched.items()} if self._single else tapped.touched
+        )
+        replica.tapped(self.state, tapped.first, tapped.last, parts, touched)  # type: ignore[arg-type]
+        self.drain()
+
+    def _place(self, p: int) -> int | None:
+        return None if self._single else p
+
+    # ---- effects -------------------------------------------------------------------------------
+
+    def _own(self, rows: Sequence[tuple[tuple[Any, ...], Any]]) -> list[Write]:
+        table = self._replica_id
+        return [(DELETE, table, key) if value is None else (PUT, table, key, value) for key, value in rows]
+
+    def _store(self, rows: Sequence[Any], done: Callable[[Exception | None], None]) -> None:
+        self._submit(
+            lambda came: self.group.submit(self._own(rows), came), lambda result: done(_error(result))
+        )
+
+    def _apply(
+        self,
+        peer: bytes,
+        parts: Sequence[Any],
+        rows: Sequence[Any],
+        trusted: bool,
+        done: Callable[[Exception | None, int], None],
+    ) -> None:
+        placed = [(self._place(part[0]), part[1], part[2]) for part in parts]
+        self._submit(
+            lambda came: self.group.submit_parts(placed, self._own(rows), came, source=peer, trusted=trusted),
+            lambda result: done(_error(result), result.sequence),
+        )
+
+    def _submit(
+        self, submit: Callable[[Callable[[Result], None]], None], came: Callable[[Result], None]
+    ) -> None:
+        def done(result: Result) -> None:
+            came(result)
+            self.drain()
+
+        try:
+            submit(done)
+        except (StoreError, ReplicationError) as error:
+            came(Result(error))
+
+    def _read(self, wants: Sequence[Any], rows: int, size: int, done: Callable[..., None]) -> None:
+        placed = [(self._place(p), since) for p, since in wants]
+
+        def read(reader: Snapshot) -> tuple[int, Pulled]:
+            return reader.sequence, reader.pull(placed, None, rows, size)
+
+        def came(result: Result) -> None:
+            if result.error is not None:
+                done(result.error, 0, (), ())
+            else:
+                head, pulled = result.value
+                parts = [(part[0] or 0, *part[1:]) for part in pulled.parts]
+                done(None, head, parts, [(p or 0, through, whole) for p, through, whole in pulled.progress])
+            self.drain()
+
+        try:
+            self.group.read(read, came)
+        except StoreError as error:
+            done(error, 0, (), ())
+
+    def _digest(
+        self, p: int, table: str | None, after: bytes, last: bytes | None, done: Callable[..., None]
+    ) -> None:
+        names = [one.name for one in self.group.tables if one.state.listed]
+        name = names[0] if table is None else table
+
+        def digest(transaction: Transaction) -> tuple[int, bytes, bytes | None]:
+            if last is not None:
+                return (*transaction.digest_upto(name, self._place(p), after, last), last)
+            return transaction.digest(name, self._place(p), after, DIGEST_KEYS)
+
+        def came(result: Result) -> None:
+            if result.error is not None:
+                done(result.error, name, b"", 0, b"", None)
+            else:
+                count, found, end = result.value
+                following = names.index(name) + 1
+                onward = (name, end) if end else (names[following], b"") if following < len(names) else None
+                done(None, name, end or END, count, found, onward)
+            self.drain()
+
+        try:
+            self.group.submit_transaction(came, digest, alone=True)
+        except StoreError as error:
+            done(error, name, b"", 0, b"", None)
+
+    def _clear(self, p: int, done: Callable[[Exception | None, bool], None]) -> None:
+        def clear(transaction: Transaction) -> bool:
+            return transaction.clear(self._place(p), CLEAR_ROWS)
+
+        self._submit(
+            lambda came: self.group.submit_transaction(came, clear),
+            lambda result: done(_error(result), bool(result.value)),
+        )
+
+    def _serve(self, p: int, epoch: int) -> None:
+        self._epochs[p] = epoch
+        self._listener.serve(p, epoch)
+
+
+END = b"\xff"
+"""The end of a range that goes to the end of its partition."""
+
+
+def _error(result: Result) -> Exception | None:
+    error = result.error
+    assert error is None or isinstance(error, Exception)
+    return error
+
+
+def partitioned(group: OpenGroup) -> bool:
+    """Whether the keys of a group's replicated tables begin with a partition. They all do or none does."""
+    return any(table.state.partitioned for table in group.tables if table.state.listed)

@@ -1,0 +1,22 @@
+"""Copies of one group on several nodes: a pure state machine, events in and effects out. Knows no socket, no clock.
+
+Read downwards:
+
+    messages    what nodes say to one another
+    effects     what the core asks of whoever drives it
+    settings    limits, and their relations
+    knowledge   what one node has of another's changes: cursors, and how acks move them
+    state       everything a replica holds in memory
+    rows        what of it is durable, in the group's own environment
+    claims      learning, making and adopting claims; stepping down
+    streams     a primary's frames to its holders: opening, windows, resuming, acks
+    inbound     a holder's side of a stream: fencing, applying, acks
+    pulling     one way to catch up: asking any node for the changes of partitions since a cursor
+    copies      when a copy is live, filling or void
+    settling    writes that wait for the heir
+    taking      starts, takeovers, lost heirs, yielding
+    moving      planned moves
+    digests     anti-entropy: ranges compared at exactly one sequence
+    replica     the front: what happened → which of the above
+    invariants  what must hold between any two events
+"""

@@ -1,0 +1,308 @@
+"""Learning of claims, making them, and what a change of claim means for a partition here.
+
+A claim of this node is used once it is durable. Another node's is obeyed at once, and written in the same order as
+everything that is taken in under it.
+"""
+
+from collections.abc import Iterable
+from hashlib import blake2b
+from typing import Any
+
+from replication.claim import Claim
+from replication.core import effects, messages, settling
+from replication.core.rows import of_part
+from replication.core.state import (
+    ASIDE,
+    CLAIMING,
+    GATHERING,
+    LIVE,
+    MOVING,
+    NONE,
+    SERVING,
+    VOID,
+    Partition,
+    ReplicaState,
+)
+
+GATHER_MS_MAX = 600_000
+"""How long a primary whose own copy isn't complete may gather, as long as there is somebody to ask."""
+
+
+def rows_of(state: ReplicaState, partitions: Iterable[int]) -> list[list[Any]]:
+    """[[p, claim], …] for a message."""
+    return [[p, claim.row()] for p in partitions if (claim := state.parts[p].claim) is not None]
+
+
+def digest(state: ReplicaState) -> bytes:
+    """Of all claims: two nodes with the same one know the same."""
+    hasher = blake2b(digest_size=8)
+    for part in state.parts:
+        claim = part.claim
+        if claim is not None:
+            hasher.update(b"%d %d %b;" % (part.number, claim.epoch, claim.primary))
+    return hasher.digest()
+
+
+# ---- others' claims ----------------------------------------------------------------------------
+
+
+def learn(state: ReplicaState, told: Iterable[Any]) -> None:
+    """Claims that somebody has told of: those that beat ours are obeyed."""
+    for p, row in told:
+        part = state.parts[p]
+        claim = Claim.from_row(row)
+        if not claim.beats(part.claim):
+            continue
+        making = state.storing.get(p)
+        if making is not None and making.beats(claim):
+            continue  # ours will be durable in a moment, and wins
+        _obey(state, part, claim)
+
+
+def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
+    before = part.claim
+    part.claim = claim
+    state.unsaved.add(part.number)
+    if claim.primary == state.me:
+        # One that this node doesn't remember having made: its directory is older than itself.
+        state.out.append((effects.REPORT, "older_directory", {"partition": part.number}))
+        step_down(state, part)
+        part.copy = NONE
+        return
+    step_down(state, part)
+    if part.copy == LIVE and not _goes_on(state, part, before, claim):
+        part.copy = NONE
+    if part.copy == LIVE:
+        part.asof = claim.epoch
+        if claim.heir == state.me:
+            tell_live(state, part)
+    elif part.asof < claim.floor and part.asof and part.copy != VOID:
+        part.copy = VOID
+    offer(state, part)
+
+
+def _goes_on(state: ReplicaState, part: Partition, before: Claim | None, claim: Claim) -> bool:
+    """Whether a complete copy stays one under the next claim.
+
+    Everything that was settled under the claim before is on its primary and its heir. So if the new claim
+    follows just that one, and names the copy's node as heir, nothing is missing. And a copy that the same
+    primary's stream keeps up to date stays what it is.
+    """
+    if before is None:
+        return False
+    if claim.heir == state.me and claim.prior == before.rank and state.me in (before.primary, before.heir):
+        return True
+    peer = state.peers.get(claim.primary)
+    return (
+        claim.primary == before.primary
+        and claim.prior == before.rank
+        and peer is not None
+        and part.number in peer.source.opened
+        and part.number in peer.known.stream.members
+    )
+
+
+def tell_live(state: ReplicaState, part: Partition) -> None:
+    """The primary is to know that the copy here is complete."""
+    claim = part.claim
+    assert claim is not None
+    peer = state.peers.get(claim.primary)
+    if peer is not None:
+        peer.live_untold[part.number] = claim.epoch
+
+
+def offer(state: ReplicaState, part: Partition) -> None:
+    """The primary is to learn what was changed here by anybody but itself."""
+    claim = part.claim
+    if claim is None or claim.primary == state.me or part.copy == VOID:
+        return
+    peer = state.peers.get(claim.primary)
+    foreign = part.foreign(claim.primary)
+    if peer is not None and foreign:
+        peer.offers[part.number] = foreign
+    for other in state.peers.values():
+        if other is not peer:
+            other.offers.pop(part.number, None)
+
+
+def step_down(state: ReplicaState, part: Partition) -> None:
+    """This node doesn't serve the partition any more, if it did."""
+    if part.phase in (SERVING, MOVING) and not part.ceased:
+        state.out.append((effects.CEASE, part.number))
+    if part.move_done is not None:
+        state.out.append((effects.DONE, part.move_done, 0, None))
+        part.move_done = None
+    part.yields = 0
+    part.phase = ASIDE
+    part.ceased = False
+    part.heir_live = False
+    part.single_since = None
+    part.gathering = set()
+    part.move_to = None
+    settling.lose(state, part)
+    for peer in state.peers.values():
+        peer.live.discard(part.number)
+        refresh_stream(state, part, peer.id)
+
+
+# ---- this node's claims ------------------------------------------------------------------------
+
+
+def make(
+    state: ReplicaState,
+    wanted: Iterable[tuple[int, bytes | None]],
+    *,
+    prior: Claim | None = None,
+    raise_floor: bool = False,
+) -> None:
+    """Claim partitions, each with the heir that is named; used when the claims are durable."""
+    made: dict[int, Claim] = {}
+    rows = []
+    for p, heir in wanted:
+        part = state.parts[p]
+        if p in state.storing:
+            continue
+        before = part.claim
+        epoch = before.epoch + 1 if before is not None else 1
+        floor = epoch if raise_floor else before.floor if before is not None else 0
+        claim = Claim(epoch, state.me, heir, floor, before.rank if before is not None else None)
+        made[p] = claim
+        if part.phase == ASIDE:
+            part.phase = CLAIMING
+        rows += [
+            (("claim", p), claim.row()),
+            (("copy", p), [part.copy, epoch if part.copy == LIVE else part.asof]),
+        ]
+    if not made:
+        return
+    state.storing.update(made)
+
+    def stored(error: Exception | None) -> None:
+        for p, claim in made.items():
+            state.storing.pop(p, None)
+            part = state.parts[p]
+            if error is not None or not claim.beats(part.claim):
+                state.unsaved.add(p)  # the row may say otherwise
+                if part.phase == CLAIMING:
+                    part.phase = ASIDE
+            else:
+                _use(state, part, claim)
+
+    state.out.append((effects.STORE, rows, stored))
+
+
+def _use(state: ReplicaState, part: Partition, claim: Claim) -> None:
+    """A claim of this node is durable."""
+    before = part.claim
+    part.claim = claim
+    if part.copy == LIVE:
+        part.asof = claim.epoch
+    p = part.number
+    same_heir = before is not None and before.primary == state.me and before.heir == claim.heir
+    if not same_heir:
+        part.heir_live = (
+            claim.heir is not None and claim.heir in state.peers and p in state.peers[claim.heir].live
+        )
+    state.announcing.add(p)
+    for peer in state.peers.values():
+        peer.offers.pop(p, None)
+        peer.live_untold.pop(p, None)
+        if p in peer.stream.opened:
+            peer.stream.claims_due.add(p)
+        refresh_stream(state, part, peer.id)
+    if claim.heir is None:
+        settling.alone(state, part)
+    elif not same_heir:
+        settling.reopen(part)
+        if p in state.peers[claim.heir].stream.opened:
+            state.peers[claim.heir].stream.urgent_wanted.add(p)
+    measure(state, part)
+    if part.phase == CLAIMING:
+        part.phase = GATHERING
+        part.since = state.sequence
+        whole = part.copy == LIVE or before is None
+        part.gather_until = state.now + (state.settings.pull_wait_ms if whole else GATHER_MS_MAX)
+        part.gathering = {peer.id for peer in state.peers.values() if state.reachable(peer)}
+        for who in part.gathering:
+            state.peers[who].wanted.setdefault(p, -1)
+    elif part.phase == SERVING and not part.ceased:
+        state.out.append((effects.SERVE, p, claim.epoch))
+
+
+def serve(state: ReplicaState, part: Partition) -> None:
+    """Whatever could be gathered is here."""
+    assert part.claim is not None
+    part.phase = SERVING
+    part.ceased = False
+    if part.copy != LIVE or part.asof != part.claim.epoch:
+        part.copy, part.asof = LIVE, part.claim.epoch
+        state.unsaved.add(part.number)
+        for peer in state.peers.values():
+            refresh_stream(state, part, peer.id)
+    state.out.append((effects.SERVE, part.number, part.claim.epoch))
+
+
+def measure(state: ReplicaState, part: Partition) -> None:
+    """Since when the partition stands at fewer complete copies than it should."""
+    if part.heir_live or state.settings.copies < 2:
+        part.single_since = None
+    elif part.single_since is None:
+        part.single_since = state.now
+
+
+def holders(state: ReplicaState, part: Partition) -> set[bytes]:
+    """The nodes that get the partition's stream: the heir, and spares if more than two copies are wanted."""
+    claim = part.claim
+    if claim is None or claim.primary != state.me or part.copy != LIVE:
+        return set()
+    found = {claim.heir} if claim.heir is not None else set()
+    for node in state.ranked(part.number):
+        if len(found) >= state.settings.copies - 1:
+            break
+        if node != state.me:
+            found.add(node)
+    return found if state.settings.copies > 2 else {claim.heir} - {None}  # type: ignore[return-value]
+
+
+def refresh_stream(state: ReplicaState, part: Partition, who: bytes) -> None:
+    """Open or close the partition on the stream to a peer, as the claim has it."""
+    stream = state.peers[who].stream
+    if not stream.session:
+        return
+    p = part.number
+    if who in holders(state, part):
+        stream.closing.discard(p)
+        if p not in stream.opened:
+            stream.opening.add(p)
+    else:
+        stream.opening.discard(p)
+        if p in stream.opened:
+            stream.closing.add(p)
+
+
+def save(state: ReplicaState) -> None:
+    """Write down what was learned of claims and copies."""
+    if not state.unsaved:
+        return
+    saving = set(state.unsaved)
+    state.unsaved.clear()
+
+    def stored(error: Exception | None) -> None:
+        if error is not None:
+            state.unsaved |= saving
+
+    rows = [row for p in sorted(saving) if p not in state.storing for row in of_part(state.parts[p])]
+    state.unsaved |= {p for p in saving if p in state.storing}
+    saving -= state.unsaved
+    if rows:
+        state.out.append((effects.STORE, rows, stored))
+
+
+def announce(state: ReplicaState) -> None:
+    """Tell everybody of new claims of this node."""
+    if not state.announcing:
+        return
+    told = rows_of(state, sorted(state.announcing))
+    state.announcing.clear()
+    for peer in state.peers.values():
+        state.out.append((effects.SEND, peer.id, (messages.CLAIMS, told)))

@@ -1,0 +1,92 @@
+"""When a copy here is complete, when it fills, and when it must be emptied first.
+
+A copy is complete (live) under a claim when it has everything that was settled before the claim; what is
+settled under it reaches the heir by definition. So a filling copy may settle new writes, and must not be
+served.
+"""
+
+from replication.core import claims, effects, inbound, rows
+from replication.core.state import LIVE, NONE, VOID, Partition, Peer, ReplicaState
+
+
+def opened(state: ReplicaState, peer: Peer, part: Partition, at: int) -> None:
+    """The primary's stream carries the partition from its sequence ``at`` on; what was before is to be pulled."""
+    claim = part.claim
+    assert claim is not None
+    if part.copy == LIVE and not (claim.heir == state.me and part.asof == claim.epoch):
+        part.copy = NONE
+    if part.copy != VOID:
+        state.unsaved.add(part.number)  # durable no later than the first piece
+        peer.wanted[part.number] = at
+
+
+def fill(state: ReplicaState, peer: Peer) -> None:
+    """Partitions that were pulled as far as the stream's beginning take part in it from now on; their copies are
+    complete."""
+    source, stream = peer.source, peer.known.stream
+    for p, at in source.opened.items():
+        if p in stream.members:
+            continue
+        part = state.parts[p]
+        incarnation, through = peer.known.cursor(p)
+        if incarnation == source.incarnation and through >= at and part.copy != VOID:
+            peer.known.join(p)
+            peer.wanted.pop(p, None)
+            complete(state, part, peer)
+
+
+def complete(state: ReplicaState, part: Partition, peer: Peer) -> None:
+    """The copy has everything that its primary, the peer, had when it opened the stream."""
+    claim = part.claim
+    if claim is None or claim.primary != peer.id or part.copy == VOID:
+        return
+    part.copy = LIVE
+    part.asof = claim.epoch
+    state.unsaved.add(part.number)
+    claims.tell_live(state, part)
+
+
+def empty(state: ReplicaState) -> None:
+    """Go on emptying void copies."""
+    for part in state.parts:
+        if part.copy == VOID and part.number not in state.clearing:
+            _empty(state, part)
+
+
+def _empty(state: ReplicaState, part: Partition) -> None:
+    state.clearing.add(part.number)
+
+    def cleared(error: Exception | None, left: bool) -> None:
+        state.clearing.discard(part.number)
+        if error is not None or part.copy != VOID:
+            return
+        if left:
+            _empty(state, part)
+            return
+        part.copy = NONE
+        part.asof = 0
+        part.touched = {}
+        state.counts.cleared += 1
+        state.unsaved.add(part.number)
+        for peer in state.peers.values():
+            peer.known.forget(part.number)
+            peer.offers.pop(part.number, None)
+            if part.number in peer.source.opened:
+                peer.wanted[part.number] = peer.source.opened[part.number]
+
+    state.out.append((effects.CLEAR, part.number, cleared))
+
+
+def save_known(state: ReplicaState, peer: Peer) -> None:
+    """Write down what is known of a peer's changes; nothing else of the peer's may be under way."""
+    known = peer.known
+    peer.busy = True
+    known.moved = known.reshaped = False
+
+    def stored(error: Exception | None) -> None:
+        peer.busy = False
+        if error is not None:
+            known.moved = known.reshaped = True
+        inbound.pump(state, peer)
+
+    state.out.append((effects.STORE, rows.of_known(peer.id, known), stored))

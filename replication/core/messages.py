@@ -1,0 +1,67 @@
+"""What nodes say to one another about one group. Tuples, first their code; CBOR on the wire.
+
+Any of them may be lost, come twice, or late: none is needed exactly once. `inc` is an incarnation of the sender's
+store unless said otherwise, `p` a partition, sequences are local to the sender's store unless said otherwise, `claim`
+is `Claim.row()`.
+
+    (HAIL, inc, digest)
+        Say what you know of me. `digest` is of all claims that I know.
+    (CLAIMS, [[p, claim], …])
+        I know these claims.
+    (KNOW, inc, inc', upto, [p, …], [[p, inc'', sequence], …])
+        Begin your stream to me. I have all of your changes in these partitions up to (inc', upto), and in the others
+        up to a position of their own.
+    (START, inc, session, base, [p, …], [p, …])
+        A stream begins. The first partitions go on from `base`, the second ones are to be filled in pieces; others
+        will be opened.
+    (FRAME, inc, session, number, to, opened, closed, claims, epochs, parts)
+        What I committed since the frame before, up to `to`, in the partitions that are open. Numbers are 1, 2, …
+        opened: [[p, at], …], all that was changed after the sequence `at` is in this frame or a later one. closed:
+        [p, …], before it. claims: [[p, claim], …]. epochs: [[p, epoch], …] of the parts' partitions. parts: [[p,
+        table, blob, rows], …].
+    (ACK, inc', session, number, to, inc, mark, after, refused)
+        All frames up to this one of yours are durable here. mark: my last sequence at which one of the stream's
+        partitions was changed by anybody else; after: my sequence after applying it. refused: [[p, claim], …], not
+        taken in, for these claims are known here.
+    (PULL, id, [[p, inc', since], …])
+        Send me the changes of these partitions since these positions of yours.
+    (CHUNK, id, inc, head, parts, [[p, through, whole, void], …])
+        Parts as in FRAME. through: covered up to there; whole: there is nothing more below `head`; void: my copy is
+        not to be learned from.
+    (OFFER, inc, [[p, sequence], …])
+        I have changes up to there that may not have come from you.
+    (LIVE, inc, at, [[p, epoch, foreign], …])
+        My copies are complete under your claims of these epochs. I am at `at` now; the last that anybody but you
+        changed in them was at `foreign`.
+    (LIVED, [[p, epoch], …])
+        I have heard of it.
+    (YIELD, [[p, claim], …])
+        My directory is older than my claims: take over, if you are complete.
+    (CHECK, inc, session, number, p, table, after, last, count, digest)
+        Behind the frame `number` and before the next one, this range of keys has this digest.
+    (DIFFERS, [p, …])
+        A range of keys in them had another one here.
+    (HAND, p, epoch)
+        A planned move: take the partition over from my claim of this epoch.
+"""
+
+HAIL = 0
+CLAIMS = 1
+KNOW = 2
+START = 3
+FRAME = 4
+ACK = 5
+PULL = 6
+CHUNK = 7
+OFFER = 8
+LIVE = 9
+LIVED = 10
+YIELD = 11
+CHECK = 12
+DIFFERS = 13
+HAND = 14
+
+NAMES = (
+    "hail", "claims", "know", "start", "frame", "ack", "pull", "chunk", "offer", "live", "lived", "yield", "check",
+    "differs", "hand",
+)  # fmt: skip

@@ -1,0 +1,82 @@
+"""Planned moves: the heir becomes the primary, without a write being lost, held long or done twice.
+
+The target becomes the heir, if it isn't; once its copy is complete the partition stands still until everything
+that was written has reached it; then it is asked to claim, with this node as its heir. If it doesn't in time
+the partition goes on here. Should the target claim later all the same, that is as good: what was settled
+meanwhile it has.
+"""
+
+from replication.core import claims, effects, messages
+from replication.core.errors import ClaimLost, NoMove, UnknownMember
+from replication.core.state import ASIDE, LIVE, MOVING, SERVING, Done, Partition, Peer, ReplicaState
+
+
+def request(state: ReplicaState, p: int, target: bytes, done: Done) -> None:
+    """Move a partition; ``done`` is called when it is another's, or with NoMove, UnknownMember or ClaimLost."""
+    part = state.parts[p]
+    error: Exception | None = None
+    if target not in state.peers:
+        error = UnknownMember(f"{target.hex()} is no other member of this group")
+    elif part.phase != SERVING or part.claim is None:
+        error = ClaimLost(f"partition {p} isn't served here")
+    elif part.move_to is not None:
+        error = NoMove(f"partition {p} is being moved already")
+    elif not state.reachable(state.peers[target]):
+        error = NoMove(f"node {target.hex()} can't be reached")
+    if error is not None:
+        state.out.append((effects.DONE, done, 0, error))
+        return
+    part.move_to = target
+    part.move_done = done
+    assert part.claim is not None
+    if part.claim.heir != target:
+        claims.make(state, [(p, target)])
+
+
+def tick(state: ReplicaState) -> None:
+    """Go on with moves."""
+    for part in state.parts:
+        if part.move_to is not None:
+            _go_on(state, part, state.peers[part.move_to])
+
+
+def _go_on(state: ReplicaState, part: Partition, target: Peer) -> None:
+    claim = part.claim
+    assert claim is not None
+    p = part.number
+    if part.phase == SERVING:
+        if not state.reachable(target) or (claim.heir != target.id and p not in state.storing):
+            _give_up(state, part, f"node {target.id.hex()} can't be reached")
+        elif claim.heir == target.id and part.heir_live and not part.ceased:
+            part.phase = MOVING
+            part.move_until = state.now + state.settings.move_wait_ms
+            state.out.append((effects.CEASE, p))
+    if part.phase != MOVING:
+        return
+    stream = target.stream
+    flushed = not part.writing and not part.waiting and not part.early and p in stream.opened
+    if state.now >= part.move_until:
+        claims.serve(state, part)
+        _give_up(state, part, f"node {target.id.hex()} didn't take over in time")
+    elif flushed and not stream.lagging and stream.acked_number == stream.number:
+        state.out.append((effects.SEND, target.id, (messages.HAND, p, claim.epoch)))
+
+
+def _give_up(state: ReplicaState, part: Partition, why: str) -> None:
+    if part.move_done is not None:
+        state.out.append(
+            (effects.DONE, part.move_done, 0, NoMove(f"partition {part.number} was not moved: {why}"))
+        )
+    part.move_to = part.move_done = None
+
+
+def handed(state: ReplicaState, peer: Peer, message: tuple[int, int, int]) -> None:
+    """The primary asks this node to take over."""
+    _, p, epoch = message
+    part = state.parts[p]
+    claim = part.claim
+    if claim is None or claim.rank != (epoch, peer.id) or claim.heir != state.me:
+        return
+    if part.copy == LIVE and part.phase == ASIDE and p not in state.storing:
+        state.counts.moves += 1
+        claims.make(state, [(p, peer.id)])

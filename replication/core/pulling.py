@@ -1,0 +1,182 @@
+"""One way to catch up: ask a node for what changed in partitions since a cursor, a chunk at a time, and ask on.
+
+The node that is asked keeps nothing between two questions. Whoever asks has two questions under way at most to
+one peer, and repeats those that are not answered. It is how a new copy fills, how a primary learns what others
+have (after a takeover, a split, an older directory), and how a mismatch is mended.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from replication.core import claims, copies, effects, messages, rows, streams
+from replication.core.state import DEAD, SERVING, VOID, Part, Peer, Pull, ReplicaState
+
+READS_MAX = 4
+"""Questions of one peer that are being read; what comes beyond is asked again."""
+
+
+def want(peer: Peer, p: int, upto: int = -1) -> None:
+    """Pull a partition until a sequence of the peer's, or its head (-1), which is further."""
+    before = peer.wanted.get(p, upto)
+    peer.wanted[p] = -1 if -1 in (upto, before) else max(upto, before)
+
+
+def ask(state: ReplicaState, peer: Peer) -> None:
+    """Send the questions that there is room for."""
+    settings = state.settings
+    if not peer.wanted or len(peer.pulls) >= settings.pulls_max or peer.liveness == DEAD:
+        return
+    asked = {p for pull in peer.pulls.values() for p in pull.partitions}
+    due = [p for p in peer.wanted if p not in asked and state.parts[p].copy != VOID]
+    while due and len(peer.pulls) < settings.pulls_max:
+        some, due = due[: settings.pull_partitions], due[settings.pull_partitions :]
+        pull = Pull(state.serial(), tuple(some), state.now)
+        peer.pulls[pull.id] = pull
+        wants = [[p, *peer.known.cursor(p)] for p in some]
+        state.out.append((effects.SEND, peer.id, (messages.PULL, pull.id, wants)))
+
+
+def answer(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    """Read what a peer asks for."""
+    _, number, asked = message
+    if peer.reads >= READS_MAX:
+        return
+    wants = []
+    void = []
+    for p, incarnation, since in asked:
+        part = state.parts[p]
+        if part.copy == VOID:
+            void.append([p, 0, True, True])
+            continue
+        position = state.position(incarnation, since)
+        wants.append((p, position))
+        if position >= peer.offers.get(p, position + 1):
+            del peer.offers[p]  # it has what was offered
+    peer.reads += 1
+
+    def read(error: Exception | None, head: int, parts: Sequence[Part], progress: Sequence[Any]) -> None:
+        peer.reads -= 1
+        if error is not None:
+            return  # it will ask again
+        told = [[p, through, whole, False] for p, through, whole in progress] + void
+        state.counts.chunks_sent += 1
+        chunk = (messages.CHUNK, number, state.incarnation, head, parts, told)
+        state.out.append((effects.SEND, peer.id, chunk))
+
+    settings = state.settings
+    state.out.append((effects.READ, wants, settings.chunk_rows, settings.chunk_bytes, read))
+
+
+def came(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> bool:
+    """Whether an answer is one that is waited for; then it is to be applied in its turn."""
+    pull = peer.pulls.get(message[1])
+    if pull is None or pull.answered:
+        return False
+    pull.answered = True
+    peer.incarnation = message[2]
+    peer.source.queue.append(tuple(message))
+    return True
+
+
+def apply(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    """Make a chunk durable, with the cursors that it moves."""
+    _, number, incarnation, _, parts, progress = message
+    wanted = {row[0] for row in progress if row[0] in peer.wanted and state.parts[row[0]].copy != VOID}
+    taken = [part for part in parts if part[0] in wanted]
+    moved = [row for row in progress if row[0] in wanted and not row[3]]
+    if state.settings.caches:
+        for p in sorted({part[0] for part in taken}):
+            _beneath(state, p)
+    claims.save(state)
+    after = peer.known.copy()
+    for p, through, _, _ in moved:
+        after.learned(p, incarnation, through)
+    peer.busy = True
+    peer.known.reshaped = False
+
+    def applied(error: Exception | None, _: int) -> None:
+        peer.busy = False
+        peer.pulls.pop(number, None)
+        if error is not None:
+            peer.known.reshaped = True
+            state.out.append((effects.REPORT, "apply_failed", {"peer": peer.id, "error": error}))
+        else:
+            state.counts.chunks_applied += 1
+            state.counts.rows_applied += sum(part[3] for part in taken)
+            _learned(state, peer, incarnation, [row for row in progress if row[0] in wanted])
+
+    state.out.append((effects.APPLY, peer.id, taken, rows.of_known(peer.id, after), False, applied))
+
+
+def _beneath(state: ReplicaState, p: int) -> None:
+    """Rows of a partition that is served here are about to change: whoever keeps some in memory forgets them
+    first."""
+    part = state.parts[p]
+    if part.phase == SERVING and not part.ceased:
+        part.ceased = True
+        state.out.append((effects.CEASE, p))
+
+
+def _learned(state: ReplicaState, peer: Peer, incarnation: int, progress: Sequence[Any]) -> None:
+    for p, through, whole, void in progress:
+        part = state.parts[p]
+        if not void:
+            peer.known.learned(p, incarnation, through)
+            upto = peer.wanted.get(p, -1)
+            if not whole and (upto < 0 or through < upto):
+                continue  # to be asked on
+        peer.wanted.pop(p, None)
+        part.gathering.discard(peer.id)
+        claim = part.claim
+        if claim is not None and claim.primary == state.me:
+            if not void and streams.counted(peer, p):
+                peer.known.caught_up(p, incarnation, through)
+            again(state, p)
+    copies.fill(state, peer)
+
+
+def again(state: ReplicaState, p: int) -> None:
+    """Serve on, once nothing more is being taken in beneath."""
+    part = state.parts[p]
+    if part.ceased and part.phase == SERVING and not any(p in peer.wanted for peer in state.peers.values()):
+        claims.serve(state, part)
+
+
+def tick(state: ReplicaState, peer: Peer) -> None:
+    """Ask again for what was not answered."""
+    waited = state.settings.retry_ms
+    for pull in [
+        one for one in peer.pulls.values() if not one.answered and state.now - one.asked_at >= waited
+    ]:
+        del peer.pulls[pull.id]
+    if not state.reachable(peer):
+        # What it may have, it will offer when it is back.
+        for p in [p for p in peer.wanted if _own(state, p)]:
+            del peer.wanted[p]
+            state.parts[p].gathering.discard(peer.id)
+            again(state, p)
+
+
+def _own(state: ReplicaState, p: int) -> bool:
+    claim = state.parts[p].claim
+    return claim is not None and claim.primary == state.me
+
+
+def offer(state: ReplicaState, peer: Peer) -> None:
+    """Tell a primary, now and then, that there may be something to learn here."""
+    if peer.offers and state.now - peer.offered_at >= state.settings.retry_ms:
+        peer.offered_at = state.now
+        told = [[p, upto] for p, upto in sorted(peer.offers.items())]
+        state.out.append((effects.SEND, peer.id, (messages.OFFER, state.incarnation, told)))
+
+
+def offered(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    """A peer may have what we lack. If we know better, the question itself tells it so."""
+    _, incarnation, told = message
+    peer.incarnation = incarnation
+    for p, upto in told:
+        claim = state.parts[p].claim
+        if claim is not None and claim.primary == state.me:
+            want(peer, p, upto)
+        elif claim is not None:
+            state.out.append((effects.SEND, peer.id, (messages.CLAIMS, claims.rows_of(state, (p,)))))

@@ -1,0 +1,194 @@
+"""The front of the core: what happened, and what is to be done about it. Whoever drives it sets `state.now`,
+calls one of these, and carries out `state.out` in its order."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from replication.core import (
+    claims,
+    copies,
+    digests,
+    inbound,
+    messages,
+    moving,
+    pulling,
+    settling,
+    streams,
+    taking,
+)
+from replication.core.errors import UnknownMember
+from replication.core.state import ALIVE, LIVE, SERVING, Done, Part, Peer, ReplicaState
+
+
+def received(state: ReplicaState, sender: bytes, message: Sequence[Any]) -> None:
+    """A member says something about this group. What can't be understood is counted and forgotten."""
+    peer = state.peers.get(sender)
+    if peer is None:
+        state.counts.malformed += 1
+        return
+    try:
+        _received(state, peer, message)
+    except (IndexError, KeyError, TypeError, ValueError):
+        state.counts.malformed += 1
+    _flush(state)
+
+
+def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    kind = message[0]
+    if kind in (messages.FRAME, messages.CHECK):
+        inbound.frame(state, peer, message)
+    elif kind == messages.ACK:
+        streams.acked(state, peer, message)
+    elif kind == messages.PULL:
+        pulling.answer(state, peer, message)
+    elif kind == messages.CHUNK:
+        if pulling.came(state, peer, message):
+            inbound.pump(state, peer)
+    elif kind == messages.HAIL:
+        taking.hailed(state, peer, message)
+    elif kind == messages.CLAIMS:
+        claims.learn(state, message[1])
+        peer.claims_told = True
+        taking.listen(state, peer)
+    elif kind == messages.KNOW:
+        peer.known_told = True
+        streams.know(state, peer, message)
+        taking.listen(state, peer)
+    elif kind == messages.START:
+        inbound.started(state, peer, message)
+    elif kind == messages.OFFER:
+        pulling.offered(state, peer, message)
+    elif kind == messages.LIVE:
+        taking.told_live(state, peer, message)
+    elif kind == messages.LIVED:
+        taking.lived(state, peer, message)
+    elif kind == messages.YIELD:
+        taking.yielded(state, peer, message)
+    elif kind == messages.HAND:
+        moving.handed(state, peer, (kind, message[1], message[2]))
+    elif kind == messages.DIFFERS:
+        digests.differs(state, peer, message)
+    else:
+        raise ValueError(f"unknown message {kind!r}")
+
+
+def tapped(
+    state: ReplicaState,
+    first: int,
+    last: int,
+    parts: Sequence[Part],
+    touched: Mapping[int, frozenset[bytes | None]],
+) -> None:
+    """The group's store has committed. touched: partition → who changed it (None: this node)."""
+    for p, sources in touched.items():
+        part = state.parts[p]
+        for source in sources:
+            part.touched[source] = last
+        claim = part.claim
+        primary = claim.primary if claim is not None else None
+        if primary is None or primary == state.me:
+            continue
+        if sources != {primary}:
+            claims.offer(state, part)
+            peer = state.peers.get(primary)
+            if peer is not None and p in peer.source.opened:
+                peer.source.mark = last
+    streams.tapped(state, first, last, parts)
+    state.sequence = last
+
+
+def tick(state: ReplicaState) -> None:
+    """Time has passed: to be called ten times a second or so."""
+    for peer in state.peers.values():
+        taking.hail(state, peer)
+        streams.tick(state, peer)
+        pulling.tick(state, peer)
+        pulling.offer(state, peer)
+        taking.tell_live(state, peer)
+    taking.tick(state)
+    moving.tick(state)
+    digests.tick(state)
+    copies.empty(state)
+    _persist(state)
+    _flush(state)
+
+
+def liveness(state: ReplicaState, member: bytes, what: int) -> None:
+    """The detector says what has become of a member."""
+    peer = state.peers.get(member)
+    if peer is not None:
+        taking.liveness(state, peer, what)
+        taking.tick(state)
+        _flush(state)
+
+
+def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:
+    """A local write, announced by `settling.writing`, is durable here."""
+    settling.written(state, p, sequence, done)
+
+
+def move(state: ReplicaState, p: int, target: bytes, done: Done) -> None:
+    """Move a partition to another member."""
+    moving.request(state, p, target, done)
+    _flush(state)
+
+
+def force(state: ReplicaState, p: int) -> None:
+    """Serve a partition from whatever is here, complete or not: an operator's decision, when no complete copy
+    is left.
+
+    Raises:
+        UnknownMember: there is no such partition.
+    """
+    if not 0 <= p < len(state.parts):
+        raise UnknownMember(f"there is no partition {p}")
+    claims.make(state, [(p, taking.choose(state, state.parts[p]))])
+    _flush(state)
+
+
+def _flush(state: ReplicaState) -> None:
+    """Whatever follows from what has just happened."""
+    claims.announce(state)
+    for peer in state.peers.values():
+        streams.flush(state, peer)
+        pulling.ask(state, peer)
+    claims.save(state)
+
+
+def _persist(state: ReplicaState) -> None:
+    if state.now - state.persist_at >= state.settings.persist_ms:
+        state.persist_at = state.now
+        for peer in state.peers.values():
+            if not peer.busy and (peer.known.moved or peer.known.reshaped):
+                copies.save_known(state, peer)
+
+
+# ---- for those who watch -----------------------------------------------------------------------
+
+
+def status(state: ReplicaState) -> dict[str, Any]:
+    """Partitions by what they are here, those at fewer copies than they should be and for how long, peers, counts."""
+    served = [part for part in state.parts if part.phase == SERVING]
+    single = [part for part in state.parts if part.single_since is not None]
+    return {
+        "partitions": len(state.parts),
+        "served": len(served),
+        "live": sum(part.copy == LIVE for part in state.parts),
+        "single": [[part.number, state.now - (part.single_since or 0)] for part in single],
+        "waiting": state.waiting,
+        "peers": {
+            peer.id.hex(): {
+                "alive": peer.liveness == ALIVE,
+                "sent": peer.stream.sent,
+                "acked": peer.stream.acked,
+                "inflight_rows": peer.stream.inflight_rows,
+                "lagging": peer.stream.lagging,
+                "filling": len(peer.wanted),
+                "pulls": len(peer.pulls),
+            }
+            for peer in state.peers.values()
+        },
+        "counts": {
+            name: getattr(state.counts, name) for name in state.counts.__slots__ if name != "__weakref__"
+        },
+    }

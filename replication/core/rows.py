@@ -1,0 +1,78 @@
+"""What of a replica is durable: rows of the table `replica`, in the environment of the group itself, so that
+they change in one transaction with the records that they speak of.
+
+    ("claim", p)          → Claim.row()
+    ("copy", p)           → [copy, the epoch under which it was complete last]
+    ("stream", peer)      → [incarnation, upto]                 the cursors of the lanes
+    ("echo", peer)        → [incarnation, upto]
+    ("lanes", peer)       → [[p, …] in the stream, [p, …] in the echo, [[p, incarnation, sequence], …] the others]
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from replication.claim import Claim
+from replication.core.knowledge import Knowledge
+from replication.core.state import LIVE, NONE, Partition, Peer, ReplicaState
+
+Row = tuple[tuple[Any, ...], Any]
+"""(key, value or None)"""
+
+
+def of_part(part: Partition) -> list[Row]:
+    """Claim and copy of a partition."""
+    rows: list[Row] = [(("copy", part.number), [part.copy, part.asof])]
+    if part.claim is not None:
+        rows.append((("claim", part.number), part.claim.row()))
+    return rows
+
+
+def of_stream(peer: bytes, incarnation: int, upto: int) -> Row:
+    """How far the peer's stream was taken in."""
+    return (("stream", peer), [incarnation, upto])
+
+
+def of_known(peer: bytes, known: Knowledge) -> list[Row]:
+    """Everything that is known of a peer's changes."""
+    stream, echo = known.stream, known.echo
+    others = [[p, *cursor] for p, cursor in sorted(known.others.items())]
+    return [
+        of_stream(peer, stream.incarnation, stream.upto),
+        (("echo", peer), [echo.incarnation, echo.upto]),
+        (("lanes", peer), [sorted(stream.members), sorted(echo.members), others]),
+    ]
+
+
+def restore(state: ReplicaState, rows: Iterable[Row]) -> None:
+    """Take over what a former life has left. A live copy of a partition that nobody claimed is no more than empty."""
+    for key, value in rows:
+        kind = key[0]
+        if kind in ("claim", "copy"):
+            if key[1] >= len(state.parts):
+                continue
+            part = state.parts[key[1]]
+            if kind == "claim":
+                part.claim = Claim.from_row(value)
+            else:
+                part.copy, part.asof = value
+            continue
+        peer = state.peers.get(key[1])
+        if peer is None:
+            continue  # no member any more
+        _restore_known(peer, kind, value)
+    for part in state.parts:
+        if part.copy not in (NONE, LIVE) and part.claim is None:
+            part.copy = NONE
+        # Who changed it is not remembered: everything that is here may be news to anybody.
+        part.touched = {state.me: state.sequence} if state.sequence else {}
+
+
+def _restore_known(peer: Peer, kind: str, value: Any) -> None:
+    known = peer.known
+    if kind == "stream":
+        known.stream.incarnation, known.stream.upto = value
+    elif kind == "echo":
+        known.echo.incarnation, known.echo.upto = value
+    elif kind == "lanes":
+        known.stream.members, known.echo.members = frozenset(value[0]), frozenset(value[1])
+        known.others = {p: (incarnation, sequence) for p, incarnation, sequence in value[2]}

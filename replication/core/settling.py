@@ -1,0 +1,135 @@
+"""Writes that are durable here and wait for the heir.
+
+A write is settled when the heir has acknowledged a frame that carries it. What was written before the partition was
+opened on the heir's stream (`early`) is settled when an urgent frame with it is acknowledged, or the heir's copy is
+complete. If the claim goes elsewhere, nobody knows: the writer is told that it is lost, and may find it done.
+"""
+
+from replication.core import effects
+from replication.core.errors import ClaimLost, WritersWait
+from replication.core.state import MOVING, SERVING, Done, Partition, Peer, ReplicaState, Waiting
+
+
+def writable(state: ReplicaState, p: int) -> Exception | None:
+    """Why a write to a partition can't be taken now, or None."""
+    part = state.parts[p]
+    if part.phase != SERVING or part.ceased:
+        return ClaimLost(_whose(state, part))
+    heir = part.claim.heir if part.claim is not None else None
+    if heir is not None and heir in state.peers:
+        stream = state.peers[heir].stream
+        settings = state.settings
+        if stream.lagging and (
+            stream.inflight_rows > settings.window_rows or stream.inflight_bytes > settings.window_bytes
+        ):
+            return WritersWait("the heir doesn't keep up")
+    if state.waiting >= state.settings.waiting_max:
+        return WritersWait(f"{state.waiting} writes wait for their heirs")
+    return None
+
+
+def _whose(state: ReplicaState, part: Partition) -> str:
+    if part.claim is None:
+        return f"partition {part.number} has no primary yet"
+    if part.claim.primary == state.me:
+        return f"partition {part.number} is not served here yet"
+    return f"partition {part.number} is node {part.claim.primary.hex()}'s"
+
+
+def writing(state: ReplicaState, p: int) -> None:
+    """A local write was handed to the store; `written` or `unwritten` follows."""
+    state.parts[p].writing += 1
+
+
+def unwritten(state: ReplicaState, p: int) -> None:
+    """The store didn't take it."""
+    state.parts[p].writing -= 1
+
+
+def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:
+    """A local write is durable here, at ``sequence``."""
+    part = state.parts[p]
+    part.writing -= 1
+    claim = part.claim
+    if claim is None or claim.primary != state.me or part.phase not in (SERVING, MOVING):
+        state.counts.lost += 1
+        state.out.append((effects.DONE, done, 0, ClaimLost(_whose(state, part))))
+    elif claim.heir is None:
+        state.counts.single += 1
+        state.out.append((effects.DONE, done, 1, None))
+    else:
+        waiting = part.waiting if _opened(state, part, claim.heir) else part.early
+        waiting.append(Waiting(sequence, done))
+        state.waiting += 1
+        state.waiting_on.add(p)
+
+
+def _opened(state: ReplicaState, part: Partition, heir: bytes) -> bool:
+    peer = state.peers.get(heir)
+    return peer is not None and part.number in peer.stream.opened
+
+
+def reached(state: ReplicaState, peer: Peer, to: int) -> None:
+    """The peer has everything of its open partitions up to a sequence of ours."""
+    opened = peer.stream.opened
+    acked = peer.stream.acked_number
+    emptied = []
+    for p in state.waiting_on:
+        part = state.parts[p]
+        claim = part.claim
+        if claim is None or claim.heir != peer.id or opened.get(p, acked + 1) > acked:
+            continue
+        waiting = part.waiting
+        while waiting and waiting[0].sequence <= to:
+            _settle(state, waiting.popleft(), 2)
+        if not waiting and not part.early:
+            emptied.append(p)
+    state.waiting_on.difference_update(emptied)
+
+
+def early_reached(state: ReplicaState, part: Partition) -> None:
+    """The heir has everything that was written before its stream was open."""
+    while part.early:
+        _settle(state, part.early.popleft(), 2)
+    if not part.waiting:
+        state.waiting_on.discard(part.number)
+
+
+def reopen(part: Partition) -> None:
+    """The heir's stream of the partition begins anew, or is another's: what waits is early for it."""
+    part.early += part.waiting
+    part.waiting.clear()
+
+
+def carry_on(part: Partition) -> None:
+    """The heir's stream goes on from where the heir was: what is early comes in its next frame."""
+    part.early += part.waiting
+    part.waiting, part.early = part.early, part.waiting
+    part.early.clear()
+
+
+def alone(state: ReplicaState, part: Partition) -> None:
+    """There is no heir any more: what waits stands on this node only, and that is what is said."""
+    for waiting in (part.early, part.waiting):
+        while waiting:
+            state.counts.single += 1
+            _settle(state, waiting.popleft(), 1)
+    state.waiting_on.discard(part.number)
+
+
+def lose(state: ReplicaState, part: Partition) -> None:
+    """The claim is another's."""
+    error = ClaimLost(_whose(state, part))
+    for waiting in (part.early, part.waiting):
+        while waiting:
+            state.waiting -= 1
+            state.counts.lost += 1
+            state.out.append((effects.DONE, waiting.popleft().done, 0, error))
+    state.waiting_on.discard(part.number)
+
+
+def _settle(state: ReplicaState, waiting: Waiting, copies: int) -> None:
+    state.waiting -= 1
+    if copies == 2:
+        state.counts.settled += 1
+    state.out.append((effects.DONE, waiting.done, copies, None))

@@ -1,0 +1,274 @@
+"""All that a replica of one group holds in memory. Classes of state only: the logic is in the modules that take it, so
+that logic can be replaced in a running node while the state stays."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import attrs
+
+from replication.claim import Claim
+from replication.core.knowledge import Knowledge
+from replication.core.settings import ReplicaSettings
+
+Effect = tuple[Any, ...]
+Part = tuple[int, str, bytes, int]
+"""(partition, table, blob of carried records, rows)"""
+Done = Callable[[int, Exception | None], None]
+"""(copies, error): a write has ended"""
+
+# What a partition is to this node. Only SERVING takes writes.
+ASIDE = 0
+"""Somebody else is its primary, or nobody yet."""
+CLAIMING = 1
+"""A claim of this node is being made durable."""
+GATHERING = 2
+"""It asks everybody for what it may lack."""
+SERVING = 3
+MOVING = 4
+"""It stands still, until what was written has reached the node that is to take it over."""
+
+# What a copy is good for.
+NONE = 0
+"""Nothing is known of it, or it is not complete: it contributes what it has, and fills."""
+LIVE = 1
+"""It has everything that was settled: it may be served."""
+VOID = 2
+"""It was away for longer than tombstones are kept: it is being emptied, and contributes nothing."""
+
+# What the detector says of a peer.
+UNKNOWN = 0
+ALIVE = 1
+SILENT = 2
+"""Suspected, or out of our reach while others reach it: neither to be fenced nor to be chosen."""
+DEAD = 3
+
+
+class Waiting:
+    """A write that is durable here and waits for the heir."""
+
+    __slots__ = ("done", "sequence")
+
+    def __init__(self, sequence: int, done: Done) -> None:
+        self.sequence = sequence
+        self.done = done
+
+
+class Partition:
+    """One partition of the group."""
+
+    __slots__ = (
+        "asof", "ceased", "claim", "copy", "early", "gather_until", "gathering", "heir_live", "move_done", "move_to",
+        "move_until", "number", "phase", "since", "single_since", "touched", "waiting", "writing",
+        "yield_at", "yields",
+    )  # fmt: skip
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.claim: Claim | None = None
+        self.phase = ASIDE
+        self.copy = NONE
+        self.asof = 0  # the epoch of the last claim under which the copy was complete
+        self.touched: dict[
+            bytes | None, int
+        ] = {}  # who changed it here (None: this node) → last local sequence
+        self.waiting: deque[Waiting] = deque()  # what the heir gets in frames
+        self.early: deque[Waiting] = deque()  # written before the partition was opened on the heir's stream
+        self.heir_live = False
+        self.since = 0  # local sequence at which this node began to serve it
+        self.ceased = False  # the user of the group was told to forget it, while others' changes are taken in
+        self.writing = 0  # writes that were handed to the store
+        self.yields = 0
+        self.yield_at = -(10**12)  # when the heir was asked to take over last
+        self.single_since: int | None = None  # since when it stands at fewer live copies than it should
+        self.gathering: set[bytes] = set()  # peers that are to be asked before it is served
+        self.gather_until = 0
+        self.move_to: bytes | None = None
+        self.move_until = 0
+        self.move_done: Done | None = None
+
+    def foreign(self, primary: bytes) -> int:
+        """The last local sequence at which it was changed by anybody but ``primary``."""
+        return max((at for who, at in self.touched.items() if who != primary), default=0)
+
+
+class Stream:
+    """What this node sends to one peer, of the partitions that it is primary of."""
+
+    __slots__ = (
+        "acked", "acked_number", "claims_due", "closing", "inflight", "inflight_bytes", "inflight_rows", "lagging",
+        "number", "opened", "opening", "progress_at", "reading", "said_at", "sent", "session", "started_at", "urgent",
+        "urgent_wanted",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.session = 0  # 0: none
+        self.started_at = 0
+        self.number = 0
+        self.sent = 0
+        self.acked = 0
+        self.acked_number = 0
+        self.progress_at = 0  # when something was acknowledged last, or there was nothing to acknowledge
+        self.inflight: deque[tuple[int, int, int, int]] = deque()  # (number, to, rows, bytes)
+        self.inflight_rows = 0
+        self.inflight_bytes = 0
+        self.opened: dict[int, int] = {}  # partition → the frame that opened it
+        self.opening: set[int] = set()  # to be opened with the next frame
+        self.closing: set[int] = set()
+        self.claims_due: set[int] = set()
+        self.lagging = False  # frames were left out: a difference is to be sent
+        self.reading = False  # it is being read
+        self.urgent: dict[int, tuple[int, ...]] = {}  # frame → partitions whose early writes it carries
+        self.urgent_wanted: set[int] = set()  # partitions whose early writes are to be sent
+        self.said_at = 0  # when a frame was sent last
+
+
+class Source:
+    """What one peer, a primary, sends to this node."""
+
+    __slots__ = (
+        "expected", "fresh", "incarnation", "mark", "opened", "queue", "queued_bytes", "refusals", "session", "told_at",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.incarnation = 0
+        self.session = 0  # 0: none; the peer was told what is known, and is to begin
+        self.expected = 0  # the number of the next frame
+        self.opened: dict[int, int] = {}  # partition → the peer's sequence at which it was opened
+        self.mark = 0  # last local sequence at which one of them was changed by anybody else
+        self.fresh: set[int] = set()  # partitions that are complete once the first frame is here
+        self.refusals: set[int] = set()  # partitions of this session that are not taken in
+        self.queue: deque[tuple[Any, ...]] = deque()  # messages to be applied: FRAME, CHECK, CHUNK
+        self.queued_bytes = 0
+        self.told_at = -(10**12)  # when KNOW was sent last
+
+
+class Pull:
+    """A question that is under way."""
+
+    __slots__ = ("answered", "asked_at", "id", "partitions")
+
+    def __init__(self, number: int, partitions: tuple[int, ...], asked_at: int) -> None:
+        self.id = number
+        self.partitions = partitions
+        self.asked_at = asked_at
+        self.answered = False  # the answer waits to be applied
+
+
+class Peer:
+    """Another member, as this group sees it."""
+
+    __slots__ = (
+        "busy", "claims_told", "dead_since", "hailed_at", "id", "incarnation", "known", "known_told", "live", "live_told_at", "live_untold", "liveness",
+        "offered_at", "offers", "pulls", "reads", "source", "stream", "wanted",
+    )  # fmt: skip
+
+    def __init__(self, identity: bytes) -> None:
+        self.id = identity
+        self.liveness = UNKNOWN
+        self.incarnation = 0  # the last one it spoke in
+        self.hailed_at = -(10**12)
+        self.dead_since = 0
+        self.claims_told = False
+        self.known_told = False
+        self.known = Knowledge()
+        self.stream = Stream()
+        self.source = Source()
+        self.pulls: dict[int, Pull] = {}
+        self.wanted: dict[
+            int, int
+        ] = {}  # partition → the peer's sequence that is to be reached; -1: its head
+        self.busy = False  # something of its changes, or of what is known of it, is being made durable
+        self.reads = 0  # its pulls that are being read
+        self.offers: dict[int, int] = {}  # partition → up to where it may learn from us
+        self.offered_at = -(10**12)
+        self.live: set[int] = set()  # partitions of ours of which it has told that its copy is complete
+        self.live_untold: dict[int, int] = {}  # partition → epoch
+        self.live_told_at = -(10**12)
+
+
+@attrs.define
+class Counts:
+    """What happened since the start, for statistics."""
+
+    frames_sent: int = 0
+    frames_applied: int = 0
+    rows_sent: int = 0
+    rows_applied: int = 0
+    differences: int = 0
+    restarts: int = 0
+    chunks_sent: int = 0
+    chunks_applied: int = 0
+    settled: int = 0
+    single: int = 0
+    lost: int = 0
+    refused: int = 0
+    takeovers: int = 0
+    heirs_lost: int = 0
+    moves: int = 0
+    yields: int = 0
+    checks: int = 0
+    mismatches: int = 0
+    cleared: int = 0
+    malformed: int = 0
+
+
+class ReplicaState:
+    """The whole. `now` is set by whoever drives the core, before each event, in milliseconds that never go back.
+
+    Args:
+        me: this node.
+        members: all configured nodes that hold, or may hold, copies of the group, this one among them.
+        ranked: partition → the members in the order in which they are wanted there.
+        incarnation: of the group's store, this time.
+        sequence: the last committed one.
+        position: what a peer's (incarnation, sequence) of ours is worth: the sequence, or 0.
+    """
+
+    def __init__(
+        self,
+        me: bytes,
+        members: Sequence[bytes],
+        partitions: int,
+        ranked: Callable[[int], Sequence[bytes]],
+        settings: ReplicaSettings,
+        *,
+        incarnation: int,
+        sequence: int,
+        position: Callable[[int, int], int],
+        now: int = 0,
+    ) -> None:
+        self.me = me
+        self.ranked = ranked
+        self.settings = settings
+        self.incarnation = incarnation
+        self.sequence = sequence  # of the last commit that this core was told of
+        self.position = position
+        self.now = now
+        self.out: list[Effect] = []
+        self.parts = [Partition(number) for number in range(partitions)]
+        self.peers: dict[bytes, Peer] = {member: Peer(member) for member in members if member != me}
+        self.started_at = now
+        self.starting = True  # others are listened to before anything is claimed
+        self.heard: set[bytes] = set()  # those that have told their claims since the start
+        self.storing: dict[int, Claim] = {}  # claims of this node that are being made durable
+        self.unsaved: set[int] = set()  # partitions whose claim or copy differs from what is durable
+        self.announcing: set[int] = set()  # partitions whose claim is to be told to everybody
+        self.clearing: set[int] = set()  # void copies that are being emptied
+        self.waiting_on: set[int] = set()  # partitions with writes that wait
+        self.serials = 0  # numbers of pulls and sessions
+        self.waiting = 0
+        self.check_at = now
+        self.check_next: tuple[int, str | None, bytes] = (0, None, b"")  # partition, table, key
+        self.checking = False
+        self.persist_at = now
+        self.counts = Counts()
+
+    def reachable(self, peer: Peer) -> bool:
+        """Whether a peer is there to be asked, or chosen."""
+        return peer.liveness == ALIVE and peer.id in self.heard
+
+    def serial(self) -> int:
+        """A number that this life of the replica has not used yet."""
+        self.serials += 1
+        return self.serials

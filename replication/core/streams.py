@@ -1,0 +1,301 @@
+"""A primary's side of a stream: what this node commits in its partitions goes to those who hold copies of them.
+
+One commit is one frame; frames are numbered, and the peer takes in none out of its turn. Nothing sent is kept: when
+frames were left out (the window was full, the peer was away), the store is asked for the difference since what was
+sent last, which goes as one frame, so that the copy is never torn. A difference that is too large for that is the
+peer's to pull, a chunk at a time, and its copy isn't complete meanwhile.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from replication.core import claims, effects, messages, settling
+from replication.core.state import ASIDE, NONE, Part, Partition, Peer, ReplicaState, Stream
+
+FRAME_OVERHEAD = 64
+"""Bytes of a frame besides its parts, for the window."""
+
+
+def wanted(state: ReplicaState, peer: Peer) -> set[int]:
+    """The partitions that the peer is to hold, of those that this node is primary of."""
+    return {part.number for part in state.parts if peer.id in claims.holders(state, part)}
+
+
+def begin(
+    state: ReplicaState, peer: Peer, base: int, kept: frozenset[int], pieces: frozenset[int] = frozenset()
+) -> None:
+    """A new session: partitions in ``kept`` go on from ``base``, the others are opened where we are now; of those in
+    ``pieces`` the peer lacks more than one frame can hold."""
+    stream = peer.stream = Stream()
+    for p in peer.live:
+        state.parts[p].heir_live = False
+        claims.measure(state, state.parts[p])
+    peer.live.clear()
+    peer.known.part(peer.known.echo.members)  # until its marks count them again
+    stream.session = state.serial()
+    stream.started_at = stream.progress_at = stream.said_at = state.now
+    stream.sent = stream.acked = base if kept else state.sequence
+    stream.opened = dict.fromkeys(kept, 0)
+    stream.opening = wanted(state, peer) - kept
+    stream.claims_due = set(kept)
+    stream.lagging = bool(kept)
+    state.counts.restarts += 1
+    for p in state.waiting_on:
+        part = state.parts[p]
+        if part.claim is not None and part.claim.heir == peer.id:
+            if p in kept:
+                settling.carry_on(part)
+            else:
+                settling.reopen(part)
+    message = (
+        messages.START, state.incarnation, stream.session, stream.sent, sorted(kept), sorted(pieces),
+    )  # fmt: skip
+    state.out.append((effects.SEND, peer.id, message))
+
+
+def know(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    """The peer tells what it has of our changes, and waits for a stream."""
+    _, incarnation, ours, upto, shared, others = message
+    peer.incarnation = incarnation
+    base = state.position(ours, upto)
+    behind = {p for p in shared if upto and not base and p < len(state.parts)}
+    behind |= {p for p, life, at in others if at and p < len(state.parts) and not state.position(life, at)}
+    if behind:
+        _fell_behind(state, peer, behind)
+    kept = frozenset(shared) & wanted(state, peer) if base else frozenset()
+    begin(state, peer, base, kept)
+    if kept:
+        _difference(state, peer)
+
+
+def _fell_behind(state: ReplicaState, peer: Peer, partitions: set[int]) -> None:
+    """The peer has seen more of us than there is: our directory is older than it was. What is missing, the peer has."""
+    state.out.append((effects.REPORT, "rolled_back", {"peer": peer.id, "partitions": len(partitions)}))
+    for p in partitions:
+        peer.wanted[p] = -1
+        part = state.parts[p]
+        if part.claim is not None and part.claim.primary == state.me and part.phase == ASIDE:
+            part.copy = NONE  # not to be served before what is missing is here
+            state.unsaved.add(p)
+
+
+# ---- frames ------------------------------------------------------------------------------------
+
+
+def tapped(state: ReplicaState, first: int, last: int, parts: Sequence[Part]) -> None:
+    """A commit of this node's store: to whom it concerns."""
+    for peer in state.peers.values():
+        stream = peer.stream
+        if not stream.session or stream.lagging:
+            continue
+        held = stream.opened
+        opening = stream.opening
+        mine = [part for part in parts if part[0] in held or part[0] in opening]
+        if not mine:
+            continue
+        if _full(state, stream):
+            stream.lagging = True
+            continue
+        _send(state, peer, last, mine, opened_at=first)
+
+
+def _full(state: ReplicaState, stream: Stream) -> bool:
+    settings = state.settings
+    return stream.inflight_rows > settings.window_rows or stream.inflight_bytes > settings.window_bytes
+
+
+def _send(
+    state: ReplicaState,
+    peer: Peer,
+    to: int,
+    parts: Sequence[Part],
+    *,
+    opened_at: int,
+    urgent: Sequence[int] = (),
+) -> None:
+    stream = peer.stream
+    stream.number = number = stream.number + 1
+    opened: list[list[int]] = []
+    closed: list[int] = []
+    told: list[list[Any]] = []
+    if stream.opening or stream.closing:
+        closed = sorted(stream.closing)
+        for p in closed:
+            stream.opened.pop(p, None)
+            peer.live.discard(p)
+        peer.known.part(closed)
+        stream.closing.clear()
+        for p in sorted(stream.opening):
+            opened.append([p, opened_at])
+            stream.opened[p] = number
+            stream.claims_due.add(p)
+            _opened(state, peer, state.parts[p])
+        stream.opening.clear()
+        if closed:
+            parts = [part for part in parts if part[0] in stream.opened]
+    if stream.claims_due:
+        told = claims.rows_of(state, sorted(stream.claims_due))
+        stream.claims_due.clear()
+    epochs = [[p, claim.epoch] for p in {part[0] for part in parts} if (claim := state.parts[p].claim)]
+    rows = sum(part[3] for part in parts)
+    size = FRAME_OVERHEAD + sum(len(part[2]) for part in parts)
+    stream.inflight.append((number, to, rows, size))
+    stream.inflight_rows += rows
+    stream.inflight_bytes += size
+    if len(stream.inflight) == 1:
+        stream.progress_at = state.now
+    stream.said_at = state.now
+    stream.sent = to
+    if urgent:
+        stream.urgent[number] = tuple(urgent)
+    state.counts.frames_sent += 1
+    state.counts.rows_sent += rows
+    frame = (
+        messages.FRAME, state.incarnation, stream.session, number, to, opened, closed, told, epochs, parts,
+    )  # fmt: skip
+    state.out.append((effects.SEND, peer.id, frame))
+
+
+def _opened(state: ReplicaState, peer: Peer, part: Partition) -> None:
+    if part.claim is not None and part.claim.heir == peer.id:
+        settling.reopen(part)
+        if part.early:
+            peer.stream.urgent_wanted.add(part.number)
+
+
+def flush(state: ReplicaState, peer: Peer) -> None:
+    """Say what must be said although nothing is written: partitions opened and closed, claims, urgent writes."""
+    stream = peer.stream
+    if not stream.session or stream.lagging:
+        return
+    if stream.opening or stream.closing or stream.claims_due:
+        _send(state, peer, max(stream.sent, state.sequence), (), opened_at=state.sequence)
+    if stream.urgent_wanted:
+        _urgent(state, peer)
+
+
+def _urgent(state: ReplicaState, peer: Peer) -> None:
+    """A new heir gets what waits for it before anything else, so that nobody waits for a whole copy."""
+    stream = peer.stream
+    session = stream.session
+    wants = []
+    early: dict[int, int] = {}
+    for p in sorted(stream.urgent_wanted):
+        part = state.parts[p]
+        if p in stream.opened and part.early and part.claim is not None and part.claim.heir == peer.id:
+            wants.append((p, part.early[0].sequence - 1))
+            early[p] = part.early[-1].sequence
+    stream.urgent_wanted.clear()
+    if not wants:
+        return
+
+    def read(error: Exception | None, head: int, parts: Sequence[Part], progress: Sequence[Any]) -> None:
+        if error is not None or peer.stream.session != session:
+            return  # they are settled when the copy is complete
+        covered = [p for p, through, whole in progress if whole and through >= early[p]]
+        if covered:
+            carried = [part for part in parts if part[0] in stream.opened]
+            to = max(stream.sent, state.sequence) if not stream.lagging else stream.sent
+            _send(state, peer, to, carried, opened_at=state.sequence, urgent=covered)
+
+    settings = state.settings
+    state.out.append((effects.READ, wants, settings.whole_rows, settings.whole_bytes, read))
+
+
+# ---- differences -------------------------------------------------------------------------------
+
+
+def _difference(state: ReplicaState, peer: Peer) -> None:
+    """Frames were left out: send what they had as one."""
+    stream = peer.stream
+    if stream.reading:
+        return
+    stream.reading = True
+    session = stream.session
+    asked = sorted(p for p in stream.opened if p not in stream.closing)
+    since = stream.sent
+
+    def read(error: Exception | None, head: int, parts: Sequence[Part], progress: Sequence[Any]) -> None:
+        if peer.stream.session != session:
+            return
+        stream.reading = False
+        if error is not None:
+            return  # the next tick asks again
+        if not all(whole for _, _, whole in progress):
+            begin(state, peer, 0, frozenset(), frozenset(stream.opened))  # too large for one frame
+            return
+        state.counts.differences += 1
+        stream.lagging = state.sequence > head
+        carried = [part for part in parts if part[0] in stream.opened]
+        _send(state, peer, head, carried, opened_at=min(head, state.sequence))
+
+    settings = state.settings
+    wants = [(p, since) for p in asked]
+    state.out.append((effects.READ, wants, settings.whole_rows, settings.whole_bytes, read))
+
+
+def counted(peer: Peer, p: int) -> bool:
+    """Whether the marks in the peer's acks count what happens to the partition there."""
+    opened = peer.stream.opened.get(p)
+    return opened is not None and opened <= peer.stream.acked_number
+
+
+# ---- acks --------------------------------------------------------------------------------------
+
+
+def acked(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    """The peer has frames durable."""
+    _, ours, session, number, to, incarnation, mark, after, refused = message
+    stream = peer.stream
+    if ours != state.incarnation or session != stream.session or number > stream.number:
+        return
+    inflight = stream.inflight
+    while inflight and inflight[0][0] <= number:
+        _, _, rows, size = inflight.popleft()
+        stream.inflight_rows -= rows
+        stream.inflight_bytes -= size
+        stream.progress_at = state.now
+    if refused:
+        _refused(state, peer, refused)
+    if number > stream.acked_number:
+        stream.acked_number = number
+        stream.acked = max(stream.acked, to)
+        peer.known.acknowledged(incarnation, mark, after)
+        settling.reached(state, peer, to)
+        for sent in [sent for sent in stream.urgent if sent <= number]:
+            for p in stream.urgent.pop(sent):
+                part = state.parts[p]
+                if part.claim is not None and part.claim.heir == peer.id and p in stream.opened:
+                    settling.early_reached(state, part)
+    if stream.lagging and stream.inflight_rows * 2 <= state.settings.window_rows:
+        _difference(state, peer)
+
+
+def _refused(state: ReplicaState, peer: Peer, refused: Sequence[Any]) -> None:
+    """The peer has not taken in what was sent of these partitions: it knew a better claim, if we don't by now."""
+    state.counts.refused += len(refused)
+    claims.learn(state, refused)
+    for p, _ in refused:
+        if peer.stream.opened.pop(p, None) is not None:
+            part = state.parts[p]
+            peer.known.part((p,))
+            peer.live.discard(p)
+            if part.claim is not None and part.claim.heir == peer.id:
+                settling.reopen(part)
+                part.heir_live = False
+                claims.measure(state, part)
+            claims.refresh_stream(state, part, peer.id)
+
+
+def tick(state: ReplicaState, peer: Peer) -> None:
+    """Ask again for what is not acknowledged; go on with what lags."""
+    stream = peer.stream
+    if not stream.session:
+        return
+    if not stream.inflight:
+        stream.progress_at = state.now
+    if stream.lagging and not _full(state, stream):
+        _difference(state, peer)
+    elif stream.inflight and not stream.lagging and state.now - stream.said_at >= state.settings.retry_ms:
+        # An empty frame: whoever missed one before it will say so.
+        _send(state, peer, stream.sent, (), opened_at=state.sequence)

@@ -1,0 +1,264 @@
+"""Who claims what, and when: at a start, when a primary or an heir is dead, and when somebody comes back.
+
+Nothing here asks for agreement: whoever may claim does, and the higher claim wins. What makes that safe is that every
+write of the loser is still in its store, and is offered to the winner.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from replication.core import claims, effects, inbound, messages, streams
+from replication.core.state import (
+    ALIVE,
+    ASIDE,
+    DEAD,
+    GATHERING,
+    LIVE,
+    SERVING,
+    UNKNOWN,
+    Partition,
+    Peer,
+    ReplicaState,
+)
+
+TAKEN_MAX = 4_096
+"""Partitions claimed in one commit."""
+YIELDS_MAX = 8
+"""An heir that was asked so often and doesn't take over isn't complete either: then what is left is gathered."""
+
+
+def tick(state: ReplicaState) -> None:
+    """Look at everything once."""
+    if state.starting:
+        waited = state.now - state.started_at >= state.settings.start_wait_ms
+        if not waited and not state.heard >= state.peers.keys():
+            return
+        state.starting = False
+    wanted: list[tuple[int, bytes | None]] = []
+    for part in state.parts:
+        if len(wanted) >= TAKEN_MAX:
+            break
+        if part.number not in state.storing:
+            found = _look(state, part)
+            if found is not None:
+                wanted.append((part.number, found[0]))
+        if part.phase == GATHERING and (not part.gathering or state.now >= part.gather_until):
+            claims.serve(state, part)
+    if wanted:
+        claims.make(state, wanted)
+
+
+def _look(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
+    """(heir,) if this node is to claim the partition now."""
+    claim = part.claim
+    if claim is None:
+        return (choose(state, part),) if _first(state, part) else None
+    if claim.primary == state.me:
+        return _own(state, part)
+    if _gone(state, claim.primary) and part.copy == LIVE and part.phase == ASIDE and _next(state, part):
+        state.counts.takeovers += 1
+        state.out.append((effects.REPORT, "takeover", {"partition": part.number, "from": claim.primary}))
+        return (choose(state, part),)
+    return None
+
+
+def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
+    claim = part.claim
+    assert claim is not None
+    heir = claim.heir
+    if part.phase == ASIDE:
+        if part.copy == LIVE or heir is None or heir not in state.peers or part.yields > YIELDS_MAX:
+            return (choose(state, part),)
+        _yield(state, part, state.peers[heir])
+        return None
+    if part.phase != SERVING or state.settings.copies < 2:
+        return None
+    if heir is None:
+        found = choose(state, part)
+        return None if found is None else (found,)
+    peer = state.peers.get(heir)
+    if peer is None or _lost(state, peer):
+        state.counts.heirs_lost += 1
+        return (choose(state, part, but=heir),)
+    return None
+
+
+def _lost(state: ReplicaState, peer: Peer) -> bool:
+    """Whether an heir is to be replaced: dead, or it takes in nothing."""
+    if peer.liveness == DEAD:
+        return True
+    stream = peer.stream
+    stuck = state.now - stream.progress_at >= state.settings.stuck_ms
+    return bool(stream.session and stream.inflight and stuck)
+
+
+def _gone(state: ReplicaState, node: bytes) -> bool:
+    peer = state.peers.get(node)
+    return peer is None or peer.liveness == DEAD
+
+
+def _first(state: ReplicaState, part: Partition) -> bool:
+    """Whether this node is the first of those that are there, for a partition that nobody has claimed."""
+    for node in state.ranked(part.number):
+        if node == state.me:
+            return True
+        peer = state.peers.get(node)
+        if peer is not None and peer.liveness not in (DEAD, UNKNOWN):
+            return False
+    return False
+
+
+def _next(state: ReplicaState, part: Partition) -> bool:
+    """Whether it is this node's turn to take over from a dead primary: the heir's first, then the spares' in order."""
+    claim = part.claim
+    assert claim is not None
+    if claim.heir == state.me:
+        return True
+    if claim.heir is not None and not _gone(state, claim.heir):
+        return False
+    before = 1
+    for node in state.ranked(part.number):
+        if node == state.me:
+            break
+        peer = state.peers.get(node)
+        before += peer is not None and peer.liveness == ALIVE
+    since = max(
+        (state.peers[node].dead_since for node in (claim.primary, claim.heir) if node in state.peers),
+        default=0,
+    )
+    return state.now - since >= before * state.settings.spare_wait_ms
+
+
+def choose(state: ReplicaState, part: Partition, but: bytes | None = None) -> bytes | None:
+    """The heir of the next claim: the one that is, a spare that is complete, or the next in rank."""
+    if state.settings.copies < 2:
+        return None
+    claim = part.claim
+    candidates = [] if claim is None else [claim.heir, claim.primary]
+    candidates += [peer.id for peer in state.peers.values() if part.number in peer.live]
+    candidates += state.ranked(part.number)
+    for node in candidates:
+        if node is None or node in (but, state.me):
+            continue
+        peer = state.peers.get(node)
+        if peer is not None and state.reachable(peer) and node in state.ranked(part.number):
+            return node
+    return None
+
+
+# ---- an older directory ------------------------------------------------------------------------
+
+
+def _yield(state: ReplicaState, part: Partition, heir: Peer) -> None:
+    """This node's directory is older than its claim. The heir has everything that was settled: it is asked to serve."""
+    if state.now - part.yield_at < state.settings.retry_ms or not state.reachable(heir):
+        return
+    part.yield_at = state.now
+    part.yields += 1
+    assert part.claim is not None
+    told = [[part.number, part.claim.row()]]
+    state.out.append((effects.SEND, heir.id, (messages.YIELD, told)))
+
+
+def yielded(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    """A primary can't serve what it has claimed."""
+    claims.learn(state, message[1])
+    wanted = []
+    for p, _ in message[1]:
+        part = state.parts[p]
+        claim = part.claim
+        if claim is None or claim.primary != peer.id or claim.heir != state.me:
+            continue
+        if part.copy == LIVE and part.phase == ASIDE:
+            state.counts.yields += 1
+            wanted.append((p, peer.id if state.reachable(peer) else None))
+    claims.make(state, wanted)
+
+
+# ---- who is there ------------------------------------------------------------------------------
+
+
+def liveness(state: ReplicaState, peer: Peer, what: int) -> None:
+    """The detector says something of a peer."""
+    if what == DEAD and peer.liveness != DEAD:
+        peer.dead_since = state.now
+    if what == ALIVE and peer.liveness != ALIVE:
+        peer.hailed_at = -(10**12)
+    if what == DEAD:
+        state.heard.discard(peer.id)
+        peer.claims_told = False
+    peer.liveness = what
+
+
+def hail(state: ReplicaState, peer: Peer) -> None:
+    """Ask a peer what it knows of us, as long as its stream isn't there, and whether it knows the same claims."""
+    if peer.liveness == DEAD or state.now - peer.hailed_at < _hail_every(state, peer):
+        return
+    peer.hailed_at = state.now
+    state.out.append((effects.SEND, peer.id, (messages.HAIL, state.incarnation, claims.digest(state))))
+
+
+def _hail_every(state: ReplicaState, peer: Peer) -> int:
+    return state.settings.hail_ms if peer.stream.session else state.settings.retry_ms
+
+
+def hailed(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    """Answer with what is known."""
+    _, incarnation, digest = message
+    if peer.incarnation != incarnation:
+        peer.incarnation = incarnation
+        peer.source.session = 0
+        inbound.tell(state, peer, soon=True)
+    elif not peer.source.session:
+        inbound.tell(state, peer)
+    if digest == claims.digest(state):
+        peer.claims_told = True
+        listen(state, peer)
+    else:
+        told = claims.rows_of(state, range(len(state.parts)))
+        state.out.append((effects.SEND, peer.id, (messages.CLAIMS, told)))
+
+
+def listen(state: ReplicaState, peer: Peer) -> None:
+    """A peer has been heard once it has told its claims, and what it knows of us: it may know that we are older than we
+    think."""
+    if peer.claims_told and peer.known_told and peer.liveness != DEAD:
+        state.heard.add(peer.id)
+
+
+def told_live(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    """A holder's copies are complete."""
+    _, incarnation, at, told = message
+    for p, epoch, foreign in told:
+        part = state.parts[p]
+        claim = part.claim
+        if claim is None or claim.primary != state.me or epoch != claim.epoch or p not in peer.stream.opened:
+            continue
+        peer.live.add(p)
+        if claim.heir == peer.id:
+            part.heir_live = True
+            claims.measure(state, part)
+        cursor = peer.known.cursor(p)
+        if streams.counted(peer, p) and (not foreign or (cursor[0] == incarnation and cursor[1] >= foreign)):
+            peer.known.caught_up(p, incarnation, at)
+    state.out.append((effects.SEND, peer.id, (messages.LIVED, [row[:2] for row in told])))
+
+
+def tell_live(state: ReplicaState, peer: Peer) -> None:
+    """Say, until it is heard, which copies are complete."""
+    if not peer.live_untold or state.now - peer.live_told_at < state.settings.retry_ms:
+        return
+    ready = [p for p in peer.live_untold if p not in state.unsaved]
+    if not ready:
+        return
+    peer.live_told_at = state.now
+    told = [[p, peer.live_untold[p], state.parts[p].foreign(peer.id)] for p in sorted(ready)]
+    message = (messages.LIVE, state.incarnation, state.sequence, told)
+    state.out.append((effects.SEND, peer.id, message))
+
+
+def lived(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    """The primary has heard of complete copies."""
+    for p, epoch in message[1]:
+        if peer.live_untold.get(p) == epoch:
+            del peer.live_untold[p]
