@@ -67,7 +67,7 @@ def run(name: str, settings: Any, setting: Setting, measure: Measure, screen: Sc
     """
     if setting.against:
         find_ejabberd()
-    with _terminated_as_interrupted():
+    with terminated_as_interrupted():
         runs = [_once(setting, measure) for _ in range(setting.repeat)]
     warnings = sorted({text for run in runs for text in _warnings(run)})
     with tempfile.TemporaryDirectory(dir=setting.directory) as directory:
@@ -131,7 +131,7 @@ def _headline(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
+def terminated_as_interrupted() -> Iterator[None]:
     """SIGTERM and SIGHUP end a benchmark as Ctrl-C does: by an exception, so that servers are stopped."""
 
     def interrupt(_number: int, _frame: object) -> None:

@@ -8,10 +8,10 @@ nothing in any language. `tables_mnesia.erl` has the same rules in Erlang. This 
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from zlib import crc32
 
-from attrs import field, frozen
+from attrs import asdict, field, frozen
 
 MODULUS: Final = 2_147_483_647
 MULTIPLIER: Final = 48_271
@@ -76,6 +76,11 @@ class Load:
     def table_of(self, writer: int) -> int:
         """Where it writes to."""
         return writer % self.tables
+
+
+def load_fields(load: Load) -> dict[str, Any]:
+    """A load as plain values; `Load(**fields)` is the load again."""
+    return asdict(load)
 
 
 def _share(whole: int, parts: int, place: int) -> int:
