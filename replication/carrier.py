@@ -14,8 +14,9 @@ from replication.core.state import Done, ReplicaState
 from replication.tables import REPLICA
 from store.errors import StoreError
 from store.group import OpenGroup
+from store.pulling import Pulled
 from store.results import Result
-from store.snapshot import Pulled, Snapshot
+from store.snapshot import Snapshot
 from store.tapping import Tapped
 from store.transaction import Transaction
 from store.writes import DELETE, PUT, Write
@@ -85,8 +86,10 @@ class Carrier:
         group.tap = self._tapped
 
     def drain(self) -> None:
-        """Carry out everything that was asked for, and what that leads to. Calls from within are taken up by the one that
-        is running."""
+        """Carry out everything that was asked for, and what that leads to.
+
+        Calls from within are taken up by the one that is running.
+        """
         if self._draining:
             return
         self._draining = True
@@ -227,7 +230,10 @@ class Carrier:
 
         def digest(transaction: Transaction) -> tuple[int, bytes, bytes | None]:
             if last is not None:
-                return (*transaction.digest_upto(name, self._place(p), after, last), last)
+                return (
+                    *transaction.digest_upto(name, self._place(p), after, None if last == END else last),
+                    last,
+                )
             return transaction.digest(name, self._place(p), after, DIGEST_KEYS)
 
         def came(result: Result) -> None:

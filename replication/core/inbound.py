@@ -178,7 +178,8 @@ def _may(state: ReplicaState, peer: Peer, p: int, epoch: int) -> bool:
     if p not in peer.source.opened or part.claim is None:
         return False
     # A lower one of the same node is of the same stream, and so in order; a higher one would have come with its
-    # claim. return part.claim.primary == peer.id and epoch <= part.claim.epoch
+    # claim.
+    return part.claim.primary == peer.id and epoch <= part.claim.epoch
 
 
 def _shapes(one: Sequence[Any]) -> bool:

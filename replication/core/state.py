@@ -159,8 +159,9 @@ class Peer:
     """Another member, as this group sees it."""
 
     __slots__ = (
-        "busy", "claims_told", "dead_since", "hailed_at", "id", "incarnation", "known", "known_told", "live", "live_told_at", "live_untold", "liveness",
-        "offered_at", "offers", "pulls", "reads", "source", "stream", "wanted",
+        "busy", "claims_told", "dead_since", "hailed_at", "id", "incarnation", "known", "known_told", "live",
+        "live_told_at", "live_untold", "liveness", "offered_at", "offers", "pulls", "reads", "source",
+        "stream", "wanted",
     )  # fmt: skip
 
     def __init__(self, identity: bytes) -> None:
