@@ -1,0 +1,366 @@
+"""The links of a node: to every peer one for control, and one for each group that both have open.
+
+Put together here from `outgoing` (sends), `incoming` (receives) and `zap` (who may connect). A group's links have
+sockets of their own, so that a group that is stuck, or has much to carry, never delays another. It carries messages
+and knows nothing of what they mean.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Iterable
+
+import trio
+
+from replication.zeromq import words
+from replication.zeromq.address import Address, resolve
+from replication.zeromq.binding import Binder
+from replication.zeromq.boundedlog import BoundedLog
+from replication.zeromq.errors import (
+    GroupOpen,
+    GroupUnknown,
+    LinksClosed,
+    MessageTooLarge,
+    TooManyGroups,
+)
+from replication.zeromq.incoming import Reader
+from replication.zeromq.keys import Keys
+from replication.zeromq.link import Entrance, Group, Link, Traffic
+from replication.zeromq.members import Member, Roster
+from replication.zeromq.outgoing import Dialer
+from replication.zeromq.receiver import Receiver
+from replication.zeromq.settings import GROUP_NAME_BYTES_MAX, GROUPS_MAX, NODE_BYTES, LinkSettings
+from replication.zeromq.sockets import Sockets
+from replication.zeromq.statistics import LinksStatistics, link_statistics
+from replication.zeromq.words import Message
+from replication.zeromq.zap import Gatekeeper
+
+
+class Links:
+    """All links of one node. Everything but `run` is synchronous, and for the thread of the Trio loop.
+
+    Args:
+        node: this node's id, 8 bytes.
+        keys: its key pair.
+        members: all nodes of the cluster, this one too.
+        receiver: what messages and changes are handed to.
+        chance: where the jitter of retries comes from.
+
+    Raises:
+        MembersUnusable
+    """
+
+    def __init__(
+        self,
+        node: bytes,
+        keys: Keys,
+        members: Iterable[Member],
+        receiver: Receiver,
+        settings: LinkSettings | None = None,
+        chance: random.Random | None = None,
+    ) -> None:
+        self.settings = settings = settings or LinkSettings()
+        self._roster = Roster(members, node, keys.public)
+        self._log = log = BoundedLog()
+        self._receiver = receiver
+        self._traffic = Traffic()
+        self._sockets = Sockets(keys, settings)
+        self._binder = Binder(self._sockets, settings, self._roster.own.address.host)
+        self.gatekeeper = Gatekeeper(self._sockets.context, log)
+        instance = secrets.token_bytes(NODE_BYTES)
+        self._dialer = Dialer(
+            self._sockets,
+            settings,
+            instance,
+            receiver,
+            log,
+            self._offer,
+            self._turned,
+            chance or random.Random(),
+        )
+        self._reader = Reader(
+            settings,
+            self._roster,
+            instance,
+            receiver,
+            log,
+            self._traffic,
+            self.gatekeeper.is_authorised,
+            self._came,
+            self._offered,
+            self.flush,
+        )
+        self._entrances: dict[Group, Entrance] = {}
+        self._links: dict[tuple[Group, bytes], Link] = {}
+        self._offers: dict[bytes, dict[str, Address]] = {}
+        self._listen: Address | None = None  # numeric, once `run` runs
+        self._nursery: trio.Nursery | None = None
+        self._ended = False
+
+    # ---- running ---------------------------------------------------------------------------------
+
+    async def run(self, task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled. Started, it gives the address at which the control link listens.
+
+        When it ends, everything is closed at once; what was queued is lost.
+
+        Raises:
+            LinksClosed: links run once.
+            AddressUnusable, AddressInUse: this node's address can't be listened on.
+            Whatever the receiver raises.
+        """
+        if self._listen is not None or self._ended:
+            raise LinksClosed("these links have been run before", "make new ones")
+        try:
+            self._listen = await resolve(self.settings.listen or self._roster.own.address)
+            self.gatekeeper.authorise(self._roster.keys())
+            self.gatekeeper.start()
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self.gatekeeper.run)
+                entrance = self._binder.bind(None, self._listen)
+                self._enter(entrance)
+                nursery.start_soon(self._flush_when_rung)
+                nursery.start_soon(self._beat)
+                task_status.started(entrance.address)
+        finally:
+            self._ended = True
+            self._nursery = None
+            self.gatekeeper.stop()
+            self._sockets.context.destroy(linger=0)
+
+    async def _flush_when_rung(self) -> None:
+        while True:
+            await self._traffic.bell.wait()
+            self.flush()
+
+    async def _beat(self) -> None:
+        due = trio.current_time()
+        while True:
+            due = await self._beat_once(due)
+
+    async def _beat_once(self, due: float) -> float:
+        await trio.sleep_until(due)
+        self._dialer.beat(self._links.values(), due)
+        return trio.current_time() + self.settings.heartbeat_ms / 1000
+
+    # ---- groups ----------------------------------------------------------------------------------
+
+    def open(self, group: str) -> Address:
+        """Open the links of a group to every peer that has it open too, now or later. Gives where it listens.
+
+        Raises:
+            GroupOpen, TooManyGroups, AddressInUse, AddressUnusable
+            LinksClosed: `run` doesn't run.
+        """
+        if self._nursery is None or self._listen is None:
+            raise LinksClosed(f"group {group!r} can't be opened now")
+        if group in self._entrances:
+            raise GroupOpen(f"group {group!r} is open")
+        if len(self._entrances) > GROUPS_MAX:
+            raise TooManyGroups(f"{GROUPS_MAX} groups are open")
+        if not 0 < len(group.encode()) <= GROUP_NAME_BYTES_MAX:
+            raise GroupUnknown(f"{group!r} can't be a group", f"choose 1 to {GROUP_NAME_BYTES_MAX} bytes")
+        entrance = self._binder.bind_group(group, self._listen)
+        self._enter(entrance)
+        self._announce()
+        return entrance.address
+
+    def close(self, group: str) -> None:
+        """Close a group's links, here and now. What is queued is lost; `disconnected` isn't called.
+
+        Raises:
+            GroupUnknown
+        """
+        entrance = self._entrance(group)
+        del self._entrances[group]
+        entrance.closed = True
+        entrance.scope.cancel()
+        for member in self._roster:
+            self._close_link(self._links.pop((group, member.node)))
+        self._announce()
+
+    def hold(self, group: str) -> None:
+        """Stop reading what comes for a group, until `release`: its peers' queues fill, and their sends say False.
+
+        What was read already is still handed over. A group that is held for longer than `silence_ms_max` is
+        disconnected for its peers, and connected again some time after its release.
+
+        Raises:
+            GroupUnknown
+        """
+        entrance = self._entrance(group)
+        entrance.held = True
+        entrance.socket.nudge()
+
+    def release(self, group: str) -> None:
+        """Read again.
+
+        Raises:
+            GroupUnknown
+        """
+        entrance = self._entrance(group)
+        entrance.held = False
+        entrance.bell.ring()
+
+    # ---- messages --------------------------------------------------------------------------------
+
+    def send(self, peer: bytes, group: str | None, message: Message | bytes) -> bool:
+        """Queue a message for a peer; it goes out when the pass ends, the loop is free, or at `flush`.
+
+        Args:
+            group: None for the control link.
+            message: a list or tuple that begins with a code; or what `pack` made of one.
+
+        Returns:
+            Whether it was queued. False: not connected, or the queue is full. True is no promise that it arrives.
+
+        Raises:
+            MessageTooLarge, MessageNotSendable: our own mistakes; never for what a peer does.
+        """
+        link = self._links.get((group, peer))
+        if link is None:
+            return False
+        outbox = link.outbox
+        if not link.up or not outbox.has_room(1):
+            link.dropped += 1
+            return False
+        data = message if type(message) is bytes else self.pack(message)
+        if not outbox.has_room(len(data)):
+            link.dropped += 1
+            return False
+        outbox.put(data)
+        if not link.dirty:
+            link.dirty = True
+            traffic = self._traffic
+            traffic.dirty.append(link)
+            if not traffic.in_pass:
+                traffic.bell.ring()
+        return True
+
+    def pack(self, message: Message) -> bytes:
+        """A message in the form in which it travels, for `send` to more than one peer.
+
+        Raises:
+            MessageTooLarge, MessageNotSendable
+        """
+        data = words.encode_message(message)
+        if len(data) > self.settings.message_bytes_max:
+            raise MessageTooLarge(
+                f"a message of {len(data)} bytes; {self.settings.message_bytes_max} are allowed"
+            )
+        return data
+
+    def flush(self) -> None:
+        """Let everything that was queued go out now, as far as ZeroMQ takes it."""
+        dirty = self._traffic.dirty
+        while dirty:
+            link = dirty.popleft()
+            link.dirty = False
+            if link.up and not link.outbox.blocked:
+                self._dialer.flush(link)
+
+    def reset(self, peer: bytes, group: str | None) -> None:
+        """What this peer says on this link makes no sense: listen no longer, and let it connect anew.
+
+        Raises:
+            GroupUnknown
+        """
+        entrance = self._entrance(group)
+        heard = entrance.heard.get(peer)
+        if heard is not None:
+            heard.malformed += 1
+        self._reader.reset(entrance, peer)
+
+    def is_connected(self, peer: bytes, group: str | None) -> bool:
+        """Whether `send` would reach the peer."""
+        link = self._links.get((group, peer))
+        return link is not None and link.up
+
+    def statistics(self) -> LinksStatistics:
+        """Of every link, and of who wanted in."""
+        now = trio.current_time()
+        return LinksStatistics(
+            links=tuple(
+                link_statistics(link, self._entrances[group].heard.get(node), now)
+                for (group, node), link in self._links.items()
+            ),
+            groups=len(self._entrances) - 1,
+            admitted=self.gatekeeper.admitted,
+            refused=self.gatekeeper.refused,
+            failed_handshakes=self._traffic.failed_handshakes,
+            strangers=self._traffic.strangers,
+        )
+
+    # ---- what peers have open --------------------------------------------------------------------
+
+    def _offer(self) -> bytes:
+        groups = [
+            [group, str(entrance.address)] for group, entrance in self._entrances.items() if group is not None
+        ]
+        return words.say(words.OFFER, groups)
+
+    def _announce(self) -> None:
+        for member in self._roster:
+            link = self._links.get((None, member.node))
+            if link is not None and link.up:
+                link.offer_due = True
+                if not link.outbox.blocked:
+                    self._dialer.flush(link)
+
+    def _came(self, member: Member, is_new: bool) -> None:
+        """A peer greeted on the control link: it is worth trying it, and what an earlier process of it said is void."""
+        if is_new:
+            self._offered(member, {})
+        link = self._links.get((None, member.node))
+        if link is not None and not link.up:
+            link.bell.ring()
+
+    def _offered(self, member: Member, offers: dict[str, Address]) -> None:
+        self._offers[member.node] = offers
+        for group in self._entrances:
+            if group is not None:
+                self._point(self._links[group, member.node], offers.get(group))
+
+    def _turned(self, control: Link) -> None:
+        """A control link came up or went down: those of the groups wait for it."""
+        if control.up:
+            for group in self._entrances:
+                if group is not None:
+                    self._links[group, control.peer.node].bell.ring()
+
+    def _point(self, link: Link, aim: Address | None) -> None:
+        if link.aim != aim:
+            link.aim = aim
+            link.end("moved" if aim is not None else "withdrawn")
+        link.bell.ring()
+
+    # ---- opening and closing ---------------------------------------------------------------------
+
+    def _enter(self, entrance: Entrance) -> None:
+        assert self._nursery is not None
+        group = entrance.group
+        self._entrances[group] = entrance
+        self._nursery.start_soon(self._reader.keep, entrance)
+        for member in self._roster:
+            link = Link(
+                member,
+                group,
+                self._links.get((None, member.node)) if group is not None else None,
+                self.settings,
+            )
+            link.aim = member.address if group is None else self._offers.get(member.node, {}).get(group)
+            self._links[group, member.node] = link
+            self._nursery.start_soon(self._dialer.keep, link)
+
+    def _close_link(self, link: Link) -> None:
+        link.closed = True
+        link.end("closed")
+        link.bell.ring()
+
+    def _entrance(self, group: Group) -> Entrance:
+        entrance = self._entrances.get(group)
+        if entrance is None:
+            raise GroupUnknown(f"group {group!r} isn't open")
+        return entrance

@@ -1,0 +1,261 @@
+"""The sending half of links: connect, greet, send, notice the end, try again.
+
+One task keeps one link. Each attempt is a socket of its own, so nothing of an old connection can turn up on a new one.
+It must never look into messages.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import trio
+import zmq
+
+from replication.zeromq import words
+from replication.zeromq.adapter import Frames, Socket
+from replication.zeromq.address import Address, resolve
+from replication.zeromq.boundedlog import BoundedLog
+from replication.zeromq.errors import AddressUnusable
+from replication.zeromq.link import Link
+from replication.zeromq.receiver import Receiver
+from replication.zeromq.settings import FLUSH_BATCHES, LATE_MS_MAX, LinkSettings
+from replication.zeromq.sockets import ENDS, FAILED_HANDSHAKES, Sockets, end_monitor, event_of
+
+_IN: Final = int(zmq.POLLIN)
+_OUT: Final = int(zmq.POLLOUT)
+_AUTH_FAILED: Final = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+REASON_CHARACTERS_MAX: Final = 200
+
+
+class Dialer:
+    """Keeps links up. `offer` gives the words that tell what is open here; `turned` is told of a control link that came
+    up or went down."""
+
+    __slots__ = (
+        "_chance",
+        "_instance",
+        "_log",
+        "_offer",
+        "_receiver",
+        "_settings",
+        "_sockets",
+        "_turned",
+    )
+
+    def __init__(
+        self,
+        sockets: Sockets,
+        settings: LinkSettings,
+        instance: bytes,
+        receiver: Receiver,
+        log: BoundedLog,
+        offer: Callable[[], bytes],
+        turned: Callable[[Link], None],
+        chance: random.Random,
+    ) -> None:
+        self._sockets = sockets
+        self._settings = settings
+        self._instance = instance
+        self._receiver = receiver
+        self._log = log
+        self._offer = offer
+        self._turned = turned
+        self._chance = chance
+
+    # ---- the life of a link ----------------------------------------------------------------------
+
+    async def keep(self, link: Link) -> None:
+        """Until the link is closed."""
+        failed = 0
+        while not link.closed:
+            failed = await self.step(link, failed)
+
+    async def step(self, link: Link, failed: int) -> int:
+        """Wait for a reason to try, try, rest. Takes and gives how many attempts in a row have failed."""
+        while not _worth_trying(link):
+            if link.closed:
+                return 0
+            await link.bell.wait()
+        before = link.ups
+        await self._attempt(link)
+        if link.closed:
+            return 0
+        if link.ups == before:
+            failed += 1
+        else:
+            failed = 0
+            self._down(link)
+        settings = self._settings
+        most = min(settings.retry_ms_max, settings.retry_ms_min * 2 ** min(failed, 16))
+        with trio.move_on_after(most * self._chance.uniform(0.5, 1.0) / 1000):
+            await link.bell.wait()
+            return 0  # somebody knows better
+        return failed
+
+    async def _attempt(self, link: Link) -> None:
+        """One connection, from its beginning to its end. `link.ended` then says why it ended."""
+        assert link.aim is not None
+        link.attempts += 1
+        link.failing = ""
+        with trio.CancelScope() as scope:
+            link.scope = scope
+            try:
+                address = await self._resolve(link.aim)
+                raw = self._sockets.dealer(address, link.peer.key)
+                socket = Socket(raw)
+                monitor = self._sockets.monitor(raw, ENDS | FAILED_HANDSHAKES)
+                try:
+                    raw.connect(address.endpoint())
+                    link.socket = socket
+                    async with trio.open_nursery() as nursery:
+                        nursery.start_soon(self._watch, link, monitor)
+                        await self._greet(link, socket)
+                        while True:
+                            await self._converse(link, socket)
+                finally:
+                    link.socket = None
+                    end_monitor(raw, monitor)
+                    socket.close()
+            except (AddressUnusable, zmq.ZMQError) as error:
+                link.ended = "unreachable"
+                self._log.warn("link_unreachable", peer=link.peer.node.hex(), error=str(error))
+            finally:
+                link.scope = None
+                link.up = False
+
+    async def _resolve(self, aim: Address) -> Address:
+        with trio.move_on_after(self._settings.greeting_ms_max / 1000):
+            return await resolve(aim)
+        raise AddressUnusable(f"{aim.host!r} isn't resolved in time")
+
+    async def _greet(self, link: Link, socket: Socket) -> None:
+        """Until the peer has welcomed us."""
+        with trio.move_on_after(self._settings.greeting_ms_max / 1000):
+            await socket.send(
+                words.say(
+                    words.HELLO,
+                    words.VERSION,
+                    link.peer.node,
+                    link.group,
+                    self._instance,
+                    link.attempts,
+                    self._settings.message_bytes_max,
+                )
+            )
+            while not link.up:
+                for frames in await socket.receive():
+                    self._hear(link, frames)
+            return
+        link.end("no welcome")
+        await trio.lowlevel.checkpoint()
+
+    async def _converse(self, link: Link, socket: Socket) -> None:
+        """Wait for something to do, and do it."""
+        await socket.wait(_IN | _OUT if link.outbox.blocked else _IN)
+        for frames in socket.receive_nowait():
+            self._hear(link, frames)
+        if link.outbox.blocked and link.up:
+            self.flush(link)
+
+    async def _watch(self, link: Link, monitor: Socket) -> None:
+        while True:
+            for frames in await monitor.receive():
+                event = event_of(frames[0].bytes)
+                if event & FAILED_HANDSHAKES:
+                    link.failing = "not admitted" if event == _AUTH_FAILED else "handshake failed"
+                elif event & ENDS:
+                    link.end(link.failing or ("disconnected" if link.up else "unreachable"))
+
+    # ---- what the peer answers -------------------------------------------------------------------
+
+    def _hear(self, link: Link, frames: Frames) -> None:
+        link.heard_at = now = trio.current_time()
+        try:
+            said = words.read(frames[0].bytes)
+            match said:
+                case [words.PONG, int(sent_ms)]:
+                    link.round_trip_ms = max(0.0, now * 1000 - sent_ms)
+                case [words.WELCOME, words.VERSION, bytes()] if not link.up:
+                    self._up(link)
+                case [words.REFUSED, str(reason)]:
+                    self._log.warn(
+                        "link_refused",
+                        peer=link.peer.node.hex(),
+                        group=link.group,
+                        reason=reason[:REASON_CHARACTERS_MAX],
+                    )
+                    link.end("refused")
+                case [words.RESET, str()]:
+                    link.end("reset by the peer")
+                case _:
+                    raise words.Malformed("an answer that is none")
+        except words.Malformed as error:
+            self._log.warn("peer_malformed", peer=link.peer.node.hex(), group=link.group, why=str(error))
+            link.end("malformed answer")
+
+    def _up(self, link: Link) -> None:
+        link.outbox.clear()
+        link.up = True
+        link.ups += 1
+        link.ended = ""
+        self._log.note("link_up", peer=link.peer.node.hex(), group=link.group)
+        if link.group is None:
+            link.offer_due = True
+            self.flush(link)
+            self._turned(link)
+        self._receiver.connected(link.peer.node, link.group)
+
+    def _down(self, link: Link) -> None:
+        self._log.warn("link_down", peer=link.peer.node.hex(), group=link.group, reason=link.ended)
+        if link.group is None:
+            self._turned(link)
+        self._receiver.disconnected(link.peer.node, link.group)
+
+    # ---- sending ---------------------------------------------------------------------------------
+
+    def flush(self, link: Link) -> None:
+        """Give ZeroMQ what waits, as far as it takes it; the link's task goes on with the rest."""
+        socket, outbox = link.socket, link.outbox
+        assert socket is not None
+        if link.offer_due:
+            if not socket.send_nowait(self._offer()):
+                self._block(link, socket)
+                return
+            link.offer_due = False
+        for _ in range(FLUSH_BATCHES):
+            batch = outbox.pack()
+            if batch is None:
+                outbox.blocked = False
+                return
+            if not socket.send_nowait(batch):
+                break
+            link.sent_batches += 1
+            link.sent_bytes += len(batch)
+            link.sent_messages += outbox.sent()
+        self._block(link, socket)
+
+    def _block(self, link: Link, socket: Socket) -> None:
+        if not link.outbox.blocked:
+            link.outbox.blocked = True
+            socket.nudge()
+
+    def beat(self, links: Iterable[Link], due: float) -> None:
+        """Ask every peer for a sign of life, and end the links that gave none. `due`: when this was to be called."""
+        now = trio.current_time()
+        if now - due > LATE_MS_MAX / 1000:
+            for link in links:
+                link.heard_at = now
+        ping = words.say(words.PING, int(now * 1000))
+        for link in links:
+            if link.up and link.socket is not None:
+                if now - link.heard_at > self._settings.silence_ms_max / 1000:
+                    link.end("silent")
+                else:
+                    link.socket.send_nowait(ping)  # not taken: then it has enough to answer
+
+
+def _worth_trying(link: Link) -> bool:
+    """Whether it is known where the peer is, and for a group also that it is there."""
+    return link.aim is not None and (link.control is None or link.control.up)

@@ -1,0 +1,97 @@
+"""Who may connect: ZeroMQ asks here for every connection, once its CURVE handshake has proved the peer's key.
+
+ZAP (ZeroMQ RFC 27): a REP socket at an address that is fixed in each ZeroMQ context, so there is one of these for each
+context. A peer is known by its public key, which every message then carries as User-Id; what it says of itself counts
+for nothing. It knows keys, not members.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import trio
+import zmq
+from zmq.auth.base import VERSION, Authenticator
+from zmq.utils import z85
+
+from replication.zeromq.adapter import Socket
+from replication.zeromq.boundedlog import BoundedLog
+
+DOMAIN = "waystation"
+"""Sockets that ask here set it as `zap_domain`; without one ZeroMQ wouldn't ask at all."""
+
+USER_ID = "User-Id"
+_PARTS = 6  # of a request, before the credentials
+
+
+class Gatekeeper(Authenticator):
+    """Lets in whose public key is in the authorised set, which may change at any time.
+
+    A key that is taken out ends no connection that it has already; who reads asks `is_authorised` again.
+    """
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], told: BoundedLog) -> None:
+        super().__init__(context)
+        self._authorised: frozenset[str] = frozenset()
+        self._told = told
+        self._socket: Socket | None = None
+        self.admitted = 0
+        self.refused = 0
+
+    def authorise(self, keys: Iterable[str]) -> None:
+        """These public keys (Z85) from now on, and no others."""
+        self._authorised = frozenset(keys)
+
+    def is_authorised(self, key: str) -> bool:
+        return key in self._authorised
+
+    def start(self) -> None:
+        """Listen to ZeroMQ's questions. Before any socket that sets the domain is bound.
+
+        Raises:
+            zmq.ZMQError: the context has a ZAP handler already.
+        """
+        super().start()
+        self._socket = Socket(self.zap_socket)
+
+    async def run(self) -> None:
+        """Answer until cancelled or stopped."""
+        try:
+            while True:
+                await self.step()
+        except trio.ClosedResourceError:
+            if self._socket is not None:
+                raise
+
+    async def step(self) -> None:
+        """Wait for questions, and answer them."""
+        assert self._socket is not None, "started"
+        # One at a time: a REP socket gives the next question when this one is answered.
+        for frames in await self._socket.receive(1):
+            await self.handle_zap_message([frame.bytes for frame in frames])
+
+    def stop(self) -> None:
+        if self._socket is not None:
+            socket, self._socket = self._socket, None
+            socket.close()
+        self.zap_socket = None  # type: ignore[assignment]
+
+    async def handle_zap_message(self, msg: list[bytes]) -> None:
+        """Answer one question. Any mechanism but CURVE is refused: pyzmq would let in a peer that names none."""
+        if len(msg) >= _PARTS and msg[0] == VERSION and msg[5] != b"CURVE":
+            self._refuse("mechanism", msg[3])
+            self._send_zap_reply(msg[1], b"400", b"CURVE only")
+            return
+        await super().handle_zap_message(msg)
+
+    async def _authenticate_curve(self, domain: str, client_key: bytes) -> tuple[bool, bytes]:
+        key = z85.encode(client_key).decode("ascii") if len(client_key) == 32 else ""
+        if domain == DOMAIN and key in self._authorised:
+            self.admitted += 1
+            return True, b"OK"
+        self._refuse("key", key.encode("ascii"))
+        return False, b"Unknown key"
+
+    def _refuse(self, why: str, who: bytes) -> None:
+        self.refused += 1
+        self._told.warn("peer_refused", why=why, who=who.decode("ascii", "replace"))
