@@ -59,8 +59,8 @@ class History:
         for at, life in enumerate(self.lives):
             if life.id == incarnation:
                 end = head if at + 1 == len(self.lives) else self.lives[at + 1].first - 1
-                # first - 1 is good too: that life began knowing everything up to there.
-                return sequence if life.first - 1 <= sequence <= end else 0
+                # Before its first is good too: that life began with everything that those before it had left.
+                return sequence if 0 <= sequence <= end else 0
         return 0
 
     def wrote(self, sequence: int) -> Incarnation | None:

@@ -17,11 +17,11 @@ PARTS_BYTES_MAX = 8 << 20
 """Their records."""
 
 
-def tell(state: ReplicaState, peer: Peer, *, soon: bool = False) -> None:
+def tell(state: ReplicaState, peer: Peer) -> None:
     """Say what is known of the peer's changes, so that it begins its stream there. Not more often than it can
     answer."""
     source = peer.source
-    if not soon and state.now - source.told_at < state.settings.retry_ms:
+    if state.now - source.told_at < state.settings.retry_ms:
         return
     source.told_at = state.now
     source.session = 0

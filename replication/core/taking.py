@@ -205,11 +205,8 @@ def _hail_every(state: ReplicaState, peer: Peer) -> int:
 def hailed(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     """Answer with what is known."""
     _, incarnation, digest = message
-    if peer.incarnation != incarnation:
-        peer.incarnation = incarnation
-        peer.source.session = 0
-        inbound.tell(state, peer, soon=True)
-    elif not peer.source.session:
+    peer.incarnation = incarnation
+    if not peer.source.session or peer.source.incarnation != incarnation:
         inbound.tell(state, peer)
     if digest == claims.digest(state):
         peer.claims_told = True

@@ -26,7 +26,7 @@ def test_a_position_is_good_only_inside_what_its_life_wrote() -> None:
     assert history.position(22, 50, head=70) == 50
     assert history.position(22, 70, head=70) == 70
     assert history.position(22, 71, head=70) == 0
-    assert history.position(22, 49, head=70) == 0
+    assert history.position(22, 49, head=70) == 49  # it began with what the one before it had left
     assert history.position(33, 10, head=70) == 0
 
 
