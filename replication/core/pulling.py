@@ -8,7 +8,7 @@ have (after a takeover, a split, an older directory), and how a mismatch is mend
 from collections.abc import Sequence
 from typing import Any
 
-from replication.core import claims, copies, effects, messages, rows, streams
+from replication.core import claims, copies, effects, inbound, messages, rows, streams
 from replication.core.state import DEAD, SERVING, VOID, Part, Peer, Pull, ReplicaState
 
 READS_MAX = 4
@@ -104,6 +104,7 @@ def apply(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
             state.counts.chunks_applied += 1
             state.counts.rows_applied += sum(part[3] for part in taken)
             _learned(state, peer, incarnation, [row for row in progress if row[0] in wanted])
+        inbound.pump(state, peer)
 
     state.out.append((effects.APPLY, peer.id, taken, rows.of_known(peer.id, after), False, applied))
 
