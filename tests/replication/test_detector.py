@@ -204,6 +204,15 @@ def test_an_answer_tells_of_a_restart() -> None:
     assert effects == [(RESTARTED, B, OTHER_BOOT), (STATE, B, UNREACHABLE, OTHER_BOOT)]
 
 
+def test_an_answer_that_is_overtaken_by_a_word_of_a_newer_start_brings_no_older_one_back() -> None:
+    detector = alone()
+    ticks(detector, 0, 500, hear=(B, C))
+    (_, _, _, nonce), *_ = sent(ticks(detector, 550, 1_500, hear=(C,)), PROBE_REQUEST)
+    detector.received(B, (BEAT, b"3" * 8, 0), 1_500)
+    assert detector.received(C, (PROBE_ANSWER, B, nonce, b"2" * 8), 1_510) == []
+    assert detector.boot_of(B) == b"3" * 8
+
+
 def test_a_peer_that_says_for_long_that_it_cannot_hear_us_is_unreachable() -> None:
     detector = alone(A, B)
     for now in range(0, 1_050, 50):
