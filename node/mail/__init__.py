@@ -11,13 +11,17 @@ delivery     handing messages to a recipient's session, in order, within its win
 acking       ack and read
 receipts     what senders are still to be told
 expiry       age limit, purging of pairs, ending what waited for a device that was replaced
+dropping     partitions that this node doesn't serve any more are forgotten
+healing      what merged pairs say is told to their senders once more
 wipes        how far such an ending has come
 writebehind  what is due is committed, in one batch at a time
 settling     what the outcome of a commit means for those who wait for it
 presence     a user's session comes and goes
 settings     the limits, and their relations
+reconcile    a merged pair and its messages are made to agree, in the store's own transaction
 tables       the group `mail` and its tables
 rows         batches as writes of the store, and its reads
+committing   what the driver needs of whoever keeps the rows
 driver       carries out the core's effects that concern the store
 sweep        looks through the store for what grew too old
 """

@@ -24,6 +24,7 @@ that failed, otherwise the first one says how it is told that:
     (SCAN_OWED, sender, handle, after, limit)                   receipts.scanned, not_scanned
     (COMMIT, batch)                                             settling.committed
     (SCAN_WAITING, user, after, limit)                          expiry.waiting, not_waiting
+    (SCAN_UNTOLD, partition, after, limit)                      healing.found, not_found
     (AGED, key, rows)                                           expiry.aged
     (WIPED, user, generation)                                   nothing waits for that device any more
 """
@@ -48,3 +49,4 @@ COMMIT = 16
 SCAN_WAITING = 17
 WIPED = 18
 AGED = 19
+SCAN_UNTOLD = 20

@@ -34,7 +34,9 @@ def _check_sums(state: "MailState") -> None:
     assert state.doomed == sum(len(pair.doomed) for pair in state.pairs.values())
     asked = sum(pair.asked for pair in state.pairs.values())
     assert state.held_bytes >= 0
-    assert state.loads_waiting or asked or not state.held_bytes, "bytes are held for nobody"
+    assert state.abandoned >= 0
+    waited_for = state.loads_waiting or asked or state.abandoned
+    assert waited_for or not state.held_bytes, "bytes are held for nobody"
 
 
 def _check_queues(state: "MailState") -> None:

@@ -5,16 +5,20 @@ the recipient's ack of 6 is written with the pair (high = 6), the node dies, 5 i
 and is nowhere.
 """
 
+from collections import deque
 from functools import partial
 
 from node.mail import delivery, effects, loading, writebehind
-from node.mail.pair import Message, Pair
+from node.mail.intervals import Intervals
+from node.mail.pair import Behind, Message, Pair
 from node.mail.state import MailState
 from node.wire import errors
 from node.wire.verbs import DELIVERED, ONE_COPY
 
 MESSAGE_BYTES = 256
 """What a message in memory takes besides its body."""
+BEHIND_MAX = 1_024
+"""Numbers of one pair that wait for what the store says of an earlier one."""
 
 
 def send(
@@ -75,7 +79,9 @@ def _memory(state: MailState) -> int:
 def place(state: MailState, pair: Pair, n: int, base: int, body: bytes | None) -> None:
     """Apply the rule. ``body`` None is a skip."""
     high = pair.high
-    if n == high + 1:
+    if pair.behind is not None:
+        _wait(state, pair, n, base, body)
+    elif n == high + 1 and not 0 < base <= pair.gapped < n:
         _take(state, pair, n, body)
     elif n in pair.pending:
         state.counts.duplicates += 1
@@ -91,12 +97,25 @@ def place(state: MailState, pair: Pair, n: int, base: int, body: bytes | None) -
             state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
         else:  # it may be what is not written yet
             writebehind.answer_written(state, pair, n)
+    elif 0 < base <= pair.gapped < n:
+        pair.gapped = n  # its sender goes back below it, and would be overtaken
     elif n <= high:
         _look_up(state, pair, n, body)
     elif n == base:
         _take(state, pair, n, body)
     else:
         _gap(state, pair, n)
+
+
+def _wait(state: MailState, pair: Pair, n: int, base: int, body: bytes | None) -> None:
+    """What comes while the store is asked about an earlier number comes after it."""
+    assert pair.behind is not None
+    size = len(body) if body is not None else 0
+    if len(pair.behind) >= BEHIND_MAX or size + _memory(state) > state.settings.pending_bytes_max:
+        _busy(state, pair, n)
+    else:
+        state.held_bytes += size
+        pair.behind.append((n, base, body))
 
 
 def _look_up(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
@@ -106,6 +125,7 @@ def _look_up(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
         return
     state.held_bytes += size
     pair.asked += 1
+    pair.behind = deque()
     state.out.append((effects.LOOKUP, pair, n, body, pair.commits))
 
 
@@ -113,7 +133,7 @@ def looked_up(
     state: MailState, pair: Pair, n: int, body: bytes | None, commits: int, stored: bytes | None
 ) -> None:
     """The answer to LOOKUP: the stored body of a number at or below `high`, None if there is none."""
-    _answered(state, pair, body)
+    behind = _answered(state, pair, body)
     if pair.commits != commits or n in pair.pending or pair.settled(n) or n > pair.high:
         place(state, pair, n, 0, body)  # things have moved on
     elif stored is None:
@@ -123,18 +143,29 @@ def looked_up(
     else:
         state.counts.duplicates += 1
         state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
+    while behind:
+        if pair.behind is not None:  # the next question
+            pair.behind.extend(behind)
+            return
+        then = behind.popleft()
+        state.held_bytes -= len(then[2] or b"")
+        place(state, pair, *then)
 
 
 def not_looked_up(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
-    """LOOKUP was of no use: the sender is to try again."""
-    _answered(state, pair, body)
+    """LOOKUP was of no use: the sender is to try again, with what it sent since as well."""
+    behind = _answered(state, pair, body)
+    state.held_bytes -= sum(len(then[2] or b"") for then in behind)
     _busy(state, pair, n)
 
 
-def _answered(state: MailState, pair: Pair, body: bytes | None) -> None:
+def _answered(state: MailState, pair: Pair, body: bytes | None) -> deque[Behind]:
     pair.asked -= 1
     if body is not None:
         state.held_bytes -= len(body)
+    behind, pair.behind = pair.behind, None
+    assert behind is not None
+    return behind
 
 
 def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
@@ -151,6 +182,9 @@ def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
         return
     if body is None:
         pair.expired.add(n)
+        if pair.given_up is None:
+            pair.given_up = Intervals()
+        pair.given_up.add(n)
         writebehind.answer_written(state, pair, n)
         _took(pair, n)
         return

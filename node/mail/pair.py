@@ -5,6 +5,7 @@ apart meet in one value whatever the order (a join semilattice; Shapiro et al., 
 types", 2011).
 """
 
+from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 PairKey = tuple[int, int, bytes]
 """(recipient, sender, stream)"""
+Behind = tuple[int, int, bytes | None]
+"""(n, base, body): as it was sent"""
 
 
 class Message:
@@ -38,9 +41,10 @@ class Pair:
     """One sender's device and one recipient, at the recipient's primary."""
 
     __slots__ = (
-        "acked", "asked", "box", "commits", "cursor", "day", "dirty", "doomed", "expired", "fetching", "floor",
-        "gapped", "gone", "handed", "high", "hungry", "inflight", "owing", "parked", "pending", "prefix", "read",
-        "read_told", "recipient", "seen", "sender", "skipped", "stream", "used", "writing",
+        "acked", "asked", "behind", "box", "commits", "cursor", "day", "dirty", "doomed", "expired", "fetching",
+        "floor", "gapped", "given_up", "gone", "handed", "high", "hungry", "inflight", "owing", "parked",
+        "pending", "prefix", "read", "read_told", "recipient", "seen", "sender", "skipped", "stream", "untold",
+        "used", "writing",
     )  # fmt: skip
 
     def __init__(self, box: "Box", sender: int, stream: bytes) -> None:
@@ -50,6 +54,7 @@ class Pair:
         self.expired = (
             Intervals()
         )  # never to be delivered: too old, for a device that ended, or skipped by the sender
+        self.given_up: Intervals | None = None  # of `expired`, what the sender skipped; it isn't told of that
         self.read = 0  # the recipient read up to here
         self.day = 0  # of the last change, for purging
         # who
@@ -66,6 +71,9 @@ class Pair:
         self.owing = 0  # receipts whose row is being loaded: the pair is not written before they are noted
         self.parked = False  # it is due to be written, and only they are waited for
         self.read_told = 0  # the read mark to be confirmed once the pair is written
+        self.untold = (
+            False  # a note that all of it is to be told again is to be deleted with the next writing
+        )
         self.dirty = False
         self.writing = False  # the row is in the batch that is being written
         # on the recipient's session `seen`; meaningless on any other
@@ -78,6 +86,9 @@ class Pair:
         self.floor = 0  # lowest number committed while fetching: what was fetched counts only below it
         # the rest
         self.asked = 0  # questions to the store whose answers will speak of this object
+        self.behind: deque[Behind] | None = (
+            None  # numbers that wait for what the store says of an earlier one
+        )
         self.commits = 0  # raised at each commit of a message: tells that an answer of the store is stale
         self.gapped = 0  # the sender was told to go back when it sent this number
         self.used = True  # since the cache's hand last passed
@@ -93,17 +104,22 @@ class Pair:
         )
 
     def row(self) -> list[Any]:
-        """The stored form: [high, gone, expired, read, day].
+        """The stored form: [high, gone, expired, read, day], and [given up] behind it where there is any.
 
         Its `high` stays below what is only in memory, so that after a crash those numbers come again as the next
         ones, in order, and not as holes that have to be looked up.
         """
         high = min((m.n - 1 for m in self.pending.values() if not m.committing), default=self.high)
-        return [high, list(self.gone.spans), list(self.expired.spans), self.read, self.day]
+        row = [high, list(self.gone.spans), list(self.expired.spans), self.read, self.day]
+        if self.given_up is not None:
+            row.append(list(self.given_up.spans))
+        return row
 
     def restore(self, row: Sequence[Any]) -> None:
         """Take over a stored form. Raises ValueError on a form that `row` never made."""
-        self.high, gone, expired, self.read, self.day = row
+        self.high, gone, expired, self.read, self.day, *given_up = row
+        if given_up:
+            self.given_up = Intervals(*given_up)
         self.gone = Intervals(gone)
         self.expired = Intervals(expired)
 
@@ -155,9 +171,10 @@ class Pair:
         for n in self.doomed:
             assert self.settled(n), f"{n} is to be deleted but not over: {self!r}"
         assert not self.settled(self.high + 1), f"high lags behind what is over: {self!r}"
-        if self.doomed or self.acked or self.skipped or self.read_told:
+        if self.doomed or self.acked or self.skipped or self.read_told or self.untold:
             assert self.dirty, f"work for the writer, and not dirty: {self!r}"
         assert self.asked >= 0
+        assert self.behind is None or self.asked, f"waits for no answer: {self!r}"
         assert self.owing >= 0
         assert not self.parked or (self.dirty and self.owing), (
             f"nothing will take it from where it stands: {self!r}"
@@ -165,17 +182,22 @@ class Pair:
 
 
 def merge_rows(ours: Sequence[Any], theirs: Sequence[Any]) -> list[Any]:
-    """The union of two stored pairs. Commutative, associative, idempotent.
+    """The union of two stored pairs. Commutative, associative, idempotent, and never less than either.
 
     A number that one side has as gone and the other as expired stays in both sets; gone wins when it is told.
     """
     gone, expired = Intervals(ours[1]), Intervals(ours[2])
     gone.update(Intervals(theirs[1]))
     expired.update(Intervals(theirs[2]))
-    return [
+    merged = [
         max(ours[0], theirs[0]),
         gone.spans,
         expired.spans,
         max(ours[3], theirs[3]),
         max(ours[4], theirs[4]),
     ]
+    if len(ours) > 5 or len(theirs) > 5:
+        given_up = Intervals(*ours[5:])
+        given_up.update(Intervals(*theirs[5:]))
+        merged.append(given_up.spans)
+    return merged

@@ -6,6 +6,7 @@ from typing import Any
 import structlog
 
 from node.mail.pair import Pair, PairKey
+from node.mail.settings import MAILBOX_MESSAGES_MAX
 from node.mail.state import Batch, Box, OwedKey
 from store import keys
 from store.group import OpenGroup
@@ -27,15 +28,32 @@ _END = keys.END
 class MailTables:
     """The tables of an open group `mail`, and the encoding of their keys."""
 
-    __slots__ = ("group", "mailbox", "message", "pair", "partition_of", "receipt")
+    __slots__ = (
+        "_recount_max", "_trusted_since", "group", "mailbox", "message", "pair", "partition_of", "receipt", "untold",
+    )  # fmt: skip
 
-    def __init__(self, group: OpenGroup, partition_of: PartitionOf) -> None:
+    def __init__(
+        self,
+        group: OpenGroup,
+        partition_of: PartitionOf,
+        trusted_since: Callable[[int], int] | None = None,
+        mailbox_messages_max: int = MAILBOX_MESSAGES_MAX,
+    ) -> None:
+        """
+        Args:
+            trusted_since: partition → the last local sequence before this node began to keep its mailboxes' counts, 0
+                if it always did; a count that isn't younger is made anew from the messages, of which one more than
+                ``mailbox_messages_max`` are looked at. None: always, as on a node that stands alone.
+        """
         self.group = group
         self.partition_of = partition_of
+        self._trusted_since = trusted_since
+        self._recount_max = mailbox_messages_max + 1
         self.message = group.table("message")
         self.pair = group.table("pair")
         self.receipt = group.table("receipt")
         self.mailbox = group.table("mailbox")
+        self.untold = group.table("untold")
 
     def prefix(self, pair: Pair) -> bytes:
         """The encoded (partition, recipient, sender, stream): the key in `pair`, the start of those in `message`."""
@@ -57,6 +75,7 @@ class MailTables:
         for owed, kept in batch.owed:
             key = (self.partition_of(owed.sender), owed.sender, owed.recipient, owed.stream)
             found.append((PUT, self.receipt.id, key, owed.row()) if kept else (DELETE, self.receipt.id, key))
+        found += [(DELETE, self.untold.id, self.prefix(pair)) for pair in batch.told]
         for (recipient, sender, stream), _ in batch.purged:
             found.append((DELETE, pair_id, (self.partition_of(recipient), recipient, sender, stream)))
             key = (self.partition_of(sender), sender, recipient, stream)
@@ -82,15 +101,28 @@ class MailTables:
             return (
                 reader.get(self.pair, prefix),
                 last[0][4] if last else 0,
-                reader.get(self.mailbox, (partition, recipient)),
+                self._waits(reader, partition, recipient),
             )
 
         return read
 
     def load_box(self, user: int) -> Callable[[Snapshot], Any]:
         """Row of the box."""
-        key = (self.partition_of(user), user)
-        return lambda reader: reader.get(self.mailbox, key)
+        partition = self.partition_of(user)
+        return lambda reader: self._waits(reader, partition, user)
+
+    def _waits(self, reader: Snapshot, partition: int, user: int) -> Any:
+        """Row of a box: the stored one if it can be trusted, or one made from the messages."""
+        key = (partition, user)
+        since = self._trusted_since(partition) if self._trusted_since is not None else 0
+        if not since:
+            return reader.get(self.mailbox, key)
+        record = reader.record(self.mailbox, key)
+        if record is not None and record.local_sequence > since:
+            return record.value
+        low = keys.encode(key)
+        sizes = self._sizes(reader, low, low + _END, self._recount_max)
+        return (len(sizes), sum(size for _, _, size in sizes)) if sizes else None
 
     def body(self, pair: Pair, n: int) -> Callable[[Snapshot], bytes | None]:
         """The stored body of a number."""
@@ -207,6 +239,19 @@ class MailTables:
         sender = key[0]
         row_key = (self.partition_of(sender), *key)
         return lambda reader: reader.get(self.receipt, row_key)
+
+    def untold_in(
+        self, partition: int, after: PairKey | None, limit: int
+    ) -> Callable[[Snapshot], tuple[list[PairKey], PairKey | None]]:
+        """Keys of pairs of which all is to be told again, and where to go on."""
+        beyond = None if after is None else (partition, *after)
+
+        def read(reader: Snapshot) -> tuple[list[PairKey], PairKey | None]:
+            rows = reader.prefix(self.untold, (partition,), beyond, limit)
+            found = [(key[1], key[2], key[3]) for key, _ in rows]
+            return found, found[-1] if len(found) == limit else None
+
+        return read
 
     def scan_owed(
         self, sender: int, after: tuple[int, bytes] | None, limit: int

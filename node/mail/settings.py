@@ -6,6 +6,8 @@ import attrs
 from node.wire.limits import FRAME_MAX, RETRY_MS_MAX, WINDOW_MAX
 
 DAY_MS = 86_400_000
+MAILBOX_MESSAGES_MAX = 20_000
+"""Unless set otherwise."""
 
 
 @attrs.frozen(kw_only=True)
@@ -24,7 +26,7 @@ class MailSettings:
     """Their bytes; one message always fits."""
     pair_share: int = 32
     """Messages of one pair within a session's window, so that one stuck pair doesn't block a mailbox."""
-    mailbox_messages_max: int = 20_000
+    mailbox_messages_max: int = MAILBOX_MESSAGES_MAX
     mailbox_bytes_max: int = 64 * 1024 * 1024
     pending_bytes_max: int = 64 * 1024 * 1024
     """Bodies held in memory until they are written or acknowledged; beyond it senders are told `busy`."""

@@ -1,14 +1,19 @@
 """What the outcome of a commit means for those who wait for it: senders, recipients, and the core's own books."""
 
-from node.mail import delivery, effects, receipts, wipes, writebehind
+from node.mail import delivery, effects, healing, receipts, wipes, writebehind
 from node.mail.intervals import Intervals
 from node.mail.pair import Pair
 from node.mail.state import Batch, MailState
-from node.wire.verbs import KIND_DELIVERED, KIND_READ, ONE_COPY
+from node.wire.verbs import KIND_DELIVERED, KIND_READ, ONE_COPY, TWO_COPIES
 
 
-def committed(state: MailState, batch: Batch, *, failed: bool) -> None:
-    """The answer to COMMIT. After a failure nothing of the batch is on disk."""
+def committed(state: MailState, batch: Batch, *, failed: bool, copies: int = ONE_COPY) -> None:
+    """The answer to COMMIT. After a failure nothing of the batch is on disk; otherwise it is on ``copies`` disks.
+
+    Of a partition whose claim went elsewhere meanwhile neither is known: it is dropped before this is called, and with
+    it its part of the batch.
+    """
+    assert copies in (ONE_COPY, TWO_COPIES)
     assert state.committing is batch
     state.committing = None
     for box in batch.boxes:
@@ -27,14 +32,14 @@ def committed(state: MailState, batch: Batch, *, failed: bool) -> None:
         if pair.pending.get(n) is message:
             writebehind.drop(state, pair, message)
             state.counts.accepted_stored += 1
-            out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
+            out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, copies))
             if state.settings.sync_first:
                 delivery.offer(state, pair, message)
         elif n not in pair.gone:  # expired while it was written
-            out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
+            out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, copies))
     for pair, numbers in batch.skipped:
         for first, last in numbers.ranges():
-            out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, first, last, ONE_COPY))
+            out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, first, last, copies))
     for pair, numbers in batch.acked:
         for first, last in numbers.ranges():
             out.append(
@@ -48,6 +53,8 @@ def committed(state: MailState, batch: Batch, *, failed: bool) -> None:
         for pair in batch.pairs:
             if not pair.dirty:
                 wipes.written(state, pair)
+    for pair in batch.told:
+        healing.written(state, pair)
     if state.throttled and state.doomed < writebehind.DOOMED_MAX:
         delivery.unthrottle(state)
 
@@ -83,6 +90,8 @@ def _undo(state: MailState, batch: Batch) -> None:
         pair.skipped = _union(pair.skipped, numbers)
     for pair, upto in batch.read:
         pair.read_told = max(pair.read_told, upto)
+    for pair in batch.told:
+        pair.untold = True
     for pair in batch.pairs:
         writebehind.mark(state, pair)
     for owed, _ in batch.owed:

@@ -124,6 +124,7 @@ class Batch:
     __slots__ = (
         "acked",
         "boxes",
+        "cut",
         "deletes",
         "messages",
         "owed",
@@ -132,6 +133,7 @@ class Batch:
         "read",
         "skipped",
         "started",
+        "told",
     )
 
     def __init__(self, started: int) -> None:
@@ -142,6 +144,10 @@ class Batch:
         self.boxes: list[Box] = []
         self.owed: list[tuple[Owed, bool]] = []  # False: the row is to be deleted
         self.purged: list[tuple[PairKey, int]] = []
+        self.told: list[Pair] = []  # whose notes in `untold` are to be deleted
+        self.cut: set[int] = (
+            set()
+        )  # partitions of which something was dropped since; they aren't read before its end
         # what may be answered once it is written
         self.acked: list[tuple[Pair, Intervals]] = []
         self.skipped: list[tuple[Pair, Intervals]] = []
@@ -170,6 +176,17 @@ class Wipe:
         self.failed = False  # something could not be read: from the beginning again, after a pause
         self.paused = False
         self.left: dict[PairKey, None] = {}  # pairs that are to be written yet
+
+
+class Healing:
+    """How far the telling again of one partition's merged pairs has come."""
+
+    __slots__ = ("after", "left", "scanning")
+
+    def __init__(self) -> None:
+        self.after: PairKey | None = None
+        self.scanning = True
+        self.left: dict[PairKey, None] = {}  # of the last chunk, not written yet
 
 
 class MailState:
@@ -204,6 +221,10 @@ class MailState:
         )  # have something to hand over, and too many rows are to be deleted
         self.committing: Batch | None = None
         self.hold_until = 0  # commits failed: until then senders are told `busy`
+        self.abandoned = (
+            0  # questions to the store about pairs that were dropped; the answers are still to come
+        )
+        self.healing: dict[int, Healing] = {}  # by partition
         self.wipes: dict[int, Wipe] = {}
         self.wipes_paused: deque[tuple[int, Wipe]] = deque()  # (due, wipe)
         self.counts = Counts()
@@ -231,3 +252,5 @@ class Counts:
     written: int = 0
     expired: int = 0
     purged: int = 0
+    dropped: int = 0
+    retold: int = 0

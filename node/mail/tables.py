@@ -6,8 +6,8 @@ The first element of every key is the partition: the recipient's, but for `recei
 from collections.abc import Sequence
 from typing import Any
 
-from node.mail.intervals import Intervals
 from node.mail.pair import merge_rows
+from node.mail.reconcile import Reconcile
 from store.schema import Group, Table
 
 
@@ -16,27 +16,23 @@ def merge_pairs(ours: Sequence[Any] | None, theirs: Sequence[Any]) -> list[Any]:
     return list(theirs) if ours is None else merge_rows(ours, theirs)
 
 
-def merge_owed(ours: Sequence[Any] | None, theirs: Sequence[Any]) -> list[Any]:
-    """The merge of `receipt`: what either side owes is owed; one told twice is confirmed twice."""
-    if ours is None:
-        return list(theirs)
-    delivered, expired = Intervals(ours[0]), Intervals(ours[1])
-    delivered.update(Intervals(theirs[0]))
-    expired.update(Intervals(theirs[1]))
-    return [delivered.spans, expired.spans, max(ours[2], theirs[2])]
-
-
 MESSAGE = Table("message", insert_only=True)
 """(p, recipient, sender, stream, n) → [arrived in ms, body]. Immutable. Deleted without a tombstone: its pair's
 sets say that it is over."""
 
-PAIR = Table("pair", merge=merge_pairs)
-"""(p, recipient, sender, stream) → [high, gone, expired, read, day]"""
+PAIR = Table("pair", merge=merge_pairs, tombstones=True)
+"""(p, recipient, sender, stream) → [high, gone, expired, read, day], or [high, gone, expired, read, day, given up]. A
+tombstone only after a purge: without one, a copy that was away would keep the row for ever."""
 
-RECEIPT = Table("receipt", merge=merge_owed)
-"""(p, sender, recipient, stream) → [delivered, expired, read]: not confirmed by the sender's client yet"""
+RECEIPT = Table("receipt", tombstones=True)
+"""(p, sender, recipient, stream) → [delivered, expired, read]: not confirmed by the sender's client yet. It shrinks, so
+it is the last writer's, and what a merge loses is made anew from the pair: see `healing`."""
 
 MAILBOX = Table("mailbox", local_content=True)
 """(p, recipient) → [messages, bytes of bodies] on this node's disk; derived, for the limits"""
 
-MAIL = Group("mail", (MESSAGE, PAIR, RECEIPT, MAILBOX))
+UNTOLD = Table("untold", local_content=True)
+"""(p, recipient, sender, stream) → []: a pair into which another node's record was merged while this node was its
+primary; its sender is to be told again all that it says"""
+
+MAIL = Group("mail", (MESSAGE, PAIR, RECEIPT, MAILBOX, UNTOLD), reconcile=Reconcile())

@@ -168,6 +168,9 @@ def _take_pairs(state: MailState, batch: Batch, boxes: dict[int, Box]) -> None:
                 box.count -= 1
                 box.bytes -= size
             pair.doomed = {}
+            if box.count < 0 or box.bytes < 0:  # it was counted anew, and only up to a limit
+                box.count = max(0, box.count)
+                box.bytes = max(0, box.bytes)
 
 
 def _take_owed(state: MailState, batch: Batch) -> None:
@@ -213,7 +216,12 @@ def _gather(state: MailState, pair: Pair, batch: Batch) -> None:
     pair.climb()
     pair.gone.trim(INTERVALS_MAX)
     pair.expired.trim(INTERVALS_MAX)
+    if pair.given_up is not None:
+        pair.given_up.trim(INTERVALS_MAX)
     batch.pairs.append(pair)
+    if pair.untold:
+        batch.told.append(pair)
+        pair.untold = False
     if pair.acked is not None:
         batch.acked.append((pair, pair.acked))
         pair.acked = None
