@@ -131,13 +131,13 @@ class Catalog:
         assert len(residues) + 1 == len(self.residues), "a residue is cleared once"
         return attrs.evolve(self, residues=residues, vacant=(*self.vacant, *residue.places))
 
-    def free_number(self, given: Iterable[int] = ()) -> int:
-        """The lowest id that no table has and no residue holds, if possible none of those `given` before.
+    def free_number(self, given: Iterable[int] = (), held_too: Iterable[int] = ()) -> int:
+        """The lowest id that no table has and nothing holds, if possible none of those `given` before.
 
         Raises TooManyTables.
         """
         held = {entry.number for entry in self.entries.values()}
-        held |= {residue.number for residue in self.residues if residue.holds}
+        held |= {residue.number for residue in self.residues if residue.holds} | set(held_too)
         free = sorted(set(range(TABLES_MAX)) - held)
         if not free:
             raise TooManyTables(

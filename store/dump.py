@@ -127,8 +127,8 @@ def _contents(store: Store) -> list[Any]:
 def _dump_group(group: OpenGroup, number: int, written: _Writer, report: Report) -> int:
     records = 0
     with group.snapshot() as snapshot:
-        total = sum(snapshot.count(table) for table in group.state.by_id)
-        for position, table in enumerate(group.state.by_id):
+        total = sum(snapshot.count(table) for table in snapshot.tables)
+        for position, table in enumerate(snapshot.tables):
             sources = [snapshot.rows(table)]
             if table.tombstones:
                 sources.append(snapshot.buried(table))

@@ -11,6 +11,9 @@ from typing import Any, Literal
 
 import cbor2
 
+from store.alterable import Alterable
+from store.alterations import Alterations
+from store.altering import resume
 from store.carried import CarriedPart, count_rows
 from store.changes import Change
 from store.cold import ReaderThread, perform
@@ -34,10 +37,11 @@ from store.work import Epochs, Event
 from store.writes import Write, encode_writes
 
 
-class OpenGroup:
+class OpenGroup(Alterable):
     """A group of an open store."""
 
     __slots__ = (
+        "_alterations",
         "_closed",
         "_committer",
         "_inline",
@@ -69,6 +73,9 @@ class OpenGroup:
         self._queued_bytes = 0
         self._reads = 0
         self._closed = False
+        self._alterations = Alterations(self._queue)
+        if not state.environment.read_only:
+            self._alterations.begin(resume(state))
 
     # ---- tables and positions -----------------------------------------------------------------------
 
@@ -233,7 +240,7 @@ class OpenGroup:
                 return purged
             after = onward
 
-    def _queue(self, submit: Submit) -> None:
+    def _queue(self, submit: Submit, *, always: bool = False) -> None:
         state = self.state
         if self._closed:
             raise StoreClosed(f"group {self.name!r} is closed")
@@ -241,9 +248,13 @@ class OpenGroup:
             raise state.fatal
         rows = submit.count
         settings = state.settings
-        if self._queued_rows and (
-            self._queued_rows + rows > settings.queue_rows
-            or self._queued_bytes + submit.size > settings.queue_bytes
+        if (
+            self._queued_rows
+            and not always
+            and (
+                self._queued_rows + rows > settings.queue_rows
+                or self._queued_bytes + submit.size > settings.queue_bytes
+            )
         ):
             state.counters.busy += 1
             raise StoreBusy(
@@ -271,6 +282,8 @@ class OpenGroup:
     def _settled(self, what: tuple[int, int]) -> None:
         self._queued_rows -= what[0]
         self._queued_bytes -= what[1]
+        if self._alterations.stalled:
+            self._alterations.retry()
 
     def _publish(self, events: Iterable[Event]) -> None:
         for table, physical, payload, sequence in events:

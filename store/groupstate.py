@@ -54,6 +54,7 @@ class GroupState:
         "generation",
         "given",
         "history",
+        "moving",
         "name",
         "places",
         "reconcile",
@@ -84,8 +85,10 @@ class GroupState:
         """Goes up with every alteration: what was encoded before it is looked at again before it is applied."""
         self.given: set[int] = set()
         """Ids that tables have or had since the group was opened."""
-        self.fading = 0
-        """Tables that are no longer in memory and whose entries in the list of changes there aren't all cleared yet."""
+        self.fading: frozenset[int] = frozenset()
+        """Ids of tables whose entries in the list of changes in memory are still being cleared away."""
+        self.moving: dict[int, Any] = {}
+        """Tables that move between memory and disc, by id."""
         self.catalog = Catalog() if catalog is None else catalog
         self.adopt(tables)
         self.history = history
@@ -112,6 +115,10 @@ class GroupState:
         self.generation += 1
         for table in self.by_id:
             table.lineage.now = table
+
+    def replace(self, table: TableState) -> None:
+        """`adopt`, with another state of one table, or with one more table."""
+        self.adopt([*(other for other in self.by_id if other.id != table.id), table])
 
     def measure(self) -> None:
         """Look again how many bytes are in use, and whether readers have died."""

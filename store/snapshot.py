@@ -18,7 +18,7 @@ from store.pulling import Pull, Pulled, Want, held_partitions
 from store.ram import RamMap
 from store.reading import Reading, find_state
 from store.rows import Pairs, RamView, ReadRows, scan
-from store.state import TableState
+from store.state import TablesById, TableState
 from store.work import SEQUENCE_KEY
 
 
@@ -107,6 +107,11 @@ class Snapshot(Reading):
         self.transaction = None
 
     @property
+    def tables(self) -> TablesById:
+        """All tables, as they are in this snapshot."""
+        return self._by_id
+
+    @property
     def sequence(self) -> int:
         """The last committed sequence whose writes are all seen."""
         if any(table.ram for table in self._by_id):
@@ -116,7 +121,7 @@ class Snapshot(Reading):
 
     def changes(self, partition: int | None, after: int = 0, limit: int = SCAN_LIMIT) -> list[Change]:
         """What is live in a partition and was written here after a local sequence, in that order."""
-        return read_changes(self._listed(), self._by_id, partition, after, limit, self._raw)
+        return read_changes(self.listed(), self._by_id, partition, after, limit, self._raw)
 
     def pull(self, wants: Sequence[Want], upto: int | None, rows: int, size: int) -> Pulled:
         """Records of partitions that were written here after a local sequence each, for `OpenGroup.submit_parts`.
@@ -127,7 +132,7 @@ class Snapshot(Reading):
             rows, size: how many, and how many bytes, at most; one row at least, however large.
         """
         end = self.sequence if upto is None else upto
-        pull = Pull(self._listed(), self._by_id, self._raw, upto=end, rows=rows, size=size)
+        pull = Pull(self.listed(), self._by_id, self._raw, upto=end, rows=rows, size=size)
         return pull.run(wants)
 
     def partitions_held(self, limit: int = SCAN_LIMIT) -> list[int | None]:
@@ -139,7 +144,8 @@ class Snapshot(Reading):
         ]
         return held_partitions(tables, limit)
 
-    def _listed(self) -> list[ReadRows]:
+    def listed(self) -> list[ReadRows]:
+        """The lists of changes, on disc and in memory, as far as they are of tables that are there."""
         disc = TransactionRows(self.transaction, self._places.changes)
         ram = RamView(self._places.ram_changes)
         if not self._by_id.unsettled:

@@ -51,6 +51,11 @@ class Transaction(Reading):
         state = find_state(self._states, table)
         self._batch.write(state, MERGE, state.id, key, value)
 
+    def stored(self, table: Any) -> tuple[TableState, Rows]:
+        """The state of a table, and its rows as they are stored, with this transaction's writes."""
+        state = find_state(self._states, table)
+        return state, self._rows(state)
+
     def purge(
         self, table: Any, before_ms: int, before_sequence: int, after: bytes = b"", limit: int = PURGE_ROWS
     ) -> tuple[int, bytes | None]:

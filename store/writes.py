@@ -23,6 +23,7 @@ from store import keys
 from store.errors import KeyNotStorable, MergeUndeclared, SubmitTooLarge, TableReadOnly, UnknownTable
 from store.limits import KEY_BYTES_MAX, SUBMIT_ROWS_MAX
 from store.record import Version, encode_value
+from store.schema import AnyIndex
 from store.state import TablesById, TableState
 
 PUT: Final = 1
@@ -146,11 +147,18 @@ def index_entries(table: TableState, key: bytes, value: Any) -> list[list[bytes]
     Raises whatever the index's function raises.
     """
     logical = keys.decode(keys.split(key)[0] if table.bag else key)
-    found: list[list[bytes]] = []
-    for index in table.indexes:
-        entries = {keys.encode(entry) + keys.SEPARATOR + key for entry in index.fn(logical, value)}
-        longest = max(map(len, entries), default=0)
-        if longest > KEY_BYTES_MAX:
-            raise KeyNotStorable(f"an entry of index {index.name!r} has {longest} bytes with its row's key")
-        found.append(sorted(entries))
-    return found
+    return [_entries(index, key, logical, value) for index in table.indexes]
+
+
+def entries_of(table: TableState, position: int, key: bytes, value: Any) -> list[bytes]:
+    """As `index_entries`, for one index."""
+    logical = keys.decode(keys.split(key)[0] if table.bag else key)
+    return _entries(table.indexes[position], key, logical, value)
+
+
+def _entries(index: AnyIndex, key: bytes, logical: tuple[Any, ...], value: Any) -> list[bytes]:
+    entries = {keys.encode(entry) + keys.SEPARATOR + key for entry in index.fn(logical, value)}
+    longest = max(map(len, entries), default=0)
+    if longest > KEY_BYTES_MAX:
+        raise KeyNotStorable(f"an entry of index {index.name!r} has {longest} bytes with its row's key")
+    return sorted(entries)
