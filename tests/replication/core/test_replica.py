@@ -1,0 +1,391 @@
+"""Some replicas together: whatever happens on the way, copies agree in the end and nothing settled is missing."""
+
+from copy import deepcopy
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as profile
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+
+from replication.core import messages, replica
+from replication.core.errors import ClaimLost, ReplicationError
+from replication.core.state import SERVING
+from tests.replication.core.stand import Node, Stand
+
+# ---- conversations --------------------------------------------------------------------------------------
+
+
+def test_nodes_that_start_together_agree_on_who_serves() -> None:
+    stand = Stand(3, partitions=6).ready()
+    assert [stand.servers(p) for p in range(6)] == ["A", "B", "C", "A", "B", "C"]
+    assert {stand.claim(letter).epoch for letter in "ABC"} == {1}
+
+
+def test_a_node_that_is_alone_serves_alone() -> None:
+    stand = Stand(3, partitions=3)
+    stand.start("C")
+    stand.run(4_000)
+    assert [stand.servers(p) for p in range(3)] == ["C", "C", "C"]
+    ended = stand["C"].write(1, "k", 1)
+    stand.work()
+    assert ended == [(1, None)]
+
+
+def test_a_write_is_settled_when_the_heir_has_it_durable() -> None:
+    stand = Stand(2).ready()
+    ended = stand["A"].write(0, "k", "v")
+    stand["A"].disk()
+    assert stand.deliver("A", "B")
+    assert ended == [], "the heir has it, but not on its disk"
+    stand["B"].disk()
+    assert ended == []
+    stand.deliver("B", "A")
+    assert ended == [(2, None)]
+    assert stand["B"].store.values(0) == {"k": "v"}
+
+
+def test_many_writes_are_settled_by_one_ack() -> None:
+    stand = Stand(2).ready()
+    ends = [stand["A"].write(0, f"k{n}", n) for n in range(100)]
+    stand["A"].disk()
+    stand.deliver("A", "B")
+    before = len(stand.sent(messages.ACK))
+    stand["B"].disk()
+    stand.deliver("B", "A")
+    assert all(ended == [(2, None)] for ended in ends)
+    assert len(stand.sent(messages.ACK)) - before <= 2
+
+
+def test_the_heir_takes_over_and_the_old_primary_becomes_its_heir() -> None:
+    stand = Stand(3).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    stand.crash("A")
+    stand.see()
+    stand.run(3_000)
+    assert stand.servers(0) == "B"
+    assert stand.claim("B").rank == (2, b"B")
+    ended = stand["B"].write(0, "l", 2)
+    stand.work()
+    assert ended == [(2, None)], "the next in rank is the heir meanwhile"
+    stand.start("A")
+    stand.run(5_000)
+    assert stand.servers(0) == "B"
+    assert stand.copies(0) == [{"k": 1, "l": 2}] * 2
+
+
+def test_a_paused_primary_is_fenced_by_epoch() -> None:
+    stand = Stand(3).ready()
+    stand.split("A", "BC")
+    for node in (stand["B"], stand["C"]):
+        replica.liveness(node.state, b"A", 3)
+        node.carry_out()
+    ended = stand["A"].write(0, "k", "old")
+    stand.run(3_000)
+    assert stand.claim("B").rank == (2, b"B")
+    stand.heal()
+    stand.see()
+    stand.run(3_000)
+    assert stand.servers(0) == "B"
+    ((copies, error),) = ended
+    assert copies == 0
+    assert isinstance(error, ClaimLost)
+    with pytest.raises(ClaimLost):
+        stand["A"].write(0, "k", "again")
+
+
+def test_both_sides_of_a_split_serve_and_what_both_wrote_is_there_afterwards() -> None:
+    stand = Stand(4).ready()
+    stand.split("AC", "BD")
+    stand.see()
+    stand.run(4_000)
+    assert stand.servers(0) == "AB"
+    left, right = stand["A"].write(0, "left", 1), stand["B"].write(0, "right", 2)
+    stand["A"].write(0, "both", "A")
+    stand["B"].write(0, "both", "B")
+    stand.work()
+    assert left == right == [(2, None)]
+    stand.heal()
+    stand.see()
+    stand.run(8_000)
+    assert len(stand.servers(0)) == 1
+    first, second = stand.copies(0)
+    assert first == second
+    assert first["left"] == 1
+    assert first["right"] == 2
+    assert first["both"] in ("A", "B")
+
+
+def test_a_directory_restored_from_a_copy_is_recognised_and_loses_nothing() -> None:
+    stand = Stand(3).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    stand.run(2_000)
+    copy = deepcopy(stand["A"].store)
+    ends = [stand["A"].write(0, f"new{n}", n) for n in range(5)]
+    stand.work()
+    assert all(ended == [(2, None)] for ended in ends)
+    stand.crash("A")
+    stand["A"].store = copy
+    stand.start("A")
+    stand.run(10_000)
+    assert len(stand.servers(0)) == 1
+    assert all(len(rows) == 6 for rows in stand.copies(0))
+    assert len(stand.copies(0)) == 2
+
+
+def test_an_heir_that_takes_in_nothing_is_replaced() -> None:
+    stand = Stand(3).ready()
+    ended = stand["A"].write(0, "k", 1)
+    stand["A"].disk()
+    for _ in range(130):
+        stand.deliver()
+        stand["A"].disk()
+        stand["C"].disk()
+        stand.tick()
+    assert stand.claim("A").heir == b"C"
+    assert ended == [(2, None)]
+
+
+def test_a_planned_move_makes_the_target_primary_and_loses_no_write() -> None:
+    stand = Stand(3).ready()
+    ends = [stand["A"].write(0, f"k{n}", n) for n in range(5)]
+    moved: list[Any] = []
+    replica.move(stand["A"].state, 0, b"C", lambda *how: moved.append(how))
+    stand["A"].carry_out()
+    stand.run(3_000)
+    assert moved == [(0, None)]
+    assert stand.servers(0) == "C"
+    assert stand.claim("C").heir == b"A"
+    assert all(ended == [(2, None)] for ended in ends)
+    assert stand.copies(0) == [{f"k{n}": n for n in range(5)}] * 2
+
+
+def test_a_forced_partition_is_served_from_what_is_there() -> None:
+    stand = Stand(3).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    stand.crash("A", "B")
+    stand.see()
+    stand.run(10_000)
+    assert stand.servers(0) == ""
+    replica.force(stand["C"].state, 0)
+    stand["C"].carry_out()
+    stand.run(2_000)
+    assert stand.servers(0) == "C"
+    stand.start("A", "B")
+    stand.run(8_000)
+    assert len(stand.servers(0)) == 1
+    assert stand.copies(0) == [{"k": 1}] * 2, "what came back is merged"
+
+
+def test_copies_that_differ_are_found_and_mended() -> None:
+    stand = Stand(2).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    stand.run(1_000)
+    version, _, sequence = stand["B"].store.rows[0, "k"]
+    stand["B"].store.rows[0, "k"] = ((0, 0, 0), "rot", sequence)
+    stand.run(10_000)
+    assert ("copies_differ", {"partition": 0, "table": "t", "keys": [1, 1]}) in stand["B"].reports
+    assert stand.copies(0) == [{"k": 1}] * 2
+    assert stand["B"].store.rows[0, "k"][0] == version
+
+
+# ---- what is not understood -----------------------------------------------------------------------------
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**65), 2**65) | st.binary(max_size=9) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@given(st.integers(0, len(messages.NAMES)), st.lists(VALUES, max_size=10))
+@profile(deadline=None)
+def test_nothing_that_a_peer_says_is_an_error_here(code: int, rest: list[Any]) -> None:
+    stand = fresh()
+    replica.received(stand["A"].state, b"B", [code, *rest])
+    stand["A"].carry_out()
+
+
+@cache
+def _ready() -> Stand:
+    return Stand(2).ready()
+
+
+def fresh() -> Stand:
+    return deepcopy(_ready())
+
+
+@pytest.mark.parametrize("message", [[], None, 7, "text", [99], [None], [[]], {}])
+def test_malformed_messages_are_counted(message: Any) -> None:
+    stand = Stand(2).ready()
+    replica.received(stand["A"].state, b"B", message)
+    assert stand["A"].state.counts.malformed == 1
+
+
+def test_strangers_are_counted() -> None:
+    stand = Stand(2).ready()
+    replica.received(stand["A"].state, b"Z", [messages.HAIL, 1, b""])
+    assert stand["A"].state.counts.malformed == 1
+
+
+# ---- whatever happens -----------------------------------------------------------------------------------
+
+
+class Replicas(RuleBasedStateMachine):
+    """Writes of new keys, lost and delayed messages, crashes, splits, and one directory restored or lost between two
+    times of quiet: what was settled on two nodes is on both copies in the end."""
+
+    letters = "ABCD"
+
+    @initialize(count=st.integers(2, 4), partitions=st.integers(1, 3), small=st.booleans())
+    def begin(self, count: int, partitions: int, small: bool) -> None:
+        settings = {"window_rows": 4, "whole_rows": 8, "chunk_rows": 2} if small else {}
+        self.stand = Stand(count, partitions=partitions, **settings).ready()
+        self.keys = 0
+        self.promised: dict[tuple[int, str], int] = {}
+        self.attempted: dict[tuple[int, str], int] = {}
+        self.copies: dict[str, Any] = {}
+        self.spared = True
+        """Whether no directory was lost since the last quiet."""
+
+    def node(self, number: int) -> Node:
+        return self.stand[self.letters[number % len(self.stand.names)]]
+
+    @rule(n=st.integers(0, 3), p=st.integers(0, 2), count=st.integers(1, 6))
+    def write(self, n: int, p: int, count: int) -> None:
+        node, p = self.node(n), p % self.stand.partitions
+        if not node.up:
+            return
+        for _ in range(count):
+            self.keys += 1
+            key = f"k{self.keys}"
+
+            def done(copies: int, error: Exception | None, key: str = key) -> None:
+                if error is None and (copies == 2 or self.spared):
+                    self.promised[p, key] = copies
+
+            try:
+                node.write(p, key, self.keys, done)
+            except ReplicationError:
+                continue
+            self.attempted[p, key] = self.keys
+
+    @rule(n=st.integers(0, 3), count=st.integers(1, 4))
+    def disk(self, n: int, count: int) -> None:
+        if self.node(n).up:
+            self.node(n).disk(count)
+
+    @rule(a=st.integers(0, 3), b=st.integers(0, 3), count=st.integers(1, 5))
+    def deliver(self, a: int, b: int, count: int) -> None:
+        self.stand.deliver(self.node(a).name.decode(), self.node(b).name.decode(), count)
+
+    @rule()
+    def work(self) -> None:
+        self.stand.work()
+
+    @rule(length=st.integers(1, 30))
+    def time(self, length: int) -> None:
+        self.stand.run(100 * length)
+
+    @rule(length=st.integers(1, 8))
+    def time_without_messages(self, length: int) -> None:
+        for _ in range(length):
+            self.stand.tick()
+
+    @rule(a=st.integers(0, 3), b=st.integers(0, 3))
+    def lose(self, a: int, b: int) -> None:
+        """What is on the way from a to b."""
+        link = self.stand.links.get((self.node(a).name, self.node(b).name))
+        if link is not None:
+            link.clear()
+
+    @rule(a=st.integers(0, 3), b=st.integers(0, 3))
+    def repeat(self, a: int, b: int) -> None:
+        link = self.stand.links.get((self.node(a).name, self.node(b).name))
+        if link:
+            link.append(link[0])
+
+    @rule(n=st.integers(0, 3), seen=st.booleans())
+    def crash(self, n: int, seen: bool) -> None:
+        self.stand.crash(self.node(n).name.decode())
+        if seen:
+            self.stand.see()
+
+    @rule(n=st.integers(0, 3))
+    def start(self, n: int) -> None:
+        if not self.node(n).up:
+            self.stand.start(self.node(n).name.decode())
+
+    @rule(n=st.integers(0, 3))
+    def copy_directory(self, n: int) -> None:
+        self.copies[self.node(n).name.decode()] = deepcopy(self.node(n).store)
+
+    @rule(n=st.integers(0, 3), restored=st.booleans())
+    def lose_directory(self, n: int, restored: bool) -> None:
+        """An older copy of it is put in its place, or nothing. Only when all is quiet, and once."""
+        if not self.spared:
+            return
+        self.quiet()
+        letter = self.node(n).name.decode()
+        self.spared = False
+        self.stand.crash(letter)
+        store = deepcopy(self.copies.get(letter)) if restored else None
+        self.node(n).store = store or type(self.node(n).store)()
+        self.stand.start(letter)
+
+    @rule(side=st.sets(st.integers(0, 3)), seen=st.booleans())
+    def split(self, side: set[int], seen: bool) -> None:
+        letters = [name.decode() for name in self.stand.names]
+        one = "".join(letter for n, letter in enumerate(letters) if n in side)
+        self.stand.split(one, "".join(letter for letter in letters if letter not in one))
+        if seen:
+            self.stand.see()
+
+    @rule()
+    def see(self) -> None:
+        self.stand.see()
+
+    @rule()
+    def heal(self) -> None:
+        self.stand.heal()
+        self.stand.see()
+
+    @rule()
+    def quiet(self) -> None:
+        """Everything runs and is heard: every partition is served by one node, and its copies hold what they must."""
+        stand = self.stand
+        stand.heal()
+        stand.start(*[node.name.decode() for node in stand.nodes.values() if not node.up])
+        stand.run(20_000)
+        for p in range(stand.partitions):
+            servers = stand.servers(p)
+            assert len(servers) == 1, f"partition {p} is served by {servers!r}"
+            claims = {stand.claim(name.decode(), p) for name in stand.names}
+            assert len(claims) == 1
+            (claim,) = claims
+            assert claim.heir is not None
+            primary, heir = stand.nodes[claim.primary], stand.nodes[claim.heir]
+            assert primary.state.parts[p].phase == SERVING
+            assert primary.state.parts[p].heir_live
+            assert primary.store.values(p) == heir.store.values(p)
+            values = primary.store.values(p)
+            for (partition, key), copies in self.promised.items():
+                assert partition != p or key in values, f"{key} of {p}, settled on {copies}, is gone"
+            for key, value in values.items():
+                assert self.attempted[p, key] == value
+        assert all(node.state.waiting == 0 for node in stand.nodes.values())
+        self.spared = True
+
+    def teardown(self) -> None:
+        if hasattr(self, "stand"):
+            self.quiet()
+
+
+TestReplicas = Replicas.TestCase
+TestReplicas.settings = profile(max_examples=60, stateful_step_count=30, deadline=None)
