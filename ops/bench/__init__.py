@@ -6,6 +6,6 @@ What is measured with     comparison (node and peer, repeats, medians) · sampli
 The servers               server ← node_process, ejabberd
 The load                  fleet → generator processes: engine, dialer, session ← phone, xmpp; plan and identities
                           are what both sides agree on
-A part on its own         hub, store, cold, wire
+A part on its own         hub, store, cold, wire, links
 Command line              command
 """

@@ -40,6 +40,11 @@ app.command(
 app.command(
     "ops.bench.cold:app", name="cold", help="How a store larger than memory holds up the loop, or doesn't."
 )
+app.command(
+    "ops.bench.links:app",
+    name="links",
+    help="What a message between nodes costs: CPU of both ends, and rates.",
+)
 
 _FAILURES = (
     EjabberdMissingError,

@@ -15,8 +15,11 @@ import trio
 from replication.zeromq.errors import AddressUnusable
 
 IPC: Final = "ipc://"
-PATH_BYTES_MAX: Final = 107
-"""sun_path of unix(7), less its end."""
+SUFFIX_CHARACTERS: Final = 8
+"""What tells the paths of a node's groups apart, where links go over sockets in the file system."""
+
+PATH_BYTES_MAX: Final = 107 - SUFFIX_CHARACTERS - 1
+"""sun_path of unix(7), less its end and what a group's path adds."""
 
 HOST_BYTES_MAX: Final = 253
 
@@ -58,6 +61,14 @@ class Address:
             return IPC + self.path
         port = str(self.port) if self.port else "*"
         return f"tcp://[{self.host}]:{port}" if ":" in self.host else f"tcp://{self.host}:{port}"
+
+    def beside(self, place: int | str) -> Address | None:
+        """Where a group of the same node is: on another port, or at a path with a suffix; None if that can't be."""
+        if isinstance(place, int):
+            return Address(host=self.host, port=place) if self.host and 0 < place <= 65_535 else None
+        if not (self.path and len(place) == SUFFIX_CHARACTERS and place.isascii() and place.isalnum()):
+            return None
+        return Address(path=f"{self.path}.{place}")
 
     @property
     def is_ipv6(self) -> bool:

@@ -16,7 +16,6 @@ from replication.zeromq import words
 from replication.zeromq.adapter import Frames, Socket
 from replication.zeromq.address import Address
 from replication.zeromq.boundedlog import BoundedLog
-from replication.zeromq.errors import AddressUnusable
 from replication.zeromq.link import Entrance, Greeted, Heard, Traffic
 from replication.zeromq.members import Member, Roster
 from replication.zeromq.receiver import Receiver
@@ -180,7 +179,7 @@ class Reader:
             case [words.PING, int(number)]:
                 entrance.socket.reply_nowait(route, words.say(words.PONG, number))
             case [words.OFFER, list(pairs)] if entrance.group is None:
-                self._offered(peer, _offers(pairs))
+                self._offered(peer, _offers(peer, pairs))
             case _:
                 return False
         return True
@@ -243,18 +242,18 @@ class Reader:
             entrance.socket.reply_nowait(greeted.route, words.say(words.RESET, "reset"))
 
 
-def _offers(pairs: list[Any]) -> dict[str, Address]:
-    """Raises Malformed."""
+def _offers(peer: Member, pairs: list[Any]) -> dict[str, Address]:
+    """Where the groups of a peer are, as seen from here. Raises Malformed."""
     if len(pairs) > GROUPS_MAX:
         raise words.Malformed(f"more than {GROUPS_MAX} groups")
     offers: dict[str, Address] = {}
     for pair in pairs:
         match pair:
-            case [str(group), str(text)] if len(group.encode()) <= GROUP_NAME_BYTES_MAX:
-                try:
-                    offers[group] = Address.parse(text)
-                except AddressUnusable:
-                    raise words.Malformed("an address that is none") from None
+            case [str(group), int() | str() as place] if len(group.encode()) <= GROUP_NAME_BYTES_MAX:
+                address = peer.address.beside(place)
             case _:
                 raise words.Malformed("an offer that is none")
+        if address is None:
+            raise words.Malformed("an offer of a place that can't be reached")
+        offers[group] = address
     return offers

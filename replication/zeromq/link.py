@@ -128,10 +128,9 @@ class Heard:
 
 
 class Entrance:
-    """Where all peers connect for one group, or for control."""
+    """Where all peers connect for one group, or for control. place: the port, or the suffix of the path."""
 
     __slots__ = (
-        "address",
         "bell",
         "closed",
         "greeted",
@@ -139,15 +138,16 @@ class Entrance:
         "heard",
         "held",
         "monitor",
+        "place",
         "scope",
         "socket",
     )
 
-    def __init__(self, group: Group, socket: Socket, monitor: Socket, address: Address) -> None:
+    def __init__(self, group: Group, socket: Socket, monitor: Socket, place: int | str) -> None:
         self.group = group
         self.socket = socket
         self.monitor = monitor
-        self.address = address
+        self.place = place
         self.greeted: dict[bytes, Greeted] = {}
         self.heard: dict[bytes, Heard] = {}
         self.held = False

@@ -66,7 +66,7 @@ class Links:
         self._receiver = receiver
         self._traffic = Traffic()
         self._sockets = Sockets(keys, settings)
-        self._binder = Binder(self._sockets, settings, self._roster.own.address.host)
+        self._binder = Binder(self._sockets, settings)
         self.gatekeeper = Gatekeeper(self._sockets.context, log)
         instance = secrets.token_bytes(NODE_BYTES)
         self._dialer = Dialer(
@@ -100,8 +100,8 @@ class Links:
 
     # ---- running ---------------------------------------------------------------------------------
 
-    async def run(self, task_status: trio.TaskStatus[Address] = trio.TASK_STATUS_IGNORED) -> None:
-        """Serve until cancelled. Started, it gives the address at which the control link listens.
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled. When it has started, it listens, and groups can be opened.
 
         When it ends, everything is closed at once; what was queued is lost.
 
@@ -119,11 +119,11 @@ class Links:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self.gatekeeper.run)
-                entrance = self._binder.bind(None, self._listen)
+                entrance = self._binder.bind_control(self._listen)
                 self._enter(entrance)
                 nursery.start_soon(self._flush_when_rung)
                 nursery.start_soon(self._beat)
-                task_status.started(entrance.address)
+                task_status.started()
         finally:
             self._ended = True
             self._nursery = None
@@ -147,8 +147,8 @@ class Links:
 
     # ---- groups ----------------------------------------------------------------------------------
 
-    def open(self, group: str) -> Address:
-        """Open the links of a group to every peer that has it open too, now or later. Gives where it listens.
+    def open(self, group: str) -> None:
+        """Open the links of a group to every peer that has it open too, now or later.
 
         Raises:
             GroupOpen, TooManyGroups, AddressInUse, AddressUnusable
@@ -165,7 +165,6 @@ class Links:
         entrance = self._binder.bind_group(group, self._listen)
         self._enter(entrance)
         self._announce()
-        return entrance.address
 
     def close(self, group: str) -> None:
         """Close a group's links, here and now. What is queued is lost; `disconnected` isn't called.
@@ -296,9 +295,7 @@ class Links:
     # ---- what peers have open --------------------------------------------------------------------
 
     def _offer(self) -> bytes:
-        groups = [
-            [group, str(entrance.address)] for group, entrance in self._entrances.items() if group is not None
-        ]
+        groups = [[group, entrance.place] for group, entrance in self._entrances.items() if group is not None]
         return words.say(words.OFFER, groups)
 
     def _announce(self) -> None:

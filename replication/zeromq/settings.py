@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from replication.zeromq.address import Address
+from replication.zeromq.address import SUFFIX_CHARACTERS, Address
 from store.limits import VALUE_BYTES_MAX
 
 NODE_BYTES: Final = 8
@@ -58,7 +58,6 @@ class LinkSettings:
     """
 
     listen: Address | None = None  # None: this node's own address in the list of members
-    announce_host: str = ""  # where peers reach groups; empty: the host of this node's address
     group_ports: tuple[int, int] | None = None  # first and last; None: the kernel chooses
 
     message_bytes_max: int = 67_108_864  # the same on all nodes: a peer that allows less is refused
@@ -115,7 +114,7 @@ class LinkSettings:
 assert LinkSettings().message_bytes_max > VALUE_BYTES_MAX + OVERHEAD_BYTES, (
     "one record must fit into a message"
 )
-assert GROUPS_MAX * (GROUP_NAME_BYTES_MAX + 253 + 16) <= 2 * BATCH_BYTES_MAX, (
+assert GROUPS_MAX * (GROUP_NAME_BYTES_MAX + SUFFIX_CHARACTERS + 16) <= BATCH_BYTES_MAX, (
     "an announcement is a small message"
 )
 assert BATCH_MESSAGES_MAX < 65_536, "the head of a batch counts with two bytes"

@@ -5,8 +5,8 @@ Why the options are as they are:
 - LINGER 0: what wasn't sent when a link ends is lost; replication sends it again.
 - IMMEDIATE, RECONNECT_IVL -1: a socket has one connection in its life. Nothing is queued for a peer that isn't there,
   nothing is sent to its successor, and libzmq's own reconnecting is out of the way: it gives up for good after a
-  protocol error (a port that something else listens on), and aborts the process if input was stopped by a full queue when
-  the connection went (github.com/zeromq/libzmq issues 3937 and 4767, pull request 4830).
+  protocol error (a port that something else listens on), and aborts the process if input was stopped by a full
+  queue when the connection went (github.com/zeromq/libzmq issues 3937 and 4767, pull request 4830).
 - no HEARTBEAT_IVL, for it ends healthy connections whose reader is slow, or while one large message is on its way
   (libzmq issues 2709, 4830). Links have a heartbeat of their own; TCP's keepalive clears up what vanished peers left.
 - SNDHWM, RCVHWM: a few batches. They count messages, not bytes; what is bounded by bytes is the `Outbox` before them.

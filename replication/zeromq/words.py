@@ -5,7 +5,7 @@ Each is one ZeroMQ frame with one CBOR array (RFC 8949) that begins with its kin
     [MESSAGES, message, …]                                  a message is a list that begins with a code
     [HELLO, version, to, group or null, instance, attempt, message_bytes_max]
     [PING, n]                                               answered at once, so that silence means something
-    [OFFER, [[group, address], …]]                          control link only: all groups open here, and where
+    [OFFER, [[group, port or suffix of the path], …]]       control link only: all groups open here, and where
 
 and the other way, from the one who was connected to:
 
