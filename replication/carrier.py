@@ -54,7 +54,7 @@ class Carrier:
         self,
         state: ReplicaState,
         group: OpenGroup,
-        send: Callable[[bytes, Sequence[Any]], None],
+        send: Callable[[bytes, Sequence[Any]], object],
         listener: Listener,
     ) -> None:
         self.state = state
@@ -65,7 +65,7 @@ class Carrier:
         self._single = not partitioned(group)
         self._epochs: dict[int, int] = {}
         self._draining = False
-        carry: dict[int, Callable[..., None]] = {
+        carry: dict[int, Callable[..., object]] = {
             effects.SEND: self._send,
             effects.STORE: self._store,
             effects.APPLY: self._apply,
@@ -104,15 +104,16 @@ class Carrier:
 
     # ---- local writes --------------------------------------------------------------------------
 
-    def write(self, p: int, writes: Sequence[Write], done: Done) -> None:
-        """Write to a partition that is served here; ``done`` when it is settled, or stands on this node alone.
+    def write(self, p: int, writes: Sequence[Write], done: Done, *, settled: bool = True) -> None:
+        """Write to a partition that is served here; ``done`` when it is settled, or stands on this node alone; or, if
+        that isn't asked for, when it is durable here.
 
         Raises:
             ClaimLost, WritersWait, and what the store's submit raises: nothing was written.
         """
         self._begin(p)
         try:
-            self.group.submit(writes, partial(self._written, p, done))
+            self.group.submit(writes, partial(self._written if settled else self._durable, p, done))
         except BaseException:
             settling.unwritten(self.state, p)
             raise
@@ -136,6 +137,10 @@ class Carrier:
             settling.unwritten(self.state, p)
             raise
 
+    def _durable(self, p: int, done: Done, result: Result) -> None:
+        settling.unwritten(self.state, p)
+        done(0 if result.error else 1, _error(result))
+
     def _begin(self, p: int) -> None:
         error = settling.writable(self.state, p)
         if error is not None:
@@ -145,9 +150,7 @@ class Carrier:
     def _written(self, p: int, done: Done, result: Result) -> None:
         if result.error is not None:
             settling.unwritten(self.state, p)
-            error = result.error
-            assert isinstance(error, Exception)
-            done(0, error)
+            done(0, _error(result))
         else:
             replica.written(self.state, p, result.sequence, done)
         self.drain()

@@ -42,6 +42,12 @@ class UnknownTable(StoreError):
     remedy = "declare it in the Group given to Store.open, or run the release that wrote it"
 
 
+class OtherPartition(StoreError):
+    """A transaction that is kept to one partition writes to another one."""
+
+    remedy = "divide keys so that what changes together is in one partition, or run one transaction in each"
+
+
 class TableReadOnly(StoreError):
     """A write to a table or a store that is read-only."""
 

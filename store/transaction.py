@@ -13,6 +13,7 @@ import cbor2
 from store import keys
 from store.batch import Batch
 from store.digest import digest_range, range_of
+from store.errors import OtherPartition
 from store.keys import AnyKey
 from store.limits import PURGE_ROWS, SCAN_LIMIT, SELECT_SCAN_MAX
 from store.reading import Reading, find_state
@@ -25,30 +26,45 @@ from store.writes import DELETE, MERGE, PUT, REMOVE
 class Transaction(Reading):
     """Serial, atomic reads and writes of one group."""
 
-    __slots__ = ("_batch", "_states")
+    __slots__ = ("_batch", "_only", "_states")
 
     def __init__(self, batch: Batch, states: dict[str, TableState]) -> None:
         self._batch = batch
         self._states = states
+        self._only: int | None = None
+
+    def confine(self, partition: int) -> None:
+        """From now on every write must be to this partition: others may have another writer, on another node."""
+        self._only = partition
+
+    def _writable(self, table: Any, key: AnyKey) -> TableState:
+        state = find_state(self._states, table)
+        if self._only is not None and state.listed:
+            found = keys.decode(keys.as_key(key))[0]
+            if found != self._only:
+                raise OtherPartition(
+                    f"a transaction in partition {self._only} writes {found!r} of table {state.name!r}"
+                )
+        return state
 
     def put(self, table: Any, key: AnyKey, value: Any) -> None:
         """Set a key's value; in a bag, add a value."""
-        state = find_state(self._states, table)
+        state = self._writable(table, key)
         self._batch.write(state, PUT, state.id, key, value)
 
     def delete(self, table: Any, key: AnyKey) -> None:
         """Delete a key, if it is there; in a bag, all of its values."""
-        state = find_state(self._states, table)
+        state = self._writable(table, key)
         self._batch.write(state, DELETE, state.id, key)
 
     def remove(self, table: Any, key: AnyKey, value: Any) -> None:
         """Delete one value of a bag's key, if it is there."""
-        state = find_state(self._states, table)
+        state = self._writable(table, key)
         self._batch.write(state, REMOVE, state.id, key, value)
 
     def merge(self, table: Any, key: AnyKey, value: Any) -> None:
         """Set a key to the table's merge of its value and this one."""
-        state = find_state(self._states, table)
+        state = self._writable(table, key)
         self._batch.write(state, MERGE, state.id, key, value)
 
     def stored(self, table: Any) -> tuple[TableState, Rows]:

@@ -1,0 +1,109 @@
+"""Writes, reads and calls for a partition that another node serves: sent there, answered here. Pure: no sockets.
+
+    (ASK, id, p, what, …)          to the node that is believed to be primary
+        (ASK, id, p, WRITES, [write, …], settled)
+        (ASK, id, p, READ, table, key)
+        (ASK, id, p, CALL, name, [argument, …])
+    (ANSWER, id, copies, error code, text, value)
+
+What was asked of a node that went away is answered with `Unanswered`: it may have happened. Plain writes are
+sent again by whoever asked, for doing them twice is as good as once; calls are not.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from replication.core.errors import ReplicationError
+
+ASK = 64
+ANSWER = 65
+"""Codes of messages, beyond those of `core.messages`."""
+
+WRITES = 0
+READ = 1
+CALL = 2
+
+ASKED_MAX = 20_000
+"""Questions to one peer that are unanswered."""
+
+OK = 0
+NOT_HERE = 1
+BUSY = 2
+FAILED = 3
+
+Answered = Callable[[int, int, str, Any], None]
+"""(copies, error code, text, value)"""
+
+
+class Unanswered(ReplicationError):
+    """The node that was asked went away, or took too long. What was asked may have happened, or may happen yet."""
+
+    remedy = "look whether it has, then try again"
+
+
+class Refused(ReplicationError):
+    """The primary could not do it, and says why."""
+
+
+class _Asked:
+    __slots__ = ("answered", "peer", "until")
+
+    def __init__(self, peer: bytes, answered: Answered, until: int) -> None:
+        self.peer = peer
+        self.answered = answered
+        self.until = until
+
+
+class Forwarding:
+    """Questions of one group that are under way. `now` in milliseconds is passed in."""
+
+    __slots__ = ("_asked", "_number", "_of", "unanswered")
+
+    def __init__(self) -> None:
+        self._number = 0
+        self._asked: dict[int, _Asked] = {}
+        self._of: dict[bytes, int] = {}
+        self.unanswered = 0
+
+    def __len__(self) -> int:
+        return len(self._asked)
+
+    def has_room(self, peer: bytes) -> bool:
+        """Whether one more may be asked."""
+        return self._of.get(peer, 0) < ASKED_MAX
+
+    def ask(
+        self, peer: bytes, p: int, question: tuple[Any, ...], answered: Answered, now: int, wait_ms: int
+    ) -> tuple[Any, ...]:
+        """The message to send."""
+        self._number += 1
+        self._asked[self._number] = _Asked(peer, answered, now + wait_ms)
+        self._of[peer] = self._of.get(peer, 0) + 1
+        return (ASK, self._number, p, *question)
+
+    def answer(self, peer: bytes, message: Any) -> None:
+        """An answer came; late ones and other nodes' are passed over."""
+        _, number, copies, code, text, value = message
+        asked = self._asked.get(number)
+        if asked is not None and asked.peer == peer:
+            self._end(number, asked)
+            asked.answered(copies, code, text, value)
+
+    def gone(self, peer: bytes) -> None:
+        """The connection to a peer was lost."""
+        self._fail([number for number, asked in self._asked.items() if asked.peer == peer])
+
+    def tick(self, now: int) -> None:
+        """Give up what takes too long."""
+        self._fail([number for number, asked in self._asked.items() if now >= asked.until])
+
+    def _fail(self, numbers: list[int]) -> None:
+        for number in numbers:
+            asked = self._asked[number]
+            self._end(number, asked)
+            self.unanswered += 1
+            asked.answered(0, -1, "no answer came", None)
+
+    def _end(self, number: int, asked: _Asked) -> None:
+        del self._asked[number]
+        self._of[asked.peer] -= 1
