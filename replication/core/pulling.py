@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from replication.core import claims, copies, effects, inbound, messages, rows, streams
+from replication.core.knowledge import NOTHING, Cursor
 from replication.core.state import DEAD, SERVING, VOID, Part, Peer, Pull, ReplicaState
 
 READS_MAX = 4
@@ -24,15 +25,22 @@ def want(peer: Peer, p: int, upto: int = -1) -> None:
 def ask(state: ReplicaState, peer: Peer) -> None:
     """Send the questions that there is room for."""
     settings = state.settings
-    if not peer.wanted or len(peer.pulls) >= settings.pulls_max or peer.liveness == DEAD:
+    if not peer.wanted or peer.liveness == DEAD:
         return
-    asked = {p for pull in peer.pulls.values() for p in pull.partitions}
+    open_ = sum(not pull.answered for pull in peer.pulls.values())
+    if open_ >= settings.pulls_max or len(peer.pulls) >= 2 * settings.pulls_max:
+        return
+    asked: set[int] = set()
+    for pull in peer.pulls.values():
+        asked.update(pull.ends if pull.answered else pull.since)
     due = [p for p in peer.wanted if p not in asked and state.parts[p].copy != VOID]
-    while due and len(peer.pulls) < settings.pulls_max:
+    while due and open_ < settings.pulls_max:
         some, due = due[: settings.pull_partitions], due[settings.pull_partitions :]
-        pull = Pull(state.serial(), tuple(some), state.now)
+        since = {p: peer.ahead.get(p) or peer.known.cursor(p) for p in some}
+        pull = Pull(state.serial(), since, state.now)
         peer.pulls[pull.id] = pull
-        wants = [[p, *peer.known.cursor(p)] for p in some]
+        open_ += 1
+        wants = [[p, *cursor] for p, cursor in since.items()]
         state.out.append((effects.SEND, peer.id, (messages.PULL, pull.id, wants)))
 
 
@@ -74,6 +82,14 @@ def came(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> bool:
         return False
     pull.answered = True
     peer.incarnation = message[2]
+    ends = set()
+    for p, through, whole, void in message[5]:
+        upto = peer.wanted.get(p, -1)
+        if void or whole or 0 <= upto <= through:
+            ends.add(p)
+        else:
+            peer.ahead[p] = (message[2], through)
+    pull.ends = frozenset(ends)
     peer.source.queue.append(tuple(message))
     return True
 
@@ -81,7 +97,8 @@ def came(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> bool:
 def apply(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     """Make a chunk durable, with the cursors that it moves."""
     _, number, incarnation, _, parts, progress = message
-    wanted = {row[0] for row in progress if row[0] in peer.wanted and state.parts[row[0]].copy != VOID}
+    pull = peer.pulls[number]
+    wanted = {row[0] for row in progress if _continues(state, peer, row[0], pull.since.get(row[0]))}
     taken = [part for part in parts if part[0] in wanted]
     moved = [row for row in progress if row[0] in wanted and not row[3]]
     if state.settings.caches:
@@ -97,6 +114,9 @@ def apply(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     def applied(error: Exception | None, _: int) -> None:
         peer.busy = False
         peer.pulls.pop(number, None)
+        for p in pull.since:
+            if p in pull.ends or error is not None or p not in wanted:
+                peer.ahead.pop(p, None)
         if error is not None:
             peer.known.reshaped = True
             state.out.append((effects.REPORT, "apply_failed", {"peer": peer.id, "error": error}))
@@ -107,6 +127,14 @@ def apply(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         inbound.pump(state, peer)
 
     state.out.append((effects.APPLY, peer.id, taken, rows.of_known(peer.id, after), False, applied))
+
+
+def _continues(state: ReplicaState, peer: Peer, p: int, since: Cursor | None) -> bool:
+    """Whether a chunk begins no further than what is known."""
+    if p not in peer.wanted or since is None or state.parts[p].copy == VOID:
+        return False
+    known = peer.known.cursor(p)
+    return since in (known, NOTHING) or (since[0] == known[0] and since[1] <= known[1])
 
 
 def _beneath(state: ReplicaState, p: int) -> None:
@@ -150,6 +178,8 @@ def tick(state: ReplicaState, peer: Peer) -> None:
         one for one in peer.pulls.values() if not one.answered and state.now - one.asked_at >= waited
     ]:
         del peer.pulls[pull.id]
+        for p in pull.since:
+            peer.ahead.pop(p, None)
     if not state.reachable(peer):
         # What it may have, it will offer when it is back.
         for p in [p for p in peer.wanted if _own(state, p)]:

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from replication.claim import Claim
-from replication.core.knowledge import Knowledge
+from replication.core.knowledge import Cursor, Knowledge
 from replication.core.settings import ReplicaSettings
 
 Effect = tuple[Any, ...]
@@ -146,20 +146,21 @@ class Source:
 class Pull:
     """A question that is under way."""
 
-    __slots__ = ("answered", "asked_at", "id", "partitions")
+    __slots__ = ("answered", "asked_at", "ends", "id", "since")
 
-    def __init__(self, number: int, partitions: tuple[int, ...], asked_at: int) -> None:
+    def __init__(self, number: int, since: dict[int, Cursor], asked_at: int) -> None:
         self.id = number
-        self.partitions = partitions
+        self.since = since  # partition → the cursor that was sent
         self.asked_at = asked_at
         self.answered = False  # the answer waits to be applied
+        self.ends: frozenset[int] = frozenset()  # partitions of which nothing more is wanted after it
 
 
 class Peer:
     """Another member, as this group sees it."""
 
     __slots__ = (
-        "busy", "claims_told", "dead_since", "hailed_at", "id", "incarnation", "known", "known_told", "live",
+        "ahead", "busy", "claims_told", "dead_since", "hailed_at", "id", "incarnation", "known", "known_told", "live",
         "live_told_at", "live_untold", "liveness", "offered_at", "offers", "pulls", "reads", "source",
         "stream", "wanted",
     )  # fmt: skip
@@ -179,6 +180,7 @@ class Peer:
         self.wanted: dict[
             int, int
         ] = {}  # partition → the peer's sequence that is to be reached; -1: its head
+        self.ahead: dict[int, Cursor] = {}  # partition → how far the chunks go that wait to be applied
         self.busy = False  # something of its changes, or of what is known of it, is being made durable
         self.reads = 0  # its pulls that are being read
         self.offers: dict[int, int] = {}  # partition → up to where it may learn from us
