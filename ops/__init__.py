@@ -13,5 +13,6 @@ failures    named errors, told without a traceback
 bench       measuring a node, and a peer in the same run
 history     what a test run wrote down, and the checker that judges it
 faults      what can go wrong, done to real processes
+simulation  several nodes in one process, on a virtual network, disk and clock
 powerloss   what the disk would hold had the power failed
 """

@@ -37,6 +37,12 @@ app.command(
     help="Load a node, make everything go wrong that can, and check the promises.\n\n"
     "Exit status: 0 if every promise held and memory was flat, 1 if not.",
 )
+app.command(
+    "ops.simulation.command:simulate",
+    name="simulate",
+    help="Run several nodes' cores on a virtual network, disk and clock, a seed to a run.\n\n"
+    "Exit status 0 if every promise held, 1 if not, 2 if the command makes no sense.",
+)
 
 
 def main() -> None:

@@ -1,0 +1,9 @@
+"""The promises, judged from what is seen from outside: events, disks, and what clients were told.
+
+base         what a checker is, and what it raises
+positions    which write stands at which (incarnation, sequence); other checkers ask it
+settled      nothing settled is lost; no ghosts; what is called durable is, at that moment
+convergence  at rest, all copies are the same
+torn         tables that change together agree wherever they are served
+freshness    no position is given to two writes
+"""

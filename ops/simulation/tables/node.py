@@ -1,0 +1,297 @@
+"""A node of the world of tables: the real store, a replica of each group, a detector; links are the world's.
+
+It does what a driver does and nothing more: it sets the time, hands in what came, and carries out what is asked for.
+Clients' writes are taken by any node and forwarded, once, to the primary that it knows of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Final, Protocol
+
+from ops.simulation.machine import Machine
+from ops.simulation.network import Network
+from ops.simulation.tables.claims import name_of, node_of
+from ops.simulation.tables.events import Ceased, Reported, Serving
+from ops.simulation.tables.schema import LEFT, RIGHT, groups, store_write
+from ops.simulation.trace import Trace
+from ops.simulation.writes import Attempted, Change, Placed, Refused, Settled
+from replication import detectorstate
+from replication.carrier import Carrier
+from replication.core import replica, rows
+from replication.core.errors import ReplicationError
+from replication.core.settings import ReplicaSettings
+from replication.core.state import ALIVE, DEAD, SERVING, SILENT, UNKNOWN, ReplicaState
+from replication.detector import Detector
+from replication.detectorstate import BOOT_SIZE, DetectorSettings
+from replication.tables import REPLICA
+from store.errors import StoreError
+from store.limits import StoreSettings
+from store.results import Result
+from store.store import Store
+
+CONTROL: Final = "control"
+FORWARD: Final = "forward"
+STORE: Final = StoreSettings(map_bytes=1 << 24, warm_bytes=1 << 30)
+REPLICA_ROWS_MAX: Final = 10_000
+
+_LIVENESS: Final = MappingProxyType(
+    {
+        detectorstate.UNKNOWN: UNKNOWN,
+        detectorstate.ALIVE: ALIVE,
+        detectorstate.UNREACHABLE: SILENT,
+        detectorstate.SUSPECT: SILENT,
+        detectorstate.DEAD: DEAD,
+    }
+)
+
+
+class Surroundings(Protocol):
+    """What a node is told of the world that it is in."""
+
+    network: Network
+    trace: Trace
+    nodes: int
+    group_names: tuple[str, ...]
+    partitions: Mapping[str, int]
+    replica: ReplicaSettings
+    detector: DetectorSettings
+
+    def ranked(self, group: str, partition: int) -> Sequence[bytes]:
+        """The nodes that may hold a partition, in order."""
+        ...
+
+
+class Client:
+    """Who waits for a write."""
+
+    __slots__ = ("_attempted", "_node", "_p")
+
+    def __init__(self, node: TablesNode, attempted: Attempted, p: int) -> None:
+        self._node = node
+        self._attempted = attempted
+        self._p = p
+
+    def placed(self, sequence: int) -> None:
+        """It is durable on its primary."""
+        node, attempted = self._node, self._attempted
+        life = node.carriers[attempted.group].group.history.current.id
+        node.around.trace.observe(Placed(attempted.write, node.number, life, sequence))
+
+    def __call__(self, copies: int, error: Exception | None) -> None:
+        node, attempted = self._node, self._attempted
+        if error is not None:
+            node.around.trace.observe(Refused(attempted.write, type(error).__name__))
+            return
+        claim = node.carriers[attempted.group].state.parts[self._p].claim
+        epoch = 0 if claim is None else claim.epoch
+        node.around.trace.observe(Settled(attempted.write, node.number, copies, epoch))
+
+    def ran(self, copies: int, error: Exception | None, sequence: Any) -> None:
+        """A transaction has ended; its value is the last sequence that it was given."""
+        if error is None:
+            self.placed(sequence)
+        self(copies, error)
+
+
+class WatchedCarrier(Carrier):
+    """Tells clients where their writes were placed."""
+
+    __slots__ = ()
+
+    def _written(self, p: int, done: Any, result: Result) -> None:
+        if result.error is None and isinstance(done, Client):
+            done.placed(result.sequence)
+        super()._written(p, done, result)
+
+
+class _Listener:
+    """Tells the trace what a replica says."""
+
+    __slots__ = ("_group", "_node", "_trace")
+
+    def __init__(self, node: int, group: str, trace: Trace) -> None:
+        self._node = node
+        self._group = group
+        self._trace = trace
+
+    def serve(self, partition: int, epoch: int) -> None:
+        self._trace.observe(Serving(self._node, self._group, partition, epoch))
+
+    def cease(self, partition: int) -> None:
+        self._trace.observe(Ceased(self._node, self._group, partition))
+
+    def report(self, what: str, details: Mapping[str, Any]) -> None:
+        told = tuple(sorted((name, repr(value)) for name, value in details.items()))
+        self._trace.observe(Reported(self._node, self._group, what, told))
+
+
+class TablesNode:
+    """One life of a node."""
+
+    def __init__(self, machine: Machine, around: Surroundings) -> None:
+        self.machine = machine
+        self.around = around
+        self.number = machine.number
+        self.name = name_of(machine.number)
+        self.store: Store | None = None
+        self.carriers: dict[str, Carrier] = {}
+
+    # ---- what a machine does with it ------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Open the store and take over what the former life has left."""
+        machine, around = self.machine, self.around
+        hand = machine.hand
+        self.store = Store.open(
+            "/node",
+            groups(around.group_names),
+            settings=STORE,
+            clock=machine.times.wall,
+            committer="inline",
+            identity=lambda: hand.getrandbits(64),
+            environments=machine.disk.environment,
+            directories=machine.disk.directory,
+        )
+        members = [name_of(node) for node in range(around.nodes)]
+        now = machine.times.monotonic_ms()
+        for group in self.store.groups:
+            state = ReplicaState(
+                self.name,
+                members,
+                around.partitions[group.name],
+                partial(around.ranked, group.name),
+                around.replica,
+                incarnation=group.history.current.id,
+                sequence=group.sequence,
+                position=group.position,
+                now=now,
+            )
+            rows.restore(state, group.table(REPLICA.name).range(limit=REPLICA_ROWS_MAX))
+            listener = _Listener(self.number, group.name, around.trace)
+            self.carriers[group.name] = WatchedCarrier(
+                state, group, partial(self._send, group.name), listener
+            )
+        boot = hand.randbytes(BOOT_SIZE)
+        self.detector = Detector(self.name, members, boot, around.detector, now)
+
+    def crash(self) -> None:
+        """Give back what Python holds."""
+        if self.store is not None:
+            self.store.abandon()
+
+    def deliver(self, peer: int, channel: str, message: Any) -> None:
+        """A message came."""
+        now = self.machine.times.monotonic_ms()
+        if channel == CONTROL:
+            self._detected(self.detector.received(name_of(peer), tuple(message), now), now)
+        elif channel == FORWARD:
+            self._forwarded(message)
+        else:
+            carrier = self.carriers[channel]
+            carrier.state.now = now
+            replica.received(carrier.state, name_of(peer), message)
+            self._drain(carrier)
+
+    def tick(self, now: int) -> None:
+        """Time went by."""
+        self._detected(self.detector.tick(now), now)
+        for carrier in self.carriers.values():
+            carrier.state.now = now
+            replica.tick(carrier.state)
+            self._drain(carrier)
+
+    def waiting_groups(self) -> Sequence[str]:
+        """Groups that have something to commit."""
+        return [name for name, carrier in self.carriers.items() if carrier.group.queue_length]
+
+    def disk_step(self, group: str) -> None:
+        """Commit."""
+        self.carriers[group].group.step_inline()
+
+    def results_step(self) -> None:
+        """Hear of commits."""
+        assert self.store is not None
+        now = self.machine.times.monotonic_ms()
+        for carrier in self.carriers.values():
+            carrier.state.now = now
+        self.store.deliver_results(commit=False)
+        for carrier in self.carriers.values():
+            self._drain(carrier)
+
+    # ---- what it does -------------------------------------------------------------------------------
+
+    def _send(self, channel: str, peer: bytes, message: Sequence[Any]) -> None:
+        self.around.network.send(self.number, node_of(peer), channel, message)
+
+    def _drain(self, carrier: Carrier) -> None:
+        carrier.drain()
+
+    def _detected(self, effects: Sequence[Any], now: int) -> None:
+        for effect in effects:
+            if effect[0] == detectorstate.SEND:
+                self._send(CONTROL, effect[1], effect[2])
+            elif effect[0] == detectorstate.STATE:
+                for carrier in self.carriers.values():
+                    carrier.state.now = now
+                    replica.liveness(carrier.state, effect[1], _LIVENESS[effect[2]])
+                    self._drain(carrier)
+
+    # ---- clients --------------------------------------------------------------------------------------
+
+    def write(self, attempted: Attempted, p: int) -> None:
+        """A client asks for a write."""
+        self.around.trace.observe(attempted)
+        claim = self.carriers[attempted.group].state.parts[p].claim
+        if claim is None or claim.primary == self.name:
+            self._write(attempted, p)
+            return
+        changes = [list(change) for change in attempted.changes]
+        self._send(FORWARD, claim.primary, [attempted.write, attempted.node, attempted.group, p, changes])
+
+    def _forwarded(self, message: Any) -> None:
+        write, node, group, p, changes = message
+        told = tuple(Change(op, table, _key(key), value) for op, table, key, value in changes)
+        self._write(Attempted(write, node, group, told), p)
+
+    def _write(self, attempted: Attempted, p: int) -> None:
+        carrier = self.carriers[attempted.group]
+        carrier.state.now = self.machine.times.monotonic_ms()
+        client = Client(self, attempted, p)
+        try:
+            if attempted.changes[0].table in (LEFT, RIGHT):
+                carrier.transact(p, _transaction, (attempted.changes,), client.ran)
+            else:
+                carrier.write(p, [store_write(carrier.group, change) for change in attempted.changes], client)
+        except (ReplicationError, StoreError) as error:
+            self.around.trace.observe(Refused(attempted.write, type(error).__name__))
+        self._drain(carrier)
+
+    def move(self, group: str, p: int, target: int) -> None:
+        """An operator moves a partition, if it is served here."""
+        carrier = self.carriers[group]
+        if carrier.state.parts[p].phase == SERVING:
+            carrier.state.now = self.machine.times.monotonic_ms()
+            replica.move(carrier.state, p, name_of(target), _moved)
+            self._drain(carrier)
+
+
+def _moved(copies: int, error: Exception | None) -> None:
+    """Whether a move succeeds is nobody's promise."""
+
+
+def _transaction(transaction: Any, changes: Sequence[Change]) -> int:
+    """All changes; gives the last sequence."""
+    for change in changes:
+        if change.value is None:
+            transaction.delete(change.table, change.key)
+        else:
+            transaction.put(change.table, change.key, change.value)
+    sequence: int = transaction._batch.sequence
+    return sequence
+
+
+def _key(key: Any) -> tuple[Any, ...]:
+    return tuple(key)

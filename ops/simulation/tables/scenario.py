@@ -1,0 +1,297 @@
+"""What clients do in the world of tables, what a seed decides, and when such a world is at rest."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, ClassVar, Final
+
+from ops.simulation.checkers.base import Checker
+from ops.simulation.checkers.convergence import Convergence
+from ops.simulation.checkers.freshness import Freshness
+from ops.simulation.checkers.positions import Positions
+from ops.simulation.checkers.settled import SettledWrites
+from ops.simulation.checkers.torn import Torn
+from ops.simulation.disk import VirtualDisk
+from ops.simulation.faults import Faults
+from ops.simulation.machine import Machine
+from ops.simulation.plan import Plan, Step
+from ops.simulation.tables.claims import holders, name_of
+from ops.simulation.tables.events import Ceased, Serving
+from ops.simulation.tables.node import TablesNode
+from ops.simulation.tables.schema import LEFT, PLAIN, RIGHT, SLICED, TABLES, TAGS, WHOLE
+from ops.simulation.trace import Down
+from ops.simulation.world import World
+from ops.simulation.writes import DELETE, MERGE, PUT, Attempted, Change, Refused, Settled
+from replication.core.settings import ReplicaSettings
+from replication.core.state import SERVING
+from replication.detectorstate import DetectorSettings
+
+PARTITIONS: Final = 4
+KEYS: Final = 5
+"""Keys of a table, in each partition: few, so that writes meet."""
+
+QUIET_ROUNDS: Final = 6
+"""Rounds for which everything must be as it should be, before a world is at rest."""
+
+
+class Tables:
+    """One run of it."""
+
+    name: ClassVar[str] = "tables"
+    tick_ms: ClassVar[int] = 10
+
+    def __init__(self, world: World) -> None:
+        knobs = world.plan.knobs
+        self.world = world
+        self.network = world.network
+        self.trace = world.trace
+        self.nodes = world.plan.nodes
+        self.group_names: tuple[str, ...] = tuple(knobs["groups"])
+        self.partitions: Mapping[str, int] = {
+            name: 1 if name == WHOLE else PARTITIONS for name in self.group_names
+        }
+        self.replica = ReplicaSettings(**knobs["replica"])
+        self.detector = DetectorSettings(**knobs["detector"])
+        self.totals: dict[str, int] = dict.fromkeys(
+            ("writes", "settled at 2", "settled at 1", "refused", "serves"), 0
+        )
+        self.disks: dict[int, VirtualDisk] = {}
+        self.serving: dict[tuple[int, str, int], int] = {}
+        self._probes: dict[int, tuple[str, int]] = {}  # writes under way that were made at rest
+        self._probed: set[tuple[str, int]] = set()
+        self._writes = len(world.plan.steps) * 10
+        self._quiet = 0
+        self.positions = Positions(world.trace)
+        every = [(group, table) for group in self.group_names for table in TABLES]
+        self.settled = SettledWrites(self.positions, self.disks, every, self._copies)
+        self.torn = [Torn(self.disks, group, LEFT, RIGHT, self._serves) for group in self.group_names]
+        self.checkers: Sequence[Checker] = (
+            self.settled,
+            Convergence(
+                [(group, table, group != WHOLE) for group, table in every],
+                self.partitions,
+                lambda group, partition: holders(self.disks, group, partition),
+            ),
+            Freshness([(group, TAGS) for group in self.group_names]),
+            *self.torn,
+        )
+        for kind, observer in (
+            (Serving, self._began),
+            (Ceased, self._ceased),
+            (Down, self._down),
+            (Settled, self._told),
+            (Refused, self._refused),
+        ):
+            world.trace.subscribe(kind, observer)
+
+    # ---- what a seed decides --------------------------------------------------------------------------
+
+    @classmethod
+    def draw(cls, seed: int, nodes: int | None, steps: int) -> Plan:
+        """Knobs, clients and faults."""
+        hand = random.Random(f"tables {seed}")
+        nodes = nodes or hand.choice((2, 3, 3, 3, 4, 5))
+        names = hand.choice(((WHOLE,), (SLICED,), (SLICED,), (WHOLE, SLICED)))
+        plan: list[Step] = []
+        faults = Faults(hand, nodes)
+        pace = hand.choice((1, 4, 10, 25))
+        moves = hand.choice((0.0, 0.0, 0.01, 0.05))
+        at = 0
+        for write in range(steps):
+            at += int(hand.expovariate(1 / pace))
+            roll = hand.random()
+            if roll < faults.share:
+                plan += faults.draw(at)
+            elif roll < faults.share + moves:
+                group = hand.choice(names)
+                plan.append(Step(at, "move", (group, _partition(hand, group), hand.randrange(nodes))))
+            else:
+                plan.append(_client(hand, at, write, hand.randrange(nodes), hand.choice(names)))
+        plan.sort(key=lambda step: step.at)
+        return Plan(cls.name, seed, nodes, _knobs(hand, names), tuple(plan[:steps]))
+
+    def ranked(self, group: str, partition: int) -> Sequence[bytes]:
+        """Any order will do, as long as all nodes have the same."""
+        names = [name_of(node) for node in range(self.nodes)]
+        return sorted(names, key=lambda name: blake2b(name + group.encode() + bytes([partition])).digest())
+
+    def node(self, machine: Machine) -> TablesNode:
+        """One more life."""
+        self.disks[machine.number] = machine.disk
+        return TablesNode(machine, self)
+
+    # ---- what is done ---------------------------------------------------------------------------------
+
+    def act(self, step: Step) -> bool:
+        """Clients' writes, and moves."""
+        if step.kind == "move":
+            group, partition, target = step.arguments
+            for machine in self.world.machines:
+                machine.ask(TablesNode.move, group, partition, target)
+            return True
+        if step.kind != "write":
+            return False
+        write, node, group, kind, partition, key = step.arguments
+        self._write(write, node, group, kind, partition, key)
+        return True
+
+    def _write(self, write: int, node: int, group: str, kind: str, partition: int, key: int) -> None:
+        self.totals["writes"] += 1
+        place: tuple[Any, ...] = (key,) if group == WHOLE else (partition, key)
+        changes: tuple[Change, ...]
+        if kind == "pair":
+            changes = (Change(PUT, LEFT, place, write), Change(PUT, RIGHT, place, write))
+        elif kind == "unpair":
+            changes = (Change(DELETE, LEFT, place, None), Change(DELETE, RIGHT, place, None))
+        elif kind == MERGE:
+            changes = (Change(MERGE, TAGS, place, write),)
+        else:
+            changes = (Change(kind, PLAIN, place, None if kind == DELETE else write),)
+        attempted = Attempted(write, node, group, changes)
+        self.world.machines[node].ask(TablesNode.write, attempted, partition)
+
+    # ---- what is heard --------------------------------------------------------------------------------
+
+    def _began(self, serving: Serving) -> None:
+        self.totals["serves"] += 1
+        self.serving[serving.node, serving.group, serving.partition] = serving.epoch
+        for torn in self.torn:
+            torn.look(serving.node, serving.group, serving.partition if serving.group != WHOLE else None)
+
+    def _ceased(self, ceased: Ceased) -> None:
+        self.serving.pop((ceased.node, ceased.group, ceased.partition), None)
+
+    def _down(self, down: Down) -> None:
+        for place in [place for place in self.serving if place[0] == down.node]:
+            del self.serving[place]
+
+    def _told(self, told: Settled) -> None:
+        self.totals[f"settled at {told.copies}"] += 1
+        probe = self._probes.pop(told.write, None)
+        if probe is not None and told.copies == min(2, self.nodes):
+            self._probed.add(probe)
+
+    def _refused(self, refused: Refused) -> None:
+        self.totals["refused"] += 1
+        self._probes.pop(refused.write, None)
+
+    def _serves(self, node: int, group: str, key: tuple[Any, ...]) -> bool:
+        return (node, group, 0 if group == WHOLE else key[0]) in self.serving
+
+    def _copies(self, group: str, key: tuple[Any, ...]) -> Sequence[int]:
+        return holders(self.disks, group, 0 if group == WHOLE else key[0])
+
+    # ---- coming to rest -------------------------------------------------------------------------------
+
+    def rest(self) -> bool:
+        """Every partition is served by one node that everybody knows, its heir is complete, and writes settle."""
+        unsettled = self._unsettled()
+        if unsettled:
+            self._quiet = 0
+            return False
+        everything = {(group, p) for group, count in self.partitions.items() for p in range(count)}
+        for place in sorted(everything - self._probed - set(self._probes.values())):
+            self._writes += 1
+            self._probes[self._writes] = place
+            self._write(
+                self._writes, self._writes % self.nodes, place[0], "pair", place[1], self._writes % KEYS
+            )
+        if not everything <= self._probed:
+            self._quiet = 0
+            return False
+        self._quiet += 1
+        for carrier in self._carriers():
+            for name in (
+                "takeovers",
+                "heirs_lost",
+                "moves",
+                "yields",
+                "mismatches",
+                "differences",
+                "restarts",
+                "cleared",
+            ):
+                if self._quiet == QUIET_ROUNDS:
+                    count = getattr(carrier.state.counts, name)
+                    self.totals[name] = self.totals.get(name, 0) + count
+        return self._quiet >= QUIET_ROUNDS
+
+    def _carriers(self) -> list[Any]:
+        return [
+            carrier
+            for machine in self.world.machines
+            if isinstance(machine.node, TablesNode)
+            for carrier in machine.node.carriers.values()
+        ]
+
+    def _unsettled(self) -> str:
+        """What isn't as it should be, in words."""
+        for group, count in self.partitions.items():
+            nodes = [machine.node for machine in self.world.machines]
+            if not all(isinstance(node, TablesNode) and group in node.carriers for node in nodes):
+                return "a node doesn't run"
+            states = [node.carriers[group].state for node in nodes if isinstance(node, TablesNode)]
+            for p in range(count):
+                parts = [state.parts[p] for state in states]
+                ranks = {part.claim.rank if part.claim is not None else None for part in parts}
+                if len(ranks) != 1:
+                    return (
+                        f"nodes know different claims of partition {p} of {group}: {sorted(map(str, ranks))}"
+                    )
+                serving = [part for part in parts if part.phase == SERVING and not part.ceased]
+                if len(serving) != 1:
+                    return f"partition {p} of {group} is served by {len(serving)} nodes"
+                if self.nodes > 1 and not serving[0].heir_live:
+                    return f"partition {p} of {group}, of {serving[0].claim}, has no complete heir"
+            if any(state.waiting for state in states):
+                return f"writes of {group} wait"
+        return ""
+
+    def restless(self) -> str:
+        """What hasn't ended."""
+        waiting = sorted(self._probes.items())
+        return self._unsettled() or f"writes made at rest don't settle at two copies: {waiting}"
+
+
+def _partition(hand: random.Random, group: str) -> int:
+    return 0 if group == WHOLE else hand.randrange(PARTITIONS)
+
+
+def _client(hand: random.Random, at: int, write: int, node: int, group: str) -> Step:
+    kind = hand.choice((PUT, PUT, DELETE, MERGE, MERGE, "pair", "pair", "pair", "unpair"))
+    return Step(at, "write", (write, node, group, kind, _partition(hand, group), hand.randrange(KEYS)))
+
+
+def _knobs(hand: random.Random, names: tuple[str, ...]) -> dict[str, Any]:
+    window = hand.choice((2, 5, 20, 1_000))
+    return {
+        "groups": list(names),
+        "weather": {"delay_max": hand.choice((0, 2, 10))},
+        "replica": {
+            "window_rows": window,
+            "whole_rows": window * hand.choice((2, 4)),
+            "chunk_rows": hand.choice((1, 3, 10, 100)),
+            "pulls_max": hand.choice((1, 2)),
+            "pull_partitions": hand.choice((1, 64)),
+            "start_wait_ms": 150,
+            "pull_wait_ms": 80,
+            "move_wait_ms": 100,
+            "retry_ms": 50,
+            "hail_ms": 150,
+            "stuck_ms": 400,
+            "spare_wait_ms": 100,
+            "check_ms": hand.choice((20, 100)),
+            "persist_ms": hand.choice((20, 200)),
+            "caches": True,
+        },
+        "detector": {
+            "beat_ms": 25,
+            "suspect_ms": 80,
+            "confirm_ms": 60,
+            "tick_ms": 10,
+            "stride_ms": 20,
+            "pause_ms": 60,
+        },
+    }
