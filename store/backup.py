@@ -17,7 +17,9 @@ from functools import partial as partial_call
 from pathlib import Path
 from typing import Final
 
-from store.directory import MARKER, read_marker, write_marker
+import attrs
+
+from store.directory import MARKER, Marker, read_marker, write_marker
 from store.disk import naming_a_full_disk, sync_directory
 from store.environment import Environment
 from store.errors import DamagedStore, NoStore, StoreError, TargetExists
@@ -53,7 +55,8 @@ def backup(store: Store, path: str | os.PathLike[str], report: Report = no_repor
             piece = partial / group.name / PIECE
             piece.parent.mkdir(mode=0o700)
             _image(group.state.environment, piece, partial_call(report, f"copy {group.name}"))
-        write_marker(partial, [group.name for group in store.groups])
+        names = [group.name for group in store.groups]
+        write_marker(partial, Marker(names, store.added & set(names)))
         records = verify(partial, [group.declaration for group in store.groups], report)
         return _finish(partial, target, records)
     except BaseException:
@@ -78,14 +81,15 @@ def restore(
     if not (origin / MARKER).is_file():
         raise NoStore(f"{origin} holds no backup")
     target = _target(path)
-    names = read_marker(origin)
+    marker = attrs.evolve(read_marker(origin), unfinished=())
+    names = marker.groups
     records = verify(origin, [group for group in groups if group.name in names], report)
     partial = _begin(target)
     try:
         for name in sorted(names):
             (partial / name).mkdir(mode=0o700)
             _copy(origin / name / PIECE, partial / name / PIECE, partial_call(report, f"copy {name}"))
-        write_marker(partial, names)
+        write_marker(partial, marker)
         return _finish(partial, target, records)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)

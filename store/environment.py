@@ -7,6 +7,7 @@ files of the other one can't be read back. Tests replace `Environment` to make c
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +26,7 @@ from store.errors import (
     StoreFatal,
     SubmitTooLarge,
     SyncFailed,
+    TooManyTables,
 )
 from store.limits import StoreSettings
 
@@ -120,6 +122,11 @@ class Environment:
         if not self.read_only:
             self.env.reader_check()
 
+    def in_use(self) -> bool:
+        """Whether a read transaction of this process is open. LMDB's list of readers: pid, thread, transaction or -."""
+        readers = (line.split() for line in self.env.readers().splitlines())
+        return any(len(one) == 3 and one[0] == str(os.getpid()) and one[2] != "-" for one in readers)
+
     def copy(self, descriptor: int) -> None:
         """Write a consistent, compacted image to a file descriptor, while others write."""
         try:
@@ -141,6 +148,8 @@ class Environment:
             return SubmitTooLarge(f"one transaction is too large for {where}")
         if isinstance(error, lmdb.DiskError) or code in FULL:
             return DiskFull(f"no room for {where}")
+        if isinstance(error, lmdb.DbsFullError):
+            return TooManyTables(f"{where} has {DATABASES_MAX} maps open, for tables, tombstones and indexes")
         if isinstance(error, lmdb.ReadersFullError):
             return StoreBusy(f"too many read transactions on {where}")
         if isinstance(error, lmdb.LockError):

@@ -391,8 +391,8 @@ class OpenGroup(Alterable):
             },
         }
 
-    def close(self) -> None:
-        """Commit what is queued, end the threads, close the environment. Blocks. Results still wait for delivery."""
+    def stop(self) -> None:
+        """Commit what is queued, end the threads. Blocks. Results still wait for delivery. Once is enough."""
         if self._closed:
             return
         self._closed = True
@@ -401,6 +401,10 @@ class OpenGroup(Alterable):
             self._thread.stop()
         if self._reader is not None:
             self._reader.stop()
+
+    def close(self) -> None:
+        """`stop`, and close the environment. Nobody may be reading."""
+        self.stop()
         self.state.environment.close()
 
     def abandon(self) -> None:

@@ -9,11 +9,14 @@ What stays the same as long as the table is there is its `Lineage`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Final
 
 from store.merges import merge_named
 from store.ram import RamMap
 from store.schema import AnyIndex, Table
+
+IDS: Final = 256
+"""A table's id is one byte."""
 
 Place = Any
 """Where one ordered map lives: an LMDB database handle, or a RamMap."""
@@ -110,7 +113,7 @@ class TablesById(list[Any]):
 
     def __init__(self, tables: Iterable[TableState], *, unsettled: bool = False) -> None:
         listed = list(tables)
-        super().__init__([None] * (1 + max((table.id for table in listed), default=-1)))
+        super().__init__([None] * IDS)
         for table in listed:
             assert self[table.id] is None, "an id is given once"
             self[table.id] = table
