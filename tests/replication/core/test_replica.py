@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from replication.core import messages, replica
 from replication.core.errors import ClaimLost, ReplicationError
-from replication.core.state import SERVING
+from replication.core.state import ALIVE, DEAD, SERVING, SILENT
 from tests.replication.core.stand import Node, Stand
 
 # ---- conversations --------------------------------------------------------------------------------------
@@ -257,10 +257,16 @@ class Replicas(RuleBasedStateMachine):
     def node(self, number: int) -> Node:
         return self.stand[self.letters[number % len(self.stand.names)]]
 
+    def served_by(self, n: int, p: int) -> Node | None:
+        """One of those that serve a partition."""
+        servers = self.stand.servers(p)
+        return self.stand[servers[n % len(servers)]] if servers else None
+
     @rule(n=st.integers(0, 3), p=st.integers(0, 2), count=st.integers(1, 6))
     def write(self, n: int, p: int, count: int) -> None:
-        node, p = self.node(n), p % self.stand.partitions
-        if not node.up:
+        p %= self.stand.partitions
+        node = self.served_by(n, p)
+        if node is None:
             return
         for _ in range(count):
             self.keys += 1
@@ -275,6 +281,19 @@ class Replicas(RuleBasedStateMachine):
             except ReplicationError:
                 continue
             self.attempted[p, key] = self.keys
+
+    @rule(n=st.integers(0, 3), p=st.integers(0, 2), count=st.integers(1, 6))
+    def write_and_settle(self, n: int, p: int, count: int) -> None:
+        self.write(n, p, count)
+        self.stand.work()
+
+    @rule(n=st.integers(0, 3), p=st.integers(0, 2), to=st.integers(0, 3))
+    def move(self, n: int, p: int, to: int) -> None:
+        p %= self.stand.partitions
+        node = self.served_by(n, p)
+        if node is not None:
+            replica.move(node.state, p, self.node(to).name, lambda copies, error: None)
+            node.carry_out()
 
     @rule(n=st.integers(0, 3), count=st.integers(1, 4))
     def disk(self, n: int, count: int) -> None:
@@ -338,6 +357,20 @@ class Replicas(RuleBasedStateMachine):
         store = deepcopy(self.copies.get(letter)) if restored else None
         self.node(n).store = store or type(self.node(n).store)()
         self.stand.start(letter)
+
+    @rule(a=st.integers(0, 3), b=st.integers(0, 3))
+    def cut_one_way(self, a: int, b: int) -> None:
+        link = (self.node(a).name, self.node(b).name)
+        if link in self.stand.links:
+            self.stand.cut.add(link)
+
+    @rule(a=st.integers(0, 3), b=st.integers(0, 3), what=st.sampled_from([ALIVE, SILENT, DEAD, DEAD]))
+    def opinion(self, a: int, b: int, what: int) -> None:
+        """A detector may think anything."""
+        node = self.node(a)
+        if node.up and a != b:
+            replica.liveness(node.state, self.node(b).name, what)
+            node.carry_out()
 
     @rule(side=st.sets(st.integers(0, 3)), seen=st.booleans())
     def split(self, side: set[int], seen: bool) -> None:
