@@ -7,5 +7,8 @@ The servers               server ← node_process, ejabberd
 The load                  fleet → generator processes: engine, dialer, session ← phone, xmpp; plan and identities
                           are what both sides agree on
 A part on its own         hub, store, cold, wire, links
+Replicated tables         tables: tables_comparison → tables_measure → pairs of nodes: tables_waystation (its
+                          processes: tables_node, tables_writers), mnesia (tables_mnesia.erl); tables_plan is what
+                          all agree on; tables_process, tables_costs
 Command line              command
 """

@@ -46,6 +46,12 @@ app.command(
     help="What a message between nodes costs: CPU of both ends, and rates.",
 )
 
+app.command(
+    "ops.bench.tables:app",
+    name="tables",
+    help="What a write to tables on two nodes costs, and how fast it is; Mnesia beside it.",
+)
+
 _FAILURES = (
     EjabberdMissingError,
     EjabberdStartError,

@@ -7,10 +7,17 @@ from typing import Any, Self
 import pytest
 from attrs import define, evolve, field
 
+from ops.bench import tables_costs
 from ops.bench.screen import Screen
 from ops.bench.tables_comparison import Setting, compare
 from ops.bench.tables_measure import DisagreeError, Wanted
 from ops.bench.tables_plan import Contents, Expected, Load
+
+
+@pytest.fixture(autouse=True)
+def _nothing_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables_costs.os, "sync", lambda: None)
+
 
 WANTED = Wanted(
     tables=1,
