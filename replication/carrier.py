@@ -12,8 +12,10 @@ from replication.core import effects, replica, settling
 from replication.core.errors import ReplicationError
 from replication.core.state import Done, ReplicaState
 from replication.tables import REPLICA
+from store.digest import range_of
 from store.errors import StoreError
 from store.group import OpenGroup
+from store.limits import PURGE_ROWS
 from store.pulling import Pulled
 from store.results import Result
 from store.snapshot import Snapshot
@@ -76,6 +78,7 @@ class Carrier:
             effects.CEASE: listener.cease,
             effects.DONE: lambda done, copies, error: done(copies, error),
             effects.REPORT: listener.report,
+            effects.PURGE: self._purge,
         }
         self._carry = [carry[code] for code in range(len(carry))]
         for part in state.parts:
@@ -262,6 +265,28 @@ class Carrier:
             lambda came: self.group.submit_transaction(came, clear),
             lambda result: done(_error(result), bool(result.value)),
         )
+
+    def _purge(self, p: int, before: int) -> None:
+        tables = [one.name for one in self.group.tables if one.state.listed and one.state.tombstones]
+        self._purge_from(p, before, tables, b"")
+
+    def _purge_from(self, p: int, before: int, tables: list[str], after: bytes) -> None:
+        if not tables:
+            return
+        oldest = int(self.group.state.clock() * 1000) - self.state.settings.tombstone_ms
+
+        def purge(transaction: Transaction) -> bytes | None:
+            return transaction.purge(
+                tables[0], oldest, before, after, PURGE_ROWS, within=range_of(self._place(p))
+            )[1]
+
+        def purged(result: Result) -> None:
+            # If it can't be done now, the next round will.
+            if result.error is None:
+                onward = result.value
+                self._purge_from(p, before, tables if onward else tables[1:], onward or b"")
+
+        self._submit(lambda came: self.group.submit_transaction(came, purge), purged)
 
     def _serve(self, p: int, epoch: int) -> None:
         self._epochs[p] = epoch

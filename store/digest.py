@@ -1,44 +1,37 @@
 """Comparing what two nodes have without sending it: a digest over the records of a range of keys.
 
-It covers keys, versions and values, of tombstones keys and versions, and is the same whichever node stores a record
-(where `changes` lists it is not in it). Every checksum is looked at on the way.
+It covers keys, versions and values, and is the same whichever node stores a record (where `changes` lists it is not in
+it). Tombstones aren't covered: nodes forget them at different times. Every checksum is looked at on the way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from hashlib import blake2b
-from heapq import merge
 from itertools import islice
 from typing import Final
 
 import cbor2
 
 from store import keys
-from store.record import check, is_tombstone, original_of
+from store.record import check, original_of
 from store.rows import ReadRows
 
 DIGEST_BYTES: Final = 16
 CHUNK: Final = 500
 
-_HEAD: Final = 21
-"""Bytes of flags and version."""
-
 
 def digest_range(
-    table: str, sources: Sequence[ReadRows], low: bytes, high: bytes, limit: int
+    table: str, rows: ReadRows, low: bytes, high: bytes, limit: int
 ) -> tuple[int, bytes, bytes | None]:
     """How many records of low <= key < high there are, `limit` at most; their digest; the last key, if it is the limit
     that ended them.
-
-    Args:
-        sources: the table's rows, and its tombstones if it has some.
 
     Raises:
         DamagedRecord.
     """
     digest = blake2b(digest_size=DIGEST_BYTES)
-    every = islice(merge(*(_every(source, low, high) for source in sources)), limit)
+    every = islice(_every(rows, low, high), limit)
     count = 0
     last = None
     # In chunks of a fixed number, so that the same records are the same bytes; as CBOR, so that they end somewhere.
@@ -46,8 +39,7 @@ def digest_range(
         flat = []
         for key, record in chunk:
             check(table, key, record)
-            original = original_of(record)
-            flat += [key, original[:_HEAD] if is_tombstone(original) else original[:-4]]
+            flat += [key, original_of(record)[:-4]]
         digest.update(cbor2.dumps(flat))
         count += len(chunk)
         last = chunk[-1][0]

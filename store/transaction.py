@@ -73,14 +73,21 @@ class Transaction(Reading):
         return state, self._rows(state)
 
     def purge(
-        self, table: Any, before_ms: int, before_sequence: int, after: bytes = b"", limit: int = PURGE_ROWS
+        self,
+        table: Any,
+        before_ms: int,
+        before_sequence: int,
+        after: bytes = b"",
+        limit: int = PURGE_ROWS,
+        within: tuple[bytes, bytes] = (b"", keys.END),
     ) -> tuple[int, bytes | None]:
         """Forget tombstones made before a time and listed before a local sequence.
 
-        Looks at `limit` of them. Gives how many went, and where to go on (`after`), or None at the end.
+        Looks at `limit` of them, `within` a range of keys (`store.digest.range_of` a partition). Gives how many went,
+        and where to go on (`after`), or None at the end.
         """
         state = find_state(self._states, table)
-        found = self._batch.tombstones_of(state).scan(after, keys.END, limit)
+        found = self._batch.tombstones_of(state).scan(max(after, within[0]), within[1], limit)
         purged = 0
         for physical, record in found:
             made_ms = cbor2.loads(payload_of(state.name, physical, record))
@@ -99,7 +106,7 @@ class Transaction(Reading):
     def digest(
         self, table: Any, partition: int | None, after: bytes = b"", limit: int = SCAN_LIMIT
     ) -> tuple[int, bytes, bytes | None]:
-        """(count, digest, last key) of a partition's records and tombstones beyond the physical key `after`.
+        """(count, digest, last key) of a partition's records beyond the physical key `after`.
 
         The last key is None at the end of the partition; else go on after it. The digest is 16 bytes, and equal on
         nodes that have the same records, whoever wrote them.
@@ -129,10 +136,7 @@ class Transaction(Reading):
     def _digest(
         self, state: TableState, low: bytes, high: bytes, limit: int
     ) -> tuple[int, bytes, bytes | None]:
-        sources = [self._rows(state)]
-        if state.tombstones:
-            sources.append(self._tombstones(state))
-        return digest_range(state.name, sources, low, high, limit)
+        return digest_range(state.name, self._rows(state), low, high, limit)
 
     def clear(self, partition: int | None, limit: int = PURGE_ROWS) -> bool:
         """Drop `limit` rows of a partition's replicated tables, at most, with all that belongs to them, and leave no

@@ -16,6 +16,7 @@ Read downwards:
     settling    writes that wait for the heir
     taking      starts, takeovers, lost heirs, yielding
     moving      planned moves
+    purging     forgetting tombstones
     digests     anti-entropy: ranges compared at exactly one sequence
     replica     the front: what happened → which of the above
     invariants  what must hold between any two events

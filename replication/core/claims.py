@@ -76,8 +76,11 @@ def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
         part.asof = claim.epoch
         if claim.heir == state.me:
             tell_live(state, part)
-    elif part.asof < claim.floor and part.asof and part.copy != VOID:
-        part.copy = VOID
+    elif part.asof < claim.floor and part.copy != VOID:
+        if part.touched:
+            _void(state, part)
+        else:
+            part.asof = claim.floor
     offer(state, part)
 
 
@@ -100,6 +103,17 @@ def _goes_on(state: ReplicaState, part: Partition, before: Claim | None, claim: 
         and part.number in peer.source.opened
         and part.number in peer.known.stream.members
     )
+
+
+def _void(state: ReplicaState, part: Partition) -> None:
+    """The copy has missed tombstones that nobody remembers: nothing more is taken in before it is empty."""
+    p = part.number
+    part.copy = VOID
+    for peer in state.peers.values():
+        peer.wanted.pop(p, None)
+        if peer.source.opened.pop(p, None) is not None:
+            peer.source.refusals.add(p)
+            peer.known.part((p,))
 
 
 def tell_live(state: ReplicaState, part: Partition) -> None:

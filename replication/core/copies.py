@@ -15,9 +15,8 @@ def opened(state: ReplicaState, peer: Peer, part: Partition, at: int) -> None:
     assert claim is not None
     if part.copy == LIVE and not (claim.heir == state.me and part.asof == claim.epoch):
         part.copy = NONE
-    if part.copy != VOID:
-        state.unsaved.add(part.number)  # durable no later than the first piece
-        peer.wanted[part.number] = at
+    state.unsaved.add(part.number)  # durable no later than the first piece
+    peer.wanted[part.number] = at
 
 
 def fill(state: ReplicaState, peer: Peer) -> None:
@@ -63,16 +62,21 @@ def _empty(state: ReplicaState, part: Partition) -> None:
         if left:
             _empty(state, part)
             return
+        claim = part.claim
+        assert claim is not None
         part.copy = NONE
-        part.asof = 0
+        part.asof = claim.floor  # nothing is here that could be older
         part.touched = {}
         state.counts.cleared += 1
         state.unsaved.add(part.number)
         for peer in state.peers.values():
             peer.known.forget(part.number)
             peer.offers.pop(part.number, None)
-            if part.number in peer.source.opened:
-                peer.wanted[part.number] = peer.source.opened[part.number]
+        if claim.primary in state.peers:
+            peer = state.peers[claim.primary]
+            if part.number in peer.source.refusals:  # it is to be filled: from the beginning
+                peer.source.told_at -= state.settings.retry_ms
+                inbound.tell(state, peer)
 
     state.out.append((effects.CLEAR, part.number, cleared))
 

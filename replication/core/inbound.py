@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from replication.core import claims, copies, digests, effects, messages, pulling, rows
-from replication.core.state import LIVE, NONE, Peer, ReplicaState
+from replication.core.state import LIVE, NONE, VOID, Peer, ReplicaState
 
 FRAMES_MAX = 512
 """Frames in one apply."""
@@ -198,7 +198,7 @@ def _shape(state: ReplicaState, peer: Peer, one: Sequence[Any]) -> None:
     for p, at in one[5]:
         part = state.parts[p]
         source.refusals.discard(p)
-        if part.claim is None or part.claim.primary != peer.id:
+        if part.claim is None or part.claim.primary != peer.id or part.copy == VOID:
             source.refusals.add(p)
             continue
         source.opened[p] = at

@@ -12,6 +12,7 @@ from replication.core import (
     messages,
     moving,
     pulling,
+    purging,
     settling,
     streams,
     taking,
@@ -94,7 +95,7 @@ def tapped(
             if peer is not None and p in peer.source.opened:
                 peer.source.mark = last
     streams.tapped(state, first, last, parts)
-    state.sequence = last
+    state.before, state.sequence = first, last
 
 
 def tick(state: ReplicaState) -> None:
@@ -108,6 +109,7 @@ def tick(state: ReplicaState) -> None:
     taking.tick(state)
     moving.tick(state)
     digests.tick(state)
+    purging.tick(state)
     copies.empty(state)
     _persist(state)
     _flush(state)

@@ -24,6 +24,9 @@ class ReplicaSettings:
         spare_wait_ms: how long a spare leaves a takeover to those before it, for each of them.
         check_ms: between two digests; 0 turns them off.
         persist_ms: how often what acks have taught is written down.
+        purge_ms: between two rounds of forgetting tombstones; 0 turns them off.
+        tombstone_ms: how old a tombstone must be.
+        absence_ms: how long a node must have been out of reach before it is done without the copies it has.
         waiting_max: writes that wait for an heir.
         caches: whoever uses the group keeps rows in memory: it is told to cease before rows change beneath it.
     """
@@ -46,6 +49,9 @@ class ReplicaSettings:
     spare_wait_ms: int = 1_000
     check_ms: int = 1_000
     persist_ms: int = 1_000
+    purge_ms: int = 3_600_000
+    tombstone_ms: int = 30 * 86_400_000
+    absence_ms: int = 30 * 86_400_000
     waiting_max: int = 1_000_000
     caches: bool = False
 

@@ -59,7 +59,7 @@ def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:
         state.out.append((effects.DONE, done, 1, None))
     else:
         waiting = part.waiting if _opened(state, part, claim.heir) else part.early
-        waiting.append(Waiting(sequence, done))
+        waiting.append(Waiting(min(state.before, sequence - 1), sequence, done))
         state.waiting += 1
         state.waiting_on.add(p)
 

@@ -47,10 +47,11 @@ DEAD = 3
 class Waiting:
     """A write that is durable here and waits for the heir."""
 
-    __slots__ = ("done", "sequence")
+    __slots__ = ("before", "done", "sequence")
 
-    def __init__(self, sequence: int, done: Done) -> None:
-        self.sequence = sequence
+    def __init__(self, before: int, sequence: int, done: Done) -> None:
+        self.before = before  # all of its rows are after it: a write of several has several sequences
+        self.sequence = sequence  # of its last row
         self.done = done
 
 
@@ -213,6 +214,7 @@ class Counts:
     checks: int = 0
     mismatches: int = 0
     cleared: int = 0
+    purges: int = 0
     malformed: int = 0
 
 
@@ -245,7 +247,8 @@ class ReplicaState:
         self.ranked = ranked
         self.settings = settings
         self.incarnation = incarnation
-        self.sequence = sequence  # of the last commit that this core was told of
+        self.before = sequence  # where the last commit that this core was told of began
+        self.sequence = sequence  # where it ended
         self.position = position
         self.now = now
         self.out: list[Effect] = []
@@ -265,6 +268,11 @@ class ReplicaState:
         self.check_next: tuple[int, str | None, bytes] = (0, None, b"")  # partition, table, key
         self.checking = False
         self.persist_at = now
+        self.purge_at = now
+        self.purge_next = 0
+        self.purging: dict[
+            int, tuple[int, int]
+        ] = {}  # partition → (epoch of the raised floor, sequence before)
         self.counts = Counts()
 
     def reachable(self, peer: Peer) -> bool:

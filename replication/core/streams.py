@@ -183,7 +183,7 @@ def _urgent(state: ReplicaState, peer: Peer) -> None:
     for p in sorted(stream.urgent_wanted):
         part = state.parts[p]
         if p in stream.opened and part.early and part.claim is not None and part.claim.heir == peer.id:
-            wants.append((p, part.early[0].sequence - 1))
+            wants.append((p, part.early[0].before))
             early[p] = part.early[-1].sequence
     stream.urgent_wanted.clear()
     if not wants:
