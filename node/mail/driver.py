@@ -141,9 +141,11 @@ class MailDriver:
 
     # ---- partitions come and go -----------------------------------------------------------------
 
-    def serve(self, partition: int) -> None:
-        """This node is the partition's primary from now on."""
-        healing.begin(self.state, partition)
+    def serve(self, partitions: Collection[int]) -> None:
+        """This node is their primary from now on. What came for them too early is forgotten."""
+        self.drop(partitions)
+        for partition in partitions:
+            healing.begin(self.state, partition)
 
     def drop(self, partitions: Collection[int]) -> None:
         """This node is not their primary any more, or others' records are about to be taken in: everything that memory
@@ -349,8 +351,9 @@ class MailDriver:
         elif error is None and self._reported:
             log.info("mail is written again")
         self._reported = error is not None
-        if outcome.lost:
-            self.drop(outcome.lost)
+        lost = outcome.lost - batch.cut  # not what was dropped, and perhaps served again, since
+        if lost:
+            self.drop(lost)
         settling.committed(self.state, batch, failed=error is not None, copies=outcome.copies)
         held, self._held = self._held, []
         for effect, current in held:

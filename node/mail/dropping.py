@@ -183,7 +183,9 @@ def _forget_wipes(state: MailState, leaving: set[int], lives_there: Callable[[in
         if lives_there(user):
             del state.wipes[user]  # whoever serves the user next begins it anew
         elif user in leaving:
-            wipes.advance(state, wipes.start(state, user, state.wipes[user].generation))
+            running = wipes.start(state, user, state.wipes[user].generation)
+            running.left.clear()
+            wipes.advance(state, running)
     state.wipes_paused = type(state.wipes_paused)(
         item for item in state.wipes_paused if state.wipes.get(item[1].user) is item[1]
     )

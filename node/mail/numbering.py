@@ -17,6 +17,9 @@ from node.wire.verbs import DELIVERED, ONE_COPY
 
 MESSAGE_BYTES = 256
 """What a message in memory takes besides its body."""
+INTERVALS_MAX = 1_024
+"""Of what is over of one pair: a sender that has left as many gaps may leave no more. (Gaps of messages that wait are
+as many as a mailbox may hold.)"""
 BEHIND_MAX = 1_024
 """Numbers of one pair that wait for what the store says of an earlier one."""
 
@@ -101,7 +104,7 @@ def place(state: MailState, pair: Pair, n: int, base: int, body: bytes | None) -
         pair.gapped = n  # its sender goes back below it, and would be overtaken
     elif n <= high:
         _look_up(state, pair, n, body)
-    elif n == base:
+    elif n == base and len(pair.gone.spans) + len(pair.expired.spans) < 2 * INTERVALS_MAX:
         _take(state, pair, n, body)
     else:
         _gap(state, pair, n)

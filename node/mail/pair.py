@@ -42,9 +42,9 @@ class Pair:
 
     __slots__ = (
         "acked", "asked", "behind", "box", "commits", "cursor", "day", "dirty", "doomed", "expired", "fetching",
-        "floor", "gapped", "given_up", "gone", "handed", "high", "hungry", "inflight", "owing", "parked",
-        "pending", "prefix", "read", "read_told", "recipient", "seen", "sender", "skipped", "stream", "untold",
-        "used", "writing",
+        "floor", "gapped", "given_up", "gone", "handed", "high", "high_stored", "high_written", "hungry",
+        "inflight", "owing", "parked", "pending", "prefix", "read", "read_told", "recipient", "seen", "sender",
+        "skipped", "stream", "untold", "used", "writing",
     )  # fmt: skip
 
     def __init__(self, box: "Box", sender: int, stream: bytes) -> None:
@@ -71,6 +71,8 @@ class Pair:
         self.owing = 0  # receipts whose row is being loaded: the pair is not written before they are noted
         self.parked = False  # it is due to be written, and only they are waited for
         self.read_told = 0  # the read mark to be confirmed once the pair is written
+        self.high_stored = 0  # as it stands in the row …
+        self.high_written = 0  # … and in the one that is being written
         self.untold = (
             False  # a note that all of it is to be told again is to be deleted with the next writing
         )
@@ -107,9 +109,11 @@ class Pair:
         """The stored form: [high, gone, expired, read, day], and [given up] behind it where there is any.
 
         Its `high` stays below what is only in memory, so that after a crash those numbers come again as the next
-        ones, in order, and not as holes that have to be looked up.
+        ones, in order, and not as holes that have to be looked up. But nothing in a row ever becomes less: an heir
+        merges it with the one before, and must come to the same.
         """
         high = min((m.n - 1 for m in self.pending.values() if not m.committing), default=self.high)
+        self.high_written = high = max(high, self.high_stored)
         row = [high, list(self.gone.spans), list(self.expired.spans), self.read, self.day]
         if self.given_up is not None:
             row.append(list(self.given_up.spans))
@@ -118,6 +122,7 @@ class Pair:
     def restore(self, row: Sequence[Any]) -> None:
         """Take over a stored form. Raises ValueError on a form that `row` never made."""
         self.high, gone, expired, self.read, self.day, *given_up = row
+        self.high_stored = self.high
         if given_up:
             self.given_up = Intervals(*given_up)
         self.gone = Intervals(gone)

@@ -38,14 +38,13 @@ class Reconcile:
 
     def __call__(self, transaction: Transaction, touched: Touched) -> None:
         pairs: dict[tuple[Any, ...], Intervals | None] = {}
-        for table, key in touched:
-            if table == "pair" and key not in pairs:
-                over = pairs[key] = _over(transaction, key)
-                if over is None:
-                    continue  # it was purged
+        for key in {key: None for table, key in touched if table == "pair"}:
+            over = _over(transaction, key)
+            if over is not None:  # else it was purged
                 _sweep(transaction, key, over)
                 if self.mine(key[0]):
                     transaction.put("untold", key, [])
+            pairs[key] = None  # its messages were looked at
         for table, key in touched:
             if table == "message":
                 of = key[:4]

@@ -53,6 +53,8 @@ def committed(state: MailState, batch: Batch, *, failed: bool, copies: int = ONE
         for pair in batch.pairs:
             if not pair.dirty:
                 wipes.written(state, pair)
+    for pair in batch.pairs:
+        pair.high_stored = pair.high_written
     for pair in batch.told:
         healing.written(state, pair)
     if state.throttled and state.doomed < writebehind.DOOMED_MAX:

@@ -19,16 +19,13 @@ DOOMED_MAX = 20_000
 while the disk takes nothing must not fill the memory."""
 ROWS_MAX = 20_000
 """Rows in one commit, messages apart, beyond which it takes in no further pair."""
-INTERVALS_MAX = 1_024
-"""Of what is gone, or expired, of one pair. A sender that left as many gaps is told of the lowest numbers as if they
-had never come."""
 
 
 def mark(state: MailState, pair: Pair) -> None:
     """The pair differs from its row: write it before long."""
     if not pair.dirty:
         pair.dirty = True
-        pair.day = state.now // DAY_MS
+        pair.day = max(pair.day, state.now // DAY_MS)  # rows only grow: see `Pair.row`
         state.dirty.append((state.now + state.settings.flush_delay_ms, pair))
 
 
@@ -214,10 +211,6 @@ def _gather(state: MailState, pair: Pair, batch: Batch) -> None:
     pair.dirty = False
     pair.writing = True
     pair.climb()
-    pair.gone.trim(INTERVALS_MAX)
-    pair.expired.trim(INTERVALS_MAX)
-    if pair.given_up is not None:
-        pair.given_up.trim(INTERVALS_MAX)
     batch.pairs.append(pair)
     if pair.untold:
         batch.told.append(pair)

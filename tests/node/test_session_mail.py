@@ -397,7 +397,7 @@ async def test_a_commit_that_fails_is_said_as_busy_and_the_message_comes_again(
         def submit(self, *_: object) -> None:
             raise DiskFull("no room")
 
-    monkeypatch.setattr(node.service._tables, "group", Full())
+    monkeypatch.setattr(node.service._driver._committing, "_group", Full())
     await sender.send(alice.send(bob, 1))
     assert await sender.said() == [(verbs.BUSY, bob.user, alice.stream, 1, 1_000)]
     await sender.send(alice.send(bob, 1))

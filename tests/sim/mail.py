@@ -25,7 +25,7 @@ def run(seed: int, steps: int, *, stored: bool) -> None:
         try:
             run_world(seed, steps, storage=storage)
         finally:
-            storage.store.close()
+            storage.close()
 
 
 def main() -> int:

@@ -1,26 +1,48 @@
 """What was committed, as plain dictionaries, with the same interface as the tables of the store.
 
-Nothing here shares a line with `node.mail.rows`; the world runs on either.
+Nothing here shares a line with `node.mail.rows`; the world runs on either. Two disks are copies of one another as far
+as rows go that are replicated; how others' rows are taken in is written down here a second time, but for the law of
+the pair and `reconcile`, which are the node's own.
 """
 
 from node.mail.intervals import Intervals
+from node.mail.pair import merge_rows
+from node.mail.reconcile import Reconcile
 
 CHUNK = 2
 """Scans give at most so many at a time, whatever they are asked for: worlds are small."""
+PARTITIONS = 3
+
+
+def partition_of(user):
+    return user % PARTITIONS
 
 
 class Disk:
     """The rows of the group `mail`."""
 
-    def __init__(self):
+    def __init__(self, recount_max=10**6):
         self.messages = {}  # (recipient, sender, stream) → {n: (arrived, body)}
         self.pairs = {}
         self.boxes = {}
         self.owed = {}  # (sender, recipient, stream) → row
+        self.untold = set()
+        self.versions = {}  # ("pair" or "owed", key) → (epoch, number of the commit), also of what was deleted
+        self.epoch = 1
+        self.sequence = 0
+        self.local = 0  # counts what happens here
+        self.kept_since = {}  # partition → since when its boxes are kept
+        self.box_sequences = {}
+        self.recount_max = recount_max
 
-    def apply(self, rows):
-        """One commit."""
-        messages, deletes, pairs, boxes, owed, purged = rows
+    def apply(self, rows, local=True):
+        """One commit; of another disk's, only what is replicated."""
+        messages, deletes, pairs, boxes, owed, purged, told = rows
+        self.sequence += 1
+        self.local += 1
+        for kind, changed in (("pair", [*dict(pairs), *purged]), ("owed", dict(owed))):
+            for key in changed:
+                self.versions[kind, key] = (self.epoch, self.sequence)
         for key, n, arrived, body in messages:
             self.messages.setdefault(key, {})[n] = (arrived, body)
         for key, n in deletes:
@@ -29,7 +51,10 @@ class Disk:
             if not of_pair:
                 self.messages.pop(key, None)
         self.pairs.update(pairs)
-        for user, row in boxes:
+        if local:
+            self.untold.difference_update(told)
+        for user, row in boxes if local else ():
+            self.box_sequences[user] = self.local
             if row[0]:
                 self.boxes[user] = row
             else:
@@ -43,6 +68,75 @@ class Disk:
             self.pairs.pop(key, None)
             recipient, sender, stream = key
             self.owed.pop((sender, recipient, stream), None)
+            self.versions["owed", (sender, recipient, stream)] = (self.epoch, self.sequence)
+
+    def waits(self, user):
+        """The row of a box, or one made anew."""
+        if self._is_kept(user):
+            return self.boxes.get(user)
+        sizes = [
+            len(body)
+            for key, of in sorted(self.messages.items())
+            if key[0] == user
+            for _, body in of.values()
+        ]
+        sizes = sizes[: self.recount_max]
+        return (len(sizes), sum(sizes)) if sizes else None
+
+    def _is_kept(self, user):
+        since = self.kept_since.get(partition_of(user), 0)
+        return not since or self.box_sequences.get(user, 0) > since
+
+    def serve(self, partitions):
+        """From now on the boxes are kept here."""
+        self.local += 1
+        self.kept_since.update(dict.fromkeys(partitions, self.local))
+
+    # ---- copies --------------------------------------------------------------------------------
+
+    def take_in(self, other, partitions):
+        """What another disk has of some partitions: the newer row stays, or the merge of both."""
+        touched = []
+        for kind, key in sorted(other.versions, key=repr):
+            if partition_of(key[0]) in partitions:
+                touched += self._take_in(other, kind, key)
+        for key, of in sorted(other.messages.items()):
+            for n, row in of.items() if partition_of(key[0]) in partitions else ():
+                if not self.has(key, n):
+                    self.messages.setdefault(key, {})[n] = row
+                    touched.append(("message", (partition_of(key[0]), *key, n)))
+        Reconcile()(Transaction(self), touched)
+        return touched
+
+    def _take_in(self, other, kind, key):
+        mine, theirs = (
+            getattr(self, kind + "s" * (kind == "pair")),
+            getattr(other, kind + "s" * (kind == "pair")),
+        )
+        version = self.versions.get((kind, key), (0, 0))
+        row, newer = theirs.get(key), other.versions[kind, key] > version
+        if kind == "pair" and row is not None and key in mine:
+            row = merge_rows(mine[key], row)
+        elif not newer:
+            return []
+        if row == mine.get(key):
+            return []
+        self.versions[kind, key] = max(version, other.versions[kind, key])
+        if row is None:
+            mine.pop(key, None)
+        else:
+            mine[key] = row
+        return [({"pair": "pair", "owed": "receipt"}[kind], (partition_of(key[0]), *key))]
+
+    def copy_from(self, other):
+        """Be another disk's copy."""
+        self.messages = {key: dict(of) for key, of in other.messages.items()}
+        self.pairs, self.owed, self.versions = dict(other.pairs), dict(other.owed), dict(other.versions)
+        self.epoch, self.sequence = other.epoch, other.sequence
+
+    def replicated(self):
+        """What copies agree on."""
+        return self.messages, self.pairs, self.owed, self.versions
 
     # ---- what the judges look at ---------------------------------------------------------------
 
@@ -59,8 +153,8 @@ class Disk:
         return [(key, n) for key, of in self.messages.items() if user in (None, key[0]) for n in of]
 
     def box_rows(self):
-        """user → row"""
-        return dict(self.boxes)
+        """user → row, of those that are kept"""
+        return {user: row for user, row in self.boxes.items() if self._is_kept(user)}
 
     def owed_rows(self):
         """(sender, recipient, stream) → row"""
@@ -86,37 +180,87 @@ class Disk:
         ]
 
 
+class Transaction:
+    """What `reconcile` sees of a `Disk`."""
+
+    def __init__(self, disk):
+        self.disk = disk
+
+    def get(self, table, key):
+        assert table == "pair"
+        return self.disk.pairs.get(key[1:])
+
+    def keys(self, table, low, high, limit):
+        assert table == "message"
+        of = self.disk.messages.get(low[1:4], {})
+        return [(*low[:4], n) for n in sorted(of) if low[4] <= n < high[4]][:limit]
+
+    def delete(self, table, key):
+        assert table == "message"
+        of = self.disk.messages[key[1:4]]
+        del of[key[4]]
+        if not of:
+            del self.disk.messages[key[1:4]]
+
+    def put(self, table, key, value):
+        assert table == "untold"
+        self.disk.untold.add(key[1:])
+
+
+class Written:
+    """What a batch was, for judges."""
+
+    def __init__(self, batch):
+        self.pairs = [pair.key for pair in batch.pairs]
+        self.purged = [key for key, _ in batch.purged]
+        pairs = [*batch.pairs, *(item[0] for item in (*batch.messages, *batch.deletes))]
+        self.partitions = frozenset(
+            {pair.box.partition for pair in pairs}
+            | {partition_of(owed.sender) for owed, _ in batch.owed}
+            | {partition_of(user) for key in self.purged for user in key[:2]}
+        )
+
+
 class DictTables:
     """The interface of `MailTables` on a `Disk`."""
 
     def __init__(self, disk, group):
         self.disk = disk
         self.group = group
-        self.batch = None  # what the last `writes` was made from, for the judges: (pairs, purged)
+        self.batch = None  # what the last `writes` was made from
 
     def partition_of(self, user):
-        return 0
+        return partition_of(user)
 
     def writes(self, batch):
-        purged = [key for key, _ in batch.purged]
-        self.batch = ([p.key for p in batch.pairs], purged)
+        self.batch = Written(batch)
         return (
             [(p.key, m.n, m.arrived, m.body) for p, m in batch.messages],
             [(p.key, n) for p, n, _ in batch.deletes],
             [(p.key, p.row()) for p in batch.pairs],
             [(b.user, (b.count, b.bytes)) for b in batch.boxes],
             [((o.sender, o.recipient, o.stream), o.row() if kept else None) for o, kept in batch.owed],
-            purged,
+            self.batch.purged,
+            [p.key for p in batch.told],
         )
 
     def load(self, key):
         def read(disk):
-            return disk.pairs.get(key), max(disk.messages.get(key, {0: 0})), disk.boxes.get(key[0])
+            return disk.pairs.get(key), max(disk.messages.get(key, {0: 0})), disk.waits(key[0])
 
         return read
 
     def load_box(self, user):
-        return lambda disk: disk.boxes.get(user)
+        return lambda disk: disk.waits(user)
+
+    def untold_in(self, partition, after, limit):
+        def read(disk):
+            found = sorted(key for key in disk.untold if partition_of(key[0]) == partition)
+            found = [key for key in found if after is None or key > after]
+            chunk = found[: min(limit, CHUNK)]
+            return chunk, (chunk[-1] if len(found) > len(chunk) else None)
+
+        return read
 
     def body(self, pair, n):
         key = pair.key

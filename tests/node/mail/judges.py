@@ -25,6 +25,7 @@ class Judge:
         self.wiped_at = {}  # user → when its last wipe began
         self.purged = set()  # keys of pairs that were forgotten in due time
         self.unreadable = set()  # what receipts could not be read of
+        self.overfull = set()  # users of whom more was stored than a mailbox may hold, by a merge
         self.forgotten = set()  # keys that a crash has made the node forget something of
 
     # ---- at once -------------------------------------------------------------------------------
@@ -52,6 +53,9 @@ class Judge:
             else:
                 assert self.world.disk.has(key, n) or n in over or self._is_over(key, n), (
                     f"accepted, and not durable: {key} {n}"
+                )
+                assert how == verbs.ONE_COPY or self._at_heir(key, n), (
+                    f"accepted as two copies, and is one: {key} {n}"
                 )
 
     def _deliver(self, session, recipient, sender, stream, n, flags, arrived, body):
@@ -92,20 +96,20 @@ class Judge:
     def before_commit(self, batch):
         """What is about to be forgotten must be old enough."""
         today = self.world.now // DAY_MS
-        for key in batch[1]:
+        for key in batch.purged:
             row = self.world.disk.row(key)
             if row is not None:
                 self.world.counts["purges"] += 1
                 assert today - row[4] > self.settings.client_retry_days, (
                     f"a pair was forgotten too early: {key}"
                 )
-            if key not in batch[0]:
+            if key not in batch.pairs:
                 self.over.pop(key, None)
                 self.purged.add(key)
 
-    def after_commit(self, batch):
-        """What is over on disk must stay over."""
-        for key in batch[0]:
+    def after_commit(self, keys):
+        """These pairs were written, at the heir too if there is one. What is over on disk must stay over."""
+        for key in keys:
             row = self.world.disk.row(key)
             assert row is not None, f"a pair was written and is not there: {key}"
             over = numbers_of(row)
@@ -115,19 +119,41 @@ class Judge:
                     assert over.covers(first, last), f"what was over is not any more: {key} {first}..{last}"
             self.over[key] = over
 
-    def crash(self):
+    def forget(self, key):
+        """Another node has purged the pair in due time."""
+        self.over.pop(key, None)
+        self.purged.add(key)
+
+    def crash_of(self, user):
+        """What one node has on no disk of what this user received is forgotten."""
+        self.crash([device for device in self.world.devices if device.user == user])
+
+    def crash(self, devices=None):
         """What was on no disk is forgotten, which is allowed."""
-        for device in self.world.devices:
+        for device in devices or self.world.devices:
             for (sender, stream), seen in device.seen.items():
                 key = (device.user, sender, stream)
                 if any(not self.world.disk.has(key, n) and not self._is_over(key, n) for n in seen):
                     self.forgotten.add(key)
 
-    def all_written(self):
-        """At the end of a process nothing is left that an orderly end had to write."""
-        for device in self.world.devices:
-            for (sender, stream), numbers in device.unconfirmed.items():
-                del sender, stream, numbers
+    def counts(self):
+        """What the core believes to wait for its recipients is what waits."""
+        world = self.world
+        if world.group.under_way is not None or world.state.out:
+            return
+        waiting = {}
+        for key, _ in world.disk.waiting_keys():
+            waiting[key[0]] = waiting.get(key[0], 0) + 1
+        for box in world.state.boxes.values():
+            there = waiting.get(box.user, 0)
+            if there <= self.settings.mailbox_messages_max and box.user not in self.overfull:
+                assert box.count == there, f"counted wrongly: {box}, {there} are there"
+            else:  # beyond the limit nobody counts
+                self.overfull.add(box.user)
+
+    def taken_over(self, disk):
+        """What the former primary has alone was never accepted, and may come when the two meet again."""
+        self.ended = {(key, n): by for (key, n), by in self.ended.items() if disk.has(key, n)}
 
     # ---- devices -------------------------------------------------------------------------------
 
@@ -199,9 +225,8 @@ class Judge:
         old = self.world.now - at >= self.settings.message_age_days * DAY_MS
         return old or self.wiped_at.get(key[0], -1) >= at
 
-    def nothing_left(self):
+    def nothing_left(self, state):
         """Everybody is gone and everything is written: the core's memory holds nothing but its cache."""
-        state = self.world.state
         left = {name: getattr(state, name) for name in _EMPTY_AT_THE_END}
         left = {name: value for name, value in left.items() if value}
         assert not left, f"left in memory: {left}"
@@ -219,6 +244,13 @@ class Judge:
         """Whether some device of the recipient has it."""
         recipient, *pair = key
         return any(d.user == recipient and n in d.seen.get(tuple(pair), ()) for d in self.world.devices)
+
+    def _at_heir(self, key, n):
+        other = self.world.storage.heir
+        if other is None:
+            return True  # there was one when it was said
+        row = other.row(key)
+        return other.has(key, n) or (row is not None and n in numbers_of(row)) or self._is_over(key, n)
 
     def _is_over(self, key, n):
         over = self.over.get(key)
@@ -242,5 +274,5 @@ _JUDGED = {
 _EMPTY_AT_THE_END = (
     "out", "sessions", "arriving", "loading", "loads_of", "box_loading", "loads_waiting", "owed", "owed_loading",
     "owed_scans", "purges", "urgent", "dirty", "dirty_owed", "pending", "pending_bytes", "held_bytes", "doomed",
-    "throttled", "committing", "wipes",
+    "throttled", "committing", "wipes", "abandoned", "healing",
 )  # fmt: skip

@@ -29,7 +29,7 @@ def test_no_seed_breaks_a_promise_on_a_real_store(seed: int, tmp_path: Path) -> 
     try:
         run(seed, storage=storage)
     finally:
-        storage.store.close()
+        storage.close()
 
 
 def test_a_seed_is_the_same_each_time() -> None:

@@ -10,10 +10,11 @@ from bisect import bisect_right
 from itertools import accumulate
 
 from node.mail import acking, effects, expiry, numbering, presence, receipts, writebehind
+from node.mail.committing import Outcome
 from node.mail.driver import MailDriver
 from node.mail.settings import DAY_MS, MailSettings
 from node.mail.state import MailState
-from tests.node.mail.disk import DictTables, Disk
+from tests.node.mail.disk import PARTITIONS, DictTables, Disk, partition_of
 from tests.node.mail.judges import Judge
 from tests.node.mail.phone import Phone, Session, mischief
 from tests.node.mail.slow import SlowGroup
@@ -22,6 +23,9 @@ FOR_SESSIONS = (
     effects.ACCEPTED, effects.GAP, effects.BUSY, effects.REFUSED, effects.RECEIPT, effects.DELIVER, effects.CONFIRM,
 )  # fmt: skip
 ABOUT_STREAM = frozenset((effects.ACCEPTED, effects.GAP, effects.BUSY, effects.REFUSED))
+
+GHOSTS_MAX = 3
+"""Former primaries that still wait for something."""
 
 TRIES = 3
 """Things that the hand tries in one step, until there is something to do."""
@@ -38,6 +42,7 @@ class Knobs:
         self.large_bodies = large
         self.hostile = hand.random() < 0.25
         self.careless = hand.random() < 0.2
+        self.heir = hand.random() < 0.5
         self.strangers = hand.choice((0, 0, 1))  # numbers that are not registered at first
         self.settings = MailSettings(
             sync_delay_ms=hand.choice((0, 3, 10, 40, 300)),
@@ -81,6 +86,10 @@ class Knobs:
             "register": hand.choice((0, 0.2, 1)),
             "misbehave": 8 if self.hostile else 0,
             "waste_time": hand.choice((0, 2)),
+            "take_over": hand.choice((0.3, 1)) if self.heir else 0,
+            "rejoin": 2 if self.heir else 0,
+            "cease": hand.choice((0, 0.5)),
+            "haunt": 4 if self.heir else 0,
         }
 
 
@@ -94,6 +103,10 @@ class World:
         self.settings = self.knobs.settings
         self.now = 1_000_000_000_000
         self.storage = storage or Dictionaries()
+        self.storage.prepare(self.settings, heir=self.knobs.heir)
+        self.ceased = set()  # partitions that aren't served for a moment
+        self.life = 0
+        self.ghosts = []  # nodes whose partitions are another's now, and that don't hear of it all at once
         self.registered = set()
         self.wiping = {}  # user → generation of the device that waits; durable, as the accounts are
         self.phones = []
@@ -101,7 +114,20 @@ class World:
         self.users = [100 + i for i in range(self.knobs.users)]
         self.serial = 0
         self.calm = False
-        self.counts = dict.fromkeys(("crashes", "commits", "delivers", "wipes", "purges", "restarts"), 0)
+        self.counts = dict.fromkeys(
+            (
+                "crashes",
+                "commits",
+                "delivers",
+                "wipes",
+                "purges",
+                "restarts",
+                "takeovers",
+                "merges",
+                "late_answers",
+            ),
+            0,
+        )
         self.judge = Judge(self)
         for i, user in enumerate(self.users):
             hostile = self.knobs.hostile and i == 0
@@ -129,18 +155,42 @@ class World:
             self.group.calm()
         self.group.on_unreadable = self.judge.unreadable.add
         self.disk = self.storage.disk
+        self.life += 1
+        self.ceased = set()
         self.state = MailState(self.settings, self.now)
         self.leaving = []  # sessions that are gone, and the node hasn't noticed
         self.soon = []  # what the sweep has found
-        outlets = dict.fromkeys(FOR_SESSIONS, self.outlet)
-        outlets[effects.BACKLOG] = self.backlog
+        outlets = dict.fromkeys(FOR_SESSIONS, self.only_now(self.outlet))
+        outlets[effects.BACKLOG] = self.only_now(self.backlog)
         self.driver = MailDriver(
-            self.state, tables, outlets, lambda user: user in self.registered, self.wiped
+            self.state,
+            tables,
+            outlets,
+            lambda user: user in self.registered,
+            self.only_now(self.wiped),
+            self.group,
+            self.ended,
         )
         for user, generation in sorted(self.wiping.items()):
             self.judge.wipe(user, generation)
             expiry.wipe(self.state, user, generation)
         self.drain()
+
+    def only_now(self, call):
+        """What a node says that was dropped is a fault, whatever it is."""
+        life = self.life
+
+        def said(*what):
+            assert life == self.life, f"a node that was dropped speaks: {what}"
+            call(*what)
+
+        return said
+
+    def ended(self, user, session):
+        """The node is not the one any more for this session's user."""
+        phone = self.by_user[user]
+        if phone.session is session:
+            phone.cut()
 
     def drain(self):
         self.driver.drain()
@@ -213,7 +263,8 @@ class World:
 
     def may_connect(self, phone):
         user = phone.user
-        return user in self.registered and user not in self.state.wipes and user not in self.wiping
+        served = partition_of(user) not in self.ceased
+        return served and user in self.registered and user not in self.state.wipes and user not in self.wiping
 
     def connect(self):
         able = [p for p in self.phones if self.may_connect(p)]
@@ -254,18 +305,30 @@ class World:
     def crash(self):
         self.counts["crashes"] += 1
         group = self.group
-        if group.commit is not None and group.commit.result is None and self.hand.random() < 0.5:
-            group.carry_out(self.on_applied)  # durable, but nobody was told
+        self.end_commit()
         group.forget()
         self.judge.crash()
         for phone in self.phones:
             phone.cut()
+        self.ghosts = [ghost for ghost in self.ghosts if ghost[0].home is not group.home]
         self.storage.crash()
         self.start()
         return True
 
+    def end_commit(self):
+        """The commit under way is durable or isn't; nobody is told. What is durable comes to the heir in the end."""
+        group = self.group
+        if group.under_way is not None and group.under_way.result is None and self.hand.random() < 0.5:
+            group.carry_out(self)
+        commit = group.under_way
+        durable = commit is not None and commit.result is not None and commit.result.error is None
+        if durable and group.settle is not None and not commit.settled:
+            group.have_settled(self)
+
     def restart(self):
         """Everybody is sent away, what is left is written, and the process ends."""
+        if self.ceased:
+            return False
         self.counts["restarts"] += 1
         for phone in self.phones:
             if phone.session is not None:
@@ -287,29 +350,115 @@ class World:
                 break
             while self.group.reads:
                 self.group.step_read()
-            self.group.step_commit(self.on_applied)
+            self.group.step_commit(self)
         else:
             raise AssertionError(f"never written: {self.describe()}")
-        self.judge.all_written()
         vars(self.group).update({k: faults[k] for k in ("read_failures", "busy", "commit_failures")})
+        self.ghosts = [ghost for ghost in self.ghosts if ghost[0].home is not self.group.home]
         self.storage.crash()
         self.start()
         return True
 
     def disk_step(self):
-        if self.group.reads and (self.group.commit is None or self.hand.random() < 0.7):
+        if self.group.reads and (self.group.under_way is None or self.hand.random() < 0.7):
             for _ in range(self.hand.choice((1, 2, 4))):
                 self.group.step_read()
             return True
-        return self.group.step_commit(self.on_applied)
+        return self.group.step_commit(self)
 
-    def on_applied(self, batch, apply):
+    def before_commit(self, batch):
         self.counts["commits"] += 1
         self.judge.before_commit(batch)
-        apply()
-        self.judge.after_commit(batch)
+
+    def after_commit(self, batch):
+        self.judge.after_commit(batch.pairs)
+
+    # ---- other nodes ---------------------------------------------------------------------------
+
+    def take_over(self):
+        """The claim of everything is the heir's, which may lack what is not settled. The former primary lives on."""
+        if self.storage.heir is None or len(self.ghosts) == GHOSTS_MAX:
+            return False
+        self.counts["takeovers"] += 1
+        if (
+            self.group.under_way is not None
+            and self.group.under_way.result is None
+            and self.hand.random() < 0.5
+        ):
+            self.group.carry_out(self)
+        self.judge.crash()
+        self.driver.drop(range(PARTITIONS))
+        assert not self.state.sessions, "sessions of partitions that are another's"
+        self.drain()
+        self.ghosts.append((self.group, self.driver, self.state))
+        self.storage.take_over()
+        self.judge.taken_over(self.storage.disk)
+        self.start()
+        return True
+
+    def haunt(self, ghost=None):
+        """A former primary hears from its store: of what it asked, and that its commit is lost."""
+        ghost = ghost or self.one_of(self.ghosts)
+        if ghost is None:
+            return False
+        group, driver, state = ghost
+        self.counts["late_answers"] += 1
+        if group.reads:
+            group.step_read()
+        elif group.under_way is not None:
+            group.answer(Outcome(lost=frozenset(range(PARTITIONS))))
+        driver.tick()
+        state.check()
+        if not (group.reads or group.under_way or driver.stalled):
+            self.judge.nothing_left(state)
+            self.ghosts.remove(ghost)
+        return True
+
+    def cease(self):
+        """Some partitions are not served for a moment."""
+        if self.ceased:
+            return False
+        self.stop_serving({p for p in range(PARTITIONS) if self.hand.random() < 0.5})
+        return True
+
+    def stop_serving(self, partitions):
+        self.ceased = self.group.ceased = frozenset(partitions)
+        users = [user for user in self.users if partition_of(user) in partitions]
+        for user in users:
+            self.judge.crash_of(user)
+        self.driver.drop(partitions)
+        assert not set(users).intersection(self.state.sessions), "sessions of partitions that aren't served"
+
+    def rejoin(self):
+        """What others have is taken in, and partitions are served again."""
+        if not self.ceased:
+            if self.storage.apart:
+                self.stop_serving(self.storage.apart)
+            return bool(self.ceased)
+        if self.group.under_way is not None and self.group.under_way.result is None:
+            self.group.carry_out(self)
+        if self.storage.apart:
+            self.counts["merges"] += 1
+            touched = self.storage.rejoin(self.ceased & self.storage.apart)
+            self.judge.after_commit(
+                {key[1:] for table, key in touched if table == "pair" and self.disk.row(key[1:])}
+            )
+            for key in {key[1:] for table, key in touched if table == "pair"}:
+                if self.disk.row(key) is None:
+                    self.judge.forget(key)
+        else:
+            self.storage.serve(self.ceased)
+        partitions, self.ceased, self.group.ceased = self.ceased, frozenset(), frozenset()
+        self.driver.serve(partitions)
+        for user, generation in sorted(self.wiping.items()):
+            if user not in self.state.wipes:
+                expiry.wipe(self.state, user, generation)
+        return True
+
+    # ---- time ----------------------------------------------------------------------------------
 
     def tick(self):
+        self.judge.counts()
         self.driver.tick()
         for phone in self.phones:
             phone.release(self.now)
@@ -344,17 +493,23 @@ class World:
             return True
         age, retention = self.settings.message_age_days, self.settings.pair_retention_days
         state = self.state
+
+        def later(call, key, found):
+            self.soon.append(lambda: partition_of(key[0]) not in self.ceased and call(state, key, found))
+
         for key, rows in self.storage.aged(self.now - age * DAY_MS):
-            self.soon.append(lambda key=key, rows=rows: expiry.aged(state, key, rows))
+            later(expiry.aged, key, rows)
         if self.hand.random() < 0.3:
             retention = 0  # whatever is told to it, the core forgets nothing early
         for key, day in self.storage.old(self.now // DAY_MS - retention):
-            self.soon.append(lambda key=key, day=day: expiry.old_pair(state, key, day))
+            later(expiry.old_pair, key, day)
         return True
 
     def register(self, user=None):
         """A new device of a number; the first one, perhaps."""
         user = user or self.hand.choice(self.users)
+        if self.storage.apart or partition_of(user) in self.ceased:
+            return False  # what another disk still has for the former device would come back: see node/mail/DESIGN.md
         old = self.by_user[user]
         if user not in self.registered:
             self.registered.add(user)
@@ -402,6 +557,8 @@ class World:
 
     def handle(self, phone, verb, *f):
         state = self.state
+        if verb in ("send", "skip", "confirm") and partition_of(f[0]) in self.ceased:
+            return
         if verb == "send":
             recipient, n, base, body = f
             numbering.send(state, phone.user, recipient, phone.stream, n, base, body)
@@ -429,6 +586,10 @@ class World:
         """No more faults and nothing new: everything must come to rest."""
         self.calm = True
         self.group.calm()
+        while self.ghosts:
+            self.haunt(self.ghosts[0])
+        while self.ceased or self.storage.apart:
+            self.rejoin()
         for user in self.users:
             if user not in self.registered:
                 self.register(user)
@@ -469,7 +630,7 @@ class World:
         for _ in range(len(self.group.reads) * 2):
             self.group.step_read()
             self.driver.drain()
-        self.group.step_commit(self.on_applied)
+        self.group.step_commit(self)
         self.driver.tick()
         self.drain()
 
@@ -477,12 +638,13 @@ class World:
         state = self.state
         return not (
             any(not phone.rests() for phone in self.phones)
-            or self.group.commit
+            or self.group.under_way
             or self.group.reads
             or state.dirty
             or state.dirty_owed
             or state.urgent
             or state.wipes
+            or state.healing
             or self.disk.waiting_keys()
             or self.disk.owed_rows()
         )
@@ -510,13 +672,57 @@ class World:
 
 
 class Dictionaries:
-    """Storage that is a dictionary."""
+    """Storage that is a dictionary: the primary's, and its heir's."""
 
-    def __init__(self):
-        self.disk = Disk()
+    def prepare(self, settings, *, heir):
+        """Before anything is opened."""
+        self.disk, self.other = Disk(settings.mailbox_messages_max + 1), None
+        self.apart = frozenset()  # partitions of which the other disk may have what the primary lacks
+        if heir:
+            self.other = Disk(settings.mailbox_messages_max + 1)
+
+    @property
+    def heir(self):
+        """The disk on which a write must be before it is settled."""
+        return None if self.apart else self.other
+
+    def take_over(self):
+        """The heir is the primary. What the other one had, nobody asks for yet."""
+        self.disk, self.other = self.other, self.disk
+        self.disk.epoch += 1
+        self.apart = frozenset(range(PARTITIONS))
+        self.serve(self.apart)
+
+    def serve(self, partitions):
+        self.disk.serve(partitions)
+
+    def rejoin(self, partitions):
+        """Take in what the other one has; when that was all, it is the heir. Gives the keys that changed."""
+        touched = self.disk.take_in(self.other, partitions)
+        self.apart -= partitions
+        self.serve(partitions)
+        if not self.apart:
+            self.other.copy_from(self.disk)
+            self._attach(self.group)
+        return touched
+
+    def assert_alike(self):
+        """Copies are equal."""
+        if self.heir is not None:
+            assert self.disk.replicated() == self.heir.replicated(), "copies differ"
+
+    def _attach(self, group):
+        if self.heir is not None:
+            heir = self.heir
+            group.settle = lambda rows: heir.apply(rows, local=False)
+            if group.under_way is not None:
+                group.under_way.settled = True  # it was copied
 
     def open(self, hand, knobs):
-        group = SlowGroup(hand, lambda fn: fn(self.disk), self.disk.apply, **knobs)
+        group = self.group = SlowGroup(hand, lambda fn: fn(self.disk), self.disk.apply, **knobs)
+        disk = group.home = self.disk
+        group.perform = lambda fn: fn(disk)
+        self._attach(group)
         tables = DictTables(self.disk, group)
         group.tables = tables
         return group, tables
@@ -538,7 +744,8 @@ def run(seed, steps=500, storage=None, knobs=None):
     for _ in range(steps):
         world.step()
     world.settle()
+    world.storage.assert_alike()
     world.judge.verdict()
     world.leave()
-    world.judge.nothing_left()
+    world.judge.nothing_left(world.state)
     return world
