@@ -30,10 +30,10 @@ is `Claim.row()`.
         not to be learned from.
     (OFFER, inc, [[p, sequence], …])
         I have changes up to there that may not have come from you.
-    (LIVE, inc, at, [[p, epoch, foreign], …])
+    (LIVE, inc, at, [[p, epoch, foreign, inc', through], …])
         My copies are complete under your claims of these epochs. I am at `at` now; the last that anybody but you
-        changed in them was at `foreign`.
-    (LIVED, [[p, epoch], …])
+        changed in them was at `foreign`, and what you changed in them I have up to (inc', through).
+    (LIVED, [[p, epoch, through], …])
         I have heard of it.
     (YIELD, [[p, claim], …])
         My directory is older than my claims: take over, if you are complete.

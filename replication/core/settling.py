@@ -87,11 +87,11 @@ def reached(state: ReplicaState, peer: Peer, to: int) -> None:
     state.waiting_on.difference_update(emptied)
 
 
-def early_reached(state: ReplicaState, part: Partition) -> None:
-    """The heir has everything that was written before its stream was open."""
-    while part.early:
+def early_reached(state: ReplicaState, part: Partition, to: int) -> None:
+    """The heir has everything that was written up to a sequence of ours, also before its stream was open."""
+    while part.early and part.early[0].sequence <= to:
         _settle(state, part.early.popleft(), 2)
-    if not part.waiting:
+    if not part.waiting and not part.early:
         state.waiting_on.discard(part.number)
 
 

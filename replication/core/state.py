@@ -119,7 +119,9 @@ class Stream:
         self.claims_due: set[int] = set()
         self.lagging = False  # frames were left out: a difference is to be sent
         self.reading = False  # it is being read
-        self.urgent: dict[int, tuple[int, ...]] = {}  # frame → partitions whose early writes it carries
+        self.urgent: dict[
+            int, tuple[tuple[int, int], ...]
+        ] = {}  # frame → (partition, its early writes up to)
         self.urgent_wanted: set[int] = set()  # partitions whose early writes are to be sent
         self.said_at = 0  # when a frame was sent last
 

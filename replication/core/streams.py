@@ -28,8 +28,10 @@ def begin(
     ``pieces`` the peer lacks more than one frame can hold."""
     stream = peer.stream = Stream()
     for p in peer.live:
-        state.parts[p].heir_live = False
-        claims.measure(state, state.parts[p])
+        part = state.parts[p]
+        if part.claim is not None and part.claim.heir == peer.id:
+            part.heir_live = False
+            claims.measure(state, part)
     peer.live.clear()
     peer.known.part(peer.known.echo.members)  # until its marks count them again
     stream.session = state.serial()
@@ -111,7 +113,7 @@ def _send(
     parts: Sequence[Part],
     *,
     opened_at: int,
-    urgent: Sequence[int] = (),
+    urgent: Sequence[tuple[int, int]] = (),
 ) -> None:
     stream = peer.stream
     stream.number = number = stream.number + 1
@@ -192,7 +194,7 @@ def _urgent(state: ReplicaState, peer: Peer) -> None:
     def read(error: Exception | None, head: int, parts: Sequence[Part], progress: Sequence[Any]) -> None:
         if error is not None or peer.stream.session != session:
             return  # they are settled when the copy is complete
-        covered = [p for p, through, whole in progress if whole and through >= early[p]]
+        covered = [(p, early[p]) for p, through, whole in progress if whole and through >= early[p]]
         if covered:
             carried = [part for part in parts if part[0] in stream.opened]
             to = max(stream.sent, state.sequence) if not stream.lagging else stream.sent
@@ -263,10 +265,10 @@ def acked(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         peer.known.acknowledged(incarnation, mark, after)
         settling.reached(state, peer, to)
         for sent in [sent for sent in stream.urgent if sent <= number]:
-            for p in stream.urgent.pop(sent):
+            for p, upto in stream.urgent.pop(sent):
                 part = state.parts[p]
                 if part.claim is not None and part.claim.heir == peer.id and p in stream.opened:
-                    settling.early_reached(state, part)
+                    settling.early_reached(state, part, upto)
     if stream.lagging and stream.inflight_rows * 2 <= state.settings.window_rows:
         _difference(state, peer)
 

@@ -7,7 +7,7 @@ write of the loser is still in its store, and is offered to the winner.
 from collections.abc import Sequence
 from typing import Any
 
-from replication.core import claims, effects, inbound, messages, streams
+from replication.core import claims, effects, inbound, messages, settling, streams
 from replication.core.state import (
     ALIVE,
     ASIDE,
@@ -226,7 +226,7 @@ def listen(state: ReplicaState, peer: Peer) -> None:
 def told_live(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     """A holder's copies are complete."""
     _, incarnation, at, told = message
-    for p, epoch, foreign in told:
+    for p, epoch, foreign, ours, through in told:
         part = state.parts[p]
         claim = part.claim
         if claim is None or claim.primary != state.me or epoch != claim.epoch or p not in peer.stream.opened:
@@ -235,10 +235,14 @@ def told_live(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         if claim.heir == peer.id:
             part.heir_live = True
             claims.measure(state, part)
+            if ours == state.incarnation:
+                settling.early_reached(state, part, through)
         cursor = peer.known.cursor(p)
         if streams.counted(peer, p) and (not foreign or (cursor[0] == incarnation and cursor[1] >= foreign)):
             peer.known.caught_up(p, incarnation, at)
-    state.out.append((effects.SEND, peer.id, (messages.LIVED, [row[:2] for row in told])))
+    state.out.append(
+        (effects.SEND, peer.id, (messages.LIVED, [[p, epoch, through] for p, epoch, _, _, through in told]))
+    )
 
 
 def tell_live(state: ReplicaState, peer: Peer) -> None:
@@ -249,13 +253,17 @@ def tell_live(state: ReplicaState, peer: Peer) -> None:
     if not ready:
         return
     peer.live_told_at = state.now
-    told = [[p, peer.live_untold[p], state.parts[p].foreign(peer.id)] for p in sorted(ready)]
+    told = [
+        [p, peer.live_untold[p], state.parts[p].foreign(peer.id), *peer.known.cursor(p)]
+        for p in sorted(ready)
+    ]
     message = (messages.LIVE, state.incarnation, state.sequence, told)
     state.out.append((effects.SEND, peer.id, message))
 
 
 def lived(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
-    """The primary has heard of complete copies."""
-    for p, epoch in message[1]:
-        if peer.live_untold.get(p) == epoch:
+    """The primary has heard of complete copies. One that was filled up since then is told of again: writes may wait for
+    that."""
+    for p, epoch, through in message[1]:
+        if peer.live_untold.get(p) == epoch and through >= peer.source.opened.get(p, 0):
             del peer.live_untold[p]

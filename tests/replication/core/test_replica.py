@@ -150,6 +150,29 @@ def test_an_heir_that_takes_in_nothing_is_replaced() -> None:
     assert ended == [(2, None)]
 
 
+def test_writes_that_are_too_many_for_one_frame_are_settled_when_the_heir_has_filled_up() -> None:
+    stand = Stand(2, window_rows=4, whole_rows=8, chunk_rows=2).ready()
+    stand.crash("B")
+    ends = [stand["A"].write(0, f"k{n}", n) for n in range(20)]
+    stand["A"].disk()
+    assert all(ended == [] for ended in ends)
+    stand.start("B")
+    stand.run(5_000)
+    assert all(ended == [(2, None)] for ended in ends)
+
+
+def test_a_former_heir_that_comes_back_says_nothing_about_the_one_that_is() -> None:
+    stand = Stand(3).ready()
+    stand.crash("B")
+    stand.see()
+    stand.run(3_000)
+    assert stand.claim("A").heir == b"C"
+    stand.start("B")
+    stand.run(5_000)
+    assert stand["A"].state.parts[0].heir_live
+    assert replica.status(stand["A"].state)["single"] == []
+
+
 def test_a_planned_move_makes_the_target_primary_and_loses_no_write() -> None:
     stand = Stand(3).ready()
     ends = [stand["A"].write(0, f"k{n}", n) for n in range(5)]

@@ -94,10 +94,16 @@ def test_what_was_written_before_the_stream_was_open_waits_for_an_urgent_frame()
     settling.reached(state, state.peers[HEIR], 10)
     carry_out(state)
     assert ended == []
-    settling.early_reached(state, state.parts[0])
+    later = write(state, 0, 5)
+    settling.early_reached(state, state.parts[0], 4)
     carry_out(state)
-    assert ended == [(2, None)]
+    assert (ended, later) == ([(2, None)], [])
+    assert state.waiting_on == {0}
+    settling.early_reached(state, state.parts[0], 5)
+    carry_out(state)
+    assert later == [(2, None)]
     assert state.waiting == 0
+    assert state.waiting_on == set()
 
 
 def test_writes_end_in_the_order_in_which_they_were_made_also_over_a_new_stream() -> None:
