@@ -70,8 +70,8 @@ class DetectorSettings:
     beat_ms: int = 250
     suspect_ms: int = 1_000
     confirm_ms: int = 750
-    tick_ms: int = 50
-    stride_ms: int = 100
+    tick_ms: int = 100
+    stride_ms: int = 200
     pause_ms: int = 500
     probes: int = 3
 

@@ -44,7 +44,7 @@ class World:
 
     def __init__(self, count: int, seed: int, settings: DetectorSettings | None = None) -> None:
         self.random = Random(seed)
-        self.settings = settings or DetectorSettings()
+        self.settings = settings or DetectorSettings(tick_ms=50, stride_ms=100)
         self.now = 1_000_000
         self.names = [bytes([65 + n]) * 8 for n in range(count)]
         self.nodes = {name: Node(name) for name in self.names}

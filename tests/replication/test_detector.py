@@ -30,8 +30,11 @@ BOOT = b"bootboot"
 OTHER_BOOT = b"bootBOOT"
 
 
+SETTINGS = DetectorSettings(tick_ms=50, stride_ms=100)
+
+
 def alone(*members: bytes, now: int = 0) -> Detector:
-    return Detector(A, members or (A, B, C), BOOT, DetectorSettings(), now)
+    return Detector(A, members or (A, B, C), BOOT, SETTINGS, now)
 
 
 def ticks(
@@ -141,7 +144,7 @@ def test_only_those_that_are_alive_are_asked() -> None:
 
 def test_no_more_than_the_stated_number_are_asked_and_all_have_their_turn() -> None:
     members = [bytes([n]) * 8 for n in range(10)]
-    detector = Detector(members[0], members, BOOT, DetectorSettings(probes=2), 0)
+    detector = Detector(members[0], members, BOOT, DetectorSettings(tick_ms=50, stride_ms=100, probes=2), 0)
     others = tuple(members[2:])
     ticks(detector, 0, 500, hear=tuple(members[1:]))
     asked = sent(ticks(detector, 550, 10_000, hear=others), PROBE_REQUEST)
@@ -340,7 +343,7 @@ def test_a_clock_that_stands_or_runs_backwards_does_no_harm() -> None:
     [
         {"suspect_ms": 499},
         {"confirm_ms": 499},
-        {"tick_ms": 200},
+        {"tick_ms": 201},
         {"stride_ms": 600},
         {"pause_ms": 1_100},
         {"probes": 0},
