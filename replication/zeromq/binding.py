@@ -5,7 +5,9 @@ Peers are told a port, or the suffix of a path: the host is the one by which the
 
 from __future__ import annotations
 
+import glob
 import secrets
+from pathlib import Path
 
 import zmq
 
@@ -32,6 +34,8 @@ class Binder:
         Raises:
             AddressInUse, AddressUnusable
         """
+        if listen.path:
+            _clear(listen)
         return self._bind(None, listen, "")
 
     def bind_group(self, group: str, listen: Address) -> Entrance:
@@ -69,4 +73,20 @@ class Binder:
         if not address.path:
             endpoint = bytes(raw.getsockopt(zmq.LAST_ENDPOINT)).decode("ascii")
             place = Address.parse(endpoint.removeprefix("tcp://")).port
-        return Entrance(group, Socket(raw), self._sockets.monitor(raw, FAILED_HANDSHAKES), place)
+        return Entrance(
+            group, Socket(raw), self._sockets.monitor(raw, FAILED_HANDSHAKES), place, address.path
+        )
+
+
+def _clear(listen: Address) -> None:
+    """Remove the sockets of groups that an earlier process of this node left behind when it was killed."""
+    path = Path(listen.path)
+    for stale in path.parent.glob(f"{glob.escape(path.name)}.{'[0-9a-f]' * SUFFIX_CHARACTERS}"):
+        if stale.is_socket():
+            stale.unlink(missing_ok=True)
+
+
+def forget(entrance: Entrance) -> None:
+    """Remove what a closed entrance leaves in the file system: libzmq doesn't."""
+    if entrance.path:
+        Path(entrance.path).unlink(missing_ok=True)

@@ -15,6 +15,7 @@ import zmq
 from replication.zeromq import words
 from replication.zeromq.adapter import Frames, Socket
 from replication.zeromq.address import Address
+from replication.zeromq.binding import forget
 from replication.zeromq.boundedlog import BoundedLog
 from replication.zeromq.link import Entrance, Greeted, Heard, Traffic
 from replication.zeromq.members import Member, Roster
@@ -87,6 +88,7 @@ class Reader:
             entrance.closed = True
             end_monitor(entrance.socket.raw, entrance.monitor)
             entrance.socket.close()
+            forget(entrance)
 
     async def step(self, entrance: Entrance) -> None:
         """Wait for something, and hand it over."""

@@ -128,7 +128,8 @@ class Heard:
 
 
 class Entrance:
-    """Where all peers connect for one group, or for control. place: the port, or the suffix of the path."""
+    """Where all peers connect for one group, or for control. place: the port, or the suffix of the path,
+    which then is `path`."""
 
     __slots__ = (
         "bell",
@@ -138,16 +139,18 @@ class Entrance:
         "heard",
         "held",
         "monitor",
+        "path",
         "place",
         "scope",
         "socket",
     )
 
-    def __init__(self, group: Group, socket: Socket, monitor: Socket, place: int | str) -> None:
+    def __init__(self, group: Group, socket: Socket, monitor: Socket, place: int | str, path: str) -> None:
         self.group = group
         self.socket = socket
         self.monitor = monitor
         self.place = place
+        self.path = path
         self.greeted: dict[bytes, Greeted] = {}
         self.heard: dict[bytes, Heard] = {}
         self.held = False

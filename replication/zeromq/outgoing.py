@@ -73,21 +73,22 @@ class Dialer:
             failed = await self.step(link, failed)
 
     async def step(self, link: Link, failed: int) -> int:
-        """Wait for a reason to try, try, rest. Takes and gives how many attempts in a row have failed."""
+        """Wait for a reason to try, try, rest. Takes and gives how many attempts in a row have failed, or
+        were soon over."""
         while not _worth_trying(link):
             if link.closed:
                 return 0
             await link.bell.wait()
-        before = link.ups
+        settings = self._settings
+        before, began = link.ups, trio.current_time()
         await self._attempt(link)
         if link.closed:
             return 0
-        if link.ups == before:
-            failed += 1
-        else:
-            failed = 0
+        failed += 1
+        if link.ups != before:
             self._down(link)
-        settings = self._settings
+            if trio.current_time() - began > settings.retry_ms_max / 1000:
+                failed = 0  # it was worth it
         most = min(settings.retry_ms_max, settings.retry_ms_min * 2 ** min(failed, 16))
         with trio.move_on_after(most * self._chance.uniform(0.5, 1.0) / 1000):
             await link.bell.wait()
