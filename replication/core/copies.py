@@ -46,39 +46,59 @@ def complete(state: ReplicaState, part: Partition, peer: Peer) -> None:
 
 
 def empty(state: ReplicaState) -> None:
-    """Go on emptying void copies."""
-    for part in state.parts:
-        if part.copy == VOID and part.number not in state.clearing:
-            _empty(state, part)
+    """Go on emptying void copies. What is known of others' changes there is forgotten first, and durably: rows that are
+    dropped must be asked for again."""
+    void = [part for part in state.parts if part.copy == VOID and part.number not in state.clearing]
+    if not void:
+        return
+    own = []
+    for part in void:
+        state.clearing.add(part.number)
+        own += rows.of_part(part)
+        for peer in state.peers.values():
+            peer.known.forget(part.number)
+            peer.ahead.pop(part.number, None)
+    for peer in state.peers.values():
+        own += rows.of_known(peer.id, peer.known)
+
+    def forgotten(error: Exception | None) -> None:
+        for part in void:
+            if error is not None:
+                state.clearing.discard(part.number)
+            else:
+                _empty(state, part)
+
+    state.out.append((effects.STORE, own, forgotten))
 
 
 def _empty(state: ReplicaState, part: Partition) -> None:
-    state.clearing.add(part.number)
-
     def cleared(error: Exception | None, left: bool) -> None:
-        state.clearing.discard(part.number)
         if error is not None or part.copy != VOID:
-            return
-        if left:
+            state.clearing.discard(part.number)
+        elif left:
             _empty(state, part)
-            return
-        claim = part.claim
-        assert claim is not None
-        part.copy = NONE
-        part.asof = claim.floor  # nothing is here that could be older
-        part.touched = {}
-        state.counts.cleared += 1
-        state.unsaved.add(part.number)
-        for peer in state.peers.values():
-            peer.known.forget(part.number)
-            peer.offers.pop(part.number, None)
-        if claim.primary in state.peers:
-            peer = state.peers[claim.primary]
-            if part.number in peer.source.refusals:  # it is to be filled: from the beginning
-                peer.source.told_at -= state.settings.retry_ms
-                inbound.tell(state, peer)
+        else:
+            state.clearing.discard(part.number)
+            _emptied(state, part)
 
     state.out.append((effects.CLEAR, part.number, cleared))
+
+
+def _emptied(state: ReplicaState, part: Partition) -> None:
+    claim = part.claim
+    assert claim is not None
+    part.copy = NONE
+    part.asof = claim.floor  # nothing is here that could be older
+    part.touched = {}
+    state.counts.cleared += 1
+    state.unsaved.add(part.number)
+    for peer in state.peers.values():
+        peer.offers.pop(part.number, None)
+    if claim.primary in state.peers:
+        peer = state.peers[claim.primary]
+        if part.number in peer.source.refusals:  # it is to be filled: from the beginning
+            peer.source.told_at -= state.settings.retry_ms
+            inbound.tell(state, peer)
 
 
 def save_known(state: ReplicaState, peer: Peer) -> None:

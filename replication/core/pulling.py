@@ -149,6 +149,8 @@ def _beneath(state: ReplicaState, p: int) -> None:
 def _learned(state: ReplicaState, peer: Peer, incarnation: int, progress: Sequence[Any]) -> None:
     for p, through, whole, void in progress:
         part = state.parts[p]
+        if part.copy == VOID:
+            continue
         if not void:
             peer.known.learned(p, incarnation, through)
             upto = peer.wanted.get(p, -1)
