@@ -49,7 +49,7 @@ class Building(Steps):
             else:
                 rows = DiscRows(write.transaction, table.place)
                 self.total = max(self.total, rows.count())
-            found, low = some(rows, self._low)
+            found, low = some(rows, self._low, state.settings.alter_rows)
             entries = _entries(table, position, found)
             if not table.ram:
                 built = DiscRows(write.transaction, table.indexed_places[position])

@@ -21,7 +21,7 @@ from store.ram import RamMap
 from store.record import OVERHEAD, SEQUENCE, local_sequence
 from store.rows import DiscRows, Pairs, RamView, Rows
 from store.state import TableState
-from store.steps import STEP_ROWS, Steps, Write, some
+from store.steps import Steps, Write, some
 
 
 class Clearing(Steps):
@@ -36,7 +36,7 @@ class Clearing(Steps):
     def step(self, state: GroupState) -> Sequence[Steps] | None:
         """One transaction."""
         residue = self._residue
-        left = STEP_ROWS
+        rows_max = left = state.settings.alter_rows
         with Write(state) as write:
             changes = DiscRows(write.transaction, state.places.changes)
             for place in residue.places:
@@ -51,7 +51,7 @@ class Clearing(Steps):
                     break
             else:
                 write.catalog = state.catalog.cleared(residue)
-        self.done += STEP_ROWS - left
+        self.done += rows_max - left
         if write.catalog is None:
             return None
         state.adopt(state.by_id)
@@ -79,7 +79,7 @@ class Fading(Steps):
         """Some rows."""
         listed = state.places.ram_changes
         if self._sources and self._table.listed:
-            found, low = some(RamView(self._sources[0]), self._low)
+            found, low = some(RamView(self._sources[0]), self._low, state.settings.alter_rows)
             tag = self._table.tag
             places = [
                 (place, key) for place, key in places_of(found, partitioned=self._table.partitioned) if place

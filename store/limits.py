@@ -47,6 +47,21 @@ RESULTS_PER_PASS: Final = 2_000
 PULL_SCAN_MAX: Final = 50_000
 """Entries of `changes` that one step of catching up looks at: those of neighbouring partitions count, too."""
 
+PARTITIONS_REMEMBERED: Final = 4_096
+"""Partitions whose number a group needn't work out anew from the bytes of a key."""
+
+STALE_PER_LIVE: Final = 8
+"""One entry of `changes` in so many may be stale before the stale ones are taken away."""
+
+STALE_MIN: Final = 1_000
+"""So many may be at any rate."""
+
+STALE_MAX: Final = 100_000
+"""And no more than so many: they are held in memory, 60 to 80 bytes each, up to half as many again while some leave."""
+
+TRANSFORM_ROWS: Final = 1_000
+"""Records that one transaction of a transformation looks at."""
+
 PURGE_ROWS: Final = 1_000
 """Tombstones that one purge transaction looks at."""
 
@@ -81,6 +96,10 @@ class StoreSettings:
     read_queue: int = 10_000
     """Cold reads waiting, beyond which read gives StoreBusy."""
 
+    alter_rows: int = 1_000
+    """Rows that one step of an alteration does (building an index, clearing what was dropped, moving a table) before it
+    lets others' commits go."""
+
     readers: int = 126
     """Read transactions open at one time, over all threads."""
 
@@ -93,6 +112,7 @@ class StoreSettings:
             ("queue_rows", 1, 100_000_000),
             ("queue_bytes", 1, 1 << 40),
             ("read_queue", 1, 10_000_000),
+            ("alter_rows", 1, 100_000),
             ("readers", 1, 100_000),
         ):
             value = getattr(self, name)

@@ -55,7 +55,7 @@ class Moving(Steps):
             try:
                 rows = DiscRows(transaction, source)
                 self.total = max(self.total, rows.count() if not self._at else 0)
-                found, low = some(rows, self._low)
+                found, low = some(rows, self._low, state.settings.alter_rows)
             finally:
                 transaction.abort()
             if listed:
@@ -63,7 +63,7 @@ class Moving(Steps):
             target.publish(dict(found))
         else:
             self.total = max(self.total, len(self._sources[0][0]))
-            found, low = some(RamView(source), self._low)
+            found, low = some(RamView(source), self._low, state.settings.alter_rows)
             with Write(state) as write:
                 into = DiscRows(write.transaction, target)
                 changes = DiscRows(write.transaction, state.places.changes)

@@ -14,9 +14,6 @@ from store.catalog import Catalog, encode
 from store.groupstate import GroupState
 from store.rows import Pairs, ReadRows
 
-STEP_ROWS: Final = 1_000
-"""Rows that one step does, at most."""
-
 STEP_BYTES: Final = 4 * 1024 * 1024
 """Bytes of keys and records after which a step ends, even if it did fewer rows."""
 
@@ -61,7 +58,7 @@ class Steps:
         raise NotImplementedError
 
 
-def some(rows: ReadRows, low: bytes, limit: int = STEP_ROWS) -> tuple[Pairs, bytes | None]:
+def some(rows: ReadRows, low: bytes, limit: int) -> tuple[Pairs, bytes | None]:
     """The next rows from `low` on that make up a step, and where to go on; None at the end."""
     found: Pairs = []
     size = 0

@@ -13,11 +13,11 @@ from typing import Any
 import attrs
 
 from store import keys
-from store.limits import SELECT_SCAN_MAX
+from store.limits import SELECT_SCAN_MAX, TRANSFORM_ROWS
 from store.reading import logical_key
 from store.record import encode_value, payload_of, value_of
 from store.rows import Pairs, ReadRows
-from store.steps import STEP_ROWS, some
+from store.steps import some
 from store.transaction import Transaction
 
 Transformation = Callable[[tuple[Any, ...], Any], Any]
@@ -40,7 +40,7 @@ class Transformed:
 
 
 def transform_step(
-    transaction: Transaction, table: Any, fn: Transformation, after: bytes = b"", limit: int = STEP_ROWS
+    transaction: Transaction, table: Any, fn: Transformation, after: bytes = b"", limit: int = TRANSFORM_ROWS
 ) -> Transformed:
     """Transform some rows in one transaction: `group.submit_transaction(done, transform_step, table, fn, after)`.
 

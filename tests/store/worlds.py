@@ -75,6 +75,15 @@ class Plain:
         other.tombs = {name: set(tombs) for name, tombs in self.tombs.items()}
         return other
 
+    def add(self, table: Table) -> None:
+        """A table more."""
+        self.declared[table.name] = table
+        self.rows[table.name], self.tombs[table.name] = {}, set()
+
+    def drop(self, name: str) -> None:
+        """A table less."""
+        del self.declared[name], self.rows[name], self.tombs[name]
+
     # writes, as a transaction has them
 
     def put(self, table: str, key: tuple[Any, ...], value: Any) -> None:
