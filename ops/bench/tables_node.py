@@ -8,7 +8,7 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +25,7 @@ from replication.replicated import ReplicatedGroup
 from replication.zeromq.keys import ensure_keys
 from store.schema import Group, Table
 
-_CHUNK_ROWS: Final = 10_000
+_CHUNK_ROWS: Final = 5_000
 _LOOK_SECONDS: Final = 0.001
 
 
@@ -106,9 +106,14 @@ class Server:
 
     async def do_contents(self) -> dict[str, Any]:
         """What is here."""
-        parts = [contents_of(_records(group)) for group in self._groups]
-        whole = Contents(sum(part.records for part in parts), sum(part.digest for part in parts) % (1 << 64))
-        return asdict(whole)
+        records = digest = 0
+        for group in self._groups:
+            low: tuple[int, ...] | None = (0,)
+            while low is not None:
+                part, low = _part(group, low)
+                records, digest = records + part.records, digest + part.digest
+                await trio.lowlevel.checkpoint()  # a node that stands still is taken for a dead one
+        return asdict(Contents(records, digest % (1 << 64)))
 
     async def do_statistics(self) -> dict[str, Any]:
         """For those who look into it."""
@@ -142,16 +147,12 @@ def complete(group: ReplicatedGroup) -> bool:
     return not stream.lagging and not stream.inflight and state.sequence == group.group.sequence
 
 
-def _records(group: ReplicatedGroup) -> Iterator[tuple[int, bytes]]:
-    low: tuple[int, ...] = (0,)
-    while True:
-        with group.group.snapshot() as reader:
-            found = reader.range(TABLE, low, limit=_CHUNK_ROWS)
-        for (key,), value in found:
-            yield key, value
-        if len(found) < _CHUNK_ROWS:
-            return
-        low = (found[-1][0][0] + 1,)
+def _part(group: ReplicatedGroup, low: tuple[int, ...]) -> tuple[Contents, tuple[int, ...] | None]:
+    """Some records from a key on, and where the next ones begin."""
+    with group.group.snapshot() as reader:
+        found = reader.range(TABLE, low, limit=_CHUNK_ROWS)
+    contents = contents_of((key, value) for (key,), value in found)
+    return contents, (found[-1][0][0] + 1,) if len(found) == _CHUNK_ROWS else None
 
 
 async def serve(plan: Plan) -> None:

@@ -19,8 +19,8 @@ from store.writes import PUT
 
 TABLE: Final = "records"
 
-_BURST: Final = 256
-"""Writes that a writer makes before the loop has its turn."""
+_PASS: Final = 2_048
+"""Writes that all writers together make before the loop has its turn: some 20 ms."""
 
 
 class Phase:
@@ -66,7 +66,7 @@ class Phase:
     async def _cast(self, writer: int, group: ReplicatedGroup) -> None:
         """All writes of a writer but the last one, which nobody waits for either."""
         load, rest, table = self.load, self.rest, group.table(TABLE).id
-        number, cast = first_number(load, writer), group.cast
+        number, cast, burst = first_number(load, writer), group.cast, max(1, _PASS // load.writers)
         for done, key in enumerate(islice(keys_of(load, writer), load.count_of(writer) - 1), start=1):
             value = number.to_bytes(NUMBER_BYTES, "big") + rest
             number += 1
@@ -76,7 +76,7 @@ class Phase:
                     break
                 except WritersWait:
                     await group.drained()
-            if not done % _BURST:
+            if not done % burst:
                 await trio.lowlevel.checkpoint()
 
     async def _finish(self) -> None:

@@ -34,6 +34,16 @@ def test_both_nodes_hold_what_the_plan_says(tmp_path: Path, storage: str) -> Non
 
 
 @pytest.mark.system
+def test_contents_are_read_in_parts(tmp_path: Path) -> None:
+    expected = Expected()
+    load = Load("fill", 0, tables=1, keys=10_000, writers=2, writes=10_000)
+    with WaystationPair.start(tmp_path / "pair", 1) as pair:
+        pair.run(load)
+        expected.apply(load)
+        assert pair.contents() == [expected.contents()] * 2
+
+
+@pytest.mark.system
 def test_a_node_that_returns_has_everything(tmp_path: Path) -> None:
     expected = Expected()
     with WaystationPair.start(tmp_path / "pair", 1) as pair:
