@@ -12,7 +12,7 @@ from typing import Any
 
 import cbor2
 
-from replication.core import effects, messages, replica, rows, settling
+from replication.core import effects, replica, rows, settling
 from replication.core.settings import ReplicaSettings
 from replication.core.state import ALIVE, DEAD, ReplicaState
 
@@ -77,6 +77,8 @@ class Node:
         self.reports: list[tuple[str, Any]] = []
         self.serves: dict[int, int] = {}
         self.up = False
+        self.failure: Exception | None = None
+        """What the next apply comes to."""
 
     def start(self, incarnation: int) -> None:
         self.store.open(incarnation)
@@ -152,6 +154,10 @@ class Node:
     def _applied(
         self, peer: bytes, parts: Sequence[Any], own: Sequence[Any], trusted: bool, done: Callable[..., None]
     ) -> None:
+        if self.failure is not None:
+            failure, self.failure = self.failure, None
+            done(failure, self.store.sequence)
+            return
         first = self.store.sequence
         changed: dict[int, list[str]] = {}
         for p, _, blob, _ in parts:
@@ -360,6 +366,3 @@ class Stand:
             and node.state.parts[p].claim is not None
             and node.name in (node.state.parts[p].claim.primary, node.state.parts[p].claim.heir)
         ]
-
-
-FRAME = messages.FRAME
