@@ -172,7 +172,7 @@ class Proxy:
                     await self._passable(direction)
                     try:
                         data = await source.recv(CHUNK_BYTES)
-                    except OSError:
+                    except (OSError, trio.ClosedResourceError):
                         data = b""
                     if connection.forgotten and (direction == BACK or not data):
                         await trio.sleep_forever()  # nobody is told of the end
@@ -195,8 +195,9 @@ class Proxy:
                 await trio.sleep_until(due)
                 await self._passable(direction)
                 rest = memoryview(data)
-                while rest and not connection.forgotten:
-                    rest = rest[await sink.send(rest) :]
+                with contextlib.suppress(trio.ClosedResourceError):  # forgotten meanwhile
+                    while rest and not connection.forgotten:
+                        rest = rest[await sink.send(rest) :]
                 self.carried[direction] += len(data)
 
     async def _passable(self, direction: str) -> None:
