@@ -53,8 +53,8 @@ class FakeStore:
     def part(self, p: int, keys: Sequence[str]) -> tuple[int, str, bytes, int]:
         flat: list[Any] = []
         for key in keys:
-            version, value, _ = self.rows[p, key]
-            flat += [key, [list(version), value]]
+            version, value, _ = self.rows.get((p, key), (None, None, 0))
+            flat += [key, [version, value]]
         return (p, TABLE, cbor2.dumps(flat), len(keys))
 
     def changed(self, p: int, since: int) -> list[tuple[int, str]]:
@@ -63,7 +63,14 @@ class FakeStore:
         )
 
     def values(self, p: int) -> dict[str, Any]:
-        return {key: row[1] for (partition, key), row in self.rows.items() if partition == p}
+        return {
+            key: row[1]
+            for (partition, key), row in self.rows.items()
+            if partition == p and row[1] is not None
+        }
+
+    def tombstones(self, p: int) -> set[str]:
+        return {key for (partition, key), row in self.rows.items() if partition == p and row[1] is None}
 
 
 class Node:
@@ -120,6 +127,8 @@ class Node:
             self.pending.append(lambda: self._digested(*rest))
         elif code == effects.CLEAR:
             self.pending.append(lambda: self._cleared(*rest))
+        elif code == effects.PURGE:
+            self.pending.append(lambda: self._purged(*rest))
         elif code == effects.SERVE:
             self.serves[rest[0]] = rest[1]
         elif code == effects.CEASE:
@@ -163,7 +172,10 @@ class Node:
         for p, _, blob, _ in parts:
             flat = cbor2.loads(blob)
             for key, (version, value) in zip(flat[::2], flat[1::2], strict=True):
-                if self.store.put(p, key, tuple(version), value):
+                if version is None:
+                    if trusted and self.store.rows.pop((p, key), None):
+                        changed.setdefault(p, []).append(key)
+                elif self.store.put(p, key, tuple(version), value):
                     changed.setdefault(p, []).append(key)
         self._keep(own)
         self._tapped(first, changed, peer)
@@ -191,13 +203,29 @@ class Node:
     def _digested(
         self, p: int, table: str | None, after: bytes, last: bytes | None, done: Callable[..., None]
     ) -> None:
-        found = sorted((key, row[:2]) for (partition, key), row in self.store.rows.items() if partition == p)
+        found = sorted(
+            (key, row[:2])
+            for (partition, key), row in self.store.rows.items()
+            if partition == p and row[1] is not None
+        )
         done(None, TABLE, b"\xff", len(found), blake2b(repr(found).encode(), digest_size=16).digest(), None)
 
     def _cleared(self, p: int, done: Callable[..., None]) -> None:
         for key in [key for key in self.store.rows if key[0] == p]:
             del self.store.rows[key]
         done(None, False)
+
+    def _purged(self, p: int, before: int) -> None:
+        first = self.store.sequence
+        old = [
+            key
+            for (partition, key), (_, value, at) in self.store.rows.items()
+            if partition == p and value is None and at <= before
+        ]
+        for key in old:
+            del self.store.rows[p, key]
+        self.store.sequence += len(old)
+        self._tapped(first, {p: old} if old else {}, None)
 
     # ---- what a user does ----------------------------------------------------------------------
 
@@ -237,6 +265,8 @@ class Stand:
             (a, b): deque() for a in self.names for b in self.names if a != b
         }
         self.cut: set[tuple[bytes, bytes]] = set()
+        self.losing: frozenset[int] = frozenset()
+        """Messages of these kinds are lost."""
         self.said: list[tuple[bytes, bytes, Any]] = []
         """Everything that was ever sent: (from, to, message)."""
         self.nodes = {name: Node(self, name) for name in self.names}
@@ -287,7 +317,7 @@ class Stand:
 
     def send(self, a: bytes, b: bytes, message: Any) -> None:
         self.said.append((a, b, message))
-        if (a, b) not in self.cut and self.nodes[b].up:
+        if (a, b) not in self.cut and self.nodes[b].up and message[0] not in self.losing:
             self.links[a, b].append(cbor2.dumps(message))
 
     def deliver(self, a: str | None = None, b: str | None = None, count: int = 1_000_000) -> int:

@@ -1,0 +1,121 @@
+"""A planned move: no write lost, none done twice, and a bounded time in which nothing is taken."""
+
+from typing import Any
+
+import pytest
+
+from replication.core import messages, replica
+from replication.core.errors import ClaimLost, NoMove, UnknownMember
+from replication.core.state import DEAD, MOVING, SERVING
+from tests.replication.core.stand import Stand
+
+
+def move(stand: Stand, to: str, letter: str = "A") -> list[Any]:
+    ended: list[Any] = []
+    replica.move(stand[letter].state, 0, to.encode(), lambda *how: ended.append(how))
+    stand[letter].carry_out()
+    return ended
+
+
+def test_a_move_to_the_heir_changes_the_roles() -> None:
+    stand = Stand(2).ready()
+    ended = move(stand, "B")
+    stand.run(2_000)
+    assert ended == [(0, None)]
+    assert stand.claim("A").rank == (2, b"B")
+    assert stand.claim("A").heir == b"A"
+    assert stand["B"].state.parts[0].heir_live
+    assert stand["B"].state.counts.moves == 1
+
+
+def test_nobody_serves_before_everything_that_was_written_is_there() -> None:
+    stand = Stand(2).ready()
+    ends = [stand["A"].write(0, f"k{n}", n) for n in range(10)]
+    ended = move(stand, "B")
+    for turn in range(400):
+        stand["A"].disk(1)
+        stand["B"].disk(1)
+        stand.deliver(count=1)
+        if stand.servers(0) == "B":
+            assert len(stand["B"].store.values(0)) == 10
+        assert stand.servers(0) != "AB"
+        if turn % 20 == 0:
+            stand.tick()
+    assert ended == [(0, None)]
+    assert all(how == [(2, None)] for how in ends)
+
+
+def test_a_partition_that_stands_still_takes_no_writes() -> None:
+    stand = Stand(2).ready()
+    move(stand, "B")
+    stand.tick()
+    assert stand["A"].state.parts[0].phase == MOVING
+    with pytest.raises(ClaimLost):
+        stand["A"].write(0, "k", 1)
+
+
+def test_a_target_that_does_not_take_over_in_time_leaves_it_where_it_is() -> None:
+    stand = Stand(2).ready()
+    ended = move(stand, "B")
+    stand.links[b"A", b"B"].clear()
+    for _ in range(20):
+        stand["A"].disk()
+        stand.links[b"A", b"B"].clear()
+        stand.tick()
+    ((copies, error),) = ended
+    assert copies == 0
+    assert isinstance(error, NoMove)
+    assert stand["A"].state.parts[0].phase == SERVING
+    assert stand.servers(0) == "A"
+    how = stand["A"].write(0, "k", 1)
+    stand.run(3_000)
+    assert how == [(2, None)]
+
+
+def test_a_move_that_cannot_be_begun_says_why() -> None:
+    stand = Stand(3).ready()
+    assert isinstance(move(stand, "Z")[0][1], UnknownMember)
+    assert isinstance(move(stand, "C", "B")[0][1], ClaimLost)
+    replica.liveness(stand["A"].state, b"C", DEAD)
+    assert isinstance(move(stand, "C")[0][1], NoMove)
+    pending = move(stand, "B")
+    assert isinstance(move(stand, "B")[0][1], NoMove)
+    assert pending == []
+
+
+def test_a_target_that_dies_on_the_way_is_given_up() -> None:
+    stand = Stand(3).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    ended = move(stand, "C")
+    stand["A"].disk()
+    replica.liveness(stand["A"].state, b"C", DEAD)
+    stand.crash("C")
+    stand.run(3_000)
+    assert isinstance(ended[0][1], NoMove)
+    assert stand.servers(0) == "A"
+    assert stand.claim("A").heir == b"B"
+
+
+def test_a_request_of_an_older_claim_moves_nothing() -> None:
+    stand = Stand(2).ready()
+    replica.received(stand["B"].state, b"A", [messages.HAND, 0, 0])
+    replica.received(stand["B"].state, b"A", [messages.HAND, 0, 7])
+    stand["B"].carry_out()
+    assert not stand["B"].pending
+    assert stand.servers(0) == "A"
+
+
+def test_a_partition_moved_there_and_back_is_whole() -> None:
+    stand = Stand(2).ready()
+    ends = []
+    for n in range(4):
+        primary = stand.servers(0)
+        ends.append(stand[primary].write(0, f"k{n}", n))
+        assert move(stand, "B" if primary == "A" else "A", primary) == []
+        stand.run(2_000)
+        assert stand.servers(0) != primary
+    assert all(ended == [(2, None)] for ended in ends)
+    assert stand.copies(0) == [{f"k{n}": n for n in range(4)}] * 2
+    pulled = sum(part[3] for message in stand.sent(messages.CHUNK) for part in message[4])
+    assert pulled == 0, "roles change without a copy"

@@ -1,0 +1,174 @@
+"""Catching up: asked again until it is answered, a chunk at a time, and nothing is kept where it is asked for."""
+
+from typing import Any
+
+from replication.core import messages, pulling, replica
+from replication.core.state import LIVE, VOID
+from tests.replication.core.stand import Node, Stand
+
+
+def filled(rows: int, **settings: Any) -> Stand:
+    """A has rows that B, its heir of two, was not there to get."""
+    stand = Stand(2, **settings)
+    stand.start("A")
+    stand.run(4_000)
+    for n in range(rows):
+        stand["A"].write(0, f"k{n}", n)
+    stand.work()
+    return stand
+
+
+def test_a_new_copy_fills_a_chunk_at_a_time_and_serves_nothing_meanwhile() -> None:
+    stand = filled(25, chunk_rows=4)
+    stand.start("B")
+    stand.run(6_000)
+    chunks = [message for message in stand.sent(messages.CHUNK, "A", "B") if message[4]]
+    assert len(chunks) == 7
+    assert all(sum(part[3] for part in chunk[4]) <= 4 for chunk in chunks)
+    assert stand["B"].store.values(0) == stand["A"].store.values(0)
+    assert stand["B"].state.parts[0].copy == LIVE
+    assert stand.servers(0) == "A"
+
+
+def test_a_copy_fills_while_it_is_written_to() -> None:
+    stand = filled(30, chunk_rows=3)
+    stand.start("B")
+    ends = []
+    for n in range(60):
+        stand.deliver(count=2)
+        if stand.servers(0) == "A":
+            ends.append(stand["A"].write(0, f"new{n % 20}", n))
+        for letter in "AB":
+            stand[letter].disk(2)
+        stand.tick()
+    stand.run(6_000)
+    assert all(len(ended) == 1 for ended in ends)
+    assert stand["B"].store.values(0) == stand["A"].store.values(0)
+
+
+def test_what_was_filled_is_not_filled_again_after_a_crash() -> None:
+    stand = filled(20, chunk_rows=2)
+    stand.start("B")
+    while len(stand["B"].store.values(0)) < 10:
+        stand["A"].disk(1)
+        stand["B"].disk(1)
+        stand.deliver(count=1)
+        stand.tick()
+    stand.crash("B")
+    before = sum(part[3] for message in stand.sent(messages.CHUNK) for part in message[4])
+    stand.start("B")
+    stand.run(6_000)
+    after = sum(part[3] for message in stand.sent(messages.CHUNK) for part in message[4])
+    assert len(stand["B"].store.values(0)) == 20
+    assert after - before <= 12, "at most a chunk more than was missing"
+
+
+def test_a_question_that_is_lost_is_asked_again() -> None:
+    stand = filled(5)
+    stand.start("B")
+    stand.losing = frozenset({messages.PULL})
+    stand.run(3_000)
+    assert stand["B"].store.values(0) == {}
+    stand.losing = frozenset()
+    stand.run(4_000)
+    assert len(stand["B"].store.values(0)) == 5
+
+
+def test_no_more_questions_are_under_way_than_is_stated() -> None:
+    stand = Stand(2, partitions=10, pulls_max=2, pull_partitions=3).ready()
+    state = stand["B"].state
+    peer = state.peers[b"A"]
+    for p in range(10):
+        pulling.want(peer, p)
+    pulling.ask(state, peer)
+    asked = [effect[2] for effect in state.out if effect[2][0] == messages.PULL]
+    assert [len(wants) for _, _, wants in asked] == [3, 3]
+    pulling.ask(state, peer)
+    assert len(state.out) == 2
+
+
+def test_an_answer_that_nobody_waits_for_is_passed_over() -> None:
+    stand = Stand(2).ready()
+    state = stand["B"].state
+    replica.received(
+        state, b"A", [messages.CHUNK, 4_711, 1, 9, [[0, "t", b"\x80", 0]], [[0, 9, True, False]]]
+    )
+    stand["B"].carry_out()
+    assert not stand["B"].pending
+    assert state.peers[b"A"].known.cursor(0)[1] != 9
+
+
+def test_an_answer_that_comes_twice_is_applied_once() -> None:
+    stand = filled(5)
+    stand.start("B")
+    for _ in range(60):
+        stand["A"].disk()
+        for link in stand.links.values():
+            link.extend([one for one in link if one[1] == messages.CHUNK])
+        stand.deliver()
+        stand["B"].disk()
+        stand.tick()
+    assert stand["B"].state.counts.rows_applied == 5
+
+
+def test_a_void_copy_is_not_learned_from() -> None:
+    stand = Stand(2).ready()
+    stand["B"].state.parts[0].copy = VOID
+    replica.received(stand["B"].state, b"A", [messages.PULL, 1, [[0, 0, 0]]])
+    stand["B"].carry_out()
+    stand["B"].disk(1)
+    chunk = stand.sent(messages.CHUNK, "B", "A")[-1]
+    assert chunk[4] == []
+    assert chunk[5] == [[0, 0, True, True]]
+
+
+def test_a_position_of_another_life_is_worth_nothing() -> None:
+    stand = filled(5)
+    replica.received(stand["A"].state, b"B", [messages.PULL, 1, [[0, 12_345, 4]]])
+    stand["A"].carry_out()
+    stand["A"].disk()
+    chunk = stand.sent(messages.CHUNK, "A", "B")[-1]
+    assert sum(part[3] for part in chunk[4]) == 5
+
+
+def test_the_further_of_two_wishes_counts() -> None:
+    stand = Stand(2).ready()
+    peer = stand["B"].state.peers[b"A"]
+    pulling.want(peer, 0, 5)
+    pulling.want(peer, 0, 3)
+    assert peer.wanted[0] == 5
+    pulling.want(peer, 0)
+    pulling.want(peer, 0, 9)
+    assert peer.wanted[0] == -1, "all of it"
+
+
+def test_whoever_keeps_rows_in_memory_is_told_before_they_change_beneath_it() -> None:
+    stand = Stand(3, caches=True).ready()
+    stand.split("A", "BC")
+    stand.see()
+    stand["A"].write(0, "left", 1)
+    stand.run(4_000)
+    assert sorted(stand.servers(0)) == ["A", "B"]
+    stand["B"].write(0, "right", 2)
+    stand.work()
+    served_while_changed = []
+
+    def watch(node: Node) -> None:
+        applied = node._applied
+
+        def watched(peer: bytes, parts: Any, *rest: Any) -> None:
+            if parts and node.state.parts[0].claim.primary == node.name:
+                served_while_changed.append(0 in node.serves)
+            applied(peer, parts, *rest)
+
+        node._applied = watched  # type: ignore[method-assign]
+
+    watch(stand["A"])
+    watch(stand["B"])
+    stand.heal()
+    stand.see()
+    stand.run(8_000)
+    assert len(stand.servers(0)) == 1
+    assert served_while_changed
+    assert not any(served_while_changed)
+    assert stand.copies(0) == [{"left": 1, "right": 2}] * 2

@@ -1,0 +1,83 @@
+"""Tombstones are forgotten, and nothing comes back."""
+
+from copy import deepcopy
+
+from replication.core.state import NONE, VOID
+from tests.replication.core.stand import Stand
+
+
+def deleted(**settings: int) -> Stand:
+    """k was written and deleted while all were there; l stayed."""
+    stand = Stand(3, **{"purge_ms": 1_000, "absence_ms": 20_000, **settings}).ready()
+    stand["A"].write(0, "k", 1)
+    stand["A"].write(0, "l", 2)
+    stand.work()
+    stand["A"].write(0, "k", None)
+    stand.work()
+    return stand
+
+
+def test_with_everybody_there_tombstones_are_forgotten_on_all_copies() -> None:
+    stand = deleted()
+    assert stand["A"].store.tombstones(0) == {"k"}
+    stand.run(6_000)
+    assert stand["A"].store.tombstones(0) == stand["B"].store.tombstones(0) == set()
+    assert stand.copies(0) == [{"l": 2}] * 2
+    claim = stand.claim("A")
+    assert claim.floor == claim.epoch or claim.floor > 1
+
+
+def test_while_a_node_is_away_they_stay() -> None:
+    stand = deleted(purge_ms=5_000)
+    stand.crash("C")
+    stand.see()
+    stand.run(12_000)
+    assert stand["A"].store.tombstones(0) == {"k"}
+
+
+def test_while_the_heir_is_not_complete_they_stay() -> None:
+    stand = deleted(purge_ms=5_000)
+    stand.crash("B", "C")
+    stand.see()
+    stand.run(12_000)
+    assert stand["A"].store.tombstones(0) == {"k"}
+
+
+def test_a_copy_that_was_away_for_too_long_brings_nothing_back() -> None:
+    stand = deleted(purge_ms=60_000)
+    older = deepcopy(stand["B"].store)
+    older.put(0, "k", (1, 900, 2), "risen")
+    stand.crash("B")
+    stand.see()
+    stand.run(120_000)
+    assert stand["A"].store.tombstones(0) == set()
+    stand["B"].store = older
+    stand.start("B")
+    stand.run(10_000)
+    assert "k" not in stand["A"].store.values(0)
+    assert "k" not in stand["B"].store.values(0)
+    assert stand["B"].state.counts.cleared == 1
+    assert all(stand[letter].state.parts[0].copy != VOID for letter in "ABC")
+
+
+def test_what_a_copy_alone_has_comes_home_if_it_was_away_for_less() -> None:
+    stand = deleted(purge_ms=1_000, absence_ms=60_000)
+    stand.split("A", "BC")
+    stand.see()
+    stand.run(3_000)
+    alone = stand["A"].write(0, "only here", 1)
+    stand.work()
+    assert alone == [(1, None)]
+    stand.run(20_000)
+    stand.heal()
+    stand.see()
+    stand.run(10_000)
+    assert stand.copies(0) == [{"l": 2, "only here": 1}] * 2
+
+
+def test_nothing_is_purged_where_that_is_turned_off() -> None:
+    stand = deleted(purge_ms=0)
+    stand.run(20_000)
+    assert stand["A"].store.tombstones(0) == {"k"}
+    assert stand.claim("A").floor == 0
+    assert stand["C"].state.parts[0].copy == NONE
