@@ -298,6 +298,7 @@ def tick(state: ReplicaState, peer: Peer) -> None:
         stream.progress_at = state.now
     if stream.lagging and not _full(state, stream):
         _difference(state, peer)
-    elif stream.inflight and not stream.lagging and state.now - stream.said_at >= state.settings.retry_ms:
-        # An empty frame: whoever missed one before it will say so.
+    elif stream.inflight and state.now - stream.said_at >= state.settings.retry_ms:
+        # An empty frame: whoever missed one before it will say so, and who has all acknowledges it. Also when the
+        # window is full: what is waited for may be an ack that was lost.
         _send(state, peer, stream.sent, (), opened_at=state.sequence)

@@ -85,11 +85,13 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
 
 def _lost(state: ReplicaState, peer: Peer) -> bool:
     """Whether an heir is to be replaced: dead, or it takes in nothing."""
-    if peer.liveness == DEAD:
-        return True
+    return peer.liveness == DEAD or _stuck(state, peer)
+
+
+def _stuck(state: ReplicaState, peer: Peer) -> bool:
     stream = peer.stream
-    stuck = state.now - stream.progress_at >= state.settings.stuck_ms
-    return bool(stream.session and stream.inflight and stuck)
+    waited = state.now - stream.progress_at >= state.settings.stuck_ms
+    return bool(stream.session and stream.inflight and waited)
 
 
 def _gone(state: ReplicaState, node: bytes) -> bool:
@@ -141,7 +143,9 @@ def choose(state: ReplicaState, part: Partition, but: bytes | None = None) -> by
         if node is None or node in (but, state.me):
             continue
         peer = state.peers.get(node)
-        if peer is not None and state.reachable(peer) and node in state.ranked(part.number):
+        if peer is None or not state.reachable(peer) or _stuck(state, peer):
+            continue
+        if node in state.ranked(part.number):
             return node
     return None
 
