@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from store.alterations import Alterations
-from store.altering import perform
 from store.operations import Operation
 from store.results import Result
 from store.steps import Progress
-from store.submit import Submit
 from store.transform import Transformation, Transformed, transform_step
 from store.waiting import wait_result
 
@@ -23,17 +20,13 @@ class Alterable:
 
     _alterations: Alterations
 
-    def _queue(self, submit: Submit, *, always: bool = False) -> None:
-        raise NotImplementedError
-
     async def transact(self, fn: Callable[..., Any], *args: Any) -> Any:
         """As of `OpenGroup`."""
         raise NotImplementedError
 
     def submit_alter(self, done: Callable[[Result], None], operation: Operation) -> None:
         """`alter` for callers that can't await. Raises StoreBusy, StoreClosed, StoreFatal."""
-        started = partial(self._alterations.started, done)
-        self._queue(Submit([], 0, started, alter=partial(perform, operation)))
+        self._alterations.ask(operation, done)
 
     async def alter(self, operation: Operation) -> None:
         """Do one of `store.operations` while others read and write, and wait until it is durable and complete: an index

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Protocol
 
+from store.altering import perform
 from store.environment import is_full
 from store.errors import StoreBusy, StoreError, StoreFatal
 from store.groupstate import GroupState
+from store.operations import Operation
 from store.results import Result
 from store.steps import Progress, Steps
 from store.submit import Submit
@@ -43,12 +45,18 @@ class _Job:
 class Alterations:
     """Those of one group. On the loop's thread only."""
 
-    __slots__ = ("_idle", "_jobs", "_queue")
+    __slots__ = ("_asked", "_idle", "_jobs", "_queue")
 
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
+        self._asked = 0
         self._jobs: list[_Job] = []
         self._idle: list[Done] = []
+
+    def ask(self, operation: Operation, done: Done) -> None:
+        """Have an operation performed. Raises StoreBusy, StoreClosed, StoreFatal."""
+        self._queue(Submit([], 0, partial(self._started, done), alter=partial(perform, operation)))
+        self._asked += 1
 
     def begin(self, several: Iterable[Steps], done: Done | None = None) -> None:
         """Go through these steps. `done` is called once those that are awaited are complete: at once if none are."""
@@ -62,12 +70,13 @@ class Alterations:
         if done is not None:
             done(Result())
 
-    def started(self, done: Done, result: Result) -> None:
-        """What an operation came to: its result's value is the steps that are left."""
+    def _started(self, done: Done, result: Result) -> None:
+        self._asked -= 1
         if result.error is not None:
             done(result)
         else:
             self.begin(result.value, done)
+        self._tell_idle()
 
     def progress(self) -> tuple[Progress, ...]:
         """Of each that is under way."""
@@ -131,7 +140,7 @@ class Alterations:
 
     def _tell_idle(self) -> None:
         stalled = [job.stalled for job in self._jobs]
-        if all(error is not None for error in stalled):
+        if not self._asked and all(error is not None for error in stalled):
             idle, self._idle = self._idle, []
             for done in idle:
                 done(Result(stalled[0] if stalled else None))

@@ -208,7 +208,10 @@ def _evolved(declaration: Table, **changes: Any) -> Table:
     try:
         return attrs.evolve(declaration, **changes)
     except ValueError as error:
-        raise NotDeclarable(f"table {declaration.name!r} can't be altered so: {error}") from None
+        raise NotDeclarable(
+            f"table {declaration.name!r} can't be altered so: {error}",
+            "alter what it can't be together with first",
+        ) from None
 
 
 _OPERATIONS: Final[MappingProxyType[type, Callable[[GroupState, Any], Sequence[Steps]]]] = MappingProxyType(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import attrs
 
 from store.clearing import drop_index
-from store.errors import UnknownIndex
+from store.errors import UnknownIndex, UnknownTable
 from store.groupstate import GroupState
 from store.ram import RamMap
 from store.record import value_of
@@ -36,10 +36,11 @@ class Building(Steps):
     def step(self, state: GroupState) -> Sequence[Steps] | None:
         """One transaction."""
         table = self._lineage.now
-        if self._lineage.gone or self._index not in table.unusable:
-            self.error = UnknownIndex(
-                f"index {self._index!r} of table {table.name!r} was dropped as it was built"
-            )
+        if self._lineage.gone:
+            self.error = UnknownTable(f"table {table.name!r} was dropped as index {self._index!r} was built")
+            return ()
+        if self._index not in table.unusable:
+            self.error = UnknownIndex(f"index {self._index!r} of {table.name!r} was dropped as it was built")
             return ()
         position = [index.name for index in table.indexes].index(self._index)
         with Write(state) as write:

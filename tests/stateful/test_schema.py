@@ -33,6 +33,7 @@ from store.errors import (
 )
 from store.fieldindex import EACH, FieldIndex, KeyPath
 from store.limits import StoreSettings
+from store.merges import MERGES
 from store.operations import (
     AddIndex,
     ChangeStorage,
@@ -99,6 +100,7 @@ class SchemaMachine(RuleBasedStateMachine):
         self.plain = Plain((CODED,))
         self.building: set[tuple[str, str]] = set()
         self.moving: dict[str, list[Result]] = {}
+        self.lineages: dict[str, Any] = {}
         self.store = self.open()
 
     def open(self) -> Store:
@@ -129,6 +131,7 @@ class SchemaMachine(RuleBasedStateMachine):
                 self.group.table(name)
             return None
         handle = self.group.table(name)
+        self.lineages[name] = handle.lineage
         encoded = (op, handle.id, key) if op == DELETE else (op, handle.id, key, value)
         refused: Any = TableReadOnly if table.read_only else None
         if refused is None and op == MERGE and table.merge is None:
@@ -141,12 +144,12 @@ class SchemaMachine(RuleBasedStateMachine):
         return write, handle.lineage, results
 
     def happened(self, submitted: tuple[tuple[Any, ...], Any, list[Result]] | None) -> None:
-        """What was handed over has been committed under the schema as it is now."""
+        """What was handed over has been committed under the schema as the dictionary has it now."""
         if submitted is None:
             return
         (name, op, key, value), lineage, (result,) = submitted
         table = self.declared(name)
-        if table is None or self.group.table(name).lineage is not lineage:
+        if table is None or lineage is not self.lineages[name]:
             assert isinstance(result.error, UnknownTable)
         elif op == MERGE and table.merge is None:
             assert isinstance(result.error, MergeUndeclared)
@@ -157,7 +160,7 @@ class SchemaMachine(RuleBasedStateMachine):
             elif op == PUT:
                 self.plain.put(name, key, value)
             else:
-                merge = self.group.table(name).state.merge
+                merge = MERGES[str(table.merge)]
                 self.plain.put(name, key, merge(self.plain.get(name, key), value))
 
     @rule(several=st.lists(writes, min_size=1, max_size=12))
@@ -166,6 +169,7 @@ class SchemaMachine(RuleBasedStateMachine):
         self.store.deliver_results()
         for one in submitted:
             self.happened(one)
+        self.look()
 
     @rule(name=names, several=st.lists(st.tuples(keys, values), min_size=4, max_size=20))
     def fill(self, name: str, several: list[Any]) -> None:
@@ -218,6 +222,7 @@ class SchemaMachine(RuleBasedStateMachine):
             else:
                 assert error is None
                 self.plain.add(operation.table)
+                self.lineages[operation.table.name] = self.group.table(operation.table.name).lineage
             return
         table = self.declared(operation.table)
         if table is None:
