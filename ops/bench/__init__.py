@@ -9,6 +9,6 @@ The load                  fleet → generator processes: engine, dialer, session
 A part on its own         hub, store, cold, wire, links
 Replicated tables         tables: tables_comparison → tables_measure → pairs of nodes: tables_waystation (its
                           processes: tables_node, tables_writers), mnesia (tables_mnesia.erl); tables_plan is what
-                          all agree on; tables_process, tables_costs
+                          all agree on; tables_process, tables_costs, tables_report
 Command line              command
 """

@@ -234,17 +234,17 @@ def markdown(measured: Sequence[tuple[Case, dict[str, dict[str, Any]]]], repeat:
     return "\n".join([about, "", *lines]).rstrip() + "\n"
 
 
-def place(text: str, path: Path) -> None:
+def place(text: str, path: Path, first: str = BEGIN, last: str = END) -> None:
     """Put the tables between the markers of a file.
 
     Raises:
         MarkersMissingError: it has none; nothing is changed.
     """
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = path.read_text().partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise MarkersMissingError(f"{path} needs these two lines around the figures:\n{BEGIN}\n{END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+        raise MarkersMissingError(f"{path} needs these two lines around the figures:\n{first}\n{last}")
+    path.write_text(f"{before}{first}\n\n{text}\n{last}{after}")
 
 
 def _ratio(result: dict[str, Any]) -> str:

@@ -15,17 +15,20 @@ from ops.bench.comparison import terminated_as_interrupted
 from ops.bench.mnesia import MnesiaMissingError, MnesiaPair, MnesiaStartError, Tuning, find_mnesia
 from ops.bench.node_process import NodeStartError
 from ops.bench.process import ProcessGoneError
+from ops.bench.report import MarkersMissingError, place
 from ops.bench.screen import Screen, print_result
 from ops.bench.tables_comparison import Setting, Starting, compare
 from ops.bench.tables_measure import DisagreeError, Wanted
 from ops.bench.tables_plan import WRITERS_MAX, Mode
 from ops.bench.tables_process import TableNodeError
+from ops.bench.tables_report import BEGIN, END, markdown
 from ops.bench.tables_waystation import WaystationPair
 
 app = App(name="tables", help="Measure replicated tables: two nodes, same records, Mnesia beside them.")
 
 _FAILURES: Final = (
     DisagreeError,
+    MarkersMissingError,
     MnesiaMissingError,
     MnesiaStartError,
     NodeStartError,
@@ -94,6 +97,9 @@ def command(
         Path | None,
         Parameter(help="Where the nodes' directories are made. Default: where temporary files go."),
     ] = None,
+    into: Annotated[
+        Path | None, Parameter(help="Markdown file whose figures of tables are replaced, besides.")
+    ] = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Replicated writes a second, asynchronous, awaited and in transactions; what one costs; a node that returns."""
@@ -116,7 +122,10 @@ def command(
                 directory=directory,
                 storage=storage,
             )
-            print_result(compare(setting, Screen()), as_json=as_json)
+            result = compare(setting, Screen())
+            print_result(result, as_json=as_json)
+            if into is not None:
+                place(markdown(result), into, BEGIN, END)
     except _FAILURES as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)
