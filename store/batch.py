@@ -9,14 +9,14 @@ dump that was loaded, say), the write's epoch goes one beyond it.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
 from zlib import crc32
 
 import cbor2
 
 from store import keys
 from store.carried import Opened
-from store.errors import DamagedRecord
 from store.record import (
     CARRIED,
     CHECKSUM,
@@ -34,38 +34,59 @@ from store.record import (
     pack,
     payload_of,
     version_bytes,
-    version_of,
 )
 from store.rows import Rows
+from store.runs import RUN_MIN, Runs
 from store.state import TableState
 from store.tapping import GONE
-from store.work import Work
 from store.writes import APPLY, DELETE, MERGE, PUT, REMOVE, Row, encode_write, index_entries, partition_of
 
-Changed = list[tuple[TableState, bytes]]
-"""(table, physical key)"""
+_PUTS: Final = frozenset((PUT,))
 
 
-class Batch(Work):
+class Batch(Runs):
     """Writes that are committed together."""
 
     __slots__ = ()
 
     def apply(self, rows: list[Row]) -> None:
         """Apply encoded writes in order."""
-        for row in rows:
-            op, table, key, partition, payload, extra = row
-            if op == PUT:
-                self._put(table, key, partition, payload, extra)
-            elif op == DELETE:
-                self._delete(table, key, partition)
-            elif op == MERGE:
-                self._merge(table, key, partition, payload)
-            elif op == APPLY:
-                self._take(table, partition, key, self._original(key, payload, *extra), trusted=False)
-            else:
-                assert op == REMOVE
-                self._delete_row(table, key, partition)
+        if len(rows) >= RUN_MIN and {row[0] for row in rows} == _PUTS:
+            self._apply_runs(rows)
+        else:
+            for row in rows:
+                self._apply(row)
+
+    def _apply_runs(self, rows: list[Row]) -> None:
+        """Puts, which take one sequence each."""
+        tables = {row[1] for row in rows}
+        sequences: Sequence[int] = range(self.sequence + 1, self.sequence + 1 + len(rows))
+        if any(table.indexes for table in tables):
+            for row in rows:
+                self._apply(row)
+            return
+        self.sequence += len(rows)
+        for table in tables:
+            mine: list[Row] = rows
+            when = sequences
+            if len(tables) > 1:
+                mine = [row for row in rows if row[1] is table]
+                when = [at for row, at in zip(rows, sequences, strict=True) if row[1] is table]
+            self.put_run(table, mine, when)
+
+    def _apply(self, row: Row) -> None:
+        op, table, key, partition, payload, extra = row
+        if op == PUT:
+            self._put(table, key, partition, payload, extra)
+        elif op == DELETE:
+            self._delete(table, key, partition)
+        elif op == MERGE:
+            self._merge(table, key, partition, payload)
+        elif op == APPLY:
+            self._take(table, partition, key, self._original(key, payload, *extra), trusted=False)
+        else:
+            assert op == REMOVE
+            self._delete_row(table, key, partition)
 
     def write(self, table: TableState, *write: Any) -> None:
         """Encode one write and apply it. For `transaction`."""
@@ -106,26 +127,15 @@ class Batch(Work):
         if table.watchers:
             self.events.append((table, key, payload, sequence))
 
-    def _beyond(self, table: TableState, before: bytes, epoch: int, sequence: int) -> int:
-        """The epoch with which a write of this node is newer than what was there."""
-        check_length(table.name, before)
-        there = version_of(before)
-        return epoch if (epoch, sequence, self._incarnation) > there else there.epoch + 1
-
     def _list(self, table: TableState, key: bytes, bucket: bytes, place: bytes, before: bytes | None) -> None:
         """List a record in `changes`, and no longer the one before it."""
-        changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
         if before is not None:
-            self._unlist(changes, table, key, bucket, before)
-        changes.put(bucket + place, table.tag + key)
+            self._unlist_row(table, key, bucket, before)
+        self._listing(table).put(bucket + place, table.tag + key)
 
-    def _unlist(self, changes: Rows, table: TableState, key: bytes, bucket: bytes, old: bytes) -> None:
+    def _unlist_row(self, table: TableState, key: bytes, bucket: bytes, old: bytes) -> None:
         check_length(table.name, old)
-        if changes.pop(bucket + local_sequence(old)) != table.tag + key:
-            check(table.name, key, old)
-            raise DamagedRecord(
-                f"`changes` doesn't list a record of table {table.name!r} where it says it is listed"
-            )
+        self._unlist(table, self._listing(table), [bucket + local_sequence(old) + table.tag + key])
 
     def _delete(self, table: TableState, key: bytes, partition: bytes) -> None:
         if not table.bag:
@@ -170,8 +180,7 @@ class Batch(Work):
     def _forgotten(self, table: TableState, key: bytes, partition: bytes, old: bytes) -> None:
         """A record went and left no tombstone."""
         if table.listed:
-            changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
-            self._unlist(changes, table, key, self._home(partition)[1], old)
+            self._unlist_row(table, key, self._home(partition)[1], old)
             if self.tape is not None:
                 self.tape.note(partition, table, key, GONE)
 
@@ -185,20 +194,31 @@ class Batch(Work):
 
     # ---- other nodes' records -----------------------------------------------------------------------
 
-    def take(self, part: Opened, *, trusted: bool) -> Changed:
-        """Take in other nodes' records: the newer version stays, or the table's merge. Gives what changed.
+    def take(self, opened: list[Opened], *, trusted: bool) -> list[tuple[TableState, list[bytes]]]:
+        """Take in other nodes' records: the newer version stays, or the table's merge. Gives the keys that changed.
 
         Args:
-            trusted: what was deleted without a tombstone is deleted here too: the part is the next commit of the one
+            trusted: what was deleted without a tombstone is deleted here too: the parts are the next commit of the one
                 node that writes these records.
         """
-        table, partition, rows = part
-        pairs = iter(rows)
-        return [
-            (table, key)
-            for key, original in zip(pairs, pairs, strict=True)
-            if self._take(table, partition, key, original, trusted=trusted)
-        ]
+        changed: list[tuple[TableState, list[bytes]]] = []
+        parts_of: dict[TableState, list[Opened]] = {}
+        for part in opened:
+            parts_of.setdefault(part.table, []).append(part)
+        for table, parts in parts_of.items():
+            keys: list[bytes] = []
+            apart = parts
+            if not parts[0].risky:
+                keys, apart = self.take_run(table, parts)
+            for _, partition, rows in apart:
+                pairs = iter(rows)
+                keys += [
+                    key
+                    for key, original in zip(pairs, pairs, strict=True)
+                    if self._take(table, partition, key, original, trusted=trusted)
+                ]
+            changed.append((table, keys))
+        return changed
 
     def _original(self, key: bytes, payload: bytes, version: Version, tombstone: bool) -> bytes:
         flags = TOMBSTONE if tombstone else 0
@@ -249,6 +269,9 @@ class Batch(Work):
         self, table: TableState, partition: bytes, key: bytes, rows: Rows, old: bytes | None
     ) -> bool:
         if old is None:
+            if table.tombstones and self._tombstones_of(table).get(key) is not None:
+                self.purge(table, key)
+                return True
             return False
         self.sequence = self.sequence + 1
         rows.pop(key)
@@ -281,23 +304,25 @@ class Batch(Work):
     # ---- forgetting ---------------------------------------------------------------------------------
 
     def purge(self, table: TableState, key: bytes) -> None:
-        """Forget a tombstone and its entry in `changes`."""
+        """Forget a tombstone and its entry in `changes`. Whoever taps is told, so that other nodes do so too."""
         old = self._tombstones_of(table).pop(key)
         if old is not None:
+            self.sequence = self.sequence + 1
             self._forget_entry(table, key, old)
+            if table.listed and self.tape is not None:
+                self.tape.note(partition_of(table, key), table, key, GONE)
 
-    def drop(self, table: TableState, key: bytes) -> None:
-        """Forget a row with its entries in `changes` and indexes, as if it had never been."""
-        old = self.rows_of(table).pop(key)
+    def drop(self, table: TableState, key: bytes, *, tombstone: bool = False) -> None:
+        """Forget a row, or a tombstone, with its entries in `changes` and indexes, as if it had never been."""
+        old = (self._tombstones_of(table) if tombstone else self.rows_of(table)).pop(key)
         if old is not None:
             self._forget_entry(table, key, old)
-            if table.indexes:
+            if table.indexes and not tombstone:
                 self._index(table, key, old, [[] for _ in table.indexes])
 
     def _forget_entry(self, table: TableState, key: bytes, old: bytes) -> None:
         if table.listed:
-            changes = (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
-            self._unlist(changes, table, key, self._home(partition_of(table, key))[1], old)
+            self._unlist_row(table, key, self._home(partition_of(table, key))[1], old)
 
 
 def _merged(table: TableState, key: bytes, old: bytes, original: bytes) -> bytes:

@@ -7,7 +7,6 @@ All that can be wrong with a blob is found here: what passes can be applied, unl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -24,7 +23,9 @@ from store.writes import UNPARTITIONED
 CarriedPart = tuple[int | None, str, bytes]
 """(partition, table, blob), as `Tapped` and `Pulled` give them."""
 
-_ORIGINALS = (0, 1)
+_ORIGINALS = (b"\0", b"\1")
+_GONE = cbor2.dumps(GONE)
+_EMPTY = cbor2.dumps([])
 
 
 class Opened(NamedTuple):
@@ -67,18 +68,15 @@ def _open(tables: dict[str, TableState], partition: int | None, name: str, blob:
     rows = _rows(name, blob)
     crc, pack = crc32, CHECKSUM.pack
     pairs = iter(rows)
-    try:
-        for key, record in zip(pairs, pairs, strict=True):
-            if not key.startswith(prefix) or not 0 < len(key) <= KEY_BYTES_MAX:
-                raise DamagedPart(f"a record for table {name!r} has the key of another partition, or none")
-            if record != GONE and (
-                len(record) < OVERHEAD
-                or record[0] not in _ORIGINALS
-                or record[-4:] != pack(crc(record[:-4], crc(key)))
-            ):
-                raise DamagedPart(f"a record for table {name!r} fails its checksum")
-    except (TypeError, AttributeError, ValueError):
-        raise DamagedPart(f"records for table {name!r} aren't pairs of bytes") from None
+    for key, record in zip(pairs, pairs, strict=True):
+        if not key.startswith(prefix) or not 0 < len(key) <= KEY_BYTES_MAX:
+            raise DamagedPart(f"a record for table {name!r} has the key of another partition, or none")
+        if record != GONE and (
+            record[:1] not in _ORIGINALS
+            or len(record) < OVERHEAD
+            or record[-4:] != pack(crc(record[:-4], crc(key)))
+        ):
+            raise DamagedPart(f"a record for table {name!r} fails its checksum")
     return Opened(table, UNPARTITIONED if partition is None else prefix, rows)
 
 
@@ -93,12 +91,15 @@ def _prefix_of(partition: int | None, name: str) -> bytes:
     return prefix
 
 
-def _rows(name: str, blob: bytes) -> list[Any]:
-    file = BytesIO(blob)
+def _rows(name: str, blob: bytes) -> list[bytes]:
     try:
-        rows = cbor2.CBORDecoder(file, allow_indefinite=False).decode()
+        rows: Any = cbor2.loads(blob, allow_indefinite=False)
     except (cbor2.CBORDecodeError, ValueError, TypeError):
         raise DamagedPart(f"records for table {name!r} are cut off or altered") from None
-    if type(rows) is not list or file.tell() != len(blob):
-        raise DamagedPart(f"records for table {name!r} are no list, or more than one")
+    if type(rows) is not list or len(rows) % 2 or {*map(type, rows)} - {bytes}:
+        raise DamagedPart(f"records for table {name!r} aren't pairs of bytes")
+    # `loads` passes over what is behind the list, such as rows that a damaged count leaves out.
+    end = _EMPTY if not rows else rows[-1] if rows[-1] != GONE else rows[-2] + _GONE
+    if not blob.endswith(end):
+        raise DamagedPart(f"records for table {name!r} have something behind them")
     return rows

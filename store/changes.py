@@ -1,7 +1,7 @@
 """What changed in a partition since a sequence: one entry per live key, in the order of the last write of each.
 
-So catching up costs what is live, however long a peer was away: an entry moves when its key is overwritten and goes
-when the key is deleted (a tombstone is live until it is purged).
+So catching up costs what is live, however long a peer was away: a new entry comes when a key is overwritten, and the
+old one goes soon (`stale`), as it does when the key is deleted (a tombstone is live until it is purged).
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import attrs
 
 from store import keys
 from store.buckets import bucket_of
-from store.errors import DamagedRecord
 from store.record import SEQUENCE, Record, unpack
 from store.rows import ReadRows
 from store.state import TableState
@@ -35,7 +34,7 @@ class Change:
 
 def read_changes(
     sources: Sequence[ReadRows],
-    tables: Sequence[TableState],
+    tables: Sequence[TableState | None],
     partition: int | None,
     after: int,
     limit: int,
@@ -48,18 +47,18 @@ def read_changes(
         raw: reads a record or tombstone.
 
     Raises:
-        DamagedRecord: an entry leads nowhere, or a record fails its checksum.
+        DamagedRecord: a record fails its checksum.
     """
     found: list[Change] = []
     for sequence, target in _entries(sources, partition, after):
         state, physical = tables[target[0]], target[1:]
-        record = raw(state, physical)
-        if record is None:
-            if state.ram:
-                continue  # deleted between two reads: ram tables have no snapshots
-            raise DamagedRecord(f"`changes` lists a record that table {state.name!r} doesn't have")
-        logical, digest = keys.split(physical) if state.bag else (physical, b"")
+        record = None if state is None else raw(state, physical)
+        if state is None or record is None:
+            continue  # stale, or in memory and deleted between two reads
         whole = unpack(state.name, physical, record)
+        if whole.local_sequence != sequence:
+            continue
+        logical, digest = keys.split(physical) if state.bag else (physical, b"")
         found.append(Change(state.name, keys.decode(logical), sequence, whole, digest))
         if len(found) == limit:
             break

@@ -20,7 +20,7 @@ from typing import Any
 
 import lmdb
 
-from store.batch import Batch, Changed
+from store.batch import Batch
 from store.carried import Opened, open_parts
 from store.environment import is_fatal, is_full
 from store.errors import CommitterDied, StoreError, StoreFatal
@@ -29,6 +29,7 @@ from store.groupstate import GroupState
 from store.limits import COMPANY_ROWS, FULL_TRIES, MEASURE_EVERY
 from store.reading import logical_key
 from store.results import Ready, Result, Results
+from store.schema import Touched
 from store.submit import Submit
 from store.transaction import Transaction
 from store.work import Event
@@ -129,18 +130,49 @@ class Committer:
     def _apply(self, batch: Batch, submits: list[Submit]) -> list[Result]:
         floor = self._floor
         if floor is None or not self._state.warm:
-            return [self._one(batch, submit) for submit in submits]
+            return self._all(batch, submits)
         if floor.wanted:
             floor.until_probe -= 1
             slices = Slices(floor, self._results.wake)
             try:
-                return [self._one(batch, submit, slices) for submit in submits]
+                return self._all(batch, submits, slices)
             finally:
                 slices.end()
         switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-        outcomes = [self._one(batch, submit) for submit in submits]
+        outcomes = self._all(batch, submits)
         switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - switches
         floor.learn(switches, sum(submit.count for submit in submits))
+        return outcomes
+
+    def _all(self, batch: Batch, submits: list[Submit], slices: Slices | None = None) -> list[Result]:
+        outcomes: list[Result] = []
+        generation = self._state.generation
+        run: list[Submit] = []
+        for submit in submits:
+            if submit.puts and submit.generation == generation:
+                if run and run[0].source != submit.source:
+                    outcomes += self._run(batch, run, slices)
+                    run = []
+                run.append(submit)
+                continue
+            if run:
+                outcomes += self._run(batch, run, slices)
+                run = []
+            outcomes.append(self._one(batch, submit, slices))
+        return outcomes + self._run(batch, run, slices) if run else outcomes
+
+    def _run(self, batch: Batch, run: list[Submit], slices: Slices | None) -> list[Result]:
+        """Submits of one source that only put: each row takes one sequence, so they can be applied as one."""
+        if batch.tape is not None:
+            batch.tape.turn(run[0].source)
+        sequence = batch.sequence
+        rows = run[0].rows if len(run) == 1 else [row for submit in run for row in submit.rows]
+        self._rows(batch, rows, slices)
+        outcomes = []
+        for submit in run:
+            sequence += len(submit.rows)
+            outcomes.append(Result(None, sequence))
+        assert sequence == batch.sequence
         return outcomes
 
     def _one(self, batch: Batch, submit: Submit, slices: Slices | None = None) -> Result:
@@ -210,15 +242,17 @@ class Committer:
         return Result(None, batch.sequence, changed)
 
     def _take(self, work: Batch, submit: Submit, opened: list[Opened]) -> int:
-        changed: Changed = []
-        for part in opened:
-            changed += work.take(part, trusted=submit.trusted)
+        count = 0
+        touched: Touched = []
         reconcile = self._state.reconcile
-        if reconcile is not None and changed:
-            touched = [(table.name, logical_key(table, key)) for table, key in changed]
+        for table, keys in work.take(opened, trusted=submit.trusted):
+            count += len(keys)
+            if reconcile is not None:
+                touched += [(table.name, logical_key(table, key)) for key in keys]
+        if reconcile is not None and touched:
             reconcile(Transaction(work, self._state.tables), touched)
         work.apply(submit.rows)
-        return len(changed)
+        return count
 
     # ---- when something fails -----------------------------------------------------------------------
 

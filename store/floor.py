@@ -16,7 +16,7 @@ from typing import Final
 SLICE_SECONDS: Final = 0.001
 """How long the committer holds the floor before it gives it back and asks again."""
 
-SLICE_ROWS: Final = 32
+SLICE_ROWS: Final = 128
 """Rows between two looks at the clock."""
 
 PATIENCE_SECONDS: Final = 0.005

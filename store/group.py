@@ -44,6 +44,7 @@ class OpenGroup(Alterable):
         "_alterations",
         "_closed",
         "_committer",
+        "_ended",
         "_inline",
         "_queued_bytes",
         "_queued_rows",
@@ -72,7 +73,7 @@ class OpenGroup(Alterable):
         self._queued_rows = 0
         self._queued_bytes = 0
         self._reads = 0
-        self._closed = False
+        self._closed = self._ended = False
         self._alterations = Alterations(self._queue)
         if not state.environment.read_only:
             self._alterations.begin(resume(state))
@@ -150,8 +151,8 @@ class OpenGroup(Alterable):
             StoreClosed, StoreFatal: no more writes.
         """
         generation = self.state.generation
-        rows, size, risky = encode_writes(self.state.by_id, writes)
-        self._queue(Submit(rows, size, done, risky=risky, source=source, generation=generation))
+        rows, size, risky, puts = encode_writes(self.state.by_id, writes)
+        self._queue(Submit(rows, size, done, risky=risky, puts=puts, source=source, generation=generation))
 
     def submit_parts(
         self,
@@ -177,7 +178,7 @@ class OpenGroup(Alterable):
             What `submit` raises.
         """
         generation = self.state.generation
-        rows, size, risky = encode_writes(self.state.by_id, writes)
+        rows, size, risky, _ = encode_writes(self.state.by_id, writes)
         size += sum(len(part[2]) for part in parts)
         count = sum(count_rows(part[2]) for part in parts) + len(rows)
         submit = Submit(
@@ -386,9 +387,16 @@ class OpenGroup(Alterable):
             "used_bytes": state.used_bytes,
             "file_bytes": state.environment.file_bytes(),
             "tables": {
-                table.name: {**table.state.declaration.shape(), "id": table.id, "rows": table.count()}
+                table.name: {
+                    **table.state.describe(),
+                    "id": table.id,
+                    "rows": table.count(),
+                    "made_at_run_time": table.name in state.made,
+                }
                 for table in self.tables
             },
+            "clearing": len(state.catalog.residues),
+            "alterations": [progress.what for progress in self.alterations()],
         }
 
     def stop(self) -> None:
@@ -405,13 +413,15 @@ class OpenGroup(Alterable):
     def close(self) -> None:
         """`stop`, and close the environment. Nobody may be reading."""
         self.stop()
-        self.state.environment.close()
+        if not self._ended:
+            self._ended = True
+            self.state.environment.close()
 
     def abandon(self) -> None:
         """Forget what is queued and close the environment. Only without threads."""
         assert self._inline is not None, "what a thread has begun can't be abandoned"
         if not self._closed:
-            self._closed = True
+            self._closed = self._ended = True
             self._inline.clear()
             self.state.environment.close()
 

@@ -101,6 +101,7 @@ class GroupState:
         self.fatal: StoreFatal | None = None
         self.counters = Counters()
         self.used_bytes = 0
+        places.stale.load(environment)
         self.measure()
 
     def adopt(self, tables: Iterable[TableState]) -> None:
@@ -124,6 +125,7 @@ class GroupState:
         """Look again how many bytes are in use, and whether readers have died."""
         self.environment.forget_dead_readers()
         places = [self.places.meta, self.places.changes]
+        places += [self.places.stale.log] if self.places.stale.log is not None else []
         for table in self.by_id:
             if not table.ram:
                 places += [table.place, *table.indexed_places]
@@ -134,6 +136,11 @@ class GroupState:
     def warm(self) -> bool:
         """Whether the group is small enough to be taken to be in memory."""
         return self.used_bytes <= self.settings.warm_bytes
+
+    @property
+    def made(self) -> frozenset[str]:
+        """Tables that were made at run time."""
+        return frozenset(name for name, entry in self.catalog.entries.items() if entry.made)
 
     def batch(self) -> Batch:
         """A new batch of writes after the last committed one."""

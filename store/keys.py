@@ -117,9 +117,13 @@ def decode(data: bytes) -> Key:
     return tuple(out)
 
 
+BEFORE_LENGTH: Final = 0x13
+"""A partition's first byte less this is how many bytes it takes."""
+
+
 def first_length(data: bytes) -> int:
     """How many bytes the first element takes; it must be a non-negative int of at most 8 bytes (a partition)."""
-    length = data[0] - 0x13 if data else 0
+    length = data[0] - BEFORE_LENGTH if data else 0
     if not 1 <= length <= 9 or len(data) < length:
         raise KeyNotStorable(
             "the first element of a key in a partitioned table must be its partition, an int"

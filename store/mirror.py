@@ -51,6 +51,11 @@ class MirrorRows:
         if self._mirrored(record):
             self._part(self._mirror.place).put(key, record)
 
+    def put_many(self, pairs: Pairs) -> None:
+        """Set many, on both sides."""
+        self._part(self._place).put_many(pairs)
+        self._part(self._mirror.place).put_many([pair for pair in pairs if self._mirrored(pair[1])])
+
     def insert(self, key: bytes, record: bytes) -> bool:
         """Put unless the key is there; says whether it was put."""
         if not self._part(self._place).insert(key, record):

@@ -16,7 +16,7 @@ from store import keys
 from store.buckets import UNPARTITIONED, bucket_of
 from store.errors import DamagedRecord
 from store.limits import PULL_SCAN_MAX
-from store.record import SEQUENCE, check, original_of
+from store.record import SEQUENCE, check, local_sequence, original_of
 from store.rows import ReadRows
 from store.state import TableState
 from store.tapping import Part, Written, pack_rows
@@ -52,7 +52,7 @@ class Pull:
     def __init__(
         self,
         entries: Sequence[ReadRows],
-        tables: Sequence[TableState],
+        tables: Sequence[TableState | None],
         raw: Raw,
         *,
         upto: int,
@@ -102,22 +102,22 @@ class Pull:
             partition = target[1 : target[1] - 0x12] if partitioned else whole
             since = since_of.get(partition)
             if since is not None and sequence > since:
-                self._take(partition, self._tables[target[0]], target[1:])
+                self._take(sequence, partition, self._tables[target[0]], target[1:])
             self._scan -= 1
             if self._enough:
                 return sequence
         return self._upto
 
-    def _take(self, partition: bytes, table: TableState, key: bytes) -> None:
-        record = self._raw(table, key)
-        if record is None and table.ram:
-            return  # deleted between two reads: ram tables have no snapshots
+    def _take(self, sequence: int, partition: bytes, table: TableState | None, key: bytes) -> None:
+        record = None if table is None else self._raw(table, key)
+        if table is None or record is None:
+            return  # stale, or in memory and deleted between two reads
         try:
-            if record is None:
-                raise DamagedRecord(f"`changes` lists a record that table {table.name!r} doesn't have")
             check(table.name, key, record)
         except DamagedRecord:
             self._damaged.append((table.name, key))
+            return
+        if local_sequence(record) != SEQUENCE.pack(sequence):
             return
         self._written.setdefault((partition, table), []).extend((key, original_of(record)))
         self._rows -= 1

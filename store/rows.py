@@ -28,6 +28,7 @@ class Rows(ReadRows, Protocol):
     def insert(self, key: bytes, record: bytes, /) -> bool: ...
     def replace(self, key: bytes, record: bytes, /) -> bytes | None: ...
     def pop(self, key: bytes, /) -> bytes | None: ...
+    def put_many(self, pairs: Pairs, /) -> None: ...
 
 
 class DiscRows:
@@ -50,6 +51,10 @@ class DiscRows:
         """Put unless the key is there; says whether it was put."""
         done: bool = self._cursor.put(key, record, True, False)
         return done
+
+    def put_many(self, pairs: Pairs) -> None:
+        """Set many; cheapest in the order of their keys."""
+        self._cursor.putmulti(pairs)
 
     def scan(self, low: bytes, high: bytes, limit: int, reverse: bool = False) -> Pairs:
         """Up to `limit` rows with low <= key < high."""
@@ -76,6 +81,10 @@ class RamRows:
     def put(self, key: bytes, record: bytes) -> None:
         """Set it."""
         self.staged[key] = record
+
+    def put_many(self, pairs: Pairs) -> None:
+        """Set many."""
+        self.staged.update(pairs)
 
     def insert(self, key: bytes, record: bytes) -> bool:
         """Put unless the key is there; says whether it was put."""

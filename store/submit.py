@@ -17,6 +17,7 @@ class Submit:
     Args:
         count: how many rows there are, encoded or in blobs.
         risky: applying it can fail for a reason of its own.
+        puts: that it holds nothing but puts.
         source: whose writes these are.
         alone: wants a commit of its own.
         parts: other nodes' records, applied before `rows`.
@@ -34,6 +35,7 @@ class Submit:
         "fn",
         "generation",
         "parts",
+        "puts",
         "risky",
         "rows",
         "size",
@@ -49,6 +51,7 @@ class Submit:
         *,
         count: int = 0,
         risky: bool = False,
+        puts: bool = False,
         fn: Callable[..., Any] | None = None,
         args: tuple[Any, ...] = (),
         source: Source = None,
@@ -63,6 +66,7 @@ class Submit:
         self.done = done
         self.count = count or len(rows) or 1
         self.risky = risky
+        self.puts = puts
         self.fn = fn
         self.args = args
         self.source = source

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 import attrs
 import cbor2
 
-from store import keys
+from store import keys as encoding
 from store.state import TableState
 
 GONE: Final = b""
@@ -77,6 +77,15 @@ class Tape:
         else:
             found += (key, record)
 
+    def extend(self, partition: bytes, table: TableState, rows: list[bytes]) -> None:
+        """`note` for many: key, record, key, record …"""
+        place = (partition, table)
+        found = self.rows.get(place)
+        if found is None:
+            self.rows[place] = rows
+        else:
+            found += rows
+
     def join(self, child: Tape) -> None:
         """Take in what a nested unit of the same submit wrote."""
         _gather(self.rows, child.rows)
@@ -100,12 +109,12 @@ class Tape:
 
 def pack_rows(rows: list[bytes]) -> tuple[bytes, int]:
     """The blob of a flat list, and how many rows are in it: of a key that is there twice, the later record."""
-    pairs = iter(rows)
-    latest = dict(zip(pairs, pairs, strict=True))
-    if 2 * len(latest) < len(rows):
+    keys = rows[::2]
+    if len(set(keys)) < len(keys):
+        latest = dict(zip(keys, rows[1::2], strict=True))
         rows = [one for pair in latest.items() for one in pair]
     blob: bytes = cbor2.dumps(rows)
-    return blob, len(latest)
+    return blob, len(rows) // 2
 
 
 def _gather(into: Written, rows: Written) -> None:
@@ -118,4 +127,4 @@ def _gather(into: Written, rows: Written) -> None:
 
 
 def _number(partition: bytes) -> Any:
-    return keys.decode(partition)[0]
+    return encoding.decode(partition)[0]

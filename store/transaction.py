@@ -158,7 +158,7 @@ class Transaction(Reading):
             return len(found)
         buried = self._batch.tombstones_of(state).scan(low, high, limit - len(found))
         for physical, _ in buried:
-            self._batch.purge(state, physical)
+            self._batch.drop(state, physical, tombstone=True)
         return len(found) + len(buried)
 
     # ---- where rows are -----------------------------------------------------------------------------

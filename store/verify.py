@@ -16,8 +16,9 @@ from store.errors import DamagedStore
 from store.group import OpenGroup
 from store.ram import RamMap
 from store.record import is_tombstone, local_sequence, payload_of
-from store.rows import RamView
+from store.rows import RamView, ReadRows
 from store.snapshot import Snapshot, TransactionRows
+from store.stale import PLACE, read_log
 from store.state import TableState
 from store.writes import index_entries, partition_of
 
@@ -57,10 +58,18 @@ class _Verification:
                 listed[table.ram] += rows
             self._check_indexes(table)
         for ram, entries_of in zip((False, True), self._snapshot.listed(), strict=True):
-            entries = entries_of.count()
+            entries = entries_of.count() - (0 if ram else self._stale(entries_of))
             if entries != listed[ram]:
                 self._wrong(f"`changes` has {entries} entries for {listed[ram]} rows")
         return self._done
+
+    def _stale(self, entries_of: ReadRows) -> int:
+        """Entries that the log says are stale, and that are still there."""
+        log = self._group.state.places.stale.log
+        if log is None:
+            return 0
+        every = {entry for _, some in read_log(self._snapshot.transaction, log) for entry in some}
+        return sum(entries_of.get(entry[:PLACE]) == entry[PLACE:] for entry in every)
 
     def _check_rows(self, table: TableState, place: Any, *, tombstones: bool) -> int:
         places = self._group.state.places

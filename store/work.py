@@ -13,10 +13,12 @@ from typing import Any, Final, Self
 from store import keys
 from store.buckets import bucket_of
 from store.environment import Environment
+from store.limits import PARTITIONS_REMEMBERED
 from store.mirror import MirrorRows, Mirrors
 from store.ram import RamMap
 from store.record import SEQUENCE
 from store.rows import DiscRows, RamRows, Rows
+from store.stale import Stale
 from store.state import TableState
 from store.tapping import Tape
 
@@ -32,7 +34,7 @@ Event = tuple[TableState, bytes, bytes | None, int]
 class Places:
     """Where a group keeps what isn't a table's: meta and changes."""
 
-    __slots__ = ("changes", "meta", "mirrors", "ram_changes")
+    __slots__ = ("_partitions", "changes", "meta", "mirrors", "ram_changes", "stale")
 
     def __init__(self, meta: Any, changes: Any) -> None:
         self.meta = meta
@@ -40,6 +42,18 @@ class Places:
         self.ram_changes = RamMap()
         self.mirrors: Mirrors = {}
         """While tables move between memory and disc."""
+        self.stale = Stale()
+        self._partitions: dict[bytes, tuple[int | None, bytes]] = {}
+
+    def partition(self, encoded: bytes) -> tuple[int | None, bytes]:
+        """Number and bucket of a partition, remembered."""
+        found = self._partitions.get(encoded)
+        if found is None:
+            number = keys.decode(encoded)[0]
+            if len(self._partitions) >= PARTITIONS_REMEMBERED:
+                self._partitions = {}
+            found = self._partitions[encoded] = (number, bucket_of(number))
+        return found
 
 
 class Work:
@@ -69,6 +83,7 @@ class Work:
         "_transaction",
         "events",
         "sequence",
+        "stale",
         "tape",
     )
 
@@ -102,6 +117,8 @@ class Work:
         self.sequence = sequence
         self.events: list[Event] = []
         self.tape = tape
+        self.stale: list[bytes] = []
+        """Entries of `changes` on disc (place, and what it says) that are about no record any more."""
 
     def child(self) -> Self:
         """A unit whose writes join this one at `join`, or vanish at `abort`."""
@@ -128,6 +145,7 @@ class Work:
             rows.fold()
         parent.sequence = self.sequence
         parent.events += self.events
+        parent.stale += self.stale
         if parent.tape is not None and self.tape is not None:
             parent.tape.join(self.tape)
 
@@ -141,12 +159,19 @@ class Work:
         assert self._parent is None
         if self._transaction is not None:
             transaction = self._transaction
+            places = self._places
+            listed = 0
             try:
-                transaction.put(SEQUENCE_KEY, SEQUENCE.pack(self.sequence), db=self._places.meta)
+                transaction.put(SEQUENCE_KEY, SEQUENCE.pack(self.sequence), db=places.meta)
+                if self.stale:
+                    places.stale.note(transaction, places.changes, self.stale)
+                    listed = transaction.stat(places.changes)["entries"]
             except Exception as error:
                 raise self._environment.named(error, "put") from error
             self._transaction = None
             self._environment.commit(transaction)
+            if self.stale:
+                places.stale.done(self.stale, listed)
         for rows in self._ram.values():
             rows.publish()
 
@@ -176,8 +201,8 @@ class Work:
         """Epoch and bucket of a partition, looked up once a batch."""
         home = self._home_of.get(partition)
         if home is None:
-            number = keys.decode(partition)[0]
-            home = self._home_of[partition] = (self._epochs(number), bucket_of(number))
+            number, bucket = self._places.partition(partition)
+            home = self._home_of[partition] = (self._epochs(number), bucket)
         return home
 
     def _begin(self) -> Any:

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
+import cbor2
+
 from store import keys
 from store.errors import KeyNotStorable, MergeUndeclared, SubmitTooLarge, TableReadOnly, UnknownTable
 from store.limits import KEY_BYTES_MAX, SUBMIT_ROWS_MAX
@@ -38,12 +40,15 @@ DIGEST_BYTES: Final = 16
 UNPARTITIONED: Final = keys.encode((None,))
 """What stands for the partition in `changes` when a table has none."""
 
+SHORT: Final = 65_535
+"""Bytes up to this length are storable without a further look."""
+
 Row = tuple[int, TableState, bytes, bytes, bytes, Any]
 """(operation, table, physical key, partition's encoding, payload, extra)"""
 
 
-def encode_writes(tables: TablesById, writes: Sequence[Write]) -> tuple[list[Row], int, bool]:
-    """Rows to apply, their bytes, and whether applying them can fail for a reason of the caller's.
+def encode_writes(tables: TablesById, writes: Sequence[Write]) -> tuple[list[Row], int, bool, bool]:
+    """Rows to apply, their bytes, whether applying them can fail for a reason of the caller's, whether all are puts.
 
     Raises:
         KeyNotStorable, ValueNotStorable, UnknownTable, TableReadOnly, MergeUndeclared, SubmitTooLarge.
@@ -53,6 +58,8 @@ def encode_writes(tables: TablesById, writes: Sequence[Write]) -> tuple[list[Row
     rows: list[Row] = []
     size = 0
     risky = False
+    puts = bool(writes)
+    encode, dumps = keys.encode, cbor2.dumps
     for write in writes:
         op = write[0]
         try:
@@ -62,15 +69,21 @@ def encode_writes(tables: TablesById, writes: Sequence[Write]) -> tuple[list[Row
         if table is None:
             raise UnknownTable(f"there is no table with id {write[1]} any more")
         if op == PUT and table.plain:
-            key = keys.as_key(write[2])
-            payload = encode_value(write[3])
-            row: Row = (op, table, key, partition_of(table, key), payload, None)
+            # What most writes are: `encode_write`, without its calls.
+            key, value = write[2], write[3]
+            key = encode(key) if type(key) is tuple else keys.as_key(key)
+            if not 0 < len(key) <= KEY_BYTES_MAX:
+                keys.as_key(key)
+            payload = dumps(value) if type(value) is bytes and len(value) <= SHORT else encode_value(value)
+            partition = key[: keys.first_length(key)] if table.partitioned else UNPARTITIONED
+            row: Row = (op, table, key, partition, payload, None)
         else:
             row = encode_write(table, write)
             risky = risky or op in (MERGE, APPLY)
+            puts = puts and op == PUT
         rows.append(row)
         size += len(row[2]) + len(row[4])
-    return rows, size, risky
+    return rows, size, risky, puts
 
 
 def renew(tables: dict[str, TableState], rows: list[Row]) -> list[Row]:

@@ -11,6 +11,7 @@ import pytest
 from store import keys, record
 from store.buckets import bucket_of
 from store.errors import DamagedRecord, DamagedStore
+from store.limits import STALE_MIN
 from store.record import Version
 from store.results import Result
 from store.schema import Group
@@ -68,23 +69,35 @@ def test_an_entry_of_changes_that_is_gone(store: Store) -> None:
     tamper(store, changes_of(store), listed_at(store, "simple", (1, 1)), None)
     with pytest.raises(DamagedStore, match="changes"):
         verify_group(store.group(GROUP))
-    # An overwrite or delete of that row is refused, and others in the same commit are not.
-    queued: list[Result] = []
-    group = store.group(GROUP)
-    group.submit([(PUT, IDS["simple"], (1, 5), "fine")], queued.append)
-    group.submit([(PUT, IDS["simple"], (1, 6), "not this"), (DELETE, IDS["simple"], (1, 1))], queued.append)
-    group.submit([(PUT, IDS["simple"], (1, 7), "fine")], queued.append)
-    store.deliver_results()
-    assert [type(result.error) for result in queued] == [type(None), DamagedRecord, type(None)]
-    assert [key for key, _ in group.table("simple").range((1, 3), (1, 9))] == [(1, 5), (1, 7)]
+    # The row can be written and deleted, and what is wrong of it harms no other.
+    commit(store, (PUT, IDS["simple"], (1, 1), "again"), (PUT, IDS["simple"], (1, 5), "fine"))
+    verify_group(store.group(GROUP))
 
 
 def test_an_entry_of_changes_for_nothing(store: Store) -> None:
     tamper(store, changes_of(store), bucket_of(1) + (999).to_bytes(8, "big"), b"\0" + keys.encode((1, 77)))
     with pytest.raises(DamagedStore, match="changes"):
         verify_group(store.group(GROUP))
-    with pytest.raises(DamagedRecord, match="changes"):
-        store.group(GROUP).changes(1)
+    assert all(change.key != (1, 77) for change in store.group(GROUP).changes(1))
+
+
+def test_a_record_that_says_it_is_listed_where_another_is_takes_no_entry_from_that_one(store: Store) -> None:
+    group = store.group(GROUP)
+    other = group.table("simple").record((1, 2))
+    assert other is not None
+    key = keys.encode((1, 1))
+    raw = record.carry(other.local_sequence.to_bytes(8, "big"), record.pack(key, 0, 0, 1, 1, b"\0"))
+    tamper(store, place_of(store, "simple"), key, raw)
+    with pytest.raises(DamagedStore, match="changes"):
+        verify_group(group)
+    # Enough overwrites for all that is stale to be taken away, twice.
+    for _ in range(3):
+        commit(store, *((PUT, IDS["simple"], (1, 1), n) for n in range(2)))
+        for n in range(STALE_MIN):
+            group.submit([(PUT, IDS["simple"], (1, 3 + n % 2), n)], lambda result: None)
+            store.deliver_results()
+    assert group.state.places.stale.kept == 1
+    assert other.version in [change.record.version for change in group.changes(1) if change.key == (1, 2)]
 
 
 @pytest.mark.parametrize("value", [None, b""])
@@ -113,7 +126,14 @@ def test_a_record_that_is_none(store: Store, raw: bytes) -> None:
     tamper(store, place_of(store, "simple"), keys.encode((1, 1)), raw)
     with pytest.raises(DamagedRecord):
         verify_group(store.group(GROUP))
-    assert isinstance(commit(store, (PUT, IDS["simple"], (1, 1), "over it")).error, DamagedRecord)
+    too_short = len(raw) < record.OVERHEAD
+    assert (
+        isinstance(commit(store, (PUT, IDS["simple"], (1, 1), "over it")).error, DamagedRecord) == too_short
+    )
+    other = [(PUT, IDS["simple"], (1, n), n) for n in range(10, 20)]
+    assert (
+        isinstance(commit(store, (PUT, IDS["simple"], (1, 1), 0), *other).error, DamagedRecord) == too_short
+    )
     assert store.group(GROUP).table("simple").get((1, 2)) == 2
 
 

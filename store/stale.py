@@ -1,0 +1,96 @@
+"""Entries of `changes` whose record was overwritten or deleted since, until they are taken away.
+
+The old entry of a record lies anywhere in `changes`. Taking it away at once would dirty a page there for nearly every
+row of a commit, as costly as the page of the record itself. So commits note such entries in a log (`stale`: number →
+CBOR list of entries, each the place of an entry and what it says), in the same transaction, and take older ones away in
+the order in which `changes` has them, page by page. There are never more than an eighth of what is live, and some.
+
+Whoever reads `changes` passes over entries whose record says that it is listed elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+import cbor2
+
+from store.environment import Environment
+from store.limits import STALE_MAX, STALE_MIN, STALE_PER_LIVE
+from store.record import SEQUENCE
+
+STALE: Final = b"stale"
+PLACE: Final = 10
+"""Bytes of the place of an entry: bucket and sequence."""
+
+_LOG_ROWS: Final = 8
+"""Rows of the log that a commit deletes, besides as many as it has stale entries."""
+
+
+class Stale:
+    """What is stale on disc, as the committer knows it. `noted` says what was written; only `done` believes it."""
+
+    __slots__ = ("_expired", "_leaving", "_number", "_upto", "_waiting", "kept", "log")
+
+    def __init__(self) -> None:
+        self.log: Any = None
+        self.kept = 0
+        """Entries that weren't what a record said of them, and were left. `verify` finds them."""
+        self._waiting: list[bytes] = []
+        self._leaving: list[bytes] = []  # in falling order
+        self._number = 0
+        self._upto = 0  # rows of the log up to here are about what leaves
+        self._expired = 0  # rows up to here are about nothing any more
+
+    def __len__(self) -> int:
+        return len(self._waiting) + len(self._leaving)
+
+    def load(self, environment: Environment) -> None:
+        """Read the log, when the group is opened."""
+        self.log = environment.database(STALE)
+        if self.log is None:
+            return
+        transaction = environment.begin()
+        try:
+            for number, entries in read_log(transaction, self.log):
+                self._number = number
+                self._waiting += entries
+        finally:
+            transaction.abort()
+
+    def note(self, transaction: Any, changes: Any, fresh: list[bytes]) -> None:
+        """In a commit's transaction: note its stale entries, and take older ones away, twice as many."""
+        cursor = transaction.cursor(changes)
+        for entry in reversed(self._leaving[-2 * len(fresh) :]):
+            found = cursor.pop(entry[:PLACE])
+            if found is not None and found != entry[PLACE:]:
+                cursor.put(entry[:PLACE], found)
+                self.kept += 1
+        log = transaction.cursor(self.log)
+        if self._expired:
+            for _ in range(len(fresh) + _LOG_ROWS):
+                if not log.first() or SEQUENCE.unpack(log.key())[0] > self._expired:
+                    break
+                log.delete()
+        log.put(SEQUENCE.pack(self._number + 1), cbor2.dumps(fresh))
+
+    def done(self, fresh: list[bytes], listed: int) -> None:
+        """The transaction is durable. `listed` is how many entries `changes` had in all."""
+        self._number += 1
+        self._waiting += fresh
+        if self._leaving:
+            del self._leaving[-2 * len(fresh) :]
+            if not self._leaving:
+                self._expired = self._upto
+        if not self._leaving and len(self._waiting) >= min(
+            max(listed // STALE_PER_LIVE, STALE_MIN), STALE_MAX
+        ):
+            self._leaving = sorted(self._waiting, reverse=True)
+            self._waiting = []
+            self._upto = self._number
+
+
+def read_log(transaction: Any, log: Any) -> Iterator[tuple[int, list[bytes]]]:
+    """The rows of the log: (number, entries)."""
+    for number, entries in transaction.cursor(log):
+        yield SEQUENCE.unpack(number)[0], cbor2.loads(entries)
