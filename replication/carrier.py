@@ -64,7 +64,7 @@ class Carrier:
         self._send = send
         self._listener = listener
         self._replica_id = group.table(REPLICA.name).id
-        self._single = not partitioned(group)
+        self._single = len(state.parts) == 1
         self._epochs: dict[int, int] = {}
         self._draining = False
         carry: dict[int, Callable[..., object]] = {
@@ -301,8 +301,3 @@ def _error(result: Result) -> Exception | None:
     error = result.error
     assert error is None or isinstance(error, Exception)
     return error
-
-
-def partitioned(group: OpenGroup) -> bool:
-    """Whether the keys of a group's replicated tables begin with a partition. They all do or none does."""
-    return any(table.state.partitioned for table in group.tables if table.state.listed)

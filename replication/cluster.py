@@ -30,6 +30,10 @@ from replication.placed import Placed
 from replication.ranking import ByHand, Ranking
 from replication.ranking import Member as Ranked
 from replication.replicated import Procedure, ReplicatedGroup
+from replication.schema import changes, declared
+from replication.schema.keeper import Keeper
+from replication.schema.schema import TRANSFORM, Schema
+from replication.schema.transforming import transform
 from replication.tables import REPLICA, replicated
 from replication.zeromq.address import Address
 from replication.zeromq.errors import MessageTooLarge
@@ -97,6 +101,7 @@ class Cluster:
         self.store = store
         self.me = node_of(keys.public)
         self.groups: dict[str, ReplicatedGroup] = {}
+        self.schema: Schema  # set by `open_cluster`
         self.reports: dict[str, int] = {}
         self.too_large = 0
         self._procedures = procedures
@@ -121,19 +126,12 @@ class Cluster:
         """Take part in a group that the store has open. Its links must be running."""
         group = self.store.group(placed.group.name)
         name = group.name
-        by_hand = {name: ByHand(placed.nodes)} if placed.nodes else {}
-        ranking = Ranking(
-            self._secret,
-            [Ranked(one.node, one.server or one.address, one.weight) for one in self.settings.members],
-            by_hand,
-        )
-        members = placed.nodes or self.nodes
         settings = attrs.evolve(self.settings.replica, copies=placed.copies, caches=placed.caches)
         state = ReplicaState(
             self.me,
-            members if self.me in members else (*members, self.me),
+            self.nodes,
             placed.partitions,
-            partial(ranking.ranked, name),
+            self._ranked(placed),
             settings,
             incarnation=group.history.current.id,
             sequence=group.sequence,
@@ -152,6 +150,24 @@ class Cluster:
             self._liveness(state, peer)
         self.links.open(name)
         return opened
+
+    def place(self, placed: Placed) -> None:
+        """Copies of a group go elsewhere from now on."""
+        one = self.groups[placed.group.name]
+        before, one.placed = one.placed, placed
+        if (before.nodes, before.copies) != (placed.nodes, placed.copies):
+            state = one.carrier.state
+            state.now = self.now()
+            state.ranked = self._ranked(placed)
+            state.settings = attrs.evolve(state.settings, copies=placed.copies)
+            replica.placed(state)
+            one.carrier.drain()
+
+    def _ranked(self, placed: Placed) -> Callable[[int], Sequence[bytes]]:
+        name = placed.group.name
+        members = [Ranked(one.node, one.server or one.address, one.weight) for one in self.settings.members]
+        by_hand = {name: ByHand(placed.nodes)} if placed.nodes else {}
+        return partial(Ranking(self._secret, members, by_hand).ranked, name)
 
     def stop_group(self, name: str) -> None:
         """Take no part in a group any more; the store still has it open."""
@@ -333,17 +349,25 @@ async def open_cluster(
     """
     settings.data.mkdir(parents=True, exist_ok=True)
     keys = ensure_keys(settings.data)
-    ordered = sorted(groups, key=lambda placed: -placed.load_order)
+    ordered = sorted((*groups, declared.placed(len(settings.members))), key=lambda placed: -placed.load_order)
+    known = dict(procedures or {})
+    known[declared.NAME] = changes.apply
+    known[TRANSFORM] = partial(transform, known)
     with Store.open(
         settings.data / "store", [replicated(placed.group) for placed in ordered], settings=settings.store
     ) as store:
-        cluster = Cluster(settings, keys, store, procedures or {})
+        cluster = Cluster(settings, keys, store, known)
         async with trio.open_nursery() as nursery:
             if drive_store:
                 nursery.start_soon(store.run)
             await nursery.start(cluster.run)
             for placed in ordered:
                 cluster.start_group(placed)
+            keeper = Keeper(cluster, cluster.groups[declared.NAME])
+            cluster.schema = Schema(
+                cluster.groups[declared.NAME], keeper, lambda: cluster.groups, cluster.nodes
+            )
+            nursery.start_soon(keeper.run)
             ready(cluster)
             try:
                 yield cluster

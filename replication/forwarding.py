@@ -1,10 +1,10 @@
 """Writes, reads and calls for a partition that another node serves: sent there, answered here. Pure: no sockets.
 
     (ASK, id, p, what, …)          to the node that is believed to be primary
-        (ASK, id, p, WRITES, [write, …], settled)
+        (ASK, id, p, WRITES, [write, …], settled)    tables by name, values as CBOR
         (ASK, id, p, READ, table, key)
-        (ASK, id, p, CALL, name, [argument, …])
-    (ANSWER, id, copies, error code, text, value)
+        (ASK, id, p, CALL, name, [argument, …] as CBOR)
+    (ANSWER, id, copies, error code, text, value as CBOR)
 
 What was asked of a node that went away is answered with `Unanswered`: it may have happened. Plain writes are
 sent again by whoever asked, for doing them twice is as good as once; calls are not.

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import attrs
+import cbor2
 import trio
 
 from replication.carrier import Carrier
@@ -21,11 +22,23 @@ from replication.core import replica
 from replication.core.errors import ClaimLost, ReplicationError, WritersWait
 from replication.core.state import LIVE, SERVING
 from replication.errors import NoProcedure, NotOnePartition, NotServed
-from replication.forwarding import BUSY, CALL, NOT_HERE, OK, READ, WRITES, Forwarding, Refused, Unanswered
+from replication.forwarding import (
+    ANSWER,
+    BUSY,
+    CALL,
+    NOT_HERE,
+    OK,
+    READ,
+    WRITES,
+    Forwarding,
+    Refused,
+    Unanswered,
+)
 from replication.gathering import Gathering
 from replication.placed import Placed
 from store.errors import StoreBusy
 from store.group import OpenGroup
+from store.record import encode_value
 from store.table import OpenTable
 from store.writes import Write, encode_writes
 
@@ -186,7 +199,7 @@ class ReplicatedGroup:
         """
         if self.serves(partition):
             return await self.transact(self._procedure(name), *arguments, partition=partition)
-        copies, value = await self._ask(partition, (CALL, name, list(arguments)))
+        copies, value = await self._ask(partition, (CALL, name, encode_value(arguments)))
         return Written(copies, value)
 
     async def read(self, table: str, key: tuple[Any, ...]) -> Any:
@@ -266,7 +279,7 @@ class ReplicatedGroup:
 
         def answer(copies: int, error: Exception | None, value: Any = None) -> None:
             code, text = _code(error)
-            self._send(peer, (65, number, copies, code, text, value))
+            self._send(peer, (ANSWER, number, copies, code, text, encode_value(value)))
 
         try:
             if not (0 <= p < self.placed.partitions and self.serves(p)):
@@ -281,7 +294,7 @@ class ReplicatedGroup:
             elif what == CALL:
                 fn = _Within(self._procedure(rest[0]), self._place(p))
                 self.flush()
-                self.carrier.transact(p, fn, tuple(rest[1]), answer)
+                self.carrier.transact(p, fn, tuple(cbor2.loads(rest[1])), answer)
                 self.carrier.drain()
             elif what == READ:
                 key = _key(rest[1])
@@ -330,10 +343,13 @@ class ReplicatedGroup:
     def _named(self, writes: Sequence[Write]) -> list[Write]:
         """As they are sent: ids of tables are each node's own."""
         tables = self.group.state.by_id
-        return [(write[0], tables[write[1]].name, *write[2:]) for write in writes]
+        return [
+            (write[0], tables[write[1]].name, write[2], *(encode_value(value) for value in write[3:]))
+            for write in writes
+        ]
 
     def _write(self, row: Sequence[Any]) -> Write:
-        return (row[0], self.group.table(row[1]).id, _key(row[2]), *row[3:])
+        return (row[0], self.group.table(row[1]).id, _key(row[2]), *(cbor2.loads(value) for value in row[3:]))
 
     def _place(self, p: int) -> int | None:
         return p if self.placed.partitions > 1 else None
@@ -350,13 +366,14 @@ class ReplicatedGroup:
             raise NotServed(f"partition {p} of group {self.name!r} is served by nobody that can be asked now")
         message = self.forwarding.ask(peer, p, question, answered, self._now(), ASK_MS)
         if not self._send(peer, message):
-            self.forwarding.answer(peer, (65, message[1], 0, NOT_HERE, "the node can't be reached", None))
+            lost = (ANSWER, message[1], 0, NOT_HERE, "the node can't be reached", None)
+            self.forwarding.answer(peer, lost)
 
     async def _ask(self, p: int, question: tuple[Any, ...]) -> tuple[int, Any]:
         waiter = _Waiter()
 
         def answered(copies: int, code: int, text: str, value: Any) -> None:
-            waiter.ran(copies, _error(code, text), value)
+            waiter.ran(copies, _error(code, text), None if value is None else cbor2.loads(value))
 
         self._forward(p, question, answered)
         written = await waiter.wait()

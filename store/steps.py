@@ -58,13 +58,13 @@ class Steps:
         raise NotImplementedError
 
 
-def some(rows: ReadRows, low: bytes, limit: int) -> tuple[Pairs, bytes | None]:
-    """The next rows from `low` on that make up a step, and where to go on; None at the end."""
+def some(rows: ReadRows, low: bytes, limit: int, high: bytes = keys.END) -> tuple[Pairs, bytes | None]:
+    """The next rows from `low` on that make up a step, and where to go on; None at the end (or at `high`)."""
     found: Pairs = []
     size = 0
     while len(found) < limit and size < STEP_BYTES:
         wanted = min(CHUNK, limit - len(found))
-        chunk = rows.scan(low, keys.END, wanted)
+        chunk = rows.scan(low, high, wanted)
         found += chunk
         if len(chunk) < wanted:
             return found, None

@@ -40,15 +40,21 @@ class Transformed:
 
 
 def transform_step(
-    transaction: Transaction, table: Any, fn: Transformation, after: bytes = b"", limit: int = TRANSFORM_ROWS
+    transaction: Transaction,
+    table: Any,
+    fn: Transformation,
+    after: bytes = b"",
+    limit: int = TRANSFORM_ROWS,
+    high: bytes = keys.END,
 ) -> Transformed:
-    """Transform some rows in one transaction: `group.submit_transaction(done, transform_step, table, fn, after)`.
+    """Transform some rows in one transaction: `group.submit_transaction(done, transform_step, table, fn, after)`; those
+    below the physical key `high`.
 
     Raises:
         TableReadOnly, KeyNotStorable, ValueNotStorable, DamagedRecord, what `fn` raises: none of these rows changed.
     """
     state, rows = transaction.stored(table)
-    found, onward = some(rows, after, limit)
+    found, onward = some(rows, after, limit, high)
     if state.bag and found:
         found, onward = _whole_keys(rows, found, onward)
     gone: list[tuple[Any, Any]] = []

@@ -265,17 +265,40 @@ def measure(state: ReplicaState, part: Partition) -> None:
 
 
 def holders(state: ReplicaState, part: Partition) -> set[bytes]:
-    """The nodes that get the partition's stream: the heir, and spares if more than two copies are wanted."""
+    """The nodes that get the partition's stream: the heir, spares if more than two copies are wanted, and who is to
+    replace an heir that is in the wrong place."""
     claim = part.claim
     if claim is None or claim.primary != state.me or part.copy != LIVE:
         return set()
-    found = {claim.heir} if claim.heir is not None else set()
-    for node in state.ranked(part.number):
-        if len(found) >= state.settings.copies - 1:
-            break
-        if node != state.me:
-            found.add(node)
-    return found if state.settings.copies > 2 else {claim.heir} - {None}  # type: ignore[return-value]
+    found: set[bytes] = set()
+    if claim.heir is not None:
+        found.add(claim.heir)
+    if state.settings.copies > 2:
+        for node in state.ranked(part.number):
+            if len(found) >= state.settings.copies - 1:
+                break
+            if node != state.me:
+                found.add(node)
+    successor = replacement(state, part)
+    if successor is not None:
+        found.add(successor)
+    return found
+
+
+def replacement(state: ReplicaState, part: Partition) -> bytes | None:
+    """Who is to become heir instead of one that is to have no copy any more: the first in rank that is there."""
+    claim = part.claim
+    assert claim is not None
+    if claim.heir is None or state.settings.copies < 2:
+        return None
+    ranked = state.ranked(part.number)
+    if claim.heir in ranked:
+        return None
+    for node in ranked:
+        peer = state.peers.get(node)
+        if peer is not None and state.reachable(peer):
+            return node
+    return None
 
 
 def refresh_stream(state: ReplicaState, part: Partition, who: bytes) -> None:

@@ -71,6 +71,22 @@ def empty(state: ReplicaState) -> None:
     state.out.append((effects.STORE, own, forgotten))
 
 
+def leave(state: ReplicaState) -> None:
+    """Empty copies that this node is not to have any more, once nobody needs them: the claim is others', and its
+    primary has nothing left to learn here."""
+    for part in state.parts:
+        claim = part.claim
+        if not part.touched or part.copy == VOID or claim is None or state.me in (claim.primary, claim.heir):
+            continue
+        peer = state.peers.get(claim.primary)
+        if peer is None or not state.reachable(peer) or part.number in peer.offers:
+            continue
+        if part.number in peer.source.opened or state.me in state.ranked(part.number):
+            continue
+        part.copy = VOID
+        state.unsaved.add(part.number)
+
+
 def _empty(state: ReplicaState, part: Partition) -> None:
     def cleared(error: Exception | None, left: bool) -> None:
         if error is not None or part.copy != VOID:

@@ -110,6 +110,7 @@ def tick(state: ReplicaState) -> None:
     moving.tick(state)
     digests.tick(state)
     purging.tick(state)
+    copies.leave(state)
     copies.empty(state)
     _persist(state)
     _flush(state)
@@ -132,6 +133,14 @@ def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:
 def move(state: ReplicaState, p: int, target: bytes, done: Done) -> None:
     """Move a partition to another member."""
     moving.request(state, p, target, done)
+    _flush(state)
+
+
+def placed(state: ReplicaState) -> None:
+    """`state.ranked` or `state.settings.copies` is another one: copies go where they are wanted now."""
+    for part in state.parts:
+        for peer in state.peers.values():
+            claims.refresh_stream(state, part, peer.id)
     _flush(state)
 
 

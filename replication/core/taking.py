@@ -7,7 +7,7 @@ write of the loser is still in its store, and is offered to the winner.
 from collections.abc import Sequence
 from typing import Any
 
-from replication.core import claims, effects, inbound, messages, settling, streams
+from replication.core import claims, effects, inbound, messages, moving, settling, streams
 from replication.core.state import (
     ALIVE,
     ASIDE,
@@ -23,6 +23,8 @@ from replication.core.state import (
 
 TAKEN_MAX = 4_096
 """Partitions claimed in one commit."""
+AWAY_MS = 1_000
+"""Between two tries of a node that is to have no copy to move what it serves."""
 YIELDS_MAX = 8
 """An heir that was asked so often and doesn't take over isn't complete either: then what is left is gathered."""
 
@@ -71,8 +73,13 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
             return (choose(state, part),)
         _yield(state, part, state.peers[heir])
         return None
-    if part.phase != SERVING or state.settings.copies < 2:
+    if part.phase != SERVING:
         return None
+    ranked = state.ranked(part.number)
+    if state.me not in ranked and part.move_to is None:
+        _away(state, part, ranked)
+    if state.settings.copies < 2:
+        return (None,) if heir is not None and heir not in ranked and part.move_to is None else None
     if heir is None:
         found = choose(state, part)
         return None if found is None else (found,)
@@ -80,7 +87,30 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
     if peer is None or _lost(state, peer):
         state.counts.heirs_lost += 1
         return (choose(state, part, but=heir),)
+    successor = claims.replacement(state, part)
+    if successor is not None and part.number in state.peers[successor].live and part.move_to is None:
+        return (successor,)
     return None
+
+
+def _away(state: ReplicaState, part: Partition, ranked: Sequence[bytes]) -> None:
+    """This node is to have no copy any more, and serves the partition: it moves it to one that is."""
+    if state.now - part.yield_at < AWAY_MS:
+        return
+    part.yield_at = state.now
+    claim = part.claim
+    assert claim is not None
+    if claim.heir in ranked and not part.heir_live:
+        return  # it is filling
+    wanted = [claim.heir] if claim.heir in ranked else list(ranked) if state.settings.copies < 2 else []
+    for node in wanted:
+        if node is not None and node in state.peers and state.reachable(state.peers[node]):
+            moving.request(state, part.number, node, _no_matter)
+            return
+
+
+def _no_matter(_: int, __: Exception | None) -> None:
+    """A move that isn't made is asked for again."""
 
 
 def _lost(state: ReplicaState, peer: Peer) -> bool:
