@@ -22,6 +22,7 @@ reconcile    a merged pair and its messages are made to agree, in the store's ow
 tables       the group `mail` and its tables
 rows         batches as writes of the store, and its reads
 committing   what the driver needs of whoever keeps the rows
+replicated   the same, of a replicated group
 driver       carries out the core's effects that concern the store
 sweep        looks through the store for what grew too old
 """

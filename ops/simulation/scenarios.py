@@ -8,7 +8,9 @@ from typing import Final
 
 from ops.simulation.world import Scenario
 
-SCENARIOS: Final = MappingProxyType({"tables": "ops.simulation.tables.scenario:Tables"})
+SCENARIOS: Final = MappingProxyType(
+    {"tables": "ops.simulation.tables.scenario:Tables", "mail": "ops.simulation.mail.scenario:Mail"}
+)
 
 
 def scenario(name: str) -> type[Scenario]:

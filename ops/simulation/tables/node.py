@@ -28,8 +28,10 @@ from replication.detector import Detector
 from replication.detectorstate import BOOT_SIZE, DetectorSettings
 from replication.tables import REPLICA
 from store.errors import StoreError
+from store.group import OpenGroup
 from store.limits import StoreSettings
 from store.results import Result
+from store.schema import Group
 from store.store import Store
 
 CONTROL: Final = "control"
@@ -67,18 +69,19 @@ class Surroundings(Protocol):
 class Client:
     """Who waits for a write."""
 
-    __slots__ = ("_attempted", "_node", "_p")
+    __slots__ = ("_attempted", "_node", "_p", "_place")
 
     def __init__(self, node: TablesNode, attempted: Attempted, p: int) -> None:
         self._node = node
         self._attempted = attempted
         self._p = p
+        self._place = (0, 0)
 
     def placed(self, sequence: int) -> None:
         """It is durable on its primary."""
         node, attempted = self._node, self._attempted
-        life = node.carriers[attempted.group].group.history.current.id
-        node.around.trace.observe(Placed(attempted.write, node.number, life, sequence))
+        self._place = (node.carriers[attempted.group].group.history.current.id, sequence)
+        node.around.trace.observe(Placed(attempted.write, node.number, *self._place))
 
     def __call__(self, copies: int, error: Exception | None) -> None:
         node, attempted = self._node, self._attempted
@@ -87,7 +90,7 @@ class Client:
             return
         claim = node.carriers[attempted.group].state.parts[self._p].claim
         epoch = 0 if claim is None else claim.epoch
-        node.around.trace.observe(Settled(attempted.write, node.number, copies, epoch))
+        node.around.trace.observe(Settled(attempted.write, node.number, *self._place, copies, epoch))
 
     def ran(self, copies: int, error: Exception | None, sequence: Any) -> None:
         """A transaction has ended; its value is the last sequence that it was given."""
@@ -147,7 +150,7 @@ class TablesNode:
         hand = machine.hand
         self.store = Store.open(
             "/node",
-            groups(around.group_names),
+            self.declared(),
             settings=STORE,
             clock=machine.times.wall,
             committer="inline",
@@ -170,12 +173,18 @@ class TablesNode:
                 now=now,
             )
             rows.restore(state, group.table(REPLICA.name).range(limit=REPLICA_ROWS_MAX))
-            listener = _Listener(self.number, group.name, around.trace)
-            self.carriers[group.name] = WatchedCarrier(
-                state, group, partial(self._send, group.name), listener
-            )
+            self.carriers[group.name] = self.carrier(state, group)
         boot = hand.randbytes(BOOT_SIZE)
         self.detector = Detector(self.name, members, boot, around.detector, now)
+
+    def declared(self) -> tuple[Group, ...]:
+        """The groups of its store."""
+        return groups(self.around.group_names)
+
+    def carrier(self, state: ReplicaState, group: OpenGroup) -> Carrier:
+        """Who carries out what a replica asks for."""
+        listener = _Listener(self.number, group.name, self.around.trace)
+        return WatchedCarrier(state, group, partial(self._send, group.name), listener)
 
     def crash(self) -> None:
         """Give back what Python holds."""
