@@ -123,8 +123,10 @@ def found(
             if state.doomed < writebehind.DOOMED_MAX:
                 _took(state, pair, n, stored[n])
         elif _is_believed(pair, n):
+            # Perhaps it was accepted on a node that isn't reached, and forgotten here; its sender waits to be told.
             pair.gone.add(n)
             pair.climb()
+            receipts.owe(state, pair, KIND_DELIVERED, n, n)
             _note(state, pair, n, n)
         else:
             forgotten.add(n)
