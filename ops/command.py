@@ -43,6 +43,9 @@ app.command(
     help="Run several nodes' cores on a virtual network, disk and clock, a seed to a run.\n\n"
     "Exit status 0 if every promise held, 1 if not, 2 if the command makes no sense.",
 )
+app.command(
+    "ops.tables.command:app", name="drill", help="Real processes of a cluster under faults, judged afterwards."
+)
 
 
 def main() -> None:

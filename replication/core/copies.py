@@ -19,6 +19,14 @@ def opened(state: ReplicaState, peer: Peer, part: Partition, at: int) -> None:
     peer.wanted[part.number] = at
 
 
+def left(state: ReplicaState, peer: Peer, part: Partition) -> None:
+    """The primary's stream doesn't carry the partition any more: unless it is the heir's, the copy falls behind."""
+    claim = part.claim
+    if part.copy == LIVE and claim is not None and claim.primary == peer.id and claim.heir != state.me:
+        part.copy = NONE
+        state.unsaved.add(part.number)
+
+
 def fill(state: ReplicaState, peer: Peer) -> None:
     """Partitions that were pulled as far as the stream's beginning take part in it from now on; their copies are
     complete."""

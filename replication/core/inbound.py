@@ -61,6 +61,9 @@ def started(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     source.incarnation, source.session, source.expected = incarnation, session, 1
     source.refusals.clear()
     source.opened = dict.fromkeys(going_on, base)
+    for part in state.parts:
+        if part.number not in going_on:
+            copies.left(state, peer, part)
     peer.incarnation = incarnation
     for p in pieces:
         part = state.parts[p]
@@ -192,6 +195,7 @@ def _shape(state: ReplicaState, peer: Peer, one: Sequence[Any]) -> None:
     for p in one[6]:
         source.opened.pop(p, None)
         source.refusals.discard(p)
+        copies.left(state, peer, state.parts[p])
     peer.known.part(one[6])
     if one[5]:
         claims.learn(state, one[7])

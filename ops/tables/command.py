@@ -1,0 +1,149 @@
+"""`waystation drill`: real processes of replicated tables while everything goes wrong that can, judged afterwards."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import trio
+from cyclopts import App, Parameter
+from cyclopts.validators import Number
+
+from ops.faults.disk import SmallDisk
+from ops.faults.unavailable import UnavailableError
+from ops.powerloss.build import ShimUnavailableError, build_shim
+from ops.powerloss.journal import JournalError
+from ops.tables.cables import Cables, Namespaces, Proxied
+from ops.tables.drill import open_drill
+from ops.tables.handle import GoneError, MemberError
+from ops.tables.plan import FULL, POWER, Kind, faults
+from ops.tables.quiet import RestlessError
+
+app = App(name="drill", help="Real processes of a cluster under faults, judged afterwards.")
+
+_FAILURES: Final = (MemberError, GoneError, RestlessError, JournalError, UnavailableError)
+MEMBERS: Final = 3
+
+
+@app.command
+def tables(
+    *,
+    minutes: Annotated[float, Parameter(validator=Number(gt=0))] = 10.0,
+    seed: int = 0,
+    only: tuple[Kind, ...] = (),
+    folder: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Three members with replicated tables under load: killed, stopped, cut off, deprived of power, put back in time.
+
+    After each fault the copies must be equal, and everything that was settled must be there. Exit status: 0 if every
+    promise held, 1 if not.
+
+    Parameters
+    ----------
+    minutes:
+        How long; the last fault is judged before it ends.
+    seed:
+        Decides load and faults.
+    only:
+        Faults to choose from; by default all that the machine can do.
+    folder:
+        Where records, logs and data are kept; by default a temporary one, kept only on failure.
+    as_json:
+        Print the result as JSON.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    place = Path(tempfile.mkdtemp(prefix="waystation-drill-")) if folder is None else folder
+    place.mkdir(parents=True, exist_ok=True)
+    result = trio.run(_tables, place, minutes, seed, only or tuple(Kind))
+    keep = folder is not None or not result["good"]
+    if keep:
+        result["folder"] = str(place)
+    else:
+        shutil.rmtree(place)
+    print(json.dumps(result, indent=1) if as_json else _as_text(result))
+    return 0 if result["good"] else 1
+
+
+def _end(number: int, frame: object) -> None:
+    sys.exit(128 + number)
+
+
+async def _tables(place: Path, minutes: float, seed: int, wanted: tuple[Kind, ...]) -> dict[str, Any]:
+    began = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"{time.monotonic() - began:7.1f} s  {text}", file=sys.stderr, flush=True)
+
+    kinds = list(wanted)
+    able: dict[str, Any] = {}
+    try:
+        able["shim"] = build_shim(place / "shim")
+    except ShimUnavailableError as error:
+        tell(f"without power loss: {error}")
+        kinds = [kind for kind in kinds if kind not in POWER]
+    try:
+        with SmallDisk(place / "probe", 1 << 20):
+            able["small"] = range(MEMBERS)
+    except UnavailableError as error:
+        tell(f"without full disks: {error}")
+        kinds = [kind for kind in kinds if kind not in FULL]
+    done: Counter[str] = Counter()
+    result: dict[str, Any] = {"seed": seed, "failure": ""}
+    async with open_drill(place / "run", seed=seed, cables=_cables(place, tell), tell=tell, **able) as drill:
+        try:
+            await drill.begin()
+            for fault in faults(seed, kinds):
+                if time.monotonic() - began >= minutes * 60:
+                    break
+                await drill.suffer(fault)
+                done[fault.kind.value] += 1
+        except _FAILURES as error:
+            result["failure"] = f"{type(error).__name__}: {error}"
+            tell(result["failure"])
+        record = drill.record
+        result |= {
+            "seconds": round(time.monotonic() - began, 1),
+            "faults": dict(done),
+            "attempts": len(record.attempts),
+            "settled_on_two": record.settled(2),
+            "settled_on_one": record.settled(1),
+            "unknown": sum(attempt.outcome == "unknown" for attempt in record.attempts),
+            "looks": drill.watcher.looks,
+            "broken": [str(broken) for broken in drill.broken],
+        }
+    result["good"] = not result["broken"] and not result["failure"]
+    return result
+
+
+def _cables(place: Path, tell: Any) -> Cables:
+    try:
+        with Namespaces(MEMBERS):
+            pass
+    except UnavailableError as error:
+        tell(f"links are cut by proxies: {error}")
+        return Proxied(MEMBERS, place)
+    return Namespaces(MEMBERS)
+
+
+def _as_text(result: dict[str, Any]) -> str:
+    faults_done = ", ".join(f"{kind} {count}" for kind, count in sorted(result["faults"].items()))
+    lines = [
+        f"{sum(result['faults'].values())} faults in {result['seconds']} s: {faults_done}",
+        f"{result['attempts']} writes attempted, {result['settled_on_two']} settled on two copies,"
+        f" {result['settled_on_one']} on one, {result['unknown']} unknown",
+        *result["broken"],
+    ]
+    if result["failure"]:
+        lines.append(f"FAILED: {result['failure']}")
+    if "folder" in result:
+        lines.append(f"record and logs: {result['folder']}")
+    lines.append("every promise held" if result["good"] else f"NOT GOOD (seed {result['seed']})")
+    return "\n".join(lines)
