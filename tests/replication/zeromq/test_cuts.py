@@ -18,7 +18,13 @@ B_SEEN = "127.0.77.2"
 """Where each node is for the other: proxies listen there."""
 
 IMPATIENT = attrs.evolve(
-    QUICK, heartbeat_ms=50, silence_ms_max=500, greeting_ms_max=1_000, handshake_ms_max=1_000
+    QUICK,
+    heartbeat_ms=50,
+    silence_ms_max=500,
+    greeting_ms_max=1_000,
+    handshake_ms_max=1_000,
+    retry_ms_min=5,
+    retry_ms_max=50,
 )
 
 

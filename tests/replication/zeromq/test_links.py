@@ -208,7 +208,7 @@ async def test_nodes_that_disagree_about_the_limit_are_told() -> None:
 
 @pytest.mark.parametrize("limit", ["messages", "bytes"])
 async def test_a_full_queue_says_no_and_recovers(limit: str) -> None:
-    settings = attrs.evolve(QUICK, silence_ms_max=600_000)
+    settings = attrs.evolve(QUICK, heartbeat_ms=60_000, silence_ms_max=600_000)
     settings = attrs.evolve(
         settings, **{"queue_messages_max": 50} if limit == "messages" else {"queue_bytes_max": 4 * MIB}
     )
