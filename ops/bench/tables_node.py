@@ -22,6 +22,7 @@ from ops.run import GC_GENERATION_0, SWITCH_INTERVAL_S
 from replication.cluster import Cluster, ClusterSettings, Neighbour, node_of, open_cluster
 from replication.placed import Placed
 from replication.replicated import ReplicatedGroup
+from replication.schema.declared import NAME as SCHEMA
 from replication.zeromq.keys import ensure_keys
 from store.schema import Group, Table
 
@@ -79,7 +80,7 @@ class Server:
     @property
     def _groups(self) -> list[ReplicatedGroup]:
         assert self._cluster is not None
-        return list(self._cluster.groups.values())
+        return [group for name, group in self._cluster.groups.items() if name != SCHEMA]
 
     async def do_open(self, keys: dict[str, str]) -> dict[str, Any]:
         """Open the store and join the other node."""
