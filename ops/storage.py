@@ -30,6 +30,7 @@ Data = Annotated[Path, Parameter(help="The node's data directory (node.data of i
 AsJson = Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")]
 
 _HERE = Path("data")
+_FLAGS = ("tombstones", "local_content", "read_only", "insert_only", "made_at_run_time")
 
 
 @contextmanager
@@ -61,9 +62,10 @@ def _progress() -> Iterator[Report]:
         yield report
 
 
-def _look(data: Path) -> Store:
+def _look(data: Path, *, discover: bool = False) -> Store:
     """Open for reading, beside a node that may be running."""
-    return Store.open(data / STORE_DIRECTORY, GROUPS, read_only=True, beside=True, committer="inline")
+    path = data / STORE_DIRECTORY
+    return Store.open(path, GROUPS, read_only=True, beside=True, discover=discover, committer="inline")
 
 
 def _say(as_json: bool, text: str, **facts: Any) -> None:
@@ -73,21 +75,45 @@ def _say(as_json: bool, text: str, **facts: Any) -> None:
 @app.command
 def info(*, data: Data = _HERE, as_json: AsJson = False) -> None:
     """What is stored: groups, tables, rows, bytes. Works while the node runs."""
-    with _told(), _look(data) as store:
+    with _told(), _look(data, discover=True) as store:
         found = store.info()
     if as_json:
         sys.stdout.write(json.dumps(found) + "\n")
         return
     table = Table(title=found["path"])
-    for name in ("group", "table", "kind", "storage"):
+    for name in ("group", "table", "kind", "storage", "declared", "indexes"):
         table.add_column(name)
     table.add_column("rows", justify="right")
     table.add_column("bytes of the group", justify="right")
     for group in found["groups"].values():
         for position, (name, one) in enumerate(group["tables"].items()):
             size = f"{group['used_bytes']:,}" if position == 0 else ""
-            table.add_row(group["name"], name, one["kind"], one["storage"], f"{one['rows']:,}", size)
+            table.add_row(
+                group["name"],
+                name,
+                one["kind"],
+                one["storage"],
+                _flags(one),
+                _indexes(one),
+                f"{one['rows']:,}",
+                size,
+            )
+        if not group["tables"]:
+            table.add_row(group["name"], "", "", "", "no tables", "", "", f"{group['used_bytes']:,}")
     Console().print(table)
+
+
+def _flags(table: dict[str, Any]) -> str:
+    words = [name.replace("_", " ") for name in _FLAGS if table[name]]
+    words += ["one partition"] if not table["partitioned"] else []
+    words += [f"merge {table['merge']}"] if table["merge"] else []
+    return ", ".join(words)
+
+
+def _indexes(table: dict[str, Any]) -> str:
+    return ", ".join(
+        name if one["complete"] else f"{name} (being built)" for name, one in table["indexes"].items()
+    )
 
 
 @app.command

@@ -87,6 +87,21 @@ class FieldIndex:
             )
         return list(product(*found))
 
+    def describe(self) -> list[str]:
+        """The paths, for people: key[1], value.town, value.tags.*"""
+        return [
+            f"key[{path.element}]{_words(path.steps)}"
+            if isinstance(path, KeyPath)
+            else f"value{_words(path)}"
+            for path in self.paths
+        ]
+
+
+def _words(steps: tuple[Step, ...]) -> str:
+    return "".join(
+        ".*" if step is EACH else f"[{step}]" if type(step) is int else f".{step!s}" for step in steps
+    )
+
 
 def _follow(path: Path, key: tuple[Any, ...], value: Any) -> Iterator[Any]:
     if isinstance(path, KeyPath):

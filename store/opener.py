@@ -66,7 +66,7 @@ class Opener:
             raise
         return {group.name: opened[group.name] for group in groups}
 
-    def open(self, group: Group) -> GroupState:
+    def open(self, group: Group, *, made: bool = False) -> GroupState:
         """Open or make one. Waits for the disk."""
         return open_group(
             self.directory.path / group.name,
@@ -75,6 +75,7 @@ class Opener:
             self.clock,
             read_only=self.read_only,
             discover=self.discover,
+            made=made,
             identity=self.identity,
             environments=self.environments,
         )
@@ -98,7 +99,7 @@ class Opener:
         self.directory.clear()  # what an earlier attempt left that failed
         self.directory.begin(group.name)
         try:
-            state = self.open(group)
+            state = self.open(group, made=True)
         except BaseException:
             self.directory.clear()
             raise

@@ -52,6 +52,7 @@ def open_group(
     *,
     read_only: bool = False,
     discover: bool = False,
+    made: bool = False,
     identity: NewIdentity = new_identity,
     environments: Callable[..., Environment] = Environment,
 ) -> GroupState:
@@ -60,6 +61,7 @@ def open_group(
     Args:
         discover: tables that `group` doesn't declare are opened as they are declared on disc. Those that were made at
             run time always are.
+        made: the group, with its tables, is made at run time.
 
     Raises:
         ForeignDirectory, OlderFormat, NewerFormat, SchemaChanged, UnknownTable, DamagedStore, DiskFull.
@@ -68,7 +70,7 @@ def open_group(
         raise NoStore(f"{path} holds no group {group.name!r}")
     environment = environments(path, settings, read_only=read_only)
     try:
-        opening = _Opening(environment, group, read_only=read_only, discover=discover)
+        opening = _Opening(environment, group, read_only=read_only, discover=discover, made=made)
         return opening.run(settings, clock, identity)
     except BaseException:
         environment.close()
@@ -82,16 +84,20 @@ class _Opening:
         "_environment",
         "_group",
         "_history",
+        "_made",
         "_meta",
         "_read_only",
         "_sequence",
     )
 
-    def __init__(self, environment: Environment, group: Group, *, read_only: bool, discover: bool) -> None:
+    def __init__(
+        self, environment: Environment, group: Group, *, read_only: bool, discover: bool, made: bool
+    ) -> None:
         self._environment = environment
         self._group = group
         self._read_only = read_only
         self._discover = discover
+        self._made = made
         meta = environment.database(META, create=False)
         if meta is None:
             refuse_other_content(environment)
@@ -117,7 +123,7 @@ class _Opening:
             history = self._history = self._history.begin(identity(), self._sequence, int(clock() * 1000))
             transaction = environment.begin(write=True)
             try:
-                placing = Placing(environment, transaction, before)
+                placing = Placing(environment, transaction, before, made=self._made)
                 placing.sweep()
                 tables = [placing.settle(table) for table in declared]
                 after = placing.catalog

@@ -23,11 +23,19 @@ CHUNK = 1_000
 
 
 class Placing:
-    """The tables of one group. `transaction` is the write transaction that it is opened in, None to read only."""
+    """The tables of one group.
 
-    __slots__ = ("_environment", "_transaction", "catalog")
+    Args:
+        transaction: the write transaction that it is opened in, None to read only.
+        made: new tables are made at run time, not declared by the code.
+    """
 
-    def __init__(self, environment: Environment, transaction: Any, catalog: Catalog) -> None:
+    __slots__ = ("_environment", "_run_time", "_transaction", "catalog")
+
+    def __init__(
+        self, environment: Environment, transaction: Any, catalog: Catalog, *, made: bool = False
+    ) -> None:
+        self._run_time = made
         self._environment = environment
         self._transaction = transaction
         self.catalog = catalog
@@ -66,7 +74,7 @@ class Placing:
         """A table for reading and writing: what it lacks is made, its indexes are built."""
         entry = self.catalog.entries.get(table.name)
         if entry is None:
-            entry = Entry(self.catalog.free_number(), without_functions(table))
+            entry = Entry(self.catalog.free_number(), without_functions(table), made=self._run_time)
             self.catalog = self.catalog.with_entry(entry)
         state = TableState(table, entry.number)
         building = (

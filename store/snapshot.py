@@ -73,7 +73,11 @@ class OnlyOf:
 
     def count(self) -> int:
         """Entries in all. Looks at each."""
-        return len(self.scan(b"", END * 11, self._listed.count() + 1))  # beyond every bucket and sequence
+        counted, low, high = 0, b"", END * 11  # beyond every bucket and sequence
+        while chunk := self.scan(low, high, SCAN_LIMIT):
+            counted += len(chunk)
+            low = chunk[-1][0] + SEPARATOR
+        return counted
 
 
 class Snapshot(Reading):

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from store.fieldindex import FieldIndex
 from store.merges import merge_named
 from store.ram import RamMap
 from store.schema import AnyIndex, Table
@@ -101,6 +102,25 @@ class TableState:
         state.unusable = self.unusable
         state.set_read_only(declaration.read_only or (self.read_only and not self.declaration.read_only))
         return state
+
+    def describe(self) -> dict[str, Any]:
+        """What the table is declared to be, for people and as JSON."""
+        declared = self.declaration
+        merge = declared.merge if declared.merge is None or isinstance(declared.merge, str) else "a function"
+        return {
+            **declared.shape(),
+            "read_only": self.read_only,
+            "insert_only": declared.insert_only,
+            "merge": merge,
+            "indexes": {
+                index.name: {
+                    "version": index.version,
+                    "paths": index.describe() if isinstance(index, FieldIndex) else "a function",
+                    "complete": index.name not in self.unusable,
+                }
+                for index in self.indexes
+            },
+        }
 
 
 class TablesById(list[Any]):

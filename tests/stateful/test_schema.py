@@ -101,10 +101,11 @@ class SchemaMachine(RuleBasedStateMachine):
         self.building: set[tuple[str, str]] = set()
         self.moving: dict[str, list[Result]] = {}
         self.lineages: dict[str, Any] = {}
+        self.coded = True  # as long as the table that the code declares wasn't dropped
         self.store = self.open()
 
     def open(self) -> Store:
-        group = Group("g", (CODED,) if "coded" in self.plain.declared else ())
+        group = Group("g", (CODED,) if self.coded else ())
         return Store.open(self.root / str(self.lives), [group], settings=SETTINGS, committer="inline")
 
     def teardown(self) -> None:
@@ -234,6 +235,7 @@ class SchemaMachine(RuleBasedStateMachine):
             else:
                 assert error is None
                 self.plain.drop(table.name)
+                self.coded = self.coded and table.name != "coded"
                 self.moving.pop(table.name, None)
                 self.building = {(name, index) for name, index in self.building if name != table.name}
         elif isinstance(operation, AddIndex):
