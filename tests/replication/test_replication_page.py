@@ -1,4 +1,4 @@
-"""The example of docs/replication.md runs, and the page names every error and every setting."""
+"""The examples of docs/replication.md run, and the page names every error and every setting."""
 
 from __future__ import annotations
 
@@ -12,26 +12,36 @@ from replication import errors, forwarding, placed
 from replication.core import errors as core_errors
 from replication.core.settings import ReplicaSettings
 from replication.detectorstate import DetectorSettings
+from replication.schema import errors as schema_errors
 
 PAGE = (Path(__file__).parents[2] / "docs" / "replication.md").read_text()
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
-def test_the_example_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("at", "said"),
+    [
+        (0, ["copies 2", "copies 2", "left 1", "left 0", "at the primary 0"]),
+        (1, ["found [((1,), {'to': 'ada', 'text': 'TEA'})]"]),
+    ],
+)
+def test_the_examples_run(
+    at: int,
+    said: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (example,) = EXAMPLES
-    exec(compile(example, "docs/replication.md", "exec"), {"__name__": "example"})
-    said = [
-        line for line in capsys.readouterr().out.splitlines() if not re.match(r"\S*\d{4}-\d\d-\d\d", line)
-    ]
-    assert said == ["copies 2", "copies 2", "left 1", "left 0", "at the primary 0"]
+    assert len(EXAMPLES) == 2
+    exec(compile(EXAMPLES[at], f"docs/replication.md, example {at + 1}", "exec"), {"__name__": "example"})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if not re.match(r"\S*\d{4}-\d\d-\d\d", line)] == said
 
 
 def test_the_page_names_every_error() -> None:
     found = 0
-    for module in (errors, core_errors, forwarding, placed):
+    for module in (errors, core_errors, forwarding, placed, schema_errors):
         for name, kind in vars(module).items():
             if isinstance(kind, type) and issubclass(kind, Exception) and name != "ReplicationError":
                 assert f"`{name}`" in PAGE, name
