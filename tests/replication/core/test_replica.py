@@ -370,12 +370,12 @@ class Replicas(RuleBasedStateMachine):
 
     @rule(n=st.integers(0, 3), restored=st.booleans())
     def lose_directory(self, n: int, restored: bool) -> None:
-        """An older copy of it is put in its place, or nothing. Only when all is quiet, and once."""
+        """An older copy of it is put in its place, or nothing; at any moment, once between two times of quiet."""
         if not self.spared:
             return
-        self.quiet()
         letter = self.node(n).name.decode()
         self.spared = False
+        self.promised = {key: copies for key, copies in self.promised.items() if copies == 2}
         self.stand.crash(letter)
         store = deepcopy(self.copies.get(letter)) if restored else None
         self.node(n).store = store or type(self.node(n).store)()
@@ -437,6 +437,7 @@ class Replicas(RuleBasedStateMachine):
                 assert self.attempted[p, key] == value
         assert all(node.state.waiting == 0 for node in stand.nodes.values())
         self.spared = True
+        self.promised = dict.fromkeys(self.promised, 2)
 
     def teardown(self) -> None:
         if hasattr(self, "stand"):
