@@ -101,7 +101,7 @@ class Faults:
     def _weather(self, at: int) -> list[Step]:
         hand = self.hand
         a, b = hand.sample(range(self.nodes), 2)
-        low = hand.choice((0, 0, 2, 20))
+        low = hand.choice((1, 1, 2, 20))
         bad: tuple[Any, ...] = (
             hand.choice((0.0, 0.02, 0.2, 0.5)),
             hand.choice((0.0, 0.1, 0.5)),

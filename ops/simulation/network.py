@@ -32,7 +32,7 @@ class Weather:
     loss: float = 0.0
     double: float = 0.0
     reorder: bool = False
-    delay_min: int = 0
+    delay_min: int = 1
     delay_max: int = 3
 
 

@@ -15,7 +15,8 @@ from typing import Any, Final, NamedTuple
 
 import cbor2
 
-from ops.simulation.disk import VirtualDisk
+from ops.simulation.disk import Commit, VirtualDisk
+from ops.simulation.trace import Trace
 from store import keys
 
 _VERSION: Final = struct.Struct(">IQQ")
@@ -51,9 +52,37 @@ def parse(record: bytes) -> Found:
     return Found(version, version[1] if local < 0 else local, payload)
 
 
-def table_of(name: bytes) -> str | None:
-    """The table whose records or tombstones a map holds, if it does."""
-    return name[2:].decode() if name[:2] in (b"t:", b"x:") else None
+class Landed(NamedTuple):
+    """A record or tombstone that a commit made durable. `key` is as the store encodes it."""
+
+    table: str
+    key: bytes
+    found: Found
+
+
+class Landings(NamedTuple):
+    """The records of one commit."""
+
+    node: int
+    group: str
+    records: list[Landed]
+
+
+class Reader:
+    """Reads what is committed, once for all checkers."""
+
+    def __init__(self, trace: Trace) -> None:
+        self._trace = trace
+        trace.subscribe(Commit, self._committed)
+
+    def _committed(self, commit: Commit) -> None:
+        records = [
+            Landed(name[2:].decode(), key, parse(record))
+            for name, key, record in commit.changes
+            if record is not None and name[:2] in (b"t:", b"x:")
+        ]
+        if records:
+            self._trace.observe(Landings(int(commit.node), commit.group, records))
 
 
 def find(disk: VirtualDisk, group: str, table: str, key: Key) -> Found | None:

@@ -33,7 +33,10 @@ class Attempted(NamedTuple):
 
 
 class Placed(NamedTuple):
-    """The node that is primary has committed it: the last change has this sequence, the others those before it."""
+    """A primary has committed it: its last change has this sequence, the others those before it.
+
+    A write that was forwarded twice happens twice, in two places.
+    """
 
     write: int
     node: int
@@ -42,10 +45,12 @@ class Placed(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """A client is told that its write is durable on so many nodes."""
+    """A client is told that its write, as it was placed, is durable on so many nodes. `epoch`: the claim's."""
 
     write: int
     node: int
+    incarnation: int
+    sequence: int
     copies: int
     epoch: int
 

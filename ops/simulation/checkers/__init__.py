@@ -6,4 +6,7 @@ settled      nothing settled is lost; no ghosts; what is called durable is, at t
 convergence  at rest, all copies are the same
 torn         tables that change together agree wherever they are served
 freshness    no position is given to two writes
+claims       one primary per claim, durable before use; nothing settled under a refused epoch
+cursors      what a node has written down that it knows of a peer, it has
+mail_*       the promises of mail
 """

@@ -6,8 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import ClassVar
 
 from ops.simulation.checkers.base import Disks, Violation
-from ops.simulation.disk import Commit
-from ops.simulation.records import parse, table_of
+from ops.simulation.records import Landings
 
 
 class Freshness:
@@ -25,24 +24,20 @@ class Freshness:
 
     def subscriptions(self) -> Mapping[type, object]:
         """Every commit."""
-        return {Commit: self._committed}
+        return {Landings: self._landed}
 
-    def _committed(self, commit: Commit) -> None:
-        for name, key, record in commit.changes:
-            if record is None or name[:2] not in (b"t:", b"x:"):
-                continue
-            table = table_of(name)
-            assert table is not None
-            found = parse(record)
-            payload = None if (commit.group, table) in self._merged else found.payload
-            place = (commit.group, found.version[2], found.version[1])
+    def _landed(self, landings: Landings) -> None:
+        group = landings.group
+        for table, key, found in landings.records:
+            payload = None if (group, table) in self._merged else found.payload
+            place = (group, found.version[2], found.version[1])
             what = (table, key, payload)
-            if self._seen.setdefault(place, what) != what:
-                before = self._seen[place]
+            before = self._seen.setdefault(place, what)
+            if before != what:
                 raise Violation(
                     self.rule,
-                    f"node {commit.node}: incarnation {place[1]:x} gave sequence {place[2]} of {commit.group} to"
-                    f" {table} {key!r} and to {before[0]} {before[1]!r}",
+                    f"node {landings.node}: incarnation {place[1]:x} gave sequence {place[2]} of {group} to {table}"
+                    f" {key!r} and to {before[0]} {before[1]!r}",
                 )
 
     def verdict(self, disks: Disks) -> None:

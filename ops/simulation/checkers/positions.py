@@ -1,4 +1,4 @@
-"""Which write stands at which (incarnation, sequence): put together from commits and from what primaries say.
+"""Which write stands at which (incarnation, sequence): put together from commits and from what clients are told.
 
 Not a promise of its own; several checkers ask it.
 """
@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ops.simulation.disk import Commit
-from ops.simulation.records import Version, parse, table_of
+from ops.simulation.records import Landings, Version
 from ops.simulation.trace import Trace
-from ops.simulation.writes import Attempted, Change, Placed
+from ops.simulation.writes import Attempted, Change, Settled
 from store import keys
 
 
@@ -31,37 +30,26 @@ class Positions:
         self.places: dict[tuple[int, int], Place] = {}
         self._of_key: dict[tuple[str, str, bytes], list[Version]] = {}
         self.attempted: dict[int, Attempted] = {}
-        self.placed: dict[int, Placed] = {}
-        trace.subscribe(Commit, self._committed)
+        trace.subscribe(Landings, self._landed)
         trace.subscribe(Attempted, self._attempted)
-        trace.subscribe(Placed, self._placed)
 
-    def _committed(self, commit: Commit) -> None:
-        for name, key, record in commit.changes:
-            if record is not None and name[:2] in (b"t:", b"x:"):
-                found = parse(record)
-                table = table_of(name)
-                assert table is not None
-                place = (found.version[2], found.version[1])
-                if place not in self.places:
-                    self.places[place] = Place(commit.group, table, key, found.version, found.payload)
-                    self._of_key.setdefault((commit.group, table, key), []).append(found.version)
+    def _landed(self, landings: Landings) -> None:
+        group = landings.group
+        for table, key, found in landings.records:
+            place = (found.version[2], found.version[1])
+            if place not in self.places:
+                self.places[place] = Place(group, table, key, found.version, found.payload)
+                self._of_key.setdefault((group, table, key), []).append(found.version)
 
     def _attempted(self, attempted: Attempted) -> None:
         self.attempted[attempted.write] = attempted
 
-    def _placed(self, placed: Placed) -> None:
-        self.placed[placed.write] = placed
-
-    def of(self, write: int) -> list[tuple[Change, Version]] | None:
-        """Each change of a write with the version that it was given; None if no primary ever said that it has it."""
-        placed = self.placed.get(write)
-        if placed is None:
-            return None
-        attempted = self.attempted[write]
-        first = placed.sequence - len(attempted.changes) + 1
+    def of(self, settled: Settled) -> list[tuple[Change, Version]]:
+        """Each change of a write with the version that it was given."""
+        attempted = self.attempted[settled.write]
+        first = settled.sequence - len(attempted.changes) + 1
         return [
-            (change, self._version(attempted.group, change, placed.incarnation, first + at))
+            (change, self._version(attempted.group, change, settled.incarnation, first + at))
             for at, change in enumerate(attempted.changes)
         ]
 

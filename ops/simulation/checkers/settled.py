@@ -2,7 +2,7 @@
 
 Three rules of one family, because they look at the same things:
 
-*ack before durable*: when a client is told `settled` with n copies, n disks hold the write, or what came after it.
+*ack before durable*: before a client is told `settled` with n copies, n disks have held the write, or what came after.
 *nothing settled is lost*: at rest, the copies hold every settled write, or one that beats it. A write is forgiven only
 if a fault took its last copy from a disk, and it was settled at one copy, or disks of two nodes were lost since.
 *no ghosts*: what copies hold was attempted.
@@ -11,13 +11,16 @@ if a fault took its last copy from a disk, and it was settled at one copy, or di
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from ops.simulation.checkers.base import Disks, Violation
 from ops.simulation.checkers.positions import Positions
-from ops.simulation.records import Found, Key, Version, every, find
+from ops.simulation.records import Found, Key, Landings, Version, every, find
 from ops.simulation.trace import DiskLost
 from ops.simulation.writes import DELETE, MERGE, Attempted, Change, Settled
+from store import keys
+
+_NO_VERSION: Final = (-1, 0, 0)
 
 Copies = Callable[[str, Key], Collection[int]]
 """(group, key) → the nodes that hold the copies that count, at rest."""
@@ -27,31 +30,56 @@ class SettledWrites:
     """Keeps what was settled, and what became of it.
 
     Args:
-        disks: looked at when clients are told something, and when a disk is lost.
-        tables: (group, table) that are replicated.
+        disks: looked at when one is lost, and at rest.
+        tables: (group, table) that are replicated. merged: those of them that hold sets, whose merge is union.
         copies: asked at rest.
     """
 
     rule: ClassVar[str] = "settled"
 
     def __init__(
-        self, positions: Positions, disks: Disks, tables: Iterable[tuple[str, str]], copies: Copies
+        self,
+        positions: Positions,
+        disks: Disks,
+        tables: Iterable[tuple[str, str]],
+        copies: Copies,
+        merged: Iterable[tuple[str, str]] = (),
     ) -> None:
+        self._merged = frozenset(merged)
         self._positions = positions
         self._disks = disks
         self._tables = tuple(tables)
         self._copies = copies
-        self._settled: dict[int, tuple[int, set[int]]] = {}  # write → copies, nodes whose disk was lost since
-        self._forgiven: set[int] = set()
+        self._settled: list[Settled] = []
+        self._asked: dict[int, int] = {}  # write → how many disks had been lost when it was asked for
+        self._losses: list[int] = []  # nodes whose disk was lost
+        self._highest: dict[tuple[int, str, str, bytes], Version] = {}  # what a disk has ever held
+        self._elements: dict[tuple[int, str, str, bytes], set[Any]] = {}  # of sets that are merged
+        self._forgiven: set[Settled] = set()
         self._values: dict[tuple[str, str, Key], set[Any]] = {}  # what was attempted
         self.count = 0
         self.forgiven = 0
 
     def subscriptions(self) -> Mapping[type, object]:
         """What clients ask and are told, and disks that are lost."""
-        return {Attempted: self._attempted, Settled: self._told, DiskLost: self._lost}
+        return {
+            Attempted: self._attempted,
+            Settled: self._told,
+            DiskLost: self._lost,
+            Landings: self._landed,
+        }
+
+    def _landed(self, landings: Landings) -> None:
+        node, group, records = landings
+        for table, key, found in records:
+            place = (node, group, table, key)
+            if found.version > self._highest.get(place, _NO_VERSION):
+                self._highest[place] = found.version
+            if (group, table) in self._merged and found.payload is not None:
+                self._elements.setdefault(place, set()).update(found.value)
 
     def _attempted(self, attempted: Attempted) -> None:
+        self._asked[attempted.write] = len(self._losses)
         for change in attempted.changes:
             if change.op != DELETE:
                 self._values.setdefault((attempted.group, change.table, change.key), set()).add(change.value)
@@ -59,35 +87,40 @@ class SettledWrites:
     # ---- when it is said ----------------------------------------------------------------------------
 
     def _told(self, told: Settled) -> None:
-        placed = self._positions.of(told.write)
-        if placed is None:
-            raise Violation("ack before durable", f"write {told.write} is settled, and no primary has it")
         group = self._positions.attempted[told.write].group
-        for change, version in placed:
-            having = [node for node in self._disks if self._has(node, group, change, version)]
+        for change, version in self._positions.of(told):
+            having = [node for node in self._disks if self._had(node, group, change, version)]
             if len(having) < told.copies:
                 raise Violation(
                     "ack before durable",
-                    f"write {told.write} ({_words(group, change)}) is said to be on {told.copies} disks and is on"
+                    f"write {told.write} ({_words(group, change)}) is said to be on {told.copies} disks and was on"
                     f" those of {having}",
                 )
-        self._settled[told.write] = (told.copies, set())
+        self._settled.append(told)
         self.count += 1
 
+    def _had(self, node: int, group: str, change: Change, version: Version) -> bool:
+        place = (node, group, change.table, keys.encode(change.key))
+        if change.op == MERGE:
+            return change.value in self._elements.get(place, ())
+        return self._highest.get(place, _NO_VERSION) >= version
+
     def _has(self, node: int, group: str, change: Change, version: Version) -> bool:
-        return _holds(find(self._disks[node], group, change.table, change.key), change, version)
+        found = find(self._disks[node], group, change.table, change.key)
+        return found is not None and _holds(found, change, version)
 
     # ---- when a disk is lost ------------------------------------------------------------------------
 
     def _lost(self, lost: DiskLost) -> None:
-        for write, (copies, since) in self._settled.items():
-            since.add(lost.node)
-            if write in self._forgiven or (copies > 1 and len(since) < 2):
+        self._losses.append(lost.node)
+        for told in self._settled:
+            since = set(self._losses[self._asked[told.write] :])
+            if told in self._forgiven or (told.copies > 1 and len(since) < 2):
                 continue
-            group = self._positions.attempted[write].group
-            for change, version in self._positions.of(write) or ():
+            group = self._positions.attempted[told.write].group
+            for change, version in self._positions.of(told):
                 if not any(self._has(node, group, change, version) for node in self._disks):
-                    self._forgiven.add(write)
+                    self._forgiven.add(told)
                     self.forgiven += 1
                     break
 
@@ -95,19 +128,19 @@ class SettledWrites:
 
     def verdict(self, disks: Disks) -> None:
         """Nothing settled is lost, and there are no ghosts."""
-        for write in self._settled:
-            if write in self._forgiven:
+        for told in self._settled:
+            if told in self._forgiven:
                 continue
-            group = self._positions.attempted[write].group
-            for change, version in self._positions.of(write) or ():
+            group = self._positions.attempted[told.write].group
+            for change, version in self._positions.of(told):
                 for node in self._copies(group, change.key):
                     found = find(disks[node], group, change.table, change.key)
                     if not _holds(found, change, version):
                         what = "nothing" if found is None else f"{found.value!r} of version {found.version}"
                         raise Violation(
                             "nothing settled is lost",
-                            f"write {write} ({_words(group, change)}, version {version}) was settled at"
-                            f" {self._settled[write][0]} copies; node {node} holds {what}",
+                            f"write {told.write} ({_words(group, change)}, version {version}) was settled at"
+                            f" {told.copies} copies; node {node} holds {what}",
                         )
         for group, table in self._tables:
             for disk in disks.values():

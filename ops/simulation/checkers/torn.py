@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from ops.simulation.checkers.base import Disks, Violation
-from ops.simulation.disk import Commit
-from ops.simulation.records import Key, find, table_of
+from ops.simulation.records import Key, Landings, find
 from store import keys
 
 IsLive = Callable[[int, str, Key], bool]
@@ -33,16 +32,16 @@ class Torn:
 
     def subscriptions(self) -> Mapping[type, object]:
         """Every commit."""
-        return {Commit: self._committed}
+        return {Landings: self._landed}
 
-    def _committed(self, commit: Commit) -> None:
-        if commit.group != self._group:
+    def _landed(self, landings: Landings) -> None:
+        if landings.group != self._group:
             return
-        changed = {key for name, key, _ in commit.changes if table_of(name) in self._tables}
+        changed = {record.key for record in landings.records if record.table in self._tables}
         for physical in sorted(changed):
             key = keys.decode(physical)
-            if self._is_live(int(commit.node), self._group, key):
-                self._compare(int(commit.node), key)
+            if self._is_live(landings.node, self._group, key):
+                self._compare(landings.node, key)
 
     def _compare(self, node: int, key: Key) -> None:
         self.looked += 1

@@ -8,7 +8,9 @@ from hashlib import blake2b
 from typing import Any, ClassVar, Final
 
 from ops.simulation.checkers.base import Checker
+from ops.simulation.checkers.claims import Claims
 from ops.simulation.checkers.convergence import Convergence
+from ops.simulation.checkers.cursors import Cursors
 from ops.simulation.checkers.freshness import Freshness
 from ops.simulation.checkers.positions import Positions
 from ops.simulation.checkers.settled import SettledWrites
@@ -17,6 +19,7 @@ from ops.simulation.disk import VirtualDisk
 from ops.simulation.faults import Faults
 from ops.simulation.machine import Machine
 from ops.simulation.plan import Plan, Step
+from ops.simulation.records import Reader
 from ops.simulation.tables.claims import holders, name_of
 from ops.simulation.tables.events import Ceased, Serving
 from ops.simulation.tables.node import TablesNode
@@ -31,6 +34,9 @@ from replication.detectorstate import DetectorSettings
 PARTITIONS: Final = 4
 KEYS: Final = 5
 """Keys of a table, in each partition: few, so that writes meet."""
+
+WHOLE_CHUNK: Final = 100
+"""Rows of a pull's answer that hold everything that such a world has written to a partition."""
 
 QUIET_ROUNDS: Final = 6
 """Rounds for which everything must be as it should be, before a world is at rest."""
@@ -63,10 +69,16 @@ class Tables:
         self._probed: set[tuple[str, int]] = set()
         self._writes = len(world.plan.steps) * 10
         self._quiet = 0
+        self.reader = Reader(world.trace)
         self.positions = Positions(world.trace)
         every = [(group, table) for group in self.group_names for table in TABLES]
-        self.settled = SettledWrites(self.positions, self.disks, every, self._copies)
-        self.torn = [Torn(self.disks, group, LEFT, RIGHT, self._serves) for group in self.group_names]
+        merged = [(group, TAGS) for group in self.group_names]
+        self.settled = SettledWrites(self.positions, self.disks, every, self._copies, merged)
+        # What is merged in pieces may be cut between two tables, if the other node goes away in the middle of it.
+        whole = self.replica.chunk_rows >= WHOLE_CHUNK
+        self.torn = [
+            Torn(self.disks, group, LEFT, RIGHT, self._serves) for group in self.group_names if whole
+        ]
         self.checkers: Sequence[Checker] = (
             self.settled,
             Convergence(
@@ -74,8 +86,10 @@ class Tables:
                 self.partitions,
                 lambda group, partition: holders(self.disks, group, partition),
             ),
-            Freshness([(group, TAGS) for group in self.group_names]),
+            Freshness(merged),
             *self.torn,
+            Claims(self.positions, self.disks, self.partitions, (WHOLE,)),
+            Cursors(self.disks, self.partitions, (WHOLE,), TABLES),
         )
         for kind, observer in (
             (Serving, self._began),
@@ -268,11 +282,11 @@ def _knobs(hand: random.Random, names: tuple[str, ...]) -> dict[str, Any]:
     window = hand.choice((2, 5, 20, 1_000))
     return {
         "groups": list(names),
-        "weather": {"delay_max": hand.choice((0, 2, 10))},
+        "weather": {"delay_max": hand.choice((1, 3, 10))},
         "replica": {
             "window_rows": window,
             "whole_rows": window * hand.choice((2, 4)),
-            "chunk_rows": hand.choice((1, 3, 10, 100)),
+            "chunk_rows": hand.choice((1, 5, 100, 1_000)),
             "pulls_max": hand.choice((1, 2)),
             "pull_partitions": hand.choice((1, 64)),
             "start_wait_ms": 150,

@@ -16,6 +16,7 @@ from ops.simulation.checkers.settled import SettledWrites
 from ops.simulation.faults import Faults
 from ops.simulation.machine import Machine
 from ops.simulation.plan import Plan, Step
+from ops.simulation.records import Reader
 from ops.simulation.world import World
 from ops.simulation.writes import DELETE, PUT, Attempted, Change, Placed, Refused, Settled
 from store.errors import StoreError
@@ -99,14 +100,15 @@ class ToyNode:
         incarnation = self.group.history.current.id
         self.scenario.world.trace.observe(Placed(write, 0, incarnation, result.sequence))
         if self.bug == "early":
-            self.settle(write)
+            self.settle(write, result.sequence)
         else:
             self.waiting[result.sequence] = write
         for peer in range(1, self.scenario.world.plan.nodes):
             self.send_row(peer, change.key)
 
-    def settle(self, write: int) -> None:
-        self.scenario.world.trace.observe(Settled(write, 0, 2, 0))
+    def settle(self, write: int, sequence: int) -> None:
+        life = self.group.history.current.id
+        self.scenario.world.trace.observe(Settled(write, 0, life, sequence, 2, 0))
 
     def send_row(self, peer: int, key: Any) -> None:
         record = self.group.table("t").record(key)
@@ -128,7 +130,7 @@ class ToyNode:
             if incarnation == self.group.history.current.id:
                 write = self.waiting.pop(sequence, None)
                 if write is not None:
-                    self.settle(write)
+                    self.settle(write, sequence)
 
     def applied(self, peer: int, version: Any, result: Any) -> None:
         if result.error is None and self.me == 1:
@@ -152,6 +154,7 @@ class Toy:
         self.world = world
         self.totals = dict.fromkeys(("writes",), 0)
         disks = {}
+        self.reader = Reader(world.trace)
         self.positions = Positions(world.trace)
         self.disks = disks
         everybody = range(world.plan.nodes)
