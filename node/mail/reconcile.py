@@ -53,6 +53,8 @@ class Reconcile:
                 over = pairs[of]
                 if over is not None and key[4] in over:
                     transaction.delete("message", key)
+                    if self.mine(key[0]):  # its sender may have heard of it from the other node only
+                        transaction.put("untold", of, [])
 
 
 def _over(transaction: Transaction, key: tuple[Any, ...]) -> Intervals | None:

@@ -70,6 +70,9 @@ class Phone:
             int, dict[int, bytes | None]
         ] = {}  # recipient → {n: body, or None for one given up}
         self.held: dict[int, int] = {}  # recipient → until when the node wants to hear nothing
+        self.back: dict[
+            int, int
+        ] = {}  # recipient → what was gone back to: the same gap again says nothing new
         self.seen: dict[tuple[int, bytes], set[int]] = {}  # (sender, stream) → numbers
         self.unacked: dict[tuple[int, bytes, int], None] = {}
         self.unconfirmed: dict[tuple[int, bytes], set[int]] = {}
@@ -102,6 +105,7 @@ class Phone:
             for recipient, box in self.outbox.items():
                 if box and now >= self.held.get(recipient, self._spoke + PATIENCE_MS):
                     self.held.pop(recipient, None)
+                    self.back.pop(recipient, None)
                     self._resend(recipient, now)
             if self._hand.random() < 0.5:
                 self._ack_some()
@@ -136,6 +140,7 @@ class Phone:
             session.ended = True
             self._exchange.leave(session)
         self.held.clear()
+        self.back.clear()
 
     # ---- sending --------------------------------------------------------------------------------------
 
@@ -197,9 +202,12 @@ class Phone:
         if code == effects.ACCEPTED:
             self._accepted(*f)
         elif code == effects.GAP:
-            self._resend(f[0], now, f[2] + 1)
+            if now >= self.held.get(f[0], 0) and self.back.get(f[0]) != f[2]:
+                self.back[f[0]] = f[2]
+                self._resend(f[0], now, f[2] + 1)
         elif code == effects.BUSY:
             self.held[f[0]] = now + f[3]
+            self.back.pop(f[0], None)
         elif code == effects.REFUSED:
             self._refused(f[0], f[2], now + max(f[4], 50))
         elif code == effects.DELIVER:
@@ -213,6 +221,7 @@ class Phone:
 
     def _accepted(self, recipient: int, stream: bytes, first: int, last: int, how: int) -> None:
         box = self.outbox.get(recipient, {})
+        self.back.pop(recipient, None)
         for n in [n for n in box if first <= n <= last]:
             if box.pop(n) is not None:
                 self._observe(Ticked(self._key(recipient), n, how))
@@ -223,6 +232,7 @@ class Phone:
             box[n] = None
             self._observe(GivenUp(self._key(recipient), n))
             self.held[recipient] = until
+            self.back.pop(recipient, None)
 
     def _delivered(self, sender: int, stream: bytes, n: int, flags: int, arrived: int, body: bytes) -> None:
         seen = self.seen.setdefault((sender, stream), set())

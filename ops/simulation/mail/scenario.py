@@ -12,21 +12,21 @@ from node.mail.state import Effect
 from ops.simulation.checkers.base import Checker
 from ops.simulation.checkers.convergence import Convergence
 from ops.simulation.checkers.freshness import Freshness
-from ops.simulation.checkers.mail_accepted import MailAccepted
+from ops.simulation.checkers.mail_accepted import Losses, MailAccepted
 from ops.simulation.checkers.mail_ghosts import MailGhosts
 from ops.simulation.checkers.mail_order import MailOrder
 from ops.simulation.checkers.mail_set import MailSet
 from ops.simulation.disk import VirtualDisk
 from ops.simulation.faults import Faults
 from ops.simulation.machine import Machine
-from ops.simulation.mail.events import Handed, Said, Ticked
+from ops.simulation.mail.events import Composed, Handed, Said, Ticked
 from ops.simulation.mail.node import GROUP, MailNode, Phones
 from ops.simulation.mail.phone import TICK_MS, Phone, Session
 from ops.simulation.plan import Plan, Step
 from ops.simulation.records import Reader, every
 from ops.simulation.tables.claims import holders, name_of
 from ops.simulation.tables.events import Serving
-from ops.simulation.trace import Down
+from ops.simulation.trace import DiskLost, Down
 from ops.simulation.world import World
 from replication.core.settings import ReplicaSettings
 from replication.core.state import SERVING
@@ -66,9 +66,12 @@ class Mail:
         self.disks: dict[int, VirtualDisk] = {}
         self.reader = Reader(world.trace)
         self.order = MailOrder()
+        losses = Losses()
+        world.trace.subscribe(Composed, losses.composed)
+        world.trace.subscribe(DiskLost, losses.lost)  # before those who ask it
         self.checkers: Sequence[Checker] = (
-            MailAccepted(self.disks, self.partition_of),
-            MailSet(self.disks, self.partition_of),
+            MailAccepted(self.disks, losses, self.partition_of),
+            MailSet(self.disks, losses, self.partition_of),
             self.order,
             MailGhosts(),
             Convergence(
