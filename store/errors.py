@@ -126,7 +126,9 @@ class StoreBusy(StoreError):
 class AlterationUnderWay(StoreError):
     """The table is being altered in steps, or what is left of an alteration is still being cleared away."""
 
-    remedy = "wait for it (`await group.wait_altered()`), or drop the index that is being built; then try again"
+    remedy = (
+        "wait for it (`await group.wait_altered()`), or drop the index that is being built; then try again"
+    )
 
 
 class GroupInUse(StoreError):
