@@ -6,6 +6,7 @@ sweep costs a seek for each pair that has mail waiting, not one for each message
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import trio
 
@@ -21,12 +22,18 @@ from store.snapshot import Snapshot
 SWEEP_MESSAGES = 1_024
 """Messages that a slice ends; the reading of one holds up the hub while the store is warm."""
 
+
+def _all_of_them(partition: int) -> bool:
+    return True
+
+
 Aged = list[tuple[PairKey, list[tuple[int, int]]]]
 Old = list[tuple[PairKey, int]]
 
 
 class Sweep:
-    """`soon` runs a function on the hub, where the core may be called."""
+    """`soon` runs a function on the hub, where the core may be called. `served`: the partitions that this node is
+    primary of, called where the store is read; the others are another node's to sweep."""
 
     def __init__(
         self,
@@ -34,11 +41,13 @@ class Sweep:
         tables: MailTables,
         state: MailState,
         soon: Callable[[Callable[[], None]], None],
+        served: Callable[[int], bool] = _all_of_them,
     ) -> None:
         self._settings = settings
         self._tables = tables
         self._state = state
         self._soon = soon
+        self._served = served
         self._messages_from = b""
         self._pairs_from = b""
         self.damaged = 0  # rows of pairs that were passed over; a statistic
@@ -66,9 +75,13 @@ class Sweep:
         except StoreBusy:
             return  # phones first; the same slice next time
         for key, rows in aged:
-            self._soon(partial(expiry.aged, self._state, key, rows))
+            self._soon(partial(self._tell, expiry.aged, key, rows))
         for key, day in old:
-            self._soon(partial(expiry.old_pair, self._state, key, day))
+            self._soon(partial(self._tell, expiry.old_pair, key, day))
+
+    def _tell(self, told: Callable[[MailState, PairKey, Any], None], key: PairKey, what: Any) -> None:
+        if self._served(self._tables.partition_of(key[0])):  # it may have gone since
+            told(self._state, key, what)
 
     def aged(self, reader: Snapshot, low: bytes, oldest: int) -> tuple[Aged, bytes]:
         """Messages that arrived by ``oldest`` (ms), by pair, and where to go on (b"": from the start)."""
@@ -80,6 +93,9 @@ class Sweep:
             if not first:
                 return found, b""
             key = first[0]
+            if not self._served(key[0]):
+                low = keys.encode(key[:1]) + keys.END
+                continue
             prefix = keys.encode(key[:4])
             arrivals = self._tables.arrivals(reader, prefix, 1)
             if arrivals and arrivals[0][1] <= oldest:
@@ -97,7 +113,7 @@ class Sweep:
         found: Old = []
         self.damaged += len(damaged)
         for key, row in rows:
-            if row[4] >= last_day:
+            if row[4] >= last_day or not self._served(key[0]):
                 continue
             prefix = keys.encode(key)
             if not reader.keys(self._tables.message, prefix, prefix + keys.END, 1):
