@@ -28,7 +28,7 @@ from replication.zeromq.settings import (
     LinkSettings,
 )
 from replication.zeromq.sockets import FAILED_HANDSHAKES, end_monitor, event_of
-from replication.zeromq.zap import USER_ID
+from replication.zeromq.zap import USER_ID, Authorised
 
 _IN: Final = int(zmq.POLLIN)
 
@@ -38,10 +38,10 @@ class Reader:
     `offered` of the groups that a peer has open; `passed` when everything of one wake-up was handed over."""
 
     __slots__ = (
+        "_authorised",
         "_came",
         "_instance",
         "_instances",
-        "_is_authorised",
         "_log",
         "_offered",
         "_passed",
@@ -59,7 +59,7 @@ class Reader:
         receiver: Receiver,
         log: BoundedLog,
         traffic: Traffic,
-        is_authorised: Callable[[str], bool],
+        authorised: Authorised,
         came: Callable[[Member, bool], None],
         offered: Callable[[Member, dict[str, Address]], None],
         passed: Callable[[], None],
@@ -71,7 +71,7 @@ class Reader:
         self._receiver = receiver
         self._log = log
         self._traffic = traffic
-        self._is_authorised = is_authorised
+        self._authorised = authorised
         self._came = came
         self._offered = offered
         self._passed = passed
@@ -164,7 +164,7 @@ class Reader:
             key = str(first.get(USER_ID))
         except zmq.ZMQError:
             return None
-        return self._roster.peer_of(key) if self._is_authorised(key) else None
+        return self._roster.peer_of(key) if key in self._authorised.keys else None
 
     def _hand_over(self, entrance: Entrance, peer: Member, heard: Heard, said: list[Any]) -> None:
         received, node, group = self._receiver.received, peer.node, entrance.group

@@ -34,7 +34,7 @@ from replication.zeromq.settings import GROUP_NAME_BYTES_MAX, GROUPS_MAX, NODE_B
 from replication.zeromq.sockets import Sockets
 from replication.zeromq.statistics import LinksStatistics, link_statistics
 from replication.zeromq.words import Message
-from replication.zeromq.zap import Gatekeeper
+from replication.zeromq.zap import Authorised, Gatekeeper
 
 
 class Links:
@@ -67,7 +67,7 @@ class Links:
         self._traffic = Traffic()
         self._sockets = Sockets(keys, settings)
         self._binder = Binder(self._sockets, settings)
-        self.gatekeeper = Gatekeeper(self._sockets.context, log)
+        self._authorised = Authorised(self._roster.keys())
         instance = secrets.token_bytes(NODE_BYTES)
         self._dialer = Dialer(
             self._sockets,
@@ -86,7 +86,7 @@ class Links:
             receiver,
             log,
             self._traffic,
-            self.gatekeeper.is_authorised,
+            self._authorised,
             self._came,
             self._offered,
             self.flush,
@@ -112,13 +112,13 @@ class Links:
         """
         if self._listen is not None or self._ended:
             raise LinksClosed("these links have been run before", "make new ones")
+        gatekeeper = Gatekeeper(self._sockets.start(), self._authorised, self._log)
         try:
             self._listen = await resolve(self.settings.listen or self._roster.own.address)
-            self.gatekeeper.authorise(self._roster.keys())
-            self.gatekeeper.start()
+            gatekeeper.start()
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                nursery.start_soon(self.gatekeeper.run)
+                nursery.start_soon(gatekeeper.run)
                 entrance = self._binder.bind_control(self._listen)
                 self._enter(entrance)
                 nursery.start_soon(self._flush_when_rung)
@@ -127,8 +127,8 @@ class Links:
         finally:
             self._ended = True
             self._nursery = None
-            self.gatekeeper.stop()
-            self._sockets.context.destroy(linger=0)
+            gatekeeper.stop()
+            self._sockets.end()
 
     async def _flush_when_rung(self) -> None:
         while True:
@@ -272,6 +272,13 @@ class Links:
             heard.malformed += 1
         self._reader.reset(entrance, peer)
 
+    def authorise(self, keys: Iterable[str]) -> None:
+        """Hear from members with these public keys from now on, and from no others; at first, from all.
+
+        Who was authorised and isn't any more stays connected and is no longer heard, nor answered: he is soon "silent".
+        """
+        self._authorised.keys = frozenset(keys)
+
     def is_connected(self, peer: bytes, group: str | None) -> bool:
         """Whether `send` would reach the peer."""
         link = self._links.get((group, peer))
@@ -286,8 +293,8 @@ class Links:
                 for (group, node), link in self._links.items()
             ),
             groups=len(self._entrances) - 1,
-            admitted=self.gatekeeper.admitted,
-            refused=self.gatekeeper.refused,
+            admitted=self._authorised.admitted,
+            refused=self._authorised.refused,
             failed_handshakes=self._traffic.failed_handshakes,
             strangers=self._traffic.strangers,
         )

@@ -48,13 +48,23 @@ def make_context() -> Context:
 class Sockets:
     """Makes the sockets of one node."""
 
-    __slots__ = ("_keys", "_monitors", "_settings", "context")
+    __slots__ = ("_context", "_keys", "_monitors", "_settings")
 
     def __init__(self, keys: Keys, settings: LinkSettings) -> None:
-        self.context = make_context()
+        self._context: Context | None = None
         self._keys = keys
         self._settings = settings
         self._monitors = itertools.count()
+
+    def start(self) -> Context:
+        """Before anything else."""
+        self._context = make_context()
+        return self._context
+
+    def end(self) -> None:
+        """Close everything at once."""
+        if self._context is not None:
+            self._context.destroy(linger=0)
 
     def router(self) -> zmq.Socket[bytes]:
         """What peers connect to; to be bound."""
@@ -85,7 +95,8 @@ class Sockets:
 
     def _make(self, kind: int) -> zmq.Socket[bytes]:
         settings = self._settings
-        raw = self.context.socket(kind)
+        assert self._context is not None, "started"
+        raw = self._context.socket(kind)
         raw.setsockopt(zmq.LINGER, 0)
         raw.setsockopt(zmq.RCVHWM, settings.batches_max)
         raw.setsockopt(zmq.MAXMSGSIZE, settings.message_bytes_max + OVERHEAD_BYTES)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import trio
 import zmq
 from zmq.auth.base import VERSION, Authenticator
 from zmq.utils import z85
@@ -24,26 +23,30 @@ USER_ID = "User-Id"
 _PARTS = 6  # of a request, before the credentials
 
 
-class Gatekeeper(Authenticator):
-    """Lets in whose public key is in the authorised set, which may change at any time.
+class Authorised:
+    """The public keys (Z85) that may connect, which may change at any time; and how many connections did.
 
-    A key that is taken out ends no connection that it has already; who reads asks `is_authorised` again.
+    A key that is taken out ends no connection that it has already; whoever reads looks here again.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], told: BoundedLog) -> None:
-        super().__init__(context)
-        self._authorised: frozenset[str] = frozenset()
-        self._told = told
-        self._socket: Socket | None = None
+    __slots__ = ("admitted", "keys", "refused")
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self.keys = frozenset(keys)
         self.admitted = 0
         self.refused = 0
 
-    def authorise(self, keys: Iterable[str]) -> None:
-        """These public keys (Z85) from now on, and no others."""
-        self._authorised = frozenset(keys)
 
-    def is_authorised(self, key: str) -> bool:
-        return key in self._authorised
+class Gatekeeper(Authenticator):
+    """Lets in who is authorised, while it runs."""
+
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], authorised: Authorised, told: BoundedLog
+    ) -> None:
+        super().__init__(context)
+        self._authorised = authorised
+        self._told = told
+        self._socket: Socket | None = None
 
     def start(self) -> None:
         """Listen to ZeroMQ's questions. Before any socket that sets the domain is bound.
@@ -55,13 +58,9 @@ class Gatekeeper(Authenticator):
         self._socket = Socket(self.zap_socket)
 
     async def run(self) -> None:
-        """Answer until cancelled or stopped."""
-        try:
-            while True:
-                await self.step()
-        except trio.ClosedResourceError:
-            if self._socket is not None:
-                raise
+        """Answer until cancelled."""
+        while True:
+            await self.step()
 
     async def step(self) -> None:
         """Wait for questions, and answer them."""
@@ -71,6 +70,7 @@ class Gatekeeper(Authenticator):
             await self.handle_zap_message([frame.bytes for frame in frames])
 
     def stop(self) -> None:
+        """After every socket that asks here: libzmq expects to be answered."""
         if self._socket is not None:
             socket, self._socket = self._socket, None
             socket.close()
@@ -86,12 +86,12 @@ class Gatekeeper(Authenticator):
 
     async def _authenticate_curve(self, domain: str, client_key: bytes) -> tuple[bool, bytes]:
         key = z85.encode(client_key).decode("ascii") if len(client_key) == 32 else ""
-        if domain == DOMAIN and key in self._authorised:
-            self.admitted += 1
+        if domain == DOMAIN and key in self._authorised.keys:
+            self._authorised.admitted += 1
             return True, b"OK"
         self._refuse("key", key.encode("ascii"))
         return False, b"Unknown key"
 
     def _refuse(self, why: str, who: bytes) -> None:
-        self.refused += 1
+        self._authorised.refused += 1
         self._told.warn("peer_refused", why=why, who=who.decode("ascii", "replace"))

@@ -308,7 +308,6 @@ async def test_groups_are_named_right_or_refused() -> None:
             a.links.reset(b.id, "unknown")
         with pytest.raises(LinksClosed):
             await a.links.run()
-    links._sockets.context.term()
     with pytest.raises(LinksClosed):
         a.links.open("late")
 

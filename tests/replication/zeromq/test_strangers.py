@@ -19,7 +19,7 @@ from replication.zeromq.keys import make_keys
 from replication.zeromq.members import Member
 from replication.zeromq.settings import GREETING_BYTES_MAX, GROUPS_MAX
 from replication.zeromq.sockets import make_context
-from replication.zeromq.zap import DOMAIN, Gatekeeper
+from replication.zeromq.zap import DOMAIN, Authorised, Gatekeeper
 from tests.replication.zeromq.cluster import GIVE_UP_S, Cluster, cluster_of, node_on, until
 from tests.replication.zeromq.raw import RawPeer
 
@@ -120,13 +120,13 @@ async def test_a_member_under_a_wrong_key_gets_nothing() -> None:
 
 async def test_a_key_may_be_taken_out_and_put_back(cluster: Cluster) -> None:
     a, b, _ = cluster.nodes
-    a.links.gatekeeper.authorise([])
+    a.links.authorise([])
     assert b.links.send(a.id, "mail", [1, "taken out"])
     await until(lambda: a.links.statistics().strangers >= 1)
     assert a.notes.of("mail") == [], "also over the connection that was there"
     await until(lambda: b.link(a, "mail").ended == "silent")
     await until(lambda: b.link(a, None).ended == "not admitted")
-    a.links.gatekeeper.authorise([b.keys.public])
+    a.links.authorise([b.keys.public])
     await cluster.connected("mail", [a, b])
     await cluster.connected(None, [a, b])
     assert b.links.send(a.id, "mail", [1, "put back"])
@@ -136,9 +136,9 @@ async def test_a_key_may_be_taken_out_and_put_back(cluster: Cluster) -> None:
 
 
 async def test_the_gatekeeper_admits_by_key_in_its_domain_only() -> None:
-    gatekeeper = Gatekeeper(make_context(), BoundedLog())
     keys, other = make_keys(), make_keys()
-    gatekeeper.authorise([keys.public])
+    authorised = Authorised([keys.public])
+    gatekeeper = Gatekeeper(make_context(), authorised, BoundedLog())
     replies: list[tuple[bytes, str]] = []
 
     class Reply:
@@ -162,7 +162,7 @@ async def test_the_gatekeeper_admits_by_key_in_its_domain_only() -> None:
         await gatekeeper.handle_zap_message([b"1.0", b"7", domain, b"10.0.0.9", b"", mechanism, *credentials])
     await gatekeeper.handle_zap_message([b"2.0", b"7", b"", b"", b"", b"NULL"])
     assert replies == [(b"200", keys.public), *[(b"400", "")] * 9]
-    assert gatekeeper.admitted == 1
+    assert (authorised.admitted, authorised.refused) == (1, 6)
     gatekeeper.zap_socket = None  # type: ignore[assignment]
     gatekeeper.context.term()
 
