@@ -3,6 +3,9 @@
 Declared and named:
 
 - `schema`       what a group and its tables are declared to be (`Group`, `Table`, `Index`)
+- `fieldindex`, `merges`  indexes by paths, merges by name: declarations that are only data
+- `declaring`    a table's declaration as plain data and back
+- `operations`   what can be asked of the schema of an open group
 - `errors`       every error the store can give, each with its cause and its remedy
 - `limits`       named limits and settings
 
@@ -22,7 +25,9 @@ On disk and in memory:
 - `ram`          the ordered maps behind `ram` tables
 - `rows`         one ordered map of bytes, on disc or in memory, inside a transaction
 - `state`, `groupstate`  the running state of a table and of a group
-- `opening`      opening a group: is it ours, is its schema the declared one, who are we this time
+- `catalog`      what the meta database says about tables: ids, declarations, places, what is to be cleared
+- `opening`, `placing`  opening a group: is it ours, is its schema the declared one, who are we this time; where are its maps
+- `opener`       opening all groups of a store; making and dropping one while it is open
 
 Writing:
 
@@ -34,6 +39,14 @@ Writing:
 - `floor`        letting the committer work alone for a moment
 - `results`, `waiting`  bringing results back to the loop through an eventfd; awaiting one
 - `subscribe`    bounded subscriptions to a table
+
+Altering:
+
+- `alterable`, `alterations`  what a group offers for it; what is under way, as the loop sees it
+- `altering`     each operation, on the committer's thread between two commits
+- `steps`        long alterations in steps: `clearing`, `building`, `moving`
+- `mirror`       a map that is written on both sides while its table moves
+- `transform`    another value for every record
 
 Reading:
 

@@ -19,7 +19,7 @@ def test_the_examples_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert len(EXAMPLES) == 2
+    assert len(EXAMPLES) == 3
     for at, example in enumerate(EXAMPLES):
         exec(compile(example, f"docs/store.md, example {at + 1}", "exec"), {"__name__": f"example{at}"})
     said = capsys.readouterr().out.splitlines()
@@ -29,7 +29,10 @@ def test_the_examples_run(
     assert said[3] == said[4] == said[5] == "[((7, 'ada'), {'town': 'London', 'orders': 1})]"
     assert said[6] == "rows 1"
     assert said[7].startswith("[Deleted(key=(7, 'ada')")
-    assert said[8] == "0"
+    assert said[8] == "[((7, 'ada'), {'town': 'Ulm', 'tags': ['a']})]"
+    assert said[9] == "{'since': 2014, 'tags': ['a'], 'town': 'Ulm', 'visits': 3}"
+    assert said[10].startswith("['clear ")
+    assert said[11] == "0"
 
 
 def test_the_page_names_every_error_and_every_setting() -> None:
