@@ -13,6 +13,7 @@ from replication.core.errors import ReplicationError
 from replication.core.state import Done, ReplicaState
 from replication.tables import REPLICA
 from store.digest import range_of
+from store.encoded import Encoded
 from store.errors import StoreError
 from store.group import OpenGroup
 from store.limits import PURGE_ROWS
@@ -107,16 +108,38 @@ class Carrier:
 
     # ---- local writes --------------------------------------------------------------------------
 
-    def write(self, p: int, writes: Sequence[Write], done: Done, *, settled: bool = True) -> None:
-        """Write to a partition that is served here; ``done`` when it is settled, or stands on this node alone; or, if
-        that isn't asked for, when it is durable here.
+    def write(self, p: int, writes: Sequence[Write], done: Done) -> None:
+        """Write to a partition that is served here; ``done`` when it is settled, or stands on this node alone.
 
         Raises:
             ClaimLost, WritersWait, and what the store's submit raises: nothing was written.
         """
         self._begin(p)
         try:
-            self.group.submit(writes, partial(self._written if settled else self._durable, p, done))
+            self.group.submit(writes, partial(self._written, p, done))
+        except BaseException:
+            settling.unwritten(self.state, p)
+            raise
+
+    def write_encoded(self, p: int, writes: Encoded, durable: Done, done: Done | None) -> None:
+        """As `write`, for writes that were encoded; ``durable`` is called when they are durable here (or have failed),
+        ``done``, if somebody waits for that, when they are settled.
+
+        Raises:
+            ClaimLost, WritersWait, StoreBusy, StoreClosed: nothing was written.
+        """
+        self._begin(p)
+
+        def came(result: Result) -> None:
+            error = _error(result)
+            durable(0 if error else 1, error)
+            if done is not None:
+                self._written(p, done, result)
+            else:
+                settling.unwritten(self.state, p)
+
+        try:
+            self.group.submit_encoded(writes, came)
         except BaseException:
             settling.unwritten(self.state, p)
             raise
@@ -139,10 +162,6 @@ class Carrier:
         except BaseException:
             settling.unwritten(self.state, p)
             raise
-
-    def _durable(self, p: int, done: Done, result: Result) -> None:
-        settling.unwritten(self.state, p)
-        done(0 if result.error else 1, _error(result))
 
     def _begin(self, p: int) -> None:
         error = settling.writable(self.state, p)

@@ -1,65 +1,107 @@
-"""Writes of one pass become one submit: what a hundred tasks write costs one hand-over, one frame and one ack.
+"""Writes of one pass become one submit: what a hundred callers write costs one hand-over, one frame and one ack.
 
-Each caller hears of its own. Writes of different callers share a submit only if none of them can fail on its
-own account: a key or value that can't be stored is found before anything is gathered. Bounded by
-`GATHERED_ROWS`: more than that goes to the store at once.
+Each caller hears of its own. Writes of different callers share a submit only if none of them can fail on its own
+account: a key or value that can't be stored is found when it is added, and a merge goes alone. What the store or the
+heir has no room for stays here, in its order, and is handed over later; `GATHERED_ROWS` bounds it.
 """
 
 from collections.abc import Callable, Sequence
 
+from replication.core.errors import ReplicationError, WritersWait
+from store.encoded import Encoded
+from store.errors import StoreBusy
 from store.writes import MERGE, Write
 
-GATHERED_ROWS = 1_000
-"""Rows that wait for the end of a pass."""
+HANDED_ROWS = 2_000
+"""Rows that are handed over without waiting for the end of the pass."""
+GATHERED_ROWS = 100_000
+"""Rows that may wait here, of one partition."""
 
 Done = Callable[[int, Exception | None], None]
-Submit = Callable[[int, list[Write], Done, bool], None]
-"""(partition, writes, done, settled)"""
 
 
-class _Heap:
-    __slots__ = ("dones", "writes")
+class Heap:
+    """What waits for the end of the pass, of one partition.
 
-    def __init__(self) -> None:
-        self.writes: list[Write] = []
-        self.dones: list[Done] = []
+    Args:
+        writes: encoded, in order.
+        local, settled: whom to tell when they are durable here, or settled.
+        casts: how many of the rows nobody waits for.
+    """
+
+    __slots__ = ("casts", "local", "settled", "writes")
+
+    def __init__(self, writes: Encoded) -> None:
+        self.writes = writes
+        self.local: list[Done] = []
+        self.settled: list[Done] = []
+        self.casts = 0
+
+    def failed(self, error: Exception) -> None:
+        """Nothing of it happened."""
+        for done in (*self.local, *self.settled):
+            done(0, error)
+
+
+Submit = Callable[[int, Heap], None]
 
 
 class Gathering:
-    """What waits for the end of the pass, by partition and by what is waited for."""
+    """What waits for the end of the pass, by partition."""
 
-    __slots__ = ("_heaps", "_rows", "_submit")
+    __slots__ = ("_encoded", "_heaps", "_submit")
 
-    def __init__(self, submit: Submit) -> None:
+    def __init__(self, submit: Submit, encoded: Callable[[], Encoded]) -> None:
+        """submit: raises StoreBusy or WritersWait if a heap must wait; whatever else goes wrong it tells the heap."""
         self._submit = submit
-        self._heaps: dict[tuple[int, bool], _Heap] = {}
-        self._rows = 0
+        self._encoded = encoded
+        self._heaps: dict[int, Heap] = {}
 
     def __len__(self) -> int:
-        return self._rows
+        return sum(len(heap.writes) for heap in self._heaps.values())
 
-    def add(self, p: int, writes: Sequence[Write], done: Done | None, *, settled: bool) -> None:
-        """Take in writes of one partition; ``done`` is called when theirs has ended."""
-        heap = self._heaps.get((p, settled))
+    def add(self, p: int, writes: Sequence[Write], done: Done | None, *, settled: bool = False) -> None:
+        """Take in writes of one partition; ``done`` is called when theirs are durable here, or settled.
+
+        Raises:
+            WritersWait: too many wait. What `store.group.submit` raises for keys and values. Nothing was taken in.
+        """
+        heap = self._heaps.get(p)
         if heap is None:
-            heap = self._heaps[p, settled] = _Heap()
-        heap.writes += writes
-        if done is not None:
-            heap.dones.append(done)
-        self._rows += len(writes)
-        if self._rows >= GATHERED_ROWS or any(write[0] == MERGE for write in writes):
-            self.flush()
+            heap = self._heaps[p] = Heap(self._encoded())
+        waiting = len(heap.writes)
+        if waiting + len(writes) > GATHERED_ROWS:
+            raise WritersWait(f"{waiting} rows wait to be written to partition {p}")
+        alone = any(write[0] == MERGE for write in writes)
+        if waiting and (alone or heap.writes.risky):
+            self._hand(p)
+            if p in self._heaps:
+                raise WritersWait(f"partition {p} takes no writes at the moment")
+            heap = self._heaps[p] = Heap(self._encoded())
+        heap.writes.add(writes)
+        if done is None:
+            heap.casts += len(writes)
+        elif settled:
+            heap.settled.append(done)
+        else:
+            heap.local.append(done)
+        if len(heap.writes) >= HANDED_ROWS:
+            self._hand(p)
 
     def flush(self) -> None:
-        """Hand everything over."""
-        heaps, self._heaps, self._rows = self._heaps, {}, 0
-        for (p, settled), heap in heaps.items():
-            self._submit(p, heap.writes, _all(heap.dones), settled)
+        """Hand everything over that can be."""
+        for p in tuple(self._heaps):
+            self._hand(p)
 
-
-def _all(dones: list[Done]) -> Done:
-    def done(copies: int, error: Exception | None) -> None:
-        for one in dones:
-            one(copies, error)
-
-    return done
+    def _hand(self, p: int) -> None:
+        heap = self._heaps[p]
+        if not len(heap.writes):
+            del self._heaps[p]
+            return
+        try:
+            self._submit(p, heap)
+        except (StoreBusy, WritersWait):
+            return
+        except ReplicationError as error:
+            heap.failed(error)
+        del self._heaps[p]

@@ -34,13 +34,13 @@ from replication.forwarding import (
     Refused,
     Unanswered,
 )
-from replication.gathering import Gathering
+from replication.gathering import Done, Gathering, Heap
 from replication.placed import Placed
 from store.errors import StoreBusy
 from store.group import OpenGroup
 from store.record import encode_value
 from store.table import OpenTable
-from store.writes import Write, encode_writes
+from store.writes import Write
 
 Policy = Literal["local", "settled"]
 Procedure = Callable[..., Any]
@@ -83,7 +83,7 @@ class ReplicatedGroup:
         self._ring = ring
         self._now = now
         self._procedures = procedures
-        self._gathering = Gathering(self._submit)
+        self._gathering = Gathering(self._submit, group.encoded)
         self._casts = 0
         self.casts_failed = 0
         self._changed = trio.Event()
@@ -103,34 +103,35 @@ class ReplicatedGroup:
         """Write without waiting for anything; those of one caller to one partition are done in order.
 
         Raises:
-            WritersWait: CAST_ROWS_MAX rows are under way; nothing was written. `drained` waits for them.
+            WritersWait: CAST_ROWS_MAX rows are under way; nothing was written. `wait_room` waits for some of them.
             NotServed: this node doesn't serve the partition, and reaches nobody who does.
             What `store.group.submit` raises for keys and values.
         """
-        if self._casts + len(writes) > CAST_ROWS_MAX:
+        rows = len(writes)
+        if self._casts + rows > CAST_ROWS_MAX:
             raise WritersWait(f"{self._casts} rows that were cast are under way")
         p = self._partition(writes)
-        rows = len(writes)
-
-        def done(_: int, error: Exception | None) -> None:
-            self._casts -= rows
-            self.casts_failed += rows if error is not None else 0
-            if not self._casts:
-                self._wake()
-
         if self.serves(p):
-            self._check(writes)
-            self._casts += rows
-            self._gathering.add(p, writes, done, settled=False)
+            self._gathering.add(p, writes, None)
             self._ring()
         else:
-            self._casts += rows
-            try:
-                question = (WRITES, self._named(writes), False)
-                self._forward(p, question, lambda copies, code, *_: done(copies, _error(code, "")))
-            except NotServed:
-                self._casts -= rows
-                raise
+            question = (WRITES, self._named(writes), False)
+            self._forward(p, question, lambda _, code, *__: self._cast_ended(rows, failed=code != OK))
+        self._casts += rows
+
+    def _cast_ended(self, rows: int, *, failed: bool) -> None:
+        self._casts -= rows
+        if failed:
+            self.casts_failed += rows
+        if self._casts <= CAST_ROWS_MAX // 2:
+            self._wake()
+
+    async def wait_room(self) -> None:
+        """Wait until half of what may be cast at once is free."""
+        self.flush()
+        while self._casts > CAST_ROWS_MAX // 2:
+            await self._changed.wait()
+        await trio.lowlevel.checkpoint()
 
     async def drained(self) -> None:
         """Wait until nothing that was cast is under way."""
@@ -138,6 +139,18 @@ class ReplicatedGroup:
         while self._casts:
             await self._changed.wait()
         await trio.lowlevel.checkpoint()
+
+    def submit(self, writes: Sequence[Write], done: Done, *, policy: Policy = "settled") -> None:
+        """`commit` for callers that can't await, to a partition that this node serves: ``done(copies, error)``.
+
+        Raises:
+            NotServed, NotOnePartition, WritersWait, and what `store.group.submit` raises for keys and values.
+        """
+        p = self._partition(writes)
+        if not self.serves(p):
+            raise NotServed(f"partition {p} of group {self.name!r} isn't served by this node")
+        self._gathering.add(p, writes, done, settled=policy == "settled")
+        self._ring()
 
     async def commit(
         self, writes: Sequence[Write], *, policy: Policy = "settled", timeout: float = 10.0
@@ -154,7 +167,6 @@ class ReplicatedGroup:
             Cancelled, it stops waiting; the write may happen all the same.
         """
         p = self._partition(writes)
-        self._check(writes)
         settled = policy == "settled"
         until = trio.current_time() + timeout
         while True:
@@ -183,13 +195,23 @@ class ReplicatedGroup:
             ClaimLost: the claim went elsewhere while it was under way; it may have happened.
             What fn raises, its writes undone.
         """
+        waiter = _Waiter()
+        self.submit_transaction(fn, arguments, waiter.ran, partition=partition)
+        return await waiter.wait()
+
+    def submit_transaction(
+        self, fn: Procedure, arguments: tuple[Any, ...], done: Callable[..., None], *, partition: int = 0
+    ) -> None:
+        """`transact` for callers that can't await: ``done(copies, error, value)``.
+
+        Raises:
+            NotServed, WritersWait, StoreBusy: it was not run.
+        """
         if not self.serves(partition):
             raise NotServed(f"partition {partition} of group {self.name!r} isn't served by this node")
         self.flush()
-        waiter = _Waiter()
-        self.carrier.transact(partition, _Within(fn, self._place(partition)), arguments, waiter.ran)
+        self.carrier.transact(partition, _Within(fn, self._place(partition)), arguments, done)
         self.carrier.drain()
-        return await waiter.wait()
 
     async def call(self, name: str, *arguments: Any, partition: int = 0) -> Written:
         """Run a procedure that every node has registered under a name, where the partition is served.
@@ -261,8 +283,7 @@ class ReplicatedGroup:
 
     def flush(self) -> None:
         """Hand over what was gathered."""
-        if len(self._gathering):
-            self._gathering.flush()
+        self._gathering.flush()
 
     def changed(self) -> None:
         """Something about partitions may be different: whoever waits for that looks again."""
@@ -270,6 +291,7 @@ class ReplicatedGroup:
 
     def tick(self) -> None:
         """Time has passed."""
+        self.flush()
         self.forwarding.tick(self._now())
         self._wake()
 
@@ -288,7 +310,6 @@ class ReplicatedGroup:
                 writes = [self._write(write) for write in rest[0]]
                 if self._partition(writes) != p:
                     raise NotOnePartition(f"these are no writes of partition {p}")
-                self._check(writes)
                 self._gathering.add(p, writes, answer, settled=bool(rest[1]))
                 self._ring()
             elif what == CALL:
@@ -317,17 +338,23 @@ class ReplicatedGroup:
 
     # ---- within --------------------------------------------------------------------------------
 
-    def _submit(
-        self, p: int, writes: list[Write], done: Callable[[int, Exception | None], None], settled: bool
-    ) -> None:
-        try:
-            self.carrier.write(p, writes, done, settled=settled)
-        except Exception as error:  # noqa: BLE001 - each of those who wrote is told
-            done(0, error)
-        self.carrier.drain()
+    def _submit(self, p: int, heap: Heap) -> None:
+        def durable(copies: int, error: Exception | None) -> None:
+            if heap.casts:
+                self._cast_ended(heap.casts, failed=error is not None)
+            for done in heap.local:
+                done(copies, error)
 
-    def _check(self, writes: Sequence[Write]) -> None:
-        encode_writes(self.group.state.by_id, writes)
+        def settled(copies: int, error: Exception | None) -> None:
+            for done in heap.settled:
+                done(copies, error)
+
+        try:
+            self.carrier.write_encoded(p, heap.writes, durable, settled if heap.settled else None)
+        except ClaimLost:
+            self._cast_ended(heap.casts, failed=True)
+            raise
+        self.carrier.drain()
 
     def _partition(self, writes: Sequence[Write]) -> int:
         if self.placed.partitions == 1:

@@ -18,6 +18,7 @@ from store.carried import CarriedPart, count_rows
 from store.changes import Change
 from store.cold import ReaderThread, perform
 from store.committer import Committer, CommitterThread
+from store.encoded import Encoded
 from store.errors import StoreBusy, StoreClosed, TableReadOnly, UnknownTable
 from store.floor import Floor
 from store.groupstate import GroupState
@@ -153,6 +154,24 @@ class OpenGroup(Alterable):
         generation = self.state.generation
         rows, size, risky, puts = encode_writes(self.state.by_id, writes)
         self._queue(Submit(rows, size, done, risky=risky, puts=puts, source=source, generation=generation))
+
+    def encoded(self) -> Encoded:
+        """An empty gathering of writes, for `submit_encoded`."""
+        return Encoded(self.state)
+
+    def submit_encoded(self, writes: Encoded, done: Callable[[Result], None], source: Source = None) -> None:
+        """`submit` for writes that were encoded when they were gathered. Raises StoreBusy, StoreClosed, StoreFatal."""
+        self._queue(
+            Submit(
+                writes.rows,
+                writes.size,
+                done,
+                risky=writes.risky,
+                puts=writes.puts,
+                source=source,
+                generation=writes.generation,
+            )
+        )
 
     def submit_parts(
         self,
