@@ -40,7 +40,9 @@ class Reconcile:
         pairs: dict[tuple[Any, ...], Intervals | None] = {}
         for key in {key: None for table, key in touched if table == "pair"}:
             over = _over(transaction, key)
-            if over is not None:  # else it was purged
+            if over is None:  # it was purged
+                transaction.delete("untold", key)
+            else:
                 _sweep(transaction, key, over)
                 if self.mine(key[0]):
                     transaction.put("untold", key, [])

@@ -77,7 +77,8 @@ class MailTables:
             found.append((PUT, self.receipt.id, key, owed.row()) if kept else (DELETE, self.receipt.id, key))
         found += [(DELETE, self.untold.id, self.prefix(pair)) for pair in batch.told]
         for (recipient, sender, stream), _ in batch.purged:
-            found.append((DELETE, pair_id, (self.partition_of(recipient), recipient, sender, stream)))
+            key = (self.partition_of(recipient), recipient, sender, stream)
+            found += [(DELETE, pair_id, key), (DELETE, self.untold.id, key)]
             key = (self.partition_of(sender), sender, recipient, stream)
             found.append((DELETE, self.receipt.id, key))
         return found

@@ -51,6 +51,7 @@ class Disk:
             if not of_pair:
                 self.messages.pop(key, None)
         self.pairs.update(pairs)
+        self.untold.difference_update(purged)
         if local:
             self.untold.difference_update(told)
         for user, row in boxes if local else ():
@@ -133,6 +134,7 @@ class Disk:
         self.messages = {key: dict(of) for key, of in other.messages.items()}
         self.pairs, self.owed, self.versions = dict(other.pairs), dict(other.owed), dict(other.versions)
         self.epoch, self.sequence = other.epoch, other.sequence
+        self.untold.intersection_update(self.pairs)
 
     def replicated(self):
         """What copies agree on."""
@@ -196,7 +198,9 @@ class Transaction:
         return [(*low[:4], n) for n in sorted(of) if low[4] <= n < high[4]][:limit]
 
     def delete(self, table, key):
-        assert table == "message"
+        if table == "untold":
+            self.disk.untold.discard(key[1:])
+            return
         of = self.disk.messages[key[1:4]]
         del of[key[4]]
         if not of:

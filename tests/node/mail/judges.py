@@ -25,6 +25,7 @@ class Judge:
         self.wiped_at = {}  # user → when its last wipe began
         self.purged = set()  # keys of pairs that were forgotten in due time
         self.unreadable = set()  # what receipts could not be read of
+        self.late = set()  # (key, n) of what came by a merge, after later ones, and says so
         self.overfull = set()  # users of whom more was stored than a mailbox may hold, by a merge
         self.forgotten = set()  # keys that a crash has made the node forget something of
 
@@ -65,6 +66,8 @@ class Judge:
         ended = self.ended.get((key, n))
         assert ended is None or session.generation < ended, f"for a former device: {key} {n}"
         assert not self._is_over(key, n), f"delivered though it is over: {key} {n}"
+        if flags & verbs.FLAG_LATE and self.world.knobs.heir:
+            self.late.add((key, n))
         if self.settings.sync_first:
             assert self.world.disk.has(key, n), f"handed over before it was written: {key} {n}"
 
@@ -212,11 +215,13 @@ class Judge:
                 assert device.read_told.get(recipient.user, 0) >= upto, f"read and not told: {key} {upto}"
 
     def _judge_recipient(self, device):
-        for (sender, _), seen in device.seen.items():
+        for (sender, stream), seen in device.seen.items():
             if self._hostile(sender) or device.careless:
                 continue
             highest = 0
             for n in seen:
+                if ((device.user, sender, stream), n) in self.late:
+                    continue
                 assert n > highest, f"out of order: {sender}→{device.user} {list(seen)}"
                 highest = n
 

@@ -114,8 +114,9 @@ class Phone:
         if not self.unacked:
             return
         by_pair = {}
+        gaps = self.careless or hand.random() < 0.2
         for message in tuple(self.unacked):
-            if not self.careless or hand.random() < 0.4:
+            if not gaps or hand.random() < 0.4:
                 sender, stream, n = message
                 by_pair.setdefault((sender, stream), []).append(n)
                 del self.unacked[message]

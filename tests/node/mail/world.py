@@ -82,7 +82,7 @@ class Knobs:
             "crash": 0 if calm else hand.choice((0.2, 0.8)),
             "restart": 0 if calm else 0.2,
             "sweep": hand.choice((0, 0.7, 3)),
-            "days": hand.choice((0, 0.3)),
+            "days": hand.choice((0, 0.3, 0.3, 2)),
             "register": hand.choice((0, 0.2, 1)),
             "misbehave": 8 if self.hostile else 0,
             "waste_time": hand.choice((0, 2)),
