@@ -62,7 +62,7 @@ class Cables(Protocol):
 class Plain:
     """Loopback, and nothing that could be cut."""
 
-    group_ports = None
+    group_ports: tuple[int, int] | None = None
 
     def __init__(self, members: int) -> None:
         self._ports = free_ports(members)

@@ -1,0 +1,17 @@
+"""Directories put back in time, or copied to another member: recognised, and nothing settled is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fleets import drill_in, fault, suffer
+
+from ops.tables.plan import Kind
+
+
+@pytest.mark.parametrize("kind", [Kind.RESTORE_PRIMARY, Kind.RESTORE_HEIR, Kind.CLONE])
+async def test_an_older_or_foreign_directory_loses_nothing_settled(tmp_path: Path, kind: Kind) -> None:
+    async with drill_in(tmp_path, seed=74) as drill:
+        await suffer(drill, [fault(kind, group=0.3)])
+        assert drill.record.rolled_back
