@@ -26,19 +26,30 @@ On disk and in memory:
 - `rows`         one ordered map of bytes, on disc or in memory, inside a transaction
 - `state`, `groupstate`  the running state of a table and of a group
 - `catalog`      what the meta database says about tables: ids, declarations, places, what is to be cleared
-- `opening`, `placing`  opening a group: is it ours, is its schema the declared one, who are we this time; where are its maps
+- `opening`      opening a group: is it ours, is its schema the declared one, who are we this time
+- `placing`      where the maps of its tables are
 - `opener`       opening all groups of a store; making and dropping one while it is open
 
 Writing:
 
 - `writes`       the operations that a caller hands over, and their encoding
+- `submit`       what a caller hands over: writes that happen together or not at all
 - `work`         a unit of work: a transaction and what it has open
 - `batch`        applying writes: versions, changes, indexes, tombstones
+- `runs`         the plain majority of them, a table at a time
+- `stale`        entries of `changes` about nothing any more, until they are taken away
 - `transaction`  what the function given to `transact` sees
 - `committer`    many submits, one LMDB transaction; on a thread or inline
 - `floor`        letting the committer work alone for a moment
 - `results`, `waiting`  bringing results back to the loop through an eventfd; awaiting one
 - `subscribe`    bounded subscriptions to a table
+
+Between nodes:
+
+- `tapping`      what a commit has written, as parts for other nodes
+- `carried`      parts that came from another node, opened and checked
+- `pulling`      what changed since a position, as parts: one step of catching up
+- `digest`       comparing what two nodes have without sending it
 
 Altering:
 

@@ -151,7 +151,7 @@ class GroupState:
             incarnation=self.history.current.id,
             epochs=self.epochs,
             now_ms=int(self.clock() * 1000),
-            tape=None if self.tap is None else Tape(),
+            tape=None if self.tap is None else Tape(self.places.number_of),
         )
 
 

@@ -23,8 +23,12 @@ STALE: Final = b"stale"
 PLACE: Final = 10
 """Bytes of the place of an entry: bucket and sequence."""
 
+_LOG_ROW_BYTES: Final = 1_800
+"""About so much is in a row of the log: several fit into a page of LMDB's. Larger ones would lie in pages of their own,
+side by side, for which it has to search among the free ones."""
+
 _LOG_ROWS: Final = 8
-"""Rows of the log that a commit deletes, besides as many as it has stale entries."""
+"""Rows of the log that a commit deletes, besides twice as many as it writes."""
 
 
 class Stale:
@@ -58,25 +62,31 @@ class Stale:
         finally:
             transaction.abort()
 
-    def note(self, transaction: Any, changes: Any, fresh: list[bytes]) -> None:
-        """In a commit's transaction: note its stale entries, and take older ones away, twice as many."""
+    def note(self, transaction: Any, changes: Any, fresh: list[bytes]) -> int:
+        """In a commit's transaction: note its stale entries, and take older ones away, twice as many.
+
+        Gives what `done` is told.
+        """
         cursor = transaction.cursor(changes)
         for entry in reversed(self._leaving[-2 * len(fresh) :]):
             found = cursor.pop(entry[:PLACE])
             if found is not None and found != entry[PLACE:]:
                 cursor.put(entry[:PLACE], found)
                 self.kept += 1
+        each = max(1, _LOG_ROW_BYTES // (len(fresh[0]) + 3))
+        rows = [cbor2.dumps(fresh[at : at + each]) for at in range(0, len(fresh), each)]
         log = transaction.cursor(self.log)
         if self._expired:
-            for _ in range(len(fresh) + _LOG_ROWS):
+            for _ in range(2 * len(rows) + _LOG_ROWS):
                 if not log.first() or SEQUENCE.unpack(log.key())[0] > self._expired:
                     break
                 log.delete()
-        log.put(SEQUENCE.pack(self._number + 1), cbor2.dumps(fresh))
+        log.putmulti([(SEQUENCE.pack(number), row) for number, row in enumerate(rows, self._number + 1)])
+        return self._number + len(rows)
 
-    def done(self, fresh: list[bytes], listed: int) -> None:
-        """The transaction is durable. `listed` is how many entries `changes` had in all."""
-        self._number += 1
+    def done(self, fresh: list[bytes], number: int, listed: int) -> None:
+        """The transaction is durable. `number` is what `note` gave, `listed` how many entries `changes` has in all."""
+        self._number = number
         self._waiting += fresh
         if self._leaving:
             del self._leaving[-2 * len(fresh) :]

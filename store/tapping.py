@@ -54,13 +54,14 @@ Written = dict[tuple[bytes, TableState], list[bytes]]
 class Tape:
     """What a batch has written so far. `rows` is what the submit at hand wrote; its source is told by `turn`."""
 
-    __slots__ = ("_source", "_sources", "_whole", "rows")
+    __slots__ = ("_number", "_source", "_sources", "_whole", "rows")
 
-    def __init__(self) -> None:
+    def __init__(self, number: Callable[[bytes], int | None] | None = None) -> None:
+        self._number = number or _number
         self.rows: Written = {}
         self._source: Source = None
         self._whole: Written = {}
-        self._sources: dict[bytes, set[Source]] = {}
+        self._sources: dict[bytes, frozenset[Source]] = {}
 
     def turn(self, source: Source) -> None:
         """What comes now was written by `source`."""
@@ -93,16 +94,23 @@ class Tape:
     def finish(self, first: int, last: int) -> Tapped:
         """All of it."""
         self._fold()
+        number = self._number
         parts = tuple(
-            Part(_number(partition), table.name, *pack_rows(rows))
-            for (partition, table), rows in self._whole.items()
+            [
+                Part(number(partition), table.name, *pack_rows(rows))
+                for (partition, table), rows in self._whole.items()
+            ]
         )
-        touched = {_number(partition): frozenset(sources) for partition, sources in self._sources.items()}
-        return Tapped(first, last, parts, touched)
+        return Tapped(
+            first, last, parts, {number(partition): who for partition, who in self._sources.items()}
+        )
 
     def _fold(self) -> None:
+        sources = self._sources
+        only = frozenset((self._source,))
         for partition, _ in self.rows:
-            self._sources.setdefault(partition, set()).add(self._source)
+            others = sources.get(partition)
+            sources[partition] = only if others is None else others | only
         _gather(self._whole, self.rows)
         self.rows = {}
 
@@ -110,7 +118,7 @@ class Tape:
 def pack_rows(rows: list[bytes]) -> tuple[bytes, int]:
     """The blob of a flat list, and how many rows are in it: of a key that is there twice, the later record."""
     keys = rows[::2]
-    if len(set(keys)) < len(keys):
+    if len(keys) > 1 and len(set(keys)) < len(keys):
         latest = dict(zip(keys, rows[1::2], strict=True))
         rows = [one for pair in latest.items() for one in pair]
     blob: bytes = cbor2.dumps(rows)

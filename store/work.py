@@ -55,6 +55,10 @@ class Places:
             found = self._partitions[encoded] = (number, bucket_of(number))
         return found
 
+    def number_of(self, encoded: bytes) -> int | None:
+        """Its number alone."""
+        return self.partition(encoded)[0]
+
 
 class Work:
     """What is committed together.
@@ -160,18 +164,18 @@ class Work:
         if self._transaction is not None:
             transaction = self._transaction
             places = self._places
-            listed = 0
+            number = listed = 0
             try:
                 transaction.put(SEQUENCE_KEY, SEQUENCE.pack(self.sequence), db=places.meta)
                 if self.stale:
-                    places.stale.note(transaction, places.changes, self.stale)
+                    number = places.stale.note(transaction, places.changes, self.stale)
                     listed = transaction.stat(places.changes)["entries"]
             except Exception as error:
                 raise self._environment.named(error, "put") from error
             self._transaction = None
             self._environment.commit(transaction)
             if self.stale:
-                places.stale.done(self.stale, listed)
+                places.stale.done(self.stale, number, listed)
         for rows in self._ram.values():
             rows.publish()
 

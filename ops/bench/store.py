@@ -1,8 +1,9 @@
 """`bench store`: what a row costs in the store: µs of CPU on the loop and on the committer, bytes, rows a second.
 
 The rows are those of mail: messages that are put once and deleted, pairs that are overwritten, each with its entry
-in `changes`. `--busy` keeps the loop busy while it waits, as a hub under load is: then the two threads compete for
-the interpreter, which is what a real node sees.
+in `changes`; and those of a replicated table: overwritten while the commits are tapped, and what was tapped applied in
+a second store, as an heir does. `--busy` keeps the loop busy while it waits, as a hub under load is: then the two
+threads compete for the interpreter, which is what a real node sees.
 """
 
 import os
@@ -13,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -26,15 +27,20 @@ from store import keys
 from store.results import Result
 from store.schema import Group, Table
 from store.store import Store
+from store.tapping import Tapped
 from store.writes import DELETE, PUT
 
-app = App(name="store", help="Measure the store alone: puts, overwrites and deletes in group commits.")
+app = App(name="store", help="Measure the store alone: rows put, overwritten, deleted, tapped and applied.")
 
 PARTITIONS: Final = 1024
 IN_FLIGHT: Final = 4
 """Submits that wait at one time; further ones are made as results come."""
 
+FILL_ROWS: Final = 5_000
+"""Rows of a submit that fills a replicated table."""
+
 _GROUP: Final = Group("mail", (Table("message", insert_only=True), Table("pair")))
+_REPLICATED: Final = Group("mail", (Table("row", tombstones=True, partitioned=False),))
 _STREAM: Final = bytes(range(8))
 _USER: Final = 15_551_230_000
 _SWITCH_SECONDS: Final = 0.0005
@@ -49,6 +55,7 @@ class Plan:
     body: int
     users: int
     busy: bool
+    live: int = 100_000
 
 
 class Loop:
@@ -67,6 +74,11 @@ class Loop:
     def submit(self, writes: Sequence[Any]) -> None:
         self.waiting += 1
         self.group.submit(writes, self._done)
+
+    def apply(self, tapped: Sequence[Tapped]) -> None:
+        for commit in tapped:
+            self.waiting += 1
+            self.group.submit_parts([part[:3] for part in commit.parts], [], self._done, trusted=True)
 
     def wait(self, below: int) -> None:
         while self.waiting >= below:
@@ -127,7 +139,41 @@ def measure(plan: Plan, batch: int, directory: Path | None) -> dict[str, Any]:
         shutil.rmtree(path)
 
 
-def _run(loop: Loop, writes: list[Any], batch: int) -> dict[str, Any]:
+def measure_replicated(plan: Plan, batch: int, directory: Path | None) -> dict[str, Any]:
+    """Overwrites of a table of `plan.live` rows with a tap on, and the tapped commits applied to a copy of it."""
+    path = Path(tempfile.mkdtemp(prefix="waystation-bench-", dir=directory))
+    chance = random.Random(7)
+    value = random.Random(8).randbytes(plan.body)
+    try:
+        with Store.open(path / "primary", [_REPLICATED]) as store:
+            loop = Loop(store, busy=plan.busy)
+            row = loop.group.table("row").id
+            order = chance.sample(range(plan.live), plan.live)
+            tapped: list[Tapped] = []
+            loop.group.tap = tapped.append
+            filled = _run(loop, [(PUT, row, (n,), value) for n in order], FILL_ROWS)
+            fill, tapped[:] = list(tapped), ()
+            some = [(PUT, row, (chance.randrange(plan.live),), value) for _ in range(plan.rows)]
+            overwritten = _run(loop, some, batch)
+            loop.close()
+        with Store.open(path / "heir", [_REPLICATED]) as store:
+            loop = Loop(store, busy=plan.busy)
+            _run(loop, fill, 1, loop.apply)
+            applied = _run(loop, tapped, 1, loop.apply, rows=plan.rows)
+            loop.close()
+        return {"tapped_fill": filled, "tapped_overwrite": overwritten, "apply": applied}
+    finally:
+        shutil.rmtree(path)
+
+
+def _run(
+    loop: Loop,
+    work: Sequence[Any],
+    batch: int,
+    submit: Callable[[Sequence[Any]], None] | None = None,
+    *,
+    rows: int = 0,
+) -> dict[str, Any]:
     committer = next(thread for thread in threading.enumerate() if thread.name == "commit mail")
     clock = time.pthread_getcpuclockid(committer.ident or 0)
     group = loop.group
@@ -135,26 +181,35 @@ def _run(loop: Loop, writes: list[Any], batch: int) -> dict[str, Any]:
     wall, mine, theirs = time.perf_counter(), time.thread_time(), time.clock_gettime(clock)
     written = _written_bytes()
     passes = loop.passes
-    for start in range(0, len(writes), batch):
+    submit = submit or loop.submit
+    for start in range(0, len(work), batch):
         loop.wait(IN_FLIGHT)
-        loop.submit(writes[start : start + batch])
+        submit(work[start : start + batch])
     loop.wait(1)
-    rows = len(writes)
+    rows = rows or len(work)
     wall = time.perf_counter() - wall
     commits = group.statistics()["commits"] - before["commits"]
-    logical = sum(
-        len(write[2]) + (40 + len(write[3][1]) if write[0] == PUT and isinstance(write[3], tuple) else 40)
-        for write in writes
-    )
     return {
         "rows_per_s": rows / wall,
         "loop_cpu_us": (time.thread_time() - mine) / rows * 1e6,
         "committer_cpu_us": (time.clock_gettime(clock) - theirs) / rows * 1e6,
         "rows_per_commit": rows / commits,
         "written_bytes_per_row": (_written_bytes() - written) / rows,
-        "write_amplification": (_written_bytes() - written) / logical,
+        "write_amplification": (_written_bytes() - written) / sum(map(_logical_bytes, work)),
         "passes_per_s": (loop.passes - passes) / wall,
     }
+
+
+def _logical_bytes(work: Any) -> int:
+    if isinstance(work, Tapped):
+        return sum(len(part.blob) for part in work.parts)
+    value = work[3] if work[0] == PUT else None
+    body = value[1] if isinstance(value, tuple) else value
+    return (
+        40
+        + (len(work[2]) if isinstance(work[2], bytes) else 4)
+        + (len(body) if isinstance(body, bytes) else 0)
+    )
 
 
 def _written_bytes() -> int:
@@ -179,20 +234,26 @@ def command(
     ),
     body: Annotated[int, Parameter(validator=Number(gte=0), help="Bytes of a message's body.")] = 120,
     users: Annotated[int, Parameter(validator=Number(gte=1), help="Users, each with one pair.")] = 20_000,
+    live: Annotated[
+        int, Parameter(validator=Number(gte=1), help="Rows of the replicated table that are overwritten.")
+    ] = 100_000,
     busy: Annotated[bool, Parameter(negative="", help="Keep the loop busy meanwhile.")] = False,
     directory: Annotated[Path | None, Parameter(help="Where the store is made.")] = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Put, overwrite and delete rows in submits of several sizes."""
+    """Put, overwrite, delete, tap and apply rows in submits of several sizes."""
     sys.setswitchinterval(_SWITCH_SECONDS)
     screen = Screen()
-    result: dict[str, Any] = {"rows": rows, "body": body, "users": users, "busy": busy}
+    result: dict[str, Any] = {"rows": rows, "body": body, "users": users, "live": live, "busy": busy}
     with screen.phase("store", len(batch)) as phase:
         for done, size in enumerate(batch):
             phase.show(done, f"{size} rows a submit")
             # Few rows a submit means many fsyncs: fewer rows in all, for about the same time.
-            fewer = Plan(min(rows, size * 2_000), body, users, busy)
-            result[f"batch_{size}"] = measure(fewer, size, directory)
+            fewer = Plan(min(rows, size * 2_000), body, users, busy, live)
+            result[f"batch_{size}"] = {
+                **measure(fewer, size, directory),
+                **measure_replicated(fewer, size, directory),
+            }
     print_result(result, as_json=as_json)
 
 

@@ -9,7 +9,7 @@ import pytest
 from ops.bench import cold
 from ops.bench.confined import confined
 from ops.bench.screen import Screen
-from ops.bench.store import Plan, measure
+from ops.bench.store import Plan, measure, measure_replicated
 
 
 @pytest.mark.parametrize("busy", [False, True])
@@ -21,6 +21,15 @@ def test_rows_are_put_overwritten_and_deleted(tmp_path: Path, busy: bool) -> Non
         assert result[what]["written_bytes_per_row"] > 100
         assert (result[what]["passes_per_s"] > 0) == busy
     assert result["bytes_per_row"] > 50
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_are_tapped_and_what_was_tapped_is_applied(tmp_path: Path) -> None:
+    result = measure_replicated(Plan(rows=300, body=50, users=40, busy=False, live=500), 20, tmp_path)
+    for what in ("tapped_fill", "tapped_overwrite", "apply"):
+        assert result[what]["rows_per_s"] > 0
+        assert result[what]["committer_cpu_us"] > 0
+        assert result[what]["write_amplification"] > 1
     assert list(tmp_path.iterdir()) == []
 
 
