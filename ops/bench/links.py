@@ -20,6 +20,7 @@ from cyclopts.validators import Number
 
 from ops.bench.links_peer import ASK, GROUP, LOAD, members_of
 from ops.bench.screen import Screen, print_result
+from ops.logs import configure_logs
 from replication.zeromq.keys import Keys, make_keys
 from replication.zeromq.links import Links
 
@@ -142,7 +143,7 @@ async def compare(messages: int, screen: Screen) -> dict[str, Any]:
 
 def _start_peer(rows: list[list[str]], keys: Keys) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "ops.bench.links_peer"], stdin=subprocess.PIPE, stderr=sys.stderr, text=True
+        [sys.executable, "-m", "ops.bench.links_peer"], stdin=subprocess.PIPE, text=True
     )
     assert process.stdin is not None
     process.stdin.write(json.dumps({"members": rows, "public": keys.public, "secret": keys.secret}) + "\n")
@@ -166,6 +167,7 @@ def command(
 ) -> None:
     """Send messages of several sizes from one node to another."""
     sys.setswitchinterval(SWITCH_INTERVAL_S)
+    configure_logs("error")
     print_result({"messages": messages, **trio.run(compare, messages, Screen())}, as_json=as_json)
 
 

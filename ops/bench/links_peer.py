@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import trio
 
+from ops.logs import configure_logs
 from replication.zeromq.address import Address
 from replication.zeromq.keys import Keys
 from replication.zeromq.links import Links
@@ -65,4 +66,5 @@ async def serve(told: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    configure_logs("error")
     trio.run(serve, json.loads(sys.stdin.readline()))

@@ -90,8 +90,8 @@ def _is_host(text: str) -> bool:
     )
 
 
-async def resolve(address: Address) -> Address:
-    """The same with a numeric host; in a thread if it is a name.
+async def resolve(address: Address, turn: int = 0) -> Address:
+    """The same with a numeric host; found in a thread if it is a name, which may have several: each has its turn.
 
     Raises:
         AddressUnusable: the name isn't known (now).
@@ -102,4 +102,5 @@ async def resolve(address: Address) -> Address:
         found = await trio.socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except OSError as error:
         raise AddressUnusable(f"{address.host!r} isn't known: {error.strerror or error}") from None
-    return Address(host=str(found[0][4][0]), port=address.port)
+    hosts = tuple(dict.fromkeys(str(one[4][0]) for one in found))
+    return Address(host=hosts[turn % len(hosts)], port=address.port)

@@ -6,6 +6,7 @@ come between newer messages. Whatever a peer does wrong ends its own connection,
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -21,10 +22,12 @@ from replication.zeromq.link import Entrance, Greeted, Heard, Traffic
 from replication.zeromq.members import Member, Roster
 from replication.zeromq.receiver import Receiver
 from replication.zeromq.settings import (
+    DRAIN_MESSAGES,
     GREETING_BYTES_MAX,
     GROUP_NAME_BYTES_MAX,
     GROUPS_MAX,
     NODE_BYTES,
+    TURN_MS_MAX,
     LinkSettings,
 )
 from replication.zeromq.sockets import FAILED_HANDSHAKES, end_monitor, event_of
@@ -99,13 +102,18 @@ class Reader:
             self._read(entrance)
 
     def _read(self, entrance: Entrance) -> None:
-        if entrance.held:
-            return
+        """A pass: what is there, for as long as a turn may be."""
+        ends_at = time.monotonic() + TURN_MS_MAX / 1000
         self._traffic.in_pass = True
         try:
-            for frames in entrance.socket.receive_nowait():
-                self._take(entrance, frames)
-                if entrance.closed:
+            for _ in range(DRAIN_MESSAGES):
+                if entrance.held or entrance.closed:
+                    break
+                received = entrance.socket.receive_nowait(1)
+                if not received:
+                    break
+                self._take(entrance, received[0])
+                if time.monotonic() > ends_at:
                     break
             self._receiver.passed()
         finally:

@@ -183,7 +183,7 @@ class Links:
     def hold(self, group: str) -> None:
         """Stop reading what comes for a group, until `release`: its peers' queues fill, and their sends say False.
 
-        What was read already is still handed over. A group that is held for longer than `silence_ms_max` is
+        The rest of a batch is still handed over. A group that is held for longer than `silence_ms_max` is
         disconnected for its peers, and connected again some time after its release.
 
         Raises:

@@ -103,7 +103,7 @@ class Dialer:
         with trio.CancelScope() as scope:
             link.scope = scope
             try:
-                address = await self._resolve(link.aim)
+                address = await self._resolve(link.aim, link.attempts - 1)
                 raw = self._sockets.dealer(address, link.peer.key)
                 socket = Socket(raw)
                 monitor = self._sockets.monitor(raw, ENDS | FAILED_HANDSHAKES)
@@ -126,9 +126,9 @@ class Dialer:
                 link.scope = None
                 link.up = False
 
-    async def _resolve(self, aim: Address) -> Address:
+    async def _resolve(self, aim: Address, turn: int) -> Address:
         with trio.move_on_after(self._settings.greeting_ms_max / 1000):
-            return await resolve(aim)
+            return await resolve(aim, turn)
         raise AddressUnusable(f"{aim.host!r} isn't resolved in time")
 
     async def _greet(self, link: Link, socket: Socket) -> None:

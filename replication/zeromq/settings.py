@@ -20,7 +20,8 @@ GROUP_NAME_BYTES_MAX: Final = 256
 BATCH_BYTES_MAX: Final = 262_144
 """Messages that wait are sent together up to so many bytes; a larger message goes alone."""
 
-BATCH_MESSAGES_MAX: Final = 4_096
+BATCH_MESSAGES_MAX: Final = 1_024
+"""Also of what is read: handing over a batch isn't interrupted."""
 
 GREETING_BYTES_MAX: Final = 1_024
 """What is read of a peer that hasn't greeted."""
@@ -42,6 +43,9 @@ DRAIN_BYTES: Final = 4_194_304
 
 REPLIES_MAX: Final = 64
 """Short answers (welcome, pong) that wait for one peer; what is beyond is dropped, and the peer asks again."""
+
+TURN_MS_MAX: Final = 5
+"""What one entrance has is handed over for so long, then other tasks have their turn; a batch is handed over whole."""
 
 LATE_MS_MAX: Final = 1_000
 """A heartbeat that comes so much too late means that this process stood still: nobody is blamed for the silence."""

@@ -110,6 +110,8 @@ def read(data: bytes) -> list[Any]:
     if type(words) is not list or not words or type(words[0]) is not int:
         raise Malformed("no array that begins with a kind")
     if words[0] == MESSAGES:
+        if len(words) > BATCH_MESSAGES_MAX + 1:
+            raise Malformed(f"more than {BATCH_MESSAGES_MAX} messages in a batch")
         for place in range(1, len(words)):
             message = words[place]
             if type(message) is not list or not message or type(message[0]) is not int:

@@ -98,6 +98,8 @@ def test_a_group_is_beside_its_node() -> None:
 
 async def test_names_are_resolved_and_unknown_ones_told() -> None:
     assert (await resolve(Address.parse("localhost:7"))).host in ("127.0.0.1", "::1")
+    turns = {(await resolve(Address.parse("localhost:7"), turn)).host for turn in range(2)}
+    assert turns <= {"127.0.0.1", "::1"}
     assert await resolve(Address.parse("[::1]:7")) == Address.parse("[::1]:7")
     assert await resolve(Address.parse("ipc://x")) == Address.parse("ipc://x")
     with pytest.raises(AddressUnusable, match="nowhere"):

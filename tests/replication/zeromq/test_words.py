@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from replication.zeromq import words
 from replication.zeromq.errors import MessageNotSendable
-from replication.zeromq.settings import DEPTH_MAX
+from replication.zeromq.settings import BATCH_MESSAGES_MAX, DEPTH_MAX
 
 values: st.SearchStrategy[Any] = st.recursive(
     st.none()
@@ -39,7 +39,7 @@ def test_a_batch_is_read_as_it_was_joined(said: list[list[Any]]) -> None:
     assert words.read(alone[0]) == [words.MESSAGES, said[0]]
 
 
-@pytest.mark.parametrize("count", [1, 22, 23, 24, 254, 255, 256, 4_095, 4_096])
+@pytest.mark.parametrize("count", [1, 22, 23, 24, 254, 255, 256, BATCH_MESSAGES_MAX])
 def test_batches_of_every_length_of_head_are_read(count: int) -> None:
     said = words.read(words.join([words.encode_message((n, None)) for n in range(count)]))
     assert said == [words.MESSAGES, *([n, None] for n in range(count))]
@@ -121,6 +121,7 @@ def test_no_tag_at_all_is_read() -> None:
         cbor2.dumps([]),
         cbor2.dumps(7),
         cbor2.dumps([0, [1, 2**70]]),
+        cbor2.dumps([0, *[[1]] * (BATCH_MESSAGES_MAX + 1)]),
     ],
 )
 def test_what_links_do_not_say_is_malformed(data: bytes) -> None:
