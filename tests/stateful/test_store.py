@@ -6,16 +6,20 @@ What was delivered as committed is there after every crash; what was only queued
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import Any
 
 import hypothesis.strategies as st
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from store.match import ANY, Match
+from store.record import Version, encode_value
 from store.results import Result
+from store.subscribe import Changed, Deleted, Missed
 from store.verify import verify_group
-from store.writes import DELETE, MERGE, PUT, REMOVE
-from tests.store.worlds import Crashing, Plain, apply, tables
+from store.writes import APPLY, DELETE, DIGEST_BYTES, MERGE, PUT, REMOVE
+from tests.store.worlds import GONE, Crashing, Plain, apply, tables
 
 NAMES = [table.name for table in tables("disc")]
 ID = {name: at for at, name in enumerate(NAMES)}
@@ -29,6 +33,7 @@ KEYS = [
 ]
 # Few keys: most of what can go wrong needs the same key twice.
 keys = st.sampled_from(KEYS[:4]) | st.sampled_from(KEYS)
+versions = st.builds(Version, st.integers(1, 3), st.integers(1 << 40, (1 << 40) + 2), st.sampled_from([7, 8]))
 values = st.sampled_from([None, 0, 1, "x", b"y" * 3000, [1, [2]], {"k": b"v"}, ""])
 sizes = st.fixed_dictionaries(
     {"colours": st.lists(st.sampled_from(["red", "blue"]))}, optional={"size": st.integers(0, 3)}
@@ -42,6 +47,9 @@ def one_write(draw: Any, names: list[str]) -> tuple[Any, ...]:
     key = draw(keys)
     if draw(st.integers(0, 3)) == 0:
         return (DELETE, ID[name], key)
+    if draw(st.integers(0, 4)) == 0:
+        others = {"coloured": sizes, "merged": sets_of_numbers}.get(name, values)
+        return (APPLY, ID[name], key, draw(others), draw(versions), draw(st.integers(0, 3)) == 0)
     if name == "coloured":
         return (PUT, ID[name], key, draw(sizes))
     if name == "merged":
@@ -58,8 +66,31 @@ def one_submit(draw: Any) -> list[tuple[Any, ...]]:
     return draw(st.lists(one_write(names), min_size=3, max_size=20))
 
 
+def as_submitted(write: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Of a tombstone the value is None, or in a bag the digest of the value that is gone."""
+    if write[0] != APPLY or not write[5]:
+        return write
+    op, table, key, value, version, tombstone = write
+    gone = blake2b(encode_value(value), digest_size=DIGEST_BYTES).digest() if NAMES[table] in BAGS else None
+    return op, table, key, gone, version, tombstone
+
+
+key_patterns = (
+    st.just(ANY)
+    | st.tuples(st.just(ANY), st.sampled_from([0, b"\0", None, ANY]))
+    | st.tuples(st.sampled_from(PARTITIONS), st.just(ANY))
+    | st.tuples(st.just(1), st.just(0), st.just(ANY))
+    | keys
+)
+value_patterns = st.sampled_from(
+    [ANY, None, 1, [1, ANY], {}, {"k": ANY}, {"size": 1}, {"colours": ANY}, [ANY]]
+)
+
+
 class StoreMachine(RuleBasedStateMachine):
     storage = "disc"
+    subscription: Any = None
+    heard_of = ""
 
     @initialize()
     def begin(self) -> None:
@@ -82,12 +113,12 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(writes=one_submit(), transact=st.booleans(), deliver=st.booleans())
     def submit(self, writes: list[Any], transact: bool, deliver: bool) -> None:
         results: list[Result] = []
-        if transact:
+        if transact and all(write[0] != APPLY for write in writes):
             self.world.group.submit_transaction(
                 results.append, lambda transaction: apply(transaction, NAMES, writes)
             )
         else:
-            self.world.group.submit(writes, results.append)
+            self.world.group.submit([as_submitted(write) for write in writes], results.append)
         self.queued.append((writes, results))
         if deliver:
             self.world.store.deliver_results()
@@ -99,7 +130,7 @@ class StoreMachine(RuleBasedStateMachine):
         results: list[Result] = []
 
         def fn(transaction: Any) -> None:
-            apply(transaction, NAMES, writes)
+            apply(transaction, NAMES, [write for write in writes if write[0] != APPLY])
             raise LookupError
 
         self.world.group.submit_transaction(results.append, fn)
@@ -118,6 +149,7 @@ class StoreMachine(RuleBasedStateMachine):
             for writes, _ in self.queued:
                 apply(self.sure, NAMES, writes)
         self.queued = []
+        self.subscription = None
         self.world.crash()
         self.forget_ram()
 
@@ -125,6 +157,8 @@ class StoreMachine(RuleBasedStateMachine):
     def reopen(self) -> None:
         self.world.store.deliver_results()
         self.settle()
+        self.hear()
+        self.subscription = None
         self.world.reopen()
         self.forget_ram()
 
@@ -152,6 +186,90 @@ class StoreMachine(RuleBasedStateMachine):
         with self.world.group.snapshot() as reader:
             found = reader.prefix(table, prefix, after)
         assert comparable(table, found) == comparable(table, self.sure.prefix(table, prefix, after))
+
+    @rule(table=st.sampled_from(NAMES), key=key_patterns, value=value_patterns, odd=st.booleans())
+    def selects_agree(self, table: str, key: Any, value: Any, odd: bool) -> None:
+        where = (lambda key, value: len(repr(value)) % 2 == 1) if odd else None
+        self.select_agrees(table, Match(key, value, where), 1_000 if table in BAGS else 3)
+
+    @rule(
+        match=st.builds(
+            Match, st.just(ANY) | st.tuples(st.just("red")), value_patterns, index=st.just("colour")
+        )
+        | st.builds(
+            Match,
+            st.just(ANY) | st.tuples(st.integers(0, 3), st.just(ANY)) | st.tuples(st.just(ANY), st.just(0)),
+            value_patterns,
+            index=st.just("size"),
+        ),
+        limit=st.integers(1, 9),
+    )
+    def selects_by_index_agree(self, match: Match, limit: int) -> None:
+        self.select_agrees("coloured", match, limit)
+
+    def select_agrees(self, table: str, match: Match, limit: int) -> None:
+        with self.world.group.snapshot() as reader:
+            found = reader.select(table, match, limit)
+        assert comparable(table, found) == comparable(table, self.sure.select(table, match, limit))
+
+    @rule(
+        wanted=st.tuples(
+            st.just("colour"), st.sampled_from([(), ("red",)]), st.sampled_from(["blue", "green", "red"])
+        )
+        | st.tuples(st.just("size"), st.sampled_from([(), (1,)]), st.integers(-1, 3)),
+        limit=st.integers(1, 5),
+        on=st.booleans(),
+    )
+    def indexes_go_on_after_an_entry(self, wanted: Any, limit: int, on: bool) -> None:
+        index, prefix, first = wanted
+        after = (first,) if on or index == "colour" else (first, 0)
+        with self.world.group.snapshot() as reader:
+            found = reader.index("coloured", index, prefix, after, limit)
+        assert found == self.sure.index("coloured", index, prefix, after, limit)
+
+    @rule(table=st.sampled_from(NAMES), limit=st.sampled_from([1, 4, 1_000]))
+    def subscribe(self, table: str, limit: int) -> None:
+        self.world.store.deliver_results()
+        self.settle()
+        self.hear()
+        if self.subscription is not None:
+            self.subscription.close()
+        self.subscription = self.world.group.table(table).subscribe(limit)
+        self.heard_of = table
+        self.sure.events = []
+
+    @rule()
+    def hear(self) -> None:
+        """What a subscriber takes is what was committed, in order, as far as it had room for it."""
+        if self.subscription is None:
+            return
+        events = [event[1:] for event in self.sure.events if event[0] == self.heard_of]
+        self.sure.events = []
+        found = self.subscription.take()
+        limit = self.subscription.limit
+        if len(events) > limit:
+            assert found.pop() == Missed(len(events) - limit)
+        told = [(one.key, one.value if isinstance(one, Changed) else GONE) for one in found]
+        if self.heard_of in BAGS:  # the values of a key that is deleted go in no meaningful order
+            assert len(told) == len(events[:limit])
+            if len(events) <= limit:
+                assert sorted(told, key=repr) == sorted(events, key=repr)
+        else:
+            assert told == events[:limit]
+        assert all(isinstance(one, Changed | Deleted) for one in found)
+
+    @invariant()
+    def epochs_are_as_they_should_be(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        with self.world.group.snapshot() as reader:
+            for table in set(NAMES) - BAGS:
+                for key, version in self.sure.versions[table].items():
+                    record = reader.record(table, key)
+                    assert record.version.epoch == version.epoch
+                    assert record.tombstone == (key in self.sure.tombs[table])
+                    if version.sequence:
+                        assert record.version == version
 
     @invariant()
     def every_table_agrees(self) -> None:

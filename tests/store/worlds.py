@@ -14,12 +14,16 @@ from typing import Any
 import attrs
 
 from store.match import Match
+from store.record import Version
 from store.results import Result
 from store.schema import Group, Index, Table
 from store.store import Store
-from store.writes import DELETE, MERGE, PUT, REMOVE
+from store.writes import APPLY, DELETE, MERGE, PUT, REMOVE
 
 GROUP = "things"
+
+GONE = "a deleted row"
+"""In the place of the value, in what a subscriber hears."""
 
 
 def by_colour(key: tuple[Any, ...], value: Any) -> list[tuple[Any, ...]]:
@@ -66,6 +70,10 @@ class Plain:
         self.declared = {table.name: table for table in declared}
         self.rows: dict[str, dict[tuple[Any, ...], list[Any]]] = {table.name: {} for table in declared}
         self.tombs: dict[str, set[Any]] = {table.name: set() for table in declared}
+        self.versions: dict[str, dict[Any, Version]] = {table.name: {} for table in declared}
+        """Of records and tombstones. Of this node's own only the epoch: in an epoch they are older than others'."""
+        self.events: list[tuple[str, tuple[Any, ...], Any]] = []
+        """(table, key, value or GONE) of what a subscriber hears."""
 
     def copy(self) -> Plain:
         other = Plain(tuple(self.declared.values()))
@@ -73,51 +81,93 @@ class Plain:
             name: {key: list(values) for key, values in rows.items()} for name, rows in self.rows.items()
         }
         other.tombs = {name: set(tombs) for name, tombs in self.tombs.items()}
+        other.versions = {name: dict(versions) for name, versions in self.versions.items()}
         return other
 
     def add(self, table: Table) -> None:
         """A table more."""
         self.declared[table.name] = table
-        self.rows[table.name], self.tombs[table.name] = {}, set()
+        self.rows[table.name], self.tombs[table.name], self.versions[table.name] = {}, set(), {}
 
     def drop(self, name: str) -> None:
         """A table less."""
-        del self.declared[name], self.rows[name], self.tombs[name]
+        del self.declared[name], self.rows[name], self.tombs[name], self.versions[name]
 
     # writes, as a transaction has them
 
     def put(self, table: str, key: tuple[Any, ...], value: Any) -> None:
-        rows = self.rows[table]
-        if self.declared[table].kind == "bag":
-            values = rows.setdefault(key, [])
-            if value not in values:
-                values.append(value)
-            self.tombs[table].discard((key, repr(value)))
-        else:
-            rows[key] = [value]
-            self.tombs[table].discard(key)
+        self._set(table, key, value, self._own(table, self._id(table, key, value)))
 
     def delete(self, table: str, key: tuple[Any, ...]) -> None:
-        values = self.rows[table].pop(key, [])
-        if self.declared[table].tombstones:
-            if self.declared[table].kind == "bag":
-                self.tombs[table] |= {(key, repr(value)) for value in values}
-            else:
-                self.tombs[table].add(key)
+        if self.declared[table].kind == "bag":
+            for value in list(self.rows[table].get(key, [])):
+                self.remove(table, key, value)
+        else:
+            self._take(table, key, None, self._own(table, key))
 
     def remove(self, table: str, key: tuple[Any, ...], value: Any) -> None:
-        values = self.rows[table].get(key, [])
-        if value in values:
-            values.remove(value)
-            if not values:
-                del self.rows[table][key]
-        if self.declared[table].tombstones:
-            self.tombs[table].add((key, repr(value)))
+        self._take(table, key, value, self._own(table, self._id(table, key, value)))
 
     def merge(self, table: str, key: tuple[Any, ...], value: Any) -> None:
         merge = self.declared[table].merge
-        assert merge is not None
+        assert callable(merge)
         self.put(table, key, merge(self.get(table, key), value))
+
+    def apply(
+        self, table: str, key: tuple[Any, ...], value: Any, version: Version, *, tombstone: bool
+    ) -> None:
+        """Another node's record; of a tombstone in a bag, with the value that is gone."""
+        declared = self.declared[table]
+        values = self.rows[table].get(key, [])
+        known = self.versions[table].get(self._id(table, key, value))
+        if callable(declared.merge) and values and not tombstone:
+            assert known is not None
+            merged = values[0] if values[0] == value else declared.merge(values[0], value)
+            if merged != values[0] or version > known:
+                self._set(table, key, merged, max(known, version))
+        elif known is not None and version <= known:
+            pass
+        elif tombstone:
+            self._take(table, key, value, version)
+        else:
+            self._set(table, key, value, version)
+
+    def _id(self, table: str, key: tuple[Any, ...], value: Any) -> Any:
+        return (key, repr(value)) if self.declared[table].kind == "bag" else key
+
+    def _own(self, table: str, record: Any) -> Version:
+        known = self.versions[table].get(record)
+        return Version(known.epoch + 1 if known is not None and known.epoch else 0, 0, 0)
+
+    def _set(self, table: str, key: tuple[Any, ...], value: Any, version: Version) -> None:
+        record = self._id(table, key, value)
+        if self.declared[table].kind == "bag":
+            values = self.rows[table].setdefault(key, [])
+            if value not in values:
+                values.append(value)
+        else:
+            self.rows[table][key] = [value]
+        self.tombs[table].discard(record)
+        self.versions[table][record] = version
+        self.events.append((table, key, value))
+
+    def _take(self, table: str, key: tuple[Any, ...], value: Any, version: Version) -> None:
+        record = self._id(table, key, value)
+        values = self.rows[table].get(key, [])
+        there = value in values if self.declared[table].kind == "bag" else bool(values)
+        if there:
+            if self.declared[table].kind == "bag":
+                values.remove(value)
+            else:
+                values.clear()
+            if not values:
+                del self.rows[table][key]
+            self.events.append((table, key, GONE))
+        if self.declared[table].tombstones:
+            self.tombs[table].add(record)
+            self.versions[table][record] = version
+        else:
+            self.versions[table].pop(record, None)
 
     # reads, as a snapshot has them
 
@@ -161,7 +211,15 @@ class Plain:
         return [item for _, _, item in sorted(entries, key=lambda one: one[:2])][:limit]
 
     def select(self, table: str, match: Match, limit: int = 1_000) -> list[Any]:
-        assert match.index is None
+        if match.index is not None:
+            fn = next(one.fn for one in self.declared[table].indexes if one.name == match.index)
+            entries = [
+                (order(entry), order(key), (key, value))
+                for key, value in self.items(table)
+                for entry in {*fn(key, value)}
+                if match.key_fits(entry) and match.value_fits(key, value)
+            ]
+            return [item for _, _, item in sorted(entries, key=lambda one: one[:2])][:limit]
         return [
             (key, value)
             for key, value in self.items(table)
@@ -207,6 +265,8 @@ def apply(plain: Any, names: Sequence[str], writes: Sequence[Any]) -> None:
             plain.delete(table, write[2])
         elif write[0] == MERGE:
             plain.merge(table, write[2], write[3])
+        elif write[0] == APPLY:
+            plain.apply(table, write[2], write[3], write[4], tombstone=write[5])
         else:
             assert write[0] == REMOVE
             plain.remove(table, write[2], write[3])
