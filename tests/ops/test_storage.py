@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from node.running import GROUPS, STORE_DIRECTORY
 from ops.bench.node_process import NodeProcess, free_ports
+from store.fieldindex import FieldIndex, KeyPath
+from store.operations import AddIndex, CreateTable
+from store.results import Result
+from store.schema import Group, Table
+from store.store import Store
 
 
 def store(*words: object) -> subprocess.CompletedProcess[str]:
@@ -89,3 +95,25 @@ def test_what_is_no_store_is_named(tmp_path: Path) -> None:
         assert done.stderr.startswith("waystation: ")
         assert "holds no store" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_info_shows_what_was_made_at_run_time_and_how_all_of_it_is_declared(tmp_path: Path) -> None:
+    index = FieldIndex("town", (("town",), KeyPath(1)))
+    with Store.open(tmp_path / STORE_DIRECTORY, GROUPS, committer="inline") as opened:
+        extra = opened.add_group_now(Group("extra", (Table("made", merge="max", tombstones=True),)))
+        told: list[Result] = []
+        extra.submit_alter(told.append, AddIndex("made", index))
+        extra.submit_alter(told.append, CreateTable(Table("bagged", kind="bag", partitioned=False)))
+        while len(told) < 2:
+            opened.deliver_results()
+        assert [result.error for result in told] == [None, None]
+    found = json.loads(store("info", "--data", tmp_path, "--json").stdout)["groups"]["extra"]["tables"]
+    assert found["made"]["merge"] == "max"
+    assert found["made"]["made_at_run_time"]
+    assert found["made"]["indexes"] == {
+        "town": {"version": 1, "paths": ["value.town", "key[1]"], "complete": True}
+    }
+    text = store("info", "--data", tmp_path).stdout
+    assert "town" in text
+    assert "bagged" in text
+    assert store("verify", "--data", tmp_path).returncode == 0

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import trio
 
+from store.backup import backup, restore
 from store.environment import Environment
 from store.errors import (
     AlterationUnderWay,
@@ -475,3 +476,40 @@ def test_a_schema_can_be_discovered(tmp_path: Path, read_only: bool) -> None:
             verify_group(group)
     with pytest.raises(UnknownTable):
         Store.open(tmp_path, [groups[0], Group("coded", (Table("three"),))], committer="inline")
+
+
+@pytest.mark.parametrize(
+    "operation", [AddIndex("coded", TOWN), DropTable("made"), ChangeStorage("made", "ram")]
+)
+def test_a_backup_in_the_middle_of_an_alteration_is_whole(tmp_path: Path, operation: Any) -> None:
+    told: list[Result] = []
+    with Store.open(tmp_path / "s", [CODED], committer="inline", settings=SETTINGS) as store:
+        group = store.group("g")
+        group.submit_alter(told.append, CreateTable(Table("made", tombstones=True, indexes=(TOWN,))))
+        store.deliver_results()
+        for name in ("coded", "made"):
+            group.submit(rows(group, name, range(60)), told.append)
+        store.deliver_results()
+        group.submit_alter(told.append, operation)
+        store.deliver_results()
+        store.deliver_results()
+        assert group.alterations(), "it is in the middle"
+        backup(store, tmp_path / "b")
+    assert [result.error for result in told[:3]] == [None] * 3
+    with Store.open(tmp_path / "b", [CODED], committer="inline", read_only=True) as store:
+        verify_group(store.group("g"))
+        dropped = operation == DropTable("made")
+        assert ("made" in {table.name for table in store.group("g").tables}) != dropped
+        assert bool(store.info()["groups"]["g"]["clearing"]) == dropped
+    restore(tmp_path / "b", [CODED], tmp_path / "r")
+    with Store.open(tmp_path / "r", [CODED], committer="inline", settings=SETTINGS) as store:
+        group = store.group("g")
+        while group.alterations():
+            store.deliver_results()
+        verify_group(group)
+        assert group.table("coded").count() == 60
+        if isinstance(operation, AddIndex):
+            assert len(group.table("coded").index("town", ())) == 60
+        assert ("made" in {table.name for table in group.tables}) == (operation != DropTable("made"))
+        if isinstance(operation, ChangeStorage):
+            assert group.table("made").count() == 60
