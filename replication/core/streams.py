@@ -9,6 +9,7 @@ peer's to pull, a chunk at a time, and its copy isn't complete meanwhile.
 from collections.abc import Sequence
 from typing import Any
 
+from replication.claim import Claim
 from replication.core import claims, effects, messages, settling
 from replication.core.state import ASIDE, NONE, Part, Partition, Peer, ReplicaState, Stream
 
@@ -274,10 +275,11 @@ def acked(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
 
 
 def _refused(state: ReplicaState, peer: Peer, refused: Sequence[Any]) -> None:
-    """The peer has not taken in what was sent of these partitions: it knew a better claim, if we don't by now."""
+    """The peer has not taken in what was sent of these partitions: it knew a better claim, if we don't by now. If it
+    knows ours, its copy is being emptied: it will say when that is done."""
     state.counts.refused += len(refused)
     claims.learn(state, refused)
-    for p, _ in refused:
+    for p, row in refused:
         if peer.stream.opened.pop(p, None) is not None:
             part = state.parts[p]
             peer.known.part((p,))
@@ -286,7 +288,8 @@ def _refused(state: ReplicaState, peer: Peer, refused: Sequence[Any]) -> None:
                 settling.reopen(part)
                 part.heir_live = False
                 claims.measure(state, part)
-            claims.refresh_stream(state, part, peer.id)
+            if part.claim is None or Claim.from_row(row).rank != part.claim.rank:
+                claims.refresh_stream(state, part, peer.id)
 
 
 def tick(state: ReplicaState, peer: Peer) -> None:

@@ -20,6 +20,19 @@ TABLE = "t"
 TICK_MS = 100
 
 
+class Attempt:
+    """A write that reached a primary's disk. copies: what its writer was told; 0 is nothing, or that it is lost."""
+
+    __slots__ = ("copies", "key", "p", "value", "version")
+
+    def __init__(self, p: int, key: str, version: tuple[int, int, int], value: Any) -> None:
+        self.p, self.key, self.version, self.value = p, key, version, value
+        self.copies = 0
+
+    def __repr__(self) -> str:
+        return f"{self.key} of {self.p} = {self.value} at {self.version}, told {self.copies}"
+
+
 class FakeStore:
     """Rows with versions and local sequences; positions as a store's incarnations give them."""
 
@@ -229,7 +242,7 @@ class Node:
 
     # ---- what a user does ----------------------------------------------------------------------
 
-    def write(self, p: int, key: str, value: Any, done: Callable[..., None] | None = None) -> list[Any]:
+    def write(self, p: int, key: str, value: Any) -> list[Any]:
         """Hand a write to the store. The list gets (copies, error) when it has ended."""
         ended: list[Any] = []
         error = settling.writable(self.state, p)
@@ -244,9 +257,17 @@ class Node:
             incarnation = self.store.lives[-1][0]
             there = self.store.rows.get((p, key))
             epoch = max(claim.epoch, there[0][0] + 1 if there else 0)
-            assert self.store.put(p, key, (epoch, first + 1, incarnation), value)
+            version = (epoch, first + 1, incarnation)
+            assert self.store.put(p, key, version, value)
+            attempt = Attempt(p, key, version, value)
+            self.stand.attempts.append(attempt)
             self._tapped(first, {p: [key]}, None)
-            replica.written(self.state, p, self.store.sequence, done or (lambda *how: ended.append(how)))
+
+            def done(copies: int, error: Exception | None) -> None:
+                attempt.copies = copies
+                ended.append((copies, error))
+
+            replica.written(self.state, p, self.store.sequence, done)
 
         self.pending.append(written)
         return ended
@@ -267,6 +288,7 @@ class Stand:
         self.cut: set[tuple[bytes, bytes]] = set()
         self.losing: frozenset[int] = frozenset()
         """Messages of these kinds are lost."""
+        self.attempts: list[Attempt] = []
         self.said: list[tuple[bytes, bytes, Any]] = []
         """Everything that was ever sent: (from, to, message)."""
         self.nodes = {name: Node(self, name) for name in self.names}
