@@ -54,6 +54,8 @@ def compare(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     """Everything before it in the stream is applied, and nothing behind it: digest the same range here."""
     _, _, _, _, p, table, after, last, count, digest = message
     part = state.parts[p]
+    if part.claim is None or part.claim.primary != peer.id:
+        return  # a former primary that doesn't know of its successor yet
     if part.copy != LIVE or p not in peer.known.stream.members:
         return
 

@@ -266,6 +266,7 @@ class ReplicaState:
         self.waiting_on: set[int] = set()  # partitions with writes that wait
         self.serials = 0  # numbers of pulls and sessions
         self.waiting = 0
+        self.looked_at = now  # when everything was looked at last
         self.check_at = now
         self.check_next: tuple[int, str | None, bytes] = (0, None, b"")  # partition, table, key
         self.checking = False

@@ -28,9 +28,15 @@ AWAY_MS = 1_000
 YIELDS_MAX = 8
 """An heir that was asked so often and doesn't take over isn't complete either: then what is left is gathered."""
 
+PAUSE_MS = 1_000
+"""Longer between two looks, and this node itself stood still."""
+
 
 def tick(state: ReplicaState) -> None:
     """Look at everything once."""
+    if state.now - state.looked_at >= PAUSE_MS:
+        _paused(state)
+    state.looked_at = state.now
     if state.starting:
         waited = state.now - state.started_at >= state.settings.start_wait_ms
         if not waited and not state.heard >= state.peers.keys():
@@ -48,6 +54,13 @@ def tick(state: ReplicaState) -> None:
             claims.serve(state, part)
     if wanted:
         claims.make(state, wanted)
+
+
+def _paused(state: ReplicaState) -> None:
+    """This node stood still: that is no reason to think that others did. One that was paused for long and blamed its
+    heir would make a claim as high as that of the heir, which has taken over meanwhile."""
+    for peer in state.peers.values():
+        peer.stream.progress_at = state.now
 
 
 def _look(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
