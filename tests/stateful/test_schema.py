@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -95,8 +96,7 @@ writes = st.tuples(names, st.sampled_from([PUT, PUT, PUT, DELETE, MERGE]), keys,
 class SchemaMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
-        self.root = Path(tempfile.mkdtemp(prefix="waystation-test-"))
-        self.lives = 0
+        self.make()
         self.plain = Plain((CODED,))
         self.building: set[tuple[str, str]] = set()
         self.moving: dict[str, list[Result]] = {}
@@ -104,14 +104,32 @@ class SchemaMachine(RuleBasedStateMachine):
         self.coded = True  # as long as the table that the code declares wasn't dropped
         self.store = self.open()
 
+    boundaries: Any = MappingProxyType({})
+
+    def make(self) -> None:
+        """A place for the store."""
+        self.path = Path(tempfile.mkdtemp(prefix="waystation-test-"))
+
+    def die(self) -> None:
+        """The process is gone; what it had committed stays."""
+        copy = Path(tempfile.mkdtemp(prefix="waystation-test-"))
+        shutil.copytree(self.path, copy, dirs_exist_ok=True)
+        abandon(self.store)
+        shutil.rmtree(self.path)
+        self.path = copy
+
+    def clean(self) -> None:
+        """Nothing of it is needed any more."""
+        abandon(self.store)
+        shutil.rmtree(self.path)
+
     def open(self) -> Store:
         group = Group("g", (CODED,) if self.coded else ())
-        return Store.open(self.root / str(self.lives), [group], settings=SETTINGS, committer="inline")
+        return Store.open(self.path, [group], settings=SETTINGS, committer="inline", **self.boundaries)
 
     def teardown(self) -> None:
         if hasattr(self, "store"):
-            abandon(self.store)
-            shutil.rmtree(self.root)
+            self.clean()
 
     @property
     def group(self) -> Any:
@@ -346,10 +364,7 @@ class SchemaMachine(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
-        self.lives += 1
-        shutil.copytree(self.root / str(self.lives - 1), self.root / str(self.lives))
-        abandon(self.store)
-        shutil.rmtree(self.root / str(self.lives - 1))
+        self.die()
         self.reopened()
 
     @rule()
