@@ -85,13 +85,15 @@ async def _tables(place: Path, minutes: float, seed: int, wanted: tuple[Kind, ..
     kinds = list(wanted)
     able: dict[str, Any] = {}
     try:
-        able["shim"] = build_shim(place / "shim")
+        if POWER & set(kinds):
+            able["shim"] = build_shim(place / "shim")
     except ShimUnavailableError as error:
         tell(f"without power loss: {error}")
         kinds = [kind for kind in kinds if kind not in POWER]
     try:
-        with SmallDisk(place / "probe", 1 << 20):
-            able["small"] = range(MEMBERS)
+        if FULL & set(kinds):
+            with SmallDisk(place / "probe", 1 << 20):
+                able["small"] = range(MEMBERS)
     except UnavailableError as error:
         tell(f"without full disks: {error}")
         kinds = [kind for kind in kinds if kind not in FULL]

@@ -29,7 +29,7 @@ from ops.tables.plan import CUTS, Fault, Kind
 from ops.tables.quiet import REST_S_MAX, rest, served
 from ops.tables.record import Record
 from ops.tables.schema import DRILLED
-from ops.tables.verdict import Watcher, verdict
+from ops.tables.verdict import Watcher, explain, verdict
 
 PAUSE_S: Final = 0.01
 """Between two writes of a lane."""
@@ -96,6 +96,9 @@ class Drill:
         self.record.healed()
         for broken in await verdict(self.fleet, self.record):
             self._found(broken)
+            if broken.attempt is not None:
+                for line in await explain(self.fleet, broken.attempt):
+                    self.record.note(line)
 
     def _found(self, broken: Broken) -> None:
         if len(self.broken) < BROKEN_MAX and broken not in self.broken:

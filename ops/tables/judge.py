@@ -34,6 +34,7 @@ class Broken:
     rule: str
     where: str
     text: str
+    attempt: Attempt | None = None
 
     def __str__(self) -> str:
         return f"{self.rule}: {self.where}: {self.text}"
@@ -73,7 +74,7 @@ def _judge_newest(record: Record, where: str, attempts: Sequence[Attempt], value
     elif any(attempt.number == number and attempt.kind != DELETE for attempt in permitted):
         return []
     rule = "lost" if number is None or any(number == attempt.number for attempt in attempts) else "ghost"
-    return [Broken(rule, where, f"it is {number}; answered {binding}, {len(attempts)} attempts")]
+    return [Broken(rule, where, f"it is {number}; answered {binding}, {len(attempts)} attempts", binding)]
 
 
 def _judge_list(

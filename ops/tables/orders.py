@@ -143,6 +143,15 @@ async def look(cluster: Cluster, _: Jams, order: Order) -> Answer:
     return {"values": watching.look(cluster.group(order["group"]), order["keys"])}
 
 
+async def explain(cluster: Cluster, _: Jams, order: Order) -> Answer:
+    """group, table, key: the record as it is stored here, whatever this copy is good for; and what is known of it."""
+    group = cluster.group(order["group"])
+    p = group.placed.partition_of(tuple(order["key"]))
+    with group.group.snapshot() as reader:
+        record = reader.record(order["table"], tuple(order["key"]))
+    return {"record": str(record), "part": watching.part(group, p)}
+
+
 async def statistics(cluster: Cluster, _: Jams, order: Order) -> Answer:
     """What the cluster counts."""
     return {"statistics": cluster.statistics()}
@@ -162,6 +171,7 @@ _ALL: Final = (
     digest,
     contents,
     look,
+    explain,
     statistics,
 )
 DOINGS: Final[Mapping[str, Doing]] = MappingProxyType({doing.__name__: doing for doing in _ALL})

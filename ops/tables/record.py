@@ -7,6 +7,7 @@ again. So attempts of a key have an order, and its end is nearly always known. T
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, Final
@@ -122,4 +123,4 @@ class Record:
         return self._order
 
     def _write(self, *words: Any) -> None:
-        self._file.write(json.dumps(words) + "\n")
+        self._file.write(json.dumps([round(time.time(), 4), *words]) + "\n")

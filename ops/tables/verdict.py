@@ -14,8 +14,8 @@ import trio
 from ops.tables.fleet import Fleet
 from ops.tables.handle import GoneError
 from ops.tables.judge import Broken, judge, shrunk, torn
-from ops.tables.record import Key, Record
-from ops.tables.schema import DRILLED, GATHERED, LEDGER, LEFT, RIGHT, SETS, placed
+from ops.tables.record import Attempt, Key, Record
+from ops.tables.schema import DRILLED, GATHERED, LEDGER, LEFT, MARK, MARKS, NOTE, NOTES, RIGHT, SETS, placed
 from ops.tables.watching import PAGE_ROWS
 
 LOOK_S: Final = 0.2
@@ -53,6 +53,16 @@ async def _read(fleet: Fleet, member: int, rows: dict[Key, Any], **what: Any) ->
 async def verdict(fleet: Fleet, record: Record) -> list[Broken]:
     """What is broken in a fleet at rest."""
     return judge(record, await contents(fleet))
+
+
+async def explain(fleet: Fleet, attempt: Attempt) -> list[str]:
+    """What each member has of a key about which something is wrong, for whoever looks into it."""
+    table = {NOTES: NOTE, MARKS: MARK}[attempt.group]
+    told = []
+    for number in fleet.running:
+        answer = await fleet.handle(number).ask("explain", group=attempt.group, table=table, key=attempt.key)
+        told.append(f"member {number}, {fleet.handle(number).pid}: {answer}")
+    return told
 
 
 class Watcher:

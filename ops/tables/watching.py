@@ -29,7 +29,7 @@ def _group(group: ReplicatedGroup) -> dict[str, Any]:
     counts = group.statistics()["counts"]
     peers = state.peers.values()
     return {
-        "parts": [_part(group, p) for p in range(len(state.parts))],
+        "parts": [part(group, p) for p in range(len(state.parts))],
         "waiting": state.waiting,
         "saving": len(state.unsaved) + len(state.storing),
         "queue": group.group.queue_length,
@@ -43,16 +43,17 @@ def _group(group: ReplicatedGroup) -> dict[str, Any]:
     }
 
 
-def _part(group: ReplicatedGroup, p: int) -> dict[str, Any]:
-    part = group.carrier.state.parts[p]
-    claim = part.claim
+def part(group: ReplicatedGroup, p: int) -> dict[str, Any]:
+    """What this node thinks of a partition."""
+    one = group.carrier.state.parts[p]
+    claim = one.claim
     if claim is None:
-        return {"claim": None, "serving": False, "copy": part.copy, "heir_live": False}
+        return {"claim": None, "serving": False, "copy": one.copy, "heir_live": False}
     return {
         "claim": [claim.epoch, claim.primary.hex(), claim.heir.hex() if claim.heir else None],
-        "serving": part.phase == SERVING and not part.ceased,
-        "copy": part.copy,
-        "heir_live": part.heir_live,
+        "serving": one.phase == SERVING and not one.ceased,
+        "copy": one.copy,
+        "heir_live": one.heir_live,
     }
 
 
