@@ -1,0 +1,133 @@
+"""Batches as rows of a real store, and what is read from it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from node.mail.rows import MailTables
+from node.mail.state import Batch
+from node.mail.tables import MAIL
+from store.store import Store
+from store.writes import PUT
+from tests.node.mail.core import ALICE, BOB, STREAM, Core, partition_of
+
+KEY = (0, BOB, ALICE, STREAM)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "store", (MAIL,), committer="inline") as store:
+        yield store
+
+
+def tables_of(store: Store, since: int = 0, limit: int = 10) -> MailTables:
+    return MailTables(store.group("mail"), partition_of, lambda partition: since, limit)
+
+
+def write(store: Store, *writes: Any) -> int:
+    group = store.group("mail")
+    ids = {table.name: table.id for table in group.tables}
+    results: list[Any] = []
+    group.submit([(write[0], ids[write[1]], *write[2:]) for write in writes], results.append)
+    store.deliver_results()
+    assert results[0].error is None, results
+    return group.sequence
+
+
+def read(store: Store, fn: Any) -> Any:
+    with store.group("mail").snapshot() as reader:
+        return fn(reader)
+
+
+def put_messages(store: Store, count: int) -> int:
+    return write(store, *((PUT, "message", (*KEY, n), [5, b"1234"]) for n in range(1, count + 1)))
+
+
+def test_a_count_that_was_always_kept_is_believed(store: Store) -> None:
+    put_messages(store, 3)
+    write(store, (PUT, "mailbox", (0, BOB), [7, 70]))
+    assert read(store, tables_of(store).load_box(BOB)) == [7, 70]
+    assert read(store, MailTables(store.group("mail"), partition_of).load_box(BOB)) == [7, 70]
+
+
+def test_a_count_of_an_earlier_time_is_made_anew(store: Store) -> None:
+    put_messages(store, 3)
+    since = write(store, (PUT, "mailbox", (0, BOB), [7, 70]))
+    tables = tables_of(store, since)
+    assert read(store, tables.load_box(BOB)) == (3, 12)
+    assert read(store, tables.load((BOB, ALICE, STREAM))) == (None, 3, (3, 12))
+    write(store, (PUT, "mailbox", (0, BOB), [2, 8]))
+    assert read(store, tables.load_box(BOB)) == [2, 8], "it is kept from here on"
+
+
+def test_a_count_that_is_missing_is_made_anew(store: Store) -> None:
+    since = put_messages(store, 3)
+    assert read(store, tables_of(store, since).load_box(BOB)) == (3, 12)
+    assert read(store, tables_of(store, since).load_box(4)) is None
+
+
+def test_no_more_is_counted_than_one_beyond_the_limit(store: Store) -> None:
+    since = put_messages(store, 30)
+    assert read(store, tables_of(store, since).load_box(BOB)) == (11, 44)
+
+
+def test_a_batch_is_written_whole(store: Store) -> None:
+    core = Core()
+    from node.mail import acking, effects, numbering
+
+    tables = tables_of(store)
+    pair = core.pair()
+    numbering.send(core.state, ALICE, BOB, STREAM, 1, 1, b"x")
+    pair.untold = True
+    from node.mail import writebehind
+
+    writebehind.mark(core.state, pair)
+    write(store, (PUT, "untold", KEY, []))
+    batch = core.commit()
+    results: list[Any] = []
+    store.group("mail").submit(tables.writes(batch), results.append)
+    store.deliver_results()
+    group = store.group("mail")
+    assert group.table("message").get((*KEY, 1)) == [core.state.now - 1_000, b"x"]
+    assert group.table("pair").get(KEY) == pair.row()
+    assert group.table("mailbox").get((0, BOB)) == [1, 1]
+    assert group.table("untold").get(KEY) is None
+    acking.ack(core.state, BOB, ALICE, STREAM, 1, 1)
+    (question,) = core.asked(effects.FIND)
+    acking.found(core.state, pair, 1, 1, question[4], read(store, tables.sizes(pair, 1, 1)))
+    core.no_receipts()
+    store.group("mail").submit(tables.writes(core.commit()), results.append)
+    store.deliver_results()
+    assert group.table("message").get((*KEY, 1)) is None
+    assert group.table("mailbox").get((0, BOB)) is None
+    assert group.table("receipt").get((1, ALICE, BOB, STREAM)) == [[1, 1], [], 0]
+
+
+def test_a_purge_takes_the_pair_its_receipts_and_its_note(store: Store) -> None:
+    owed = (1, ALICE, BOB, STREAM)
+    write(
+        store,
+        (PUT, "pair", KEY, [1, [1, 1], [], 0, 0]),
+        (PUT, "receipt", owed, [[1, 1], [], 0]),
+        (PUT, "untold", KEY, []),
+    )
+    batch = Batch(0)
+    batch.purged.append(((BOB, ALICE, STREAM), 0))
+    results: list[Any] = []
+    group = store.group("mail")
+    group.submit(tables_of(store).writes(batch), results.append)
+    store.deliver_results()
+    assert [group.table(name).get(key) for name, key in (("pair", KEY), ("receipt", owed), ("untold", KEY))] == [
+        None, None, None,
+    ]  # fmt: skip
+
+
+def test_notes_are_found_a_chunk_at_a_time_in_their_partition(store: Store) -> None:
+    keys = [(0, BOB, sender, STREAM) for sender in (5, 7, 9)]
+    write(store, *((PUT, "untold", key, []) for key in [*keys, (1, ALICE, BOB, STREAM)]))
+    tables = tables_of(store)
+    found, after = read(store, tables.untold_in(0, None, 2))
+    assert found == [(BOB, 5, STREAM), (BOB, 7, STREAM)]
+    assert read(store, tables.untold_in(0, after, 2)) == ([(BOB, 9, STREAM)], None)
