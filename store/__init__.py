@@ -33,7 +33,7 @@ On disk and in memory:
 Writing:
 
 - `writes`       the operations that a caller hands over, and their encoding
-- `submit`       what a caller hands over: writes that happen together or not at all
+- `submit`, `submitting`, `encoded`  what a caller hands over: writes that happen together or not at all
 - `work`         a unit of work: a transaction and what it has open
 - `batch`        applying writes: versions, changes, indexes, tombstones
 - `runs`         the plain majority of them, a table at a time
