@@ -2,20 +2,23 @@
 
 Each caller hears of its own. Writes of different callers share a submit only if none of them can fail on its own
 account: a key or value that can't be stored is found when it is added, and a merge goes alone. What the store or the
-heir has no room for stays here, in its order, and is handed over later; `GATHERED_ROWS` bounds it.
+heir has no room for stays here, in its order, and is handed over later; GATHERED_ROWS and GATHERED_BYTES bound it.
 """
 
 from collections.abc import Callable, Sequence
 
 from replication.core.errors import ReplicationError, WritersWait
 from store.encoded import Encoded
-from store.errors import StoreBusy
+from store.errors import MergeUndeclared, StoreBusy, StoreError, UnknownTable
 from store.writes import MERGE, Write
 
 HANDED_ROWS = 2_000
 """Rows that are handed over without waiting for the end of the pass."""
 GATHERED_ROWS = 100_000
 """Rows that may wait here, of one partition."""
+HANDED_BYTES = 4 << 20
+GATHERED_BYTES = 32 << 20
+"""The same in bytes of keys and values."""
 
 Done = Callable[[int, Exception | None], None]
 
@@ -36,6 +39,14 @@ class Heap:
         self.local: list[Done] = []
         self.settled: list[Done] = []
         self.casts = 0
+
+    def of_all(self, error: Exception | None) -> Exception | None:
+        """What its callers are told. A table that was altered meanwhile is one caller's fault; nothing happened, so
+        the others may try again, and so may that one: it will be told then."""
+        callers = len(self.local) + len(self.settled) + bool(self.casts)
+        if isinstance(error, UnknownTable | MergeUndeclared) and callers > 1:
+            return WritersWait("a table of the group was altered meanwhile")
+        return error
 
     def failed(self, error: Exception) -> None:
         """Nothing of it happened."""
@@ -60,6 +71,10 @@ class Gathering:
     def __len__(self) -> int:
         return sum(len(heap.writes) for heap in self._heaps.values())
 
+    def is_holding(self, p: int) -> bool:
+        """Whether writes to a partition wait here."""
+        return p in self._heaps
+
     def add(self, p: int, writes: Sequence[Write], done: Done | None, *, settled: bool = False) -> None:
         """Take in writes of one partition; ``done`` is called when theirs are durable here, or settled.
 
@@ -70,7 +85,7 @@ class Gathering:
         if heap is None:
             heap = self._heaps[p] = Heap(self._encoded())
         waiting = len(heap.writes)
-        if waiting + len(writes) > GATHERED_ROWS:
+        if waiting and (waiting + len(writes) > GATHERED_ROWS or heap.writes.size >= GATHERED_BYTES):
             raise WritersWait(f"{waiting} rows wait to be written to partition {p}")
         alone = any(write[0] == MERGE for write in writes)
         if waiting and (alone or heap.writes.risky):
@@ -85,7 +100,7 @@ class Gathering:
             heap.settled.append(done)
         else:
             heap.local.append(done)
-        if len(heap.writes) >= HANDED_ROWS:
+        if len(heap.writes) >= HANDED_ROWS or heap.writes.size >= HANDED_BYTES:
             self._hand(p)
 
     def flush(self) -> None:
@@ -93,15 +108,28 @@ class Gathering:
         for p in tuple(self._heaps):
             self._hand(p)
 
+    def close(self, error: Exception) -> int:
+        """Nothing more will be taken: whoever waits is told. Gives the number of rows that nobody waits for."""
+        heaps = list(self._heaps.values())
+        self._heaps.clear()
+        for heap in heaps:
+            heap.failed(error)
+        return sum(heap.casts for heap in heaps)
+
     def _hand(self, p: int) -> None:
-        heap = self._heaps[p]
+        # Out of here first: whoever is called back meanwhile may add to the next one.
+        heap = self._heaps.pop(p)
         if not len(heap.writes):
-            del self._heaps[p]
             return
         try:
             self._submit(p, heap)
         except (StoreBusy, WritersWait):
-            return
-        except ReplicationError as error:
+            self._heaps[p] = heap
+        except (ReplicationError, StoreError) as error:
             heap.failed(error)
-        del self._heaps[p]
+
+
+def _fails_alone(writes: Sequence[Write]) -> bool:
+    if len(writes) == 1:
+        return bool(writes[0][0] == MERGE)
+    return any(write[0] == MERGE for write in writes)
