@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import attrs
 import trio
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
@@ -22,6 +23,7 @@ from ops.powerloss.build import ShimUnavailableError, build_shim
 from ops.powerloss.journal import JournalError
 from ops.tables.cables import Cables, Namespaces, Proxied
 from ops.tables.drill import open_drill
+from ops.tables.filling import fill
 from ops.tables.handle import GoneError, MemberError
 from ops.tables.plan import FULL, POWER, Kind, faults
 from ops.tables.quiet import RestlessError
@@ -70,6 +72,37 @@ def tables(
         shutil.rmtree(place)
     print(json.dumps(result, indent=1) if as_json else _as_text(result))
     return 0 if result["good"] else 1
+
+
+@app.command
+def filling(
+    *,
+    records: Annotated[int, Parameter(validator=Number(gte=1))] = 10_000_000,
+    folder: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """A new copy of many records fills while they are written to: seconds, records a second, memory.
+
+    Parameters
+    ----------
+    records:
+        How many, of 150 bytes.
+    folder:
+        Where data is kept while it runs, about 500 bytes for each record; by default a temporary one.
+    as_json:
+        Print the result as JSON.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    began = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"{time.monotonic() - began:7.1f} s  {text}", file=sys.stderr, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="waystation-filling-", dir=folder) as place:
+        figures = trio.run(fill, Path(place), records, tell)
+    told = {**attrs.asdict(figures), "progress": len(figures.progress)}
+    print(json.dumps(told, indent=1) if as_json else "\n".join(f"{k}: {v}" for k, v in told.items()))
+    return 0
 
 
 def _end(number: int, frame: object) -> None:
