@@ -16,7 +16,8 @@ def opened(state: ReplicaState, peer: Peer, part: Partition, at: int) -> None:
     if part.copy == LIVE and not (claim.heir == state.me and part.asof == claim.epoch):
         part.copy = NONE
     state.unsaved.add(part.number)  # durable no later than the first piece
-    peer.wanted[part.number] = at
+    peer.source.heads.pop(part.number, None)
+    peer.wanted[part.number] = -1
 
 
 def left(state: ReplicaState, peer: Peer, part: Partition) -> None:
@@ -29,14 +30,20 @@ def left(state: ReplicaState, peer: Peer, part: Partition) -> None:
 
 def fill(state: ReplicaState, peer: Peer) -> None:
     """Partitions that were pulled as far as the stream's beginning take part in it from now on; their copies are
-    complete."""
+    complete.
+
+    A piece leaves out what had been overwritten beyond it by the time it was read: that is there when the stream has
+    come so far, or when a piece was the last one.
+    """
     source, stream = peer.source, peer.known.stream
     for p, at in source.opened.items():
         if p in stream.members:
             continue
         part = state.parts[p]
         incarnation, through = peer.known.cursor(p)
-        if incarnation == source.incarnation and through >= at and part.copy != VOID:
+        if part.copy == VOID or stream.upto < source.heads.get(p, 0):
+            continue
+        if incarnation == source.incarnation and through >= at:
             peer.known.join(p)
             peer.wanted.pop(p, None)
             complete(state, part, peer)

@@ -96,7 +96,7 @@ def came(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> bool:
 
 def apply(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     """Make a chunk durable, with the cursors that it moves."""
-    _, number, incarnation, _, parts, progress = message
+    _, number, incarnation, head, parts, progress = message
     pull = peer.pulls[number]
     wanted = {row[0] for row in progress if _continues(state, peer, row[0], pull.since.get(row[0]))}
     taken = [part for part in parts if part[0] in wanted]
@@ -123,7 +123,7 @@ def apply(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         else:
             state.counts.chunks_applied += 1
             state.counts.rows_applied += sum(part[3] for part in taken)
-            _learned(state, peer, incarnation, [row for row in progress if row[0] in wanted])
+            _learned(state, peer, incarnation, head, [row for row in progress if row[0] in wanted])
         inbound.pump(state, peer)
 
     state.out.append((effects.APPLY, peer.id, taken, rows.of_known(peer.id, after), False, applied))
@@ -146,13 +146,14 @@ def _beneath(state: ReplicaState, p: int) -> None:
         state.out.append((effects.CEASE, p))
 
 
-def _learned(state: ReplicaState, peer: Peer, incarnation: int, progress: Sequence[Any]) -> None:
+def _learned(state: ReplicaState, peer: Peer, incarnation: int, head: int, progress: Sequence[Any]) -> None:
     for p, through, whole, void in progress:
         part = state.parts[p]
         if part.copy == VOID:
             continue
         if not void:
             peer.known.learned(p, incarnation, through)
+            peer.source.heads[p] = 0 if whole else head
             upto = peer.wanted.get(p, -1)
             if not whole and (upto < 0 or through < upto):
                 continue  # to be asked on

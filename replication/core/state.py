@@ -130,7 +130,8 @@ class Source:
     """What one peer, a primary, sends to this node."""
 
     __slots__ = (
-        "expected", "fresh", "incarnation", "mark", "opened", "queue", "queued_bytes", "refusals", "session", "told_at",
+        "expected", "fresh", "heads", "incarnation", "mark", "opened", "queue", "queued_bytes", "refusals", "session",
+        "told_at",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -138,6 +139,9 @@ class Source:
         self.session = 0  # 0: none; the peer was told what is known, and is to begin
         self.expected = 0  # the number of the next frame
         self.opened: dict[int, int] = {}  # partition → the peer's sequence at which it was opened
+        self.heads: dict[
+            int, int
+        ] = {}  # … → where the peer was when a piece was read that wasn't the last; else 0
         self.mark = 0  # last local sequence at which one of them was changed by anybody else
         self.fresh: set[int] = set()  # partitions that are complete once the first frame is here
         self.refusals: set[int] = set()  # partitions of this session that are not taken in
