@@ -30,6 +30,7 @@ from replication.detectorstate import (
     BOOT_SIZE,
     DEAD,
     FORMER_BOOTS_KEPT,
+    FORMER_WORDS_MAX,
     PAUSED,
     PROBE,
     PROBE_ANSWER,
@@ -230,10 +231,16 @@ class Detector:
         if boot == peer.boot:
             self.state.counters.wrong_deaths += peer.died
             peer.died = False
+            peer.former_words = 0
             return True
         if boot in peer.former:
             self.state.counters.outdated += 1
-            return False
+            peer.former_words += 1
+            silent = self.state.clock - peer.heard >= self.state.settings.suspect_ms
+            if not silent or peer.former_words < FORMER_WORDS_MAX:
+                return False
+            peer.former = tuple(one for one in peer.former if one != boot)
+        peer.former_words = 0
         before, peer.boot = peer.boot, boot
         if before is not None:
             peer.former = (*peer.former, before)[-FORMER_BOOTS_KEPT:]

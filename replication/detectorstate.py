@@ -51,6 +51,9 @@ STATES: Final = (UNKNOWN, ALIVE, UNREACHABLE, SUSPECT, DEAD)
 BOOT_SIZE: Final = 8
 FORMER_BOOTS_KEPT: Final = 8
 """Boot ids of a peer's past; what still arrives from one of them is no sign of life."""
+FORMER_WORDS_MAX: Final = 4
+"""… unless it goes on speaking while the one that was taken for its successor is silent: then it was the other way
+round, and what came from the former one came late, to a node that had not known either."""
 
 
 @attrs.frozen(kw_only=True)
@@ -114,6 +117,7 @@ class PeerState:
         "deaf_since",
         "died",
         "former",
+        "former_words",
         "heard",
         "probe_at",
         "rounds",
@@ -126,6 +130,8 @@ class PeerState:
         self.state = UNKNOWN
         self.boot: bytes | None = None
         self.former: tuple[bytes, ...] = ()
+        self.former_words = 0
+        """Words of a former start since the last one of this."""
         self.spoke = False
         """Whether it was ever heard directly."""
         self.heard = clock

@@ -124,6 +124,19 @@ def test_a_late_beat_of_a_former_start_is_no_sign_of_life() -> None:
     assert detector.boot_of(B) == b"2" * 8
 
 
+def test_a_start_that_was_taken_for_the_former_one_and_goes_on_speaking_is_believed() -> None:
+    """The late beat was the former one's; who has only just started can't know that."""
+    detector = alone(A, B)
+    detector.received(B, (BEAT, b"2" * 8, 0), 0)
+    detector.received(B, (BEAT, b"1" * 8, 0), 10)  # late
+    for now in range(50, 5_000, 50):
+        detector.received(B, (BEAT, b"2" * 8, 0), now)
+        detector.tick(now)
+        detector.check()
+    assert detector.state_of(B) == ALIVE
+    assert detector.boot_of(B) == b"2" * 8
+
+
 def test_a_suspect_is_asked_for_by_others_in_each_interval() -> None:
     detector = alone(A, B, C, D)
     ticks(detector, 0, 500, hear=(B, C, D))
