@@ -9,12 +9,13 @@ from functools import partial
 from typing import Any, Protocol
 
 from replication.core import effects, replica, settling
-from replication.core.errors import ReplicationError
-from replication.core.state import Done, ReplicaState
+from replication.core.errors import NoMove, ReplicationError
+from replication.core.state import ASIDE, Done, ReplicaState
+from replication.labels import Labels
 from replication.tables import REPLICA
 from store.digest import range_of
 from store.encoded import Encoded
-from store.errors import StoreError
+from store.errors import StoreError, UnknownTable
 from store.group import OpenGroup
 from store.limits import PURGE_ROWS
 from store.pulling import Pulled
@@ -50,6 +51,7 @@ class Carrier:
         "_send",
         "_single",
         "group",
+        "labels",
         "state",
     )
 
@@ -59,9 +61,12 @@ class Carrier:
         group: OpenGroup,
         send: Callable[[bytes, Sequence[Any]], object],
         listener: Listener,
+        labels: Labels | None = None,
     ) -> None:
+        """labels: what tables are called between nodes; None: by their names."""
         self.state = state
         self.group = group
+        self.labels = labels
         self._send = send
         self._listener = listener
         self._replica_id = group.table(REPLICA.name).id
@@ -105,6 +110,19 @@ class Carrier:
                     self._carry[effect[0]](*effect[1:])
         finally:
             self._draining = False
+
+    def close(self) -> None:
+        """The group is about to be dropped: whoever waits for something is told."""
+        state = self.state
+        self.group.tap = None
+        for part in state.parts:
+            part.phase = ASIDE
+            settling.lose(state, part)
+            if part.move_done is not None:
+                error = NoMove(f"group {self.group.name!r} is being dropped")
+                state.out.append((effects.DONE, part.move_done, 0, error))
+            part.move_to = part.move_done = None
+        self.drain()
 
     # ---- local writes --------------------------------------------------------------------------
 
@@ -180,7 +198,11 @@ class Carrier:
     # ---- what the store has done ---------------------------------------------------------------
 
     def _tapped(self, tapped: Tapped) -> None:
-        parts = [(part[0] or 0, *part[1:]) for part in tapped.parts] if self._single else tapped.parts
+        parts: Sequence[Any] = tapped.parts
+        if self._single:
+            parts = [(part[0] or 0, *part[1:]) for part in parts]
+        if self.labels is not None:
+            parts = self.labels.outward(parts)
         touched = (
             {p or 0: sources for p, sources in tapped.touched.items()} if self._single else tapped.touched
         )
@@ -209,11 +231,17 @@ class Carrier:
         trusted: bool,
         done: Callable[[Exception | None, int], None],
     ) -> None:
-        placed = [(self._place(part[0]), part[1], part[2]) for part in parts]
         self._submit(
-            lambda came: self.group.submit_parts(placed, self._own(rows), came, source=peer, trusted=trusted),
+            lambda came: self.group.submit_parts(
+                self._placed(parts), self._own(rows), came, source=peer, trusted=trusted
+            ),
             lambda result: done(_error(result), result.sequence),
         )
+
+    def _placed(self, parts: Sequence[Any]) -> list[tuple[int | None, str, bytes]]:
+        if self.labels is not None:
+            parts = self.labels.inward(parts)
+        return [(self._place(part[0]), part[1], part[2]) for part in parts]
 
     def _submit(
         self, submit: Callable[[Callable[[Result], None]], None], came: Callable[[Result], None]
@@ -239,6 +267,8 @@ class Carrier:
             else:
                 head, pulled = result.value
                 parts = [(part[0] or 0, *part[1:]) for part in pulled.parts]
+                if self.labels is not None:
+                    parts = self.labels.outward(parts)
                 done(None, head, parts, [(p or 0, through, whole) for p, through, whole in pulled.progress])
             self.drain()
 
@@ -251,7 +281,12 @@ class Carrier:
         self, p: int, table: str | None, after: bytes, last: bytes | None, done: Callable[..., None]
     ) -> None:
         names = [one.name for one in self.group.tables if one.state.listed]
-        name = names[0] if table is None else table
+        try:
+            name = self._first(names) if table is None else self._name(table)
+            label = self._label(name)
+        except StoreError as error:  # being made or dropped
+            done(error, "", b"", 0, b"", None)
+            return
 
         def digest(transaction: Transaction) -> tuple[int, bytes, bytes | None]:
             if last is not None:
@@ -263,18 +298,36 @@ class Carrier:
 
         def came(result: Result) -> None:
             if result.error is not None:
-                done(result.error, name, b"", 0, b"", None)
+                done(result.error, label, b"", 0, b"", None)
             else:
                 count, found, end = result.value
-                following = names.index(name) + 1
-                onward = (name, end) if end else (names[following], b"") if following < len(names) else None
-                done(None, name, end or END, count, found, onward)
+                following = [one for one in names[names.index(name) + 1 :] if self._is_labelled(one)]
+                onward = (label, end) if end else (self._label(following[0]), b"") if following else None
+                done(None, label, end or END, count, found, onward)
             self.drain()
 
         try:
             self.group.submit_transaction(came, digest, alone=True)
         except StoreError as error:
-            done(error, name, b"", 0, b"", None)
+            done(error, label, b"", 0, b"", None)
+
+    def _first(self, names: Sequence[str]) -> str:
+        for name in names:
+            if self._is_labelled(name):
+                return name
+        raise UnknownTable(f"group {self.group.name!r} has no replicated table")
+
+    def _is_labelled(self, name: str) -> bool:
+        return self.labels is None or self.labels.label(name) is not None
+
+    def _label(self, name: str) -> str:
+        label = name if self.labels is None else self.labels.label(name)
+        if label is None:
+            raise UnknownTable(f"table {name!r} is being made or dropped")
+        return label
+
+    def _name(self, label: str) -> str:
+        return label if self.labels is None else self.labels.name(label)
 
     def _clear(self, p: int, done: Callable[[Exception | None, bool], None]) -> None:
         def clear(transaction: Transaction) -> bool:

@@ -26,10 +26,12 @@ from replication.core.state import ALIVE, DEAD, SILENT, UNKNOWN, ReplicaState
 from replication.detector import Detector
 from replication.detectorstate import SEND, STATE, DetectorSettings
 from replication.forwarding import ANSWER, ASK
+from replication.labels import Labels
 from replication.placed import Placed
+from replication.procedures import Procedure
 from replication.ranking import ByHand, Ranking
 from replication.ranking import Member as Ranked
-from replication.replicated import Procedure, ReplicatedGroup
+from replication.replicated import ReplicatedGroup
 from replication.schema import changes, declared
 from replication.schema.keeper import Keeper
 from replication.schema.schema import TRANSFORM, Schema
@@ -101,6 +103,7 @@ class Cluster:
         self.store = store
         self.me = node_of(keys.public)
         self.groups: dict[str, ReplicatedGroup] = {}
+        self._channels: dict[str, str] = {}
         self.schema: Schema  # set by `open_cluster`
         self.reports: dict[str, int] = {}
         self.too_large = 0
@@ -122,10 +125,21 @@ class Cluster:
 
     # ---- groups --------------------------------------------------------------------------------
 
-    def start_group(self, placed: Placed) -> ReplicatedGroup:
-        """Take part in a group that the store has open. Its links must be running."""
+    def start_group(
+        self, placed: Placed, identity: bytes | None = None, tables: Mapping[str, bytes] | None = None
+    ) -> ReplicatedGroup:
+        """Take part in a group that the store has open. Its links must be running.
+
+        Args:
+            identity: of a group that was made at run time: nodes talk only about the same creation of it.
+            tables: the same of its tables.
+
+        Raises:
+            LinkError: it doesn't.
+        """
         group = self.store.group(placed.group.name)
         name = group.name
+        channel = name if identity is None else f"{name}@{identity.hex()}"
         settings = attrs.evolve(self.settings.replica, copies=placed.copies, caches=placed.caches)
         state = ReplicaState(
             self.me,
@@ -139,23 +153,25 @@ class Cluster:
             now=self.now(),
         )
         rows.restore(state, group.table(REPLICA.name).range(limit=ROWS_MAX))
+        if any(table.state.ram and table.state.listed for table in group.tables):
+            rows.forget(state)
+        self.links.open(channel)
+        self._channels[channel] = name
         listener = _Listener(self, name)
-        carrier = Carrier(state, group, partial(self._send, name), listener)
-        opened = ReplicatedGroup(
-            placed, group, carrier, partial(self._send, name), self._ring, self.now, self._procedures
-        )
+        send = partial(self._send, channel)
+        carrier = Carrier(state, group, send, listener, None if identity is None else Labels(tables or {}))
+        opened = ReplicatedGroup(placed, group, carrier, send, self._ring, self.now, self._procedures)
         listener.group = opened
         self.groups[name] = opened
         for peer in state.peers:
             self._liveness(state, peer)
-        self.links.open(name)
         return opened
 
     def place(self, placed: Placed) -> None:
         """Copies of a group go elsewhere from now on."""
         one = self.groups[placed.group.name]
         before, one.placed = one.placed, placed
-        if (before.nodes, before.copies) != (placed.nodes, placed.copies):
+        if (before.nodes, before.copies, before.spread) != (placed.nodes, placed.copies, placed.spread):
             state = one.carrier.state
             state.now = self.now()
             state.ranked = self._ranked(placed)
@@ -166,13 +182,16 @@ class Cluster:
     def _ranked(self, placed: Placed) -> Callable[[int], Sequence[bytes]]:
         name = placed.group.name
         members = [Ranked(one.node, one.server or one.address, one.weight) for one in self.settings.members]
-        by_hand = {name: ByHand(placed.nodes)} if placed.nodes else {}
+        by_hand = {name: ByHand(placed.nodes, in_order=not placed.spread)} if placed.nodes else {}
         return partial(Ranking(self._secret, members, by_hand).ranked, name)
 
     def stop_group(self, name: str) -> None:
         """Take no part in a group any more; the store still has it open."""
-        self.links.close(name)
-        self.groups.pop(name).group.tap = None
+        one = self.groups.pop(name)
+        one.close()
+        for channel in [channel for channel, of in self._channels.items() if of == name]:
+            del self._channels[channel]
+            self.links.close(channel)
 
     # ---- what the links tell -------------------------------------------------------------------
 
@@ -183,7 +202,7 @@ class Cluster:
             self._judged(self.detector.received(peer, tuple(message), now))
             return
         self._judged(self.detector.heard(peer, now))
-        one = self.groups.get(group)
+        one = self._on(group)
         if one is None:
             return
         if message[0] == ASK:
@@ -198,21 +217,24 @@ class Cluster:
 
     def passed(self) -> None:
         """One wake-up's messages have been handed over."""
-        for one in self.groups.values():
+        for one in tuple(self.groups.values()):
             one.flush()
 
     def connected(self, peer: bytes, group: str | None) -> None:
         """A link is up: greet."""
-        if group is not None and group in self.groups:
-            state = self.groups[group].carrier.state
-            if peer in state.peers:
-                state.peers[peer].hailed_at = -(10**12)
-                self._tick_group(self.groups[group])
+        one = self._on(group)
+        if one is not None and peer in one.carrier.state.peers:
+            one.carrier.state.peers[peer].hailed_at = -(10**12)
+            self._tick_group(one)
 
     def disconnected(self, peer: bytes, group: str | None) -> None:
         """A link is down: what was asked over it won't be answered."""
-        if group is not None and group in self.groups:
-            self.groups[group].forwarding.gone(peer)
+        one = self._on(group)
+        if one is not None:
+            one.forwarding.gone(peer)
+
+    def _on(self, channel: str | None) -> ReplicatedGroup | None:
+        return self.groups.get(self._channels.get(channel, "")) if channel is not None else None
 
     # ---- running -------------------------------------------------------------------------------
 
@@ -233,6 +255,7 @@ class Cluster:
     def tick(self) -> None:
         """Time has passed."""
         for one in tuple(self.groups.values()):
+            one.flush()  # what was written before a partition stands still for a move goes with it
             self._tick_group(one)
             one.tick()
 
@@ -254,7 +277,7 @@ class Cluster:
     async def _flush_once(self) -> None:
         await self._bell.wait()
         self._bell = trio.Event()
-        for one in self.groups.values():
+        for one in tuple(self.groups.values()):
             one.flush()
 
     def _ring(self) -> None:

@@ -9,6 +9,12 @@ class NotServed(ReplicationError):
     remedy = "see with status which nodes hold its copies, and which of them are up; then try again"
 
 
+class GroupGone(ReplicationError):
+    """The group was deleted."""
+
+    remedy = "look at the schema (Schema.groups); if it was made again, take its new handle"
+
+
 class NotOnePartition(ReplicationError):
     """What happens together happens in one partition, under one claim."""
 

@@ -13,7 +13,9 @@ sent again by whoever asked, for doing them twice is as good as once; calls are 
 from collections.abc import Callable
 from typing import Any
 
-from replication.core.errors import ReplicationError
+from replication.core.errors import ClaimLost, ReplicationError, WritersWait
+from replication.errors import NotServed
+from store.errors import StoreBusy
 
 ASK = 64
 ANSWER = 65
@@ -28,8 +30,17 @@ ASKED_MAX = 20_000
 
 OK = 0
 NOT_HERE = 1
+"""It isn't served there: nothing happened."""
 BUSY = 2
+"""There is no room: nothing happened."""
 FAILED = 3
+"""It can't be done: nothing happened."""
+LOST = 4
+"""The claim was lost meanwhile: it may have happened."""
+NO_ANSWER = -1
+
+TEXT_MAX = 1_000
+"""Characters of what went wrong."""
 
 Answered = Callable[[int, int, str, Any], None]
 """(copies, error code, text, value)"""
@@ -42,7 +53,9 @@ class Unanswered(ReplicationError):
 
 
 class Refused(ReplicationError):
-    """The primary could not do it, and says why."""
+    """The primary could not do it, and says why: nothing was changed."""
+
+    remedy = "mend what it says"
 
 
 class _Asked:
@@ -83,11 +96,17 @@ class Forwarding:
 
     def answer(self, peer: bytes, message: Any) -> None:
         """An answer came; late ones and other nodes' are passed over."""
+        if len(message) != 6:
+            return
         _, number, copies, code, text, value = message
         asked = self._asked.get(number)
         if asked is not None and asked.peer == peer:
             self._end(number, asked)
             asked.answered(copies, code, text, value)
+
+    def forget(self, number: int) -> None:
+        """A question that could not be sent: nobody is told of its end."""
+        self._end(number, self._asked[number])
 
     def gone(self, peer: bytes) -> None:
         """The connection to a peer was lost."""
@@ -97,13 +116,40 @@ class Forwarding:
         """Give up what takes too long."""
         self._fail([number for number, asked in self._asked.items() if now >= asked.until])
 
+    def close(self) -> None:
+        """Nobody will be heard any more."""
+        self._fail(list(self._asked))
+
     def _fail(self, numbers: list[int]) -> None:
         for number in numbers:
             asked = self._asked[number]
             self._end(number, asked)
             self.unanswered += 1
-            asked.answered(0, -1, "no answer came", None)
+            asked.answered(0, NO_ANSWER, f"node {asked.peer.hex()} gave no answer", None)
 
     def _end(self, number: int, asked: _Asked) -> None:
         del self._asked[number]
         self._of[asked.peer] -= 1
+
+
+def told(error: Exception | None) -> tuple[int, str]:
+    """What is sent of an error: (code, text)."""
+    if error is None:
+        return OK, ""
+    if isinstance(error, NotServed):
+        return NOT_HERE, error.cause
+    if isinstance(error, ClaimLost):
+        return LOST, error.cause
+    if isinstance(error, WritersWait):
+        return BUSY, error.cause
+    if isinstance(error, StoreBusy):
+        return BUSY, str(error)
+    return FAILED, f"{type(error).__name__}: {error}"[:TEXT_MAX]
+
+
+def error_of(code: int, text: str) -> Exception | None:
+    """The error that was told of, here."""
+    if code == OK:
+        return None
+    kinds = {NOT_HERE: NotServed, BUSY: WritersWait, LOST: ClaimLost, NO_ANSWER: Unanswered}
+    return kinds.get(code, Refused)(text)

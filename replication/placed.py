@@ -5,6 +5,8 @@ from typing import Any
 
 import attrs
 
+from replication.errors import NotOnePartition
+from store.keys import AnyKey, as_key, decode
 from store.schema import Group
 
 COPIES_MAX = 16
@@ -28,6 +30,7 @@ class Placed:
         partitions: slices of its keys, each with a primary of its own; 1 if its tables aren't partitioned.
         copies: how many nodes hold each of them.
         nodes: those that may, in the order in which they are wanted; empty: all members, spread over them.
+        spread: partitions are spread over `nodes`, too, instead of all being wanted on the first one.
         caches: whoever uses it keeps rows in memory, and is told before others' changes are taken in beneath.
         load_order: groups with a higher one are opened first.
 
@@ -39,6 +42,7 @@ class Placed:
     partitions: int = 1
     copies: int = 2
     nodes: tuple[bytes, ...] = attrs.field(default=(), converter=_nodes)
+    spread: bool = False
     caches: bool = False
     load_order: int = 0
 
@@ -64,6 +68,28 @@ class Placed:
                     " from a copy that was away: declare tombstones=True, or a reconcile for the group"
                 )
 
-    def partition_of(self, key: tuple[Any, ...]) -> int:
-        """The partition of a key."""
-        return key[0] if self.partitions > 1 else 0
+    def check(self, p: Any) -> int:
+        """The partition, if there is one of this number. Raises NotOnePartition."""
+        if type(p) is not int or not 0 <= p < self.partitions:
+            raise NotOnePartition(f"{p!r} is no partition of group {self.group.name!r}")
+        return p
+
+    def in_store(self, p: int) -> int | None:
+        """What the store calls a partition: None, if there is but one."""
+        return p if self.partitions > 1 else None
+
+    def partition_of(self, key: AnyKey) -> int:
+        """The partition of a key. Raises NotOnePartition, KeyNotStorable."""
+        return self.check(_first(key)) if self.partitions > 1 else 0
+
+    def partition_of_all(self, keys: Iterable[AnyKey]) -> int:
+        """The partition that all of these keys are in. Raises NotOnePartition, KeyNotStorable."""
+        found = {_first(key) for key in keys} if self.partitions > 1 else {0 for _ in keys}
+        if len(found) != 1:
+            raise NotOnePartition(f"{len(found)} partitions of group {self.group.name!r} in one commit")
+        return self.check(found.pop())
+
+
+def _first(key: AnyKey) -> Any:
+    key = key if type(key) is tuple else decode(as_key(key))
+    return key[0] if key else None

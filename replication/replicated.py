@@ -10,32 +10,24 @@ much is waited for is the caller's choice:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Literal
 
-import attrs
 import cbor2
 import trio
 
+from replication import forwarding
 from replication.carrier import Carrier
 from replication.core import replica
-from replication.core.errors import ClaimLost, ReplicationError, WritersWait
+from replication.core.errors import ClaimLost, WritersWait
 from replication.core.state import LIVE, SERVING
-from replication.errors import NoProcedure, NotOnePartition, NotServed
-from replication.forwarding import (
-    ANSWER,
-    BUSY,
-    CALL,
-    NOT_HERE,
-    OK,
-    READ,
-    WRITES,
-    Forwarding,
-    Refused,
-    Unanswered,
-)
+from replication.errors import GroupGone, NoProcedure, NotOnePartition, NotServed
+from replication.forwarding import ANSWER, OK, Forwarding, Unanswered
 from replication.gathering import Done, Gathering, Heap
+from replication.naming import key_of, named, unnamed
+from replication.outcome import Waiter, Written
 from replication.placed import Placed
+from replication.procedures import Called, Procedure, Within
 from store.errors import StoreBusy
 from store.group import OpenGroup
 from store.record import encode_value
@@ -43,23 +35,14 @@ from store.table import OpenTable
 from store.writes import Write
 
 Policy = Literal["local", "settled"]
-Procedure = Callable[..., Any]
-"""fn(transaction, *arguments): run on the primary, alone and atomic."""
-
 CAST_ROWS_MAX = 50_000
 """Rows that were cast and have not been written yet."""
 AGAIN_S = 0.05
-"""Between two tries of a write that nobody could take."""
+"""Between two tries of what nobody could take."""
+TRY_S = 10.0
+"""For how long it is tried, if the caller doesn't say."""
 ASK_MS = 5_000
 """How long an answer of another node is waited for."""
-
-
-@attrs.frozen
-class Written:
-    """copies: on how many nodes it is durable: 2 primary and heir, 1 the primary alone. value: of a transaction."""
-
-    copies: int
-    value: Any = attrs.field(default=None, repr=False)
 
 
 class ReplicatedGroup:
@@ -86,6 +69,7 @@ class ReplicatedGroup:
         self._gathering = Gathering(self._submit, group.encoded)
         self._casts = 0
         self.casts_failed = 0
+        self._gone: GroupGone | None = None
         self._changed = trio.Event()
 
     @property
@@ -102,10 +86,13 @@ class ReplicatedGroup:
     def cast(self, writes: Sequence[Write]) -> None:
         """Write without waiting for anything; those of one caller to one partition are done in order.
 
+        What fails later (the partition goes elsewhere meanwhile, its primary has no room) is counted in `casts_failed`
+        and told nobody: who must know commits.
+
         Raises:
             WritersWait: CAST_ROWS_MAX rows are under way; nothing was written. `wait_room` waits for some of them.
             NotServed: this node doesn't serve the partition, and reaches nobody who does.
-            What `store.group.submit` raises for keys and values.
+            NotOnePartition, GroupGone, what `store.group.submit` raises for keys and values.
         """
         rows = len(writes)
         if self._casts + rows > CAST_ROWS_MAX:
@@ -115,7 +102,7 @@ class ReplicatedGroup:
             self._gathering.add(p, writes, None)
             self._ring()
         else:
-            question = (WRITES, self._named(writes), False)
+            question = (forwarding.WRITES, named(self.group, writes), False)
             self._forward(p, question, lambda _, code, *__: self._cast_ended(rows, failed=code != OK))
         self._casts += rows
 
@@ -153,7 +140,7 @@ class ReplicatedGroup:
         self._ring()
 
     async def commit(
-        self, writes: Sequence[Write], *, policy: Policy = "settled", timeout: float = 10.0
+        self, writes: Sequence[Write], *, policy: Policy = "settled", timeout: float = TRY_S
     ) -> Written:
         """Write, all or nothing, to one partition.
 
@@ -163,28 +150,39 @@ class ReplicatedGroup:
         Raises:
             NotServed: nobody who could be reached took it in time. If it was sent to somebody who then went away, it
                 may have happened.
-            NotOnePartition; what `store.group.submit` raises for keys and values.
+            NotOnePartition, GroupGone; what `store.group.submit` raises for keys and values.
+            Refused: another node is primary, and says that it can't be done.
             Cancelled, it stops waiting; the write may happen all the same.
         """
         p = self._partition(writes)
         settled = policy == "settled"
-        until = trio.current_time() + timeout
-        while True:
-            try:
-                return await self._try(p, writes, settled)
-            except (ClaimLost, WritersWait, StoreBusy, NotServed, Unanswered) as error:
-                if trio.current_time() >= until:
-                    raise NotServed(f"partition {p} of group {self.name!r} took no write: {error}") from error
-            await trio.sleep(AGAIN_S)
+        again = (ClaimLost, WritersWait, StoreBusy, NotServed, Unanswered)
+        return await self._until(p, lambda: self._try(p, writes, settled), again, timeout)
 
     async def _try(self, p: int, writes: Sequence[Write], settled: bool) -> Written:
         if self.serves(p):
-            waiter = _Waiter()
+            waiter = Waiter()
             self._gathering.add(p, writes, waiter.done, settled=settled)
             self._ring()
             return await waiter.wait()
-        answer = await self._ask(p, (WRITES, self._named(writes), settled))
-        return Written(answer[0])
+        return Written((await self._ask(p, (forwarding.WRITES, named(self.group, writes), settled))).copies)
+
+    async def _until(
+        self,
+        p: int,
+        attempt: Callable[[], Awaitable[Written]],
+        again: tuple[type[Exception], ...],
+        timeout: float,
+    ) -> Written:
+        until = trio.current_time() + timeout
+        while True:
+            self._check(p)
+            try:
+                return await attempt()
+            except again as error:
+                if trio.current_time() >= until:
+                    raise NotServed(f"partition {p} of group {self.name!r}, {timeout} s: {error}") from error
+            await trio.sleep(AGAIN_S)
 
     async def transact(self, fn: Procedure, *arguments: Any, partition: int = 0) -> Written:
         """Run ``fn(transaction, *arguments)`` on this node, which must serve the partition: alone, atomic, and whole on
@@ -195,7 +193,7 @@ class ReplicatedGroup:
             ClaimLost: the claim went elsewhere while it was under way; it may have happened.
             What fn raises, its writes undone.
         """
-        waiter = _Waiter()
+        waiter = Waiter()
         self.submit_transaction(fn, arguments, waiter.ran, partition=partition)
         return await waiter.wait()
 
@@ -205,35 +203,61 @@ class ReplicatedGroup:
         """`transact` for callers that can't await: ``done(copies, error, value)``.
 
         Raises:
-            NotServed, WritersWait, StoreBusy: it was not run.
+            NotServed, NotOnePartition, GroupGone, WritersWait, StoreBusy: it was not run.
         """
-        if not self.serves(partition):
-            raise NotServed(f"partition {partition} of group {self.name!r} isn't served by this node")
+        self._check(partition)
+        self._run(partition, Within(fn, self.placed.in_store(partition)), arguments, done)
+
+    def _run(self, p: int, fn: Within, arguments: tuple[Any, ...], done: Callable[..., None]) -> None:
+        if not self.serves(p):
+            raise NotServed(f"partition {p} of group {self.name!r} isn't served by this node")
         self.flush()
-        self.carrier.transact(partition, _Within(fn, self._place(partition)), arguments, done)
+        if self._gathering.is_holding(p):
+            raise WritersWait(f"writes that came before wait to be written to partition {p}")
+        self.carrier.transact(p, fn, arguments, done)
         self.carrier.drain()
 
-    async def call(self, name: str, *arguments: Any, partition: int = 0) -> Written:
-        """Run a procedure that every node has registered under a name, where the partition is served.
+    async def call(self, name: str, *arguments: Any, partition: int = 0, timeout: float = TRY_S) -> Written:
+        """Run a procedure that every node has registered under a name, where the partition is served. Arguments and
+        value are plain data.
+
+        Args:
+            timeout: seconds after which it gives up finding somebody who runs it.
 
         Raises:
-            NoProcedure, NotServed, Refused, Unanswered (it may have happened), and what `transact` raises.
+            NotServed: nobody who could be reached ran it in time.
+            ClaimLost, Unanswered: it may have happened.
+            Refused: another node is primary, and the procedure raised something there. What it raises, if this one is.
+            NoProcedure, NotOnePartition, GroupGone, ValueNotStorable: nothing happened.
         """
-        if self.serves(partition):
-            return await self.transact(self._procedure(name), *arguments, partition=partition)
-        copies, value = await self._ask(partition, (CALL, name, encode_value(arguments)))
-        return Written(copies, value)
+        fn = Called(self._procedure(name), self.placed.in_store(partition))
+        encoded = encode_value(arguments)
 
-    async def read(self, table: str, key: tuple[Any, ...]) -> Any:
+        async def attempt() -> Written:
+            if not self.serves(partition):
+                return await self._ask(partition, (forwarding.CALL, name, encoded))
+            waiter = Waiter()
+            self._run(partition, fn, (encoded,), waiter.ran)
+            written = await waiter.wait()
+            return Written(written.copies, cbor2.loads(written.value))
+
+        return await self._until(partition, attempt, (WritersWait, StoreBusy, NotServed), timeout)
+
+    async def read(self, table: str, key: tuple[Any, ...], *, timeout: float = TRY_S) -> Any:
         """A value as the primary has it, wherever that is: with everything that was settled before.
 
         Raises:
-            NotServed, Unanswered.
+            NotServed, Refused, UnknownTable, NotOnePartition, GroupGone.
         """
         p = self.placed.partition_of(key)
-        if self.serves(p):
-            return await self.group.fetch(lambda reader: reader.get(table, key))
-        return (await self._ask(p, (READ, table, list(key))))[1]
+
+        async def attempt() -> Written:
+            if self.serves(p):
+                return Written(1, await self.group.fetch(lambda reader: reader.get(table, key)))
+            return await self._ask(p, (forwarding.READ, table, key))
+
+        again = (StoreBusy, WritersWait, NotServed, ClaimLost, Unanswered)
+        return (await self._until(p, attempt, again, timeout)).value
 
     # ---- who serves ----------------------------------------------------------------------------
 
@@ -252,8 +276,12 @@ class ReplicatedGroup:
         return self.carrier.state.parts[p].copy == LIVE
 
     async def wait_ready(self, *, local: bool = False) -> None:
-        """Wait until every partition is served by somebody whom this node reaches; with `local`: is complete here."""
+        """Wait until every partition is served by somebody whom this node reaches; with `local`: is complete here.
+
+        Raises GroupGone.
+        """
         while not all(self._ready(p, local) for p in range(self.placed.partitions)):
+            self._check(0)
             await self._changed.wait()
         await trio.lowlevel.checkpoint()
 
@@ -268,8 +296,15 @@ class ReplicatedGroup:
         return peer is not None and state.reachable(peer)
 
     async def move(self, p: int, target: bytes) -> None:
-        """Move a partition that is served here to another node. Raises NoMove, ClaimLost, UnknownMember."""
-        waiter = _Waiter()
+        """Move a partition that is served here to another node.
+
+        Raises:
+            NoMove, ClaimLost, UnknownMember, NotOnePartition, GroupGone: it stays where it is.
+            Cancelled, it stops waiting; the move may happen all the same.
+        """
+        self._check(p)
+        self.flush()
+        waiter = Waiter()
         replica.move(self.carrier.state, p, target, waiter.done)
         self.carrier.drain()
         await waiter.wait()
@@ -297,34 +332,41 @@ class ReplicatedGroup:
 
     def asked(self, peer: bytes, message: Sequence[Any]) -> None:
         """Another node forwards something to this one."""
+        if len(message) < 6:
+            return  # of no release that this one knows
         _, number, p, what, *rest = message
 
         def answer(copies: int, error: Exception | None, value: Any = None) -> None:
-            code, text = _code(error)
-            self._send(peer, (ANSWER, number, copies, code, text, encode_value(value)))
+            """value: as CBOR"""
+            self._send(peer, (ANSWER, number, copies, *forwarding.told(error), value))
 
         try:
-            if not (0 <= p < self.placed.partitions and self.serves(p)):
-                raise ClaimLost(f"partition {p} isn't served here")
-            if what == WRITES:
-                writes = [self._write(write) for write in rest[0]]
+            if not self.serves(self.placed.check(p)):
+                raise NotServed(f"partition {p} of group {self.name!r} isn't served by this node")
+            if what == forwarding.WRITES:
+                writes = [unnamed(self.group, write) for write in rest[0]]
                 if self._partition(writes) != p:
                     raise NotOnePartition(f"these are no writes of partition {p}")
                 self._gathering.add(p, writes, answer, settled=bool(rest[1]))
                 self._ring()
-            elif what == CALL:
-                fn = _Within(self._procedure(rest[0]), self._place(p))
-                self.flush()
-                self.carrier.transact(p, fn, tuple(cbor2.loads(rest[1])), answer)
-                self.carrier.drain()
-            elif what == READ:
-                key = _key(rest[1])
+            elif what == forwarding.CALL:
+                self._run(p, Called(self._procedure(rest[0]), self.placed.in_store(p)), (rest[1],), answer)
+            elif what == forwarding.READ:
+                key = key_of(rest[1])
                 self.group.read(
-                    lambda reader: reader.get(rest[0], key),
+                    lambda reader: encode_value(reader.get(rest[0], key)),
                     lambda result: answer(1, result.error, result.value),  # type: ignore[arg-type]
                 )
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked is told
             answer(0, error)
+
+    def close(self) -> None:
+        """The group is about to be dropped here: whoever waits is told, and nothing more is taken."""
+        self._gone = GroupGone(f"group {self.name!r} was deleted")
+        self._cast_ended(self._gathering.close(self._gone), failed=True)
+        self.carrier.close()
+        self.forwarding.close()
+        self._wake()
 
     def statistics(self) -> dict[str, Any]:
         """Of the copies, and of what is under way here."""
@@ -340,46 +382,35 @@ class ReplicatedGroup:
 
     def _submit(self, p: int, heap: Heap) -> None:
         def durable(copies: int, error: Exception | None) -> None:
+            error = heap.of_all(error)
             if heap.casts:
                 self._cast_ended(heap.casts, failed=error is not None)
             for done in heap.local:
                 done(copies, error)
 
         def settled(copies: int, error: Exception | None) -> None:
+            error = heap.of_all(error)
             for done in heap.settled:
                 done(copies, error)
 
         try:
             self.carrier.write_encoded(p, heap.writes, durable, settled if heap.settled else None)
-        except ClaimLost:
+        except (StoreBusy, WritersWait):
+            raise
+        except Exception:
             self._cast_ended(heap.casts, failed=True)
             raise
         self.carrier.drain()
 
+    def _check(self, p: int) -> None:
+        if self._gone is not None:
+            raise self._gone
+        self.placed.check(p)
+
     def _partition(self, writes: Sequence[Write]) -> int:
-        if self.placed.partitions == 1:
-            return 0
-        found = {write[2][0] for write in writes}
-        if len(found) != 1:
-            raise NotOnePartition(f"{len(found)} partitions of group {self.name!r} in one commit")
-        p = found.pop()
-        if type(p) is not int or not 0 <= p < self.placed.partitions:
-            raise NotOnePartition(f"{p!r} is no partition of group {self.name!r}")
-        return p
-
-    def _named(self, writes: Sequence[Write]) -> list[Write]:
-        """As they are sent: ids of tables are each node's own."""
-        tables = self.group.state.by_id
-        return [
-            (write[0], tables[write[1]].name, write[2], *(encode_value(value) for value in write[3:]))
-            for write in writes
-        ]
-
-    def _write(self, row: Sequence[Any]) -> Write:
-        return (row[0], self.group.table(row[1]).id, _key(row[2]), *(cbor2.loads(value) for value in row[3:]))
-
-    def _place(self, p: int) -> int | None:
-        return p if self.placed.partitions > 1 else None
+        if self._gone is not None:
+            raise self._gone
+        return self.placed.partition_of_all(write[2] for write in writes)
 
     def _procedure(self, name: str) -> Procedure:
         try:
@@ -389,101 +420,24 @@ class ReplicatedGroup:
 
     def _forward(self, p: int, question: tuple[Any, ...], answered: Callable[..., None]) -> None:
         peer = self.primary(p)
-        if peer is None or peer == self.carrier.state.me or not self.forwarding.has_room(peer):
-            raise NotServed(f"partition {p} of group {self.name!r} is served by nobody that can be asked now")
+        if peer is None or peer == self.carrier.state.me:
+            raise NotServed(f"partition {p} of group {self.name!r} is served by nobody that is known now")
+        if not self.forwarding.has_room(peer):
+            raise WritersWait(f"node {peer.hex()} has many questions to answer")
         message = self.forwarding.ask(peer, p, question, answered, self._now(), ASK_MS)
         if not self._send(peer, message):
-            lost = (ANSWER, message[1], 0, NOT_HERE, "the node can't be reached", None)
-            self.forwarding.answer(peer, lost)
+            self.forwarding.forget(message[1])
+            raise NotServed(f"node {peer.hex()}, primary of partition {p}, can't be reached")
 
-    async def _ask(self, p: int, question: tuple[Any, ...]) -> tuple[int, Any]:
-        waiter = _Waiter()
+    async def _ask(self, p: int, question: tuple[Any, ...]) -> Written:
+        waiter = Waiter()
 
         def answered(copies: int, code: int, text: str, value: Any) -> None:
-            waiter.ran(copies, _error(code, text), None if value is None else cbor2.loads(value))
+            waiter.ran(copies, forwarding.error_of(code, text), None if value is None else cbor2.loads(value))
 
         self._forward(p, question, answered)
-        written = await waiter.wait()
-        return written.copies, written.value
+        return await waiter.wait()
 
     def _wake(self) -> None:
         self._changed.set()
         self._changed = trio.Event()
-
-
-class _Waiter:
-    """One task that waits for one outcome."""
-
-    __slots__ = ("_error", "_task", "_written")
-
-    def __init__(self) -> None:
-        self._task: trio.lowlevel.Task | None = None
-        self._written: Written | None = None
-        self._error: Exception | None = None
-
-    def done(self, copies: int, error: Exception | None) -> None:
-        self.ran(copies, error, None)
-
-    def ran(self, copies: int, error: Exception | None, value: Any) -> None:
-        self._written = Written(copies, value)
-        self._error = error
-        if self._task is not None:
-            trio.lowlevel.reschedule(self._task)
-            self._task = None
-
-    async def wait(self) -> Written:
-        if self._written is None:
-            self._task = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._cancel)
-        else:
-            await trio.lowlevel.checkpoint()
-        if self._error is not None:
-            raise self._error
-        assert self._written is not None
-        return self._written
-
-    def _cancel(self, _: Any) -> trio.lowlevel.Abort:
-        self._task = None
-        return trio.lowlevel.Abort.SUCCEEDED
-
-
-class _Within:
-    """A transaction's function that is kept to one partition."""
-
-    __slots__ = ("_fn", "_partition")
-
-    def __init__(self, fn: Procedure, partition: int | None) -> None:
-        self._fn = fn
-        self._partition = partition
-
-    def __call__(self, transaction: Any, *arguments: Any) -> Any:
-        if self._partition is not None:
-            transaction.confine(self._partition)
-        return self._fn(transaction, *arguments)
-
-
-def _key(key: Any) -> Any:
-    """Keys are tuples; on the wire they are lists."""
-    return tuple(_key(element) for element in key) if isinstance(key, list) else key
-
-
-def _code(error: Exception | None) -> tuple[int, str]:
-    if error is None:
-        return OK, ""
-    if isinstance(error, ClaimLost):
-        return NOT_HERE, str(error)
-    if isinstance(error, WritersWait | StoreBusy):
-        return BUSY, str(error)
-    return 3, f"{type(error).__name__}: {error}" if isinstance(error, ReplicationError) else type(
-        error
-    ).__name__
-
-
-def _error(code: int, text: str) -> Exception | None:
-    if code == OK:
-        return None
-    if code == NOT_HERE:
-        return NotServed(text)
-    if code == BUSY:
-        return WritersWait(text)
-    return Unanswered(text) if code < 0 else Refused(text)

@@ -7,6 +7,7 @@ class ReplicationError(Exception):
     remedy = ""
 
     def __init__(self, cause: str) -> None:
+        self.cause = cause
         super().__init__(f"{cause}; {self.remedy}" if self.remedy else cause)
 
 

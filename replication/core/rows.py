@@ -67,6 +67,18 @@ def restore(state: ReplicaState, rows: Iterable[Row]) -> None:
         part.touched = {state.me: state.sequence} if state.sequence else {}
 
 
+def forget(state: ReplicaState) -> None:
+    """Records that were kept in memory only went with the former life: no copy is complete, and everything is to be
+    asked for again."""
+    for part in state.parts:
+        if part.copy == LIVE:
+            part.copy = NONE
+            state.unsaved.add(part.number)
+    for peer in state.peers.values():
+        peer.known = Knowledge()
+        peer.known.reshaped = True
+
+
 def _restore_known(peer: Peer, kind: str, value: Any) -> None:
     known = peer.known
     if kind == "stream":

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from replication.placed import Placed, Unreplicable
+from replication.placed import Unreplicable
 from replication.schema.declared import (
     DECLARED,
     NAME,
@@ -21,11 +21,11 @@ from replication.schema.declared import (
     table_key,
 )
 from replication.schema.errors import SchemaRefused
+from replication.tables import REPLICA
 from store.declaring import schema_row, table_from_row
 from store.errors import StoreError
 from store.fieldindex import index_from_row
 from store.limits import TABLES_MAX
-from store.schema import Group
 from store.transaction import Transaction
 
 ROWS_MAX = 100_000
@@ -50,7 +50,8 @@ class _Schema:
 
     def __init__(self, transaction: Transaction) -> None:
         self._transaction = transaction
-        self.groups = read(transaction.range(DECLARED.name, limit=ROWS_MAX))
+        self._rows = dict(transaction.range(DECLARED.name, limit=ROWS_MAX))
+        self.groups = read(self._rows.items())
 
     def group(self, name: str) -> DeclaredGroup:
         found = self.groups.get(name)
@@ -78,20 +79,24 @@ class _Schema:
         self._transaction.delete(DECLARED.name, table_key(group, name))
 
     def delete_group(self, name: str) -> None:
-        for table in self.group(name).tables:
-            self.delete_table(name, table.table.name)
-        self._transaction.delete(DECLARED.name, group_key(name))
+        self.group(name)
+        self.clear(name)
+
+    def clear(self, name: str) -> None:
+        """No row of a group is left: after a split there may be some of a group that is gone."""
+        for key in self._rows:
+            if key[1] == name:
+                self._transaction.delete(DECLARED.name, key)
 
     def _check(self, group: DeclaredGroup) -> None:
         if len(group.tables) > TABLES_MAX - 1:
             raise SchemaRefused(f"group {group.name!r} would have {len(group.tables)} tables")
-        Placed(
-            group=Group(group.name, tuple(table.table for table in group.tables)),
-            partitions=group.partitions,
-            copies=group.copies,
-            nodes=group.nodes,
-            load_order=group.load_order,
-        )
+        for table in group.tables:
+            if table.table.name == REPLICA.name:
+                raise SchemaRefused(
+                    f"a table can't be called {REPLICA.name!r}: replication has one of that name"
+                )
+        group.placed(b"")
 
 
 def _create_group(schema: _Schema, row: dict[str, Any], name: str, tables: Sequence[dict[str, Any]]) -> None:
@@ -102,15 +107,10 @@ def _create_group(schema: _Schema, row: dict[str, Any], name: str, tables: Seque
     if not tables:
         raise SchemaRefused(f"group {name!r} needs a table")
     declared = tuple(DeclaredTable.from_row(table) for table in tables)
-    group = DeclaredGroup(
-        id=row["id"],
-        name=name,
-        partitions=row["partitions"],
-        copies=row["copies"],
-        nodes=tuple(row["nodes"]),
-        load_order=row["load_order"],
-        tables=declared,
-    )
+    if len({table.table.name for table in declared}) < len(declared):
+        raise SchemaRefused(f"two tables of group {name!r} have one name")
+    group = attrs.evolve(DeclaredGroup.from_row(name, row), tables=declared)
+    schema.clear(name)
     schema.put_group(group)
     schema.groups[name] = group
     for table in declared:
@@ -136,21 +136,33 @@ def _delete_table(schema: _Schema, group: str, name: str) -> None:
         schema.delete_table(group, name)
 
 
+# `members` are those of one partition in the order in which they are wanted, where nobody has named nodes.
+
+
+def _holding(group: DeclaredGroup, members: Sequence[bytes]) -> DeclaredGroup:
+    """The group with the nodes named that have its copies, or may have."""
+    if group.nodes:
+        return group
+    if group.partitions > 1:
+        return attrs.evolve(group, nodes=tuple(members), spread=True)
+    return attrs.evolve(group, nodes=tuple(members)[: group.copies])
+
+
 def _add_copy(schema: _Schema, name: str, node: bytes, members: Sequence[bytes]) -> None:
-    group = schema.group(name)
-    nodes = group.nodes or tuple(members)
+    group = _holding(schema.group(name), members)
     if node not in members:
         raise SchemaRefused(f"{node.hex()} is no member of the cluster")
     if node in group.nodes:
-        raise SchemaRefused(f"node {node.hex()} has a copy of group {name!r} already")
-    wanted = nodes if not group.nodes else (*nodes, node)
-    schema.put_group(attrs.evolve(group, nodes=wanted, copies=min(len(wanted), group.copies + 1)))
+        raise SchemaRefused(f"node {node.hex()} has a copy of group {name!r} already, or may have some")
+    nodes = (*group.nodes, node)
+    copies = group.copies if group.spread else min(len(nodes), group.copies + 1)
+    schema.put_group(attrs.evolve(group, nodes=nodes, copies=copies))
 
 
 def _drop_copy(schema: _Schema, name: str, node: bytes, members: Sequence[bytes]) -> None:
-    group = schema.group(name)
-    nodes = tuple(one for one in group.nodes or tuple(members) if one != node)
-    if len(nodes) == len(group.nodes or tuple(members)):
+    group = _holding(schema.group(name), members)
+    nodes = tuple(one for one in group.nodes if one != node)
+    if len(nodes) == len(group.nodes):
         raise SchemaRefused(f"node {node.hex()} has no copy of group {name!r}")
     if not nodes:
         raise SchemaRefused(
@@ -160,15 +172,14 @@ def _drop_copy(schema: _Schema, name: str, node: bytes, members: Sequence[bytes]
 
 
 def _move_copy(schema: _Schema, name: str, source: bytes, target: bytes, members: Sequence[bytes]) -> None:
-    group = schema.group(name)
-    nodes = group.nodes or tuple(members)
-    if source not in nodes or target in group.nodes or target not in members:
+    group = _holding(schema.group(name), members)
+    if source not in group.nodes or target in group.nodes or target not in members:
         raise SchemaRefused(
             f"a copy of group {name!r} can't go from node {source.hex()} to {target.hex()}: the first must have one,"
             " the second be a member that has none"
         )
-    moved = tuple(target if node == source else node for node in nodes if node != target or node == source)
-    schema.put_group(attrs.evolve(group, nodes=moved, copies=min(group.copies, len(moved))))
+    moved = tuple(target if node == source else node for node in group.nodes)
+    schema.put_group(attrs.evolve(group, nodes=moved))
 
 
 def _set_load_order(schema: _Schema, name: str, order: int) -> None:
@@ -216,8 +227,8 @@ def _set_read_only(schema: _Schema, group: str, name: str, read_only: bool) -> N
 
 def _set_merge(schema: _Schema, group: str, name: str, merge: str | None) -> None:
     declared = schema.table(group, name)
-    row = {**declared.row(), "merge": merge}
-    schema.put_table(group, attrs.evolve(declared, table=table_from_row(row)))
+    table = table_from_row({**schema_row(declared.table), "merge": merge})
+    schema.put_table(group, attrs.evolve(declared, table=table))
 
 
 CHANGES: MappingProxyType[str, Callable[..., None]] = MappingProxyType(

@@ -1,6 +1,6 @@
 """The table `declared` of the group `schema`: what every node is to have.
 
-    ("group", name)          → {"id", "partitions", "copies", "nodes": [8 bytes, …], "load_order"}
+    ("group", name)          → {"id", "partitions", "copies", "nodes": [8 bytes, …], "spread", "load_order"}
     ("table", group, name)   → {"id", "storage_on": {node in hex: "ram" or "disc"}, …: see `store.declaring`}
 
 `id` is random, and new whenever something is created: what bears the name of something that was deleted isn't it.
@@ -65,6 +65,7 @@ class DeclaredGroup:
     partitions: int = 1
     copies: int = 2
     nodes: tuple[bytes, ...] = ()
+    spread: bool = False
     load_order: int = 0
     tables: tuple[DeclaredTable, ...] = ()
 
@@ -75,6 +76,7 @@ class DeclaredGroup:
             partitions=self.partitions,
             copies=self.copies,
             nodes=self.nodes,
+            spread=self.spread,
             load_order=self.load_order,
         )
 
@@ -85,8 +87,22 @@ class DeclaredGroup:
             "partitions": self.partitions,
             "copies": self.copies,
             "nodes": list(self.nodes),
+            "spread": self.spread,
             "load_order": self.load_order,
         }
+
+    @classmethod
+    def from_row(cls, name: str, row: Mapping[str, Any]) -> "DeclaredGroup":
+        """Without its tables."""
+        return cls(
+            id=row["id"],
+            name=name,
+            partitions=row["partitions"],
+            copies=row["copies"],
+            nodes=tuple(row["nodes"]),
+            spread=row["spread"],
+            load_order=row["load_order"],
+        )
 
 
 def group_key(name: str) -> tuple[str, ...]:
@@ -106,14 +122,7 @@ def read(rows: Iterable[tuple[tuple[Any, ...], Any]]) -> dict[str, DeclaredGroup
     tables: dict[str, list[DeclaredTable]] = {}
     for key, row in rows:
         if key[0] == "group":
-            groups[key[1]] = DeclaredGroup(
-                id=row["id"],
-                name=key[1],
-                partitions=row["partitions"],
-                copies=row["copies"],
-                nodes=tuple(row["nodes"]),
-                load_order=row["load_order"],
-            )
+            groups[key[1]] = DeclaredGroup.from_row(key[1], row)
         elif key[0] == "table":
             tables.setdefault(key[1], []).append(DeclaredTable.from_row(row))
     return {

@@ -1,5 +1,7 @@
 """What can be wrong with a change of the schema."""
 
+from collections.abc import Mapping
+
 from replication.core.errors import ReplicationError
 
 
@@ -16,6 +18,13 @@ class TablesNotReady(ReplicationError):
 
 
 class TransformFailed(ReplicationError):
-    """A transformation ended before the last record. Those before it are transformed."""
+    """A transformation ended before the last record. Those before it are transformed.
 
-    remedy = "mend the cause, and go on from where it ended"
+    after: by partition, where to go on: for `Schema.transform_table`.
+    """
+
+    remedy = "mend the cause, and go on from where it ended (after=error.after)"
+
+    def __init__(self, cause: str, after: Mapping[int, bytes]) -> None:
+        super().__init__(cause)
+        self.after = dict(after)

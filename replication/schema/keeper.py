@@ -3,11 +3,14 @@
 It looks at this node's complete copy of the schema, compares, and does one thing after the other; whatever
 fails is tried again, and is shown as a complaint. It never drops anything on account of a copy that isn't
 complete.
+
+`applied` says which creation of a group or table this node has. It is written before anything is made, and forgotten
+after it was dropped, so that what is there is always what `applied` says, wherever this node crashes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import structlog
@@ -21,13 +24,15 @@ from replication.schema.declared import (
     APPLIED,
     DECLARED,
     DeclaredGroup,
+    DeclaredTable,
     group_key,
     read,
     table_key,
 )
 from replication.tables import REPLICA, replicated
+from replication.zeromq.errors import LinkError
 from store.errors import StoreError, StoreFatal
-from store.operations import CreateTable, DropTable, differences
+from store.operations import DropTable, differences
 from store.store import Store
 from store.writes import DELETE, PUT
 
@@ -37,6 +42,8 @@ AGAIN_S = 1.0
 """Until what failed is tried again."""
 LOOK_S = 5.0
 """Between two looks when nothing is heard."""
+PATIENCE_S = 5.0
+"""For how long one alteration is waited for; a longer one goes on beside the others."""
 EVENTS_MAX = 1_000
 
 
@@ -47,7 +54,9 @@ class Host(Protocol):
     store: Store
     groups: dict[str, ReplicatedGroup]
 
-    def start_group(self, placed: Placed) -> ReplicatedGroup: ...
+    def start_group(
+        self, placed: Placed, identity: bytes | None = None, tables: Mapping[str, bytes] | None = None
+    ) -> ReplicatedGroup: ...
     def stop_group(self, name: str) -> None: ...
     def place(self, placed: Placed) -> None: ...
 
@@ -81,10 +90,12 @@ class Keeper:
 
     async def look(self) -> None:
         """Compare, and do what is to be done."""
-        rows = self._schema.table(DECLARED.name).range(limit=ROWS_MAX)
-        declared = read(rows)
-        applied = dict(self._schema.table(APPLIED.name).range(limit=ROWS_MAX))
         self.complaints = {}
+        await self._try("the schema", self._look)
+
+    async def _look(self) -> None:
+        declared = read(self._schema.table(DECLARED.name).range(limit=ROWS_MAX))
+        applied = dict(self._schema.table(APPLIED.name).range(limit=ROWS_MAX))
         for name in [key[1] for key in applied if key[0] == "group"]:
             group = declared.get(name)
             if group is None or group.id != applied[group_key(name)]:
@@ -97,7 +108,7 @@ class Keeper:
             await do(*arguments)
         except StoreFatal:
             raise
-        except (StoreError, ReplicationError, ValueError) as error:
+        except (StoreError, ReplicationError, LinkError, ValueError) as error:
             self.complaints[what] = str(error)
             log.warning("schema_not_kept", what=what, cause=str(error))
 
@@ -105,66 +116,82 @@ class Keeper:
 
     async def _keep_group(self, group: DeclaredGroup, applied: dict[Any, Any]) -> None:
         host = self._host
+        name, key = group.name, group_key(group.name)
         placed = group.placed(host.me)
-        name = group.name
-        there = {one.name for one in host.store.groups}
-        if name in there and group_key(name) not in applied:
-            if name not in host.store.added:
-                self.complaints[f"group {name}"] = "a group of this name is declared by the program"
-                return
-            await host.store.drop_group(name, confirm=name)  # made, and not written down, before a crash
-            there.discard(name)
-        if name not in there:
+        if not self._is_there(name):
+            made = {key: group.id} | {table_key(name, one.table.name): one.id for one in group.tables}
+            stale = {one: None for one in applied if one[1] == name and one not in made}
+            await self._note({**made, **stale}, applied)
             await host.store.add_group(replicated(placed.group))
-            await self._note(
-                [(group_key(name), group.id)]
-                + [(table_key(name, table.table.name), table.id) for table in group.tables]
-            )
-        else:
-            await self._keep_tables(group, applied)
+        elif key not in applied:
+            self.complaints[f"group {name}"] = "a group of this name is declared by the program"
+            return
+        elif applied[key] != group.id:
+            return  # the former one isn't dropped yet, and there is a complaint
         if name not in host.groups:
-            host.start_group(placed)
+            tables = {one[2]: made for one, made in applied.items() if one[0] == "table" and one[1] == name}
+            host.start_group(placed, group.id, tables)
         else:
             host.place(placed)
+        await self._keep_tables(group, applied)
+
+    def _is_there(self, name: str) -> bool:
+        return any(one.name == name for one in self._host.store.groups)
 
     async def _drop_group(self, name: str, applied: dict[Any, Any]) -> None:
         host = self._host
         if name in host.groups:
             host.stop_group(name)
-        if any(one.name == name for one in host.store.groups):
+        if self._is_there(name):
             await host.store.drop_group(name, confirm=name)
-        gone = [key for key in applied if key[1] == name]
-        await self._note([(key, None) for key in gone])
-        for key in gone:
-            del applied[key]
+        await self._note({key: None for key in applied if key[1] == name}, applied)
 
     # ---- tables --------------------------------------------------------------------------------
 
     async def _keep_tables(self, group: DeclaredGroup, applied: dict[Any, Any]) -> None:
-        opened = self._host.store.group(group.name)
-        now = {table.name: table for table in opened.declaration.tables if table.name != REPLICA.name}
-        wanted = {table.table.name: table for table in group.tables}
-        for name in now:
-            key = table_key(group.name, name)
-            if name not in wanted or (key in applied and applied[key] != wanted[name].id):
-                await opened.alter(DropTable(name))
-                await self._note([(key, None)])
-                applied.pop(key, None)
-        for name, table in wanted.items():
-            key = table_key(group.name, name)
-            declaration = table.on(self._host.me)
-            before = now.get(name) if key in applied else None
-            if before is None:
-                if name in now and key not in applied:
-                    before = now[name]  # made, and not written down, before a crash
-                else:
-                    await opened.alter(CreateTable(declaration))
-                await self._note([(key, table.id)])
-            if before is not None:
-                for operation in differences(before, declaration):
-                    await opened.alter(operation)
+        wanted = {one.table.name: one for one in group.tables}
+        for table in self._host.store.group(group.name).declaration.tables:
+            key = table_key(group.name, table.name)
+            if table.name == REPLICA.name:
+                continue
+            if table.name not in wanted or applied.get(key) != wanted[table.name].id:
+                what = f"drop table {group.name}.{table.name}"
+                await self._try(what, self._drop_table, group.name, table.name, applied)
+        for one in group.tables:
+            what = f"table {group.name}.{one.table.name}"
+            await self._try(what, self._keep_table, group.name, one, applied)
 
-    async def _note(self, rows: Sequence[tuple[Any, bytes | None]]) -> None:
+    async def _drop_table(self, group: str, name: str, applied: dict[Any, Any]) -> None:
+        labels = self._host.groups[group].carrier.labels
+        assert labels is not None
+        labels.drop(name)
+        await self._host.store.group(group).alter(DropTable(name))
+        await self._note({table_key(group, name): None}, applied)
+
+    async def _keep_table(self, group: str, table: DeclaredTable, applied: dict[Any, Any]) -> None:
+        opened = self._host.store.group(group)
+        name, key = table.table.name, table_key(group, table.table.name)
+        declaration = table.on(self._host.me)
+        now = next((one for one in opened.declaration.tables if one.name == name), None)
+        if now is not None and applied.get(key) != table.id:
+            return  # the former one isn't dropped yet, and there is a complaint
+        if now is None:
+            labels = self._host.groups[group].carrier.labels
+            assert labels is not None
+            await self._note({key: table.id}, applied)
+            labels.put(name, table.id)
+        for operation in differences(now, declaration):
+            with trio.move_on_after(PATIENCE_S):
+                await opened.alter(operation)
+
+    async def _note(self, rows: Mapping[Any, bytes | None], applied: dict[Any, Any]) -> None:
+        """Remember which creations are here; durable on return."""
         table = self._schema.table(APPLIED.name).id
-        writes = [(DELETE, table, key) if value is None else (PUT, table, key, value) for key, value in rows]
-        await self._schema.group.commit(writes)
+        await self._schema.group.commit(
+            [(DELETE, table, key) if made is None else (PUT, table, key, made) for key, made in rows.items()]
+        )
+        for key, made in rows.items():
+            if made is None:
+                applied.pop(key, None)
+            else:
+                applied[key] = made

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import trio
 
-from replication.core.errors import ReplicationError
+from replication.errors import GroupGone
 from replication.replicated import ReplicatedGroup
 from replication.schema.changes import ROWS_MAX
 from replication.schema.declared import DECLARED, NAME, DeclaredGroup, DeclaredTable, read
-from replication.schema.errors import TablesNotReady, TransformFailed
+from replication.schema.errors import SchemaRefused, TablesNotReady, TransformFailed
 from replication.schema.keeper import Keeper
 from store.fieldindex import FieldIndex, index_row
+from store.keys import END
 from store.schema import Table
 
 TRANSFORM = "schema.transform"
 """What the step of a transformation is called."""
+LOOK_S = 0.02
+"""Between two looks at what is waited for."""
 
 
 class Schema:
@@ -60,6 +64,7 @@ class Schema:
         partitions: int = 1,
         copies: int = 2,
         nodes: Iterable[bytes] = (),
+        spread: bool = False,
         load_order: int = 0,
     ) -> None:
         """Create a table: in a group that is there, or in one of its own, named like it.
@@ -67,12 +72,19 @@ class Schema:
         Args:
             group: one that exists; the other arguments are that group's then.
             nodes: which have copies, the first wanted as primary; empty: spread over all members.
+            spread: partitions are spread over `nodes`, too.
         """
         if group is not None:
             await self._change("create_table", group, _new(table).row())
         else:
             await self.create_group(
-                table.name, [table], partitions=partitions, copies=copies, nodes=nodes, load_order=load_order
+                table.name,
+                [table],
+                partitions=partitions,
+                copies=copies,
+                nodes=nodes,
+                spread=spread,
+                load_order=load_order,
             )
 
     async def create_group(
@@ -83,6 +95,7 @@ class Schema:
         partitions: int = 1,
         copies: int = 2,
         nodes: Iterable[bytes] = (),
+        spread: bool = False,
         load_order: int = 0,
     ) -> None:
         """Create tables that change together: one transaction may write to all of them."""
@@ -92,6 +105,7 @@ class Schema:
             partitions=partitions,
             copies=copies,
             nodes=tuple(nodes),
+            spread=spread,
             load_order=load_order,
         )
         await self._change("create_group", group.row(), name, [_new(table).row() for table in tables])
@@ -107,16 +121,17 @@ class Schema:
     # ---- copies --------------------------------------------------------------------------------
 
     async def add_copy(self, group: str, node: bytes) -> None:
-        """One copy more, on a node. It fills while the others go on."""
-        await self._change("add_copy", group, node, self._members)
+        """One copy more, on a node. It fills while the others go on. Where partitions are spread over nodes: one node
+        more to have some."""
+        await self._change("add_copy", group, node, self._wanted(group))
 
     async def drop_copy(self, group: str, node: bytes) -> None:
         """One copy less. If the node is primary, it moves what it serves to another one first."""
-        await self._change("drop_copy", group, node, self._members)
+        await self._change("drop_copy", group, node, self._wanted(group))
 
     async def move_copy(self, group: str, source: bytes, target: bytes) -> None:
         """A copy leaves one node and comes to another."""
-        await self._change("move_copy", group, source, target, self._members)
+        await self._change("move_copy", group, source, target, self._wanted(group))
 
     async def set_copies(self, group: str, copies: int) -> None:
         """How many nodes hold each partition."""
@@ -169,49 +184,76 @@ class Schema:
             told: told(partition, records looked at in it, where to go on) after each step.
 
         Raises:
-            TransformFailed: with `after` in its text; the records before are transformed.
+            TransformFailed: its `after` says where to go on; the records before are transformed. If its cause is
+                ClaimLost or Unanswered, the step behind that may be, too.
+            SchemaRefused: there is no such group here.
         """
-        one = self._groups()[group]
+        one = self._handle(group)
+        begun = dict(after or {})
         changed = 0
         for p in range(one.placed.partitions):
-            position = (after or {}).get(p, b"")
+            position: bytes | None = begun.get(p, b"")
             looked = 0
             while position is not None:
+                begun[p] = position
                 try:
                     written = await one.call(TRANSFORM, table, procedure, position, p, partition=p)
-                except ReplicationError as error:
-                    raise TransformFailed(
-                        f"table {table!r}, partition {p}, behind key {position.hex() or 'none'}: {error}"
-                    ) from error
+                except Exception as error:
+                    raise TransformFailed(f"table {table!r}, partition {p}: {error}", begun) from error
                 seen, some, position = written.value
                 looked += seen
                 changed += some
                 if told is not None:
-                    told(p, looked, position or b"")
+                    told(p, looked, END if position is None else position)
+            begun[p] = END
         return changed
 
     # ---- waiting -------------------------------------------------------------------------------
 
-    async def wait_for_tables(self, groups: Iterable[str], timeout: float) -> None:
-        """Wait until groups can be used from this node: they are here, and every partition is served by somebody.
+    async def wait_for_tables(self, tables: Iterable[str | tuple[str, str]], timeout: float) -> None:
+        """Wait until tables can be used from this node: they are here, and every partition is served by somebody.
+
+        Args:
+            tables: names of groups, or (group, table) for one of several in it.
 
         Raises:
             TablesNotReady: names those that aren't, after ``timeout`` seconds.
         """
-        missing = set(groups)
+        missing = list(dict.fromkeys(tables))
         with trio.move_on_after(timeout):
             while missing:
-                for name in tuple(missing):
-                    if name in self._groups():
-                        await self._groups()[name].wait_ready()
-                        missing.discard(name)
+                for one in tuple(missing):
+                    with suppress(GroupGone):
+                        if await self._is_ready(*((one,) if isinstance(one, str) else one)):
+                            missing.remove(one)
                 if missing:
-                    await trio.sleep(0.02)
+                    await trio.sleep(LOOK_S)
         if missing:
-            raise TablesNotReady(f"after {timeout} s: {', '.join(sorted(missing))}")
+            names = sorted(one if isinstance(one, str) else ".".join(one) for one in missing)
+            raise TablesNotReady(f"after {timeout} s: {', '.join(names)}")
+
+    async def _is_ready(self, group: str, table: str | None = None) -> bool:
+        handle = self._groups().get(group)
+        if handle is None or (table is not None and table not in handle.group.state.tables):
+            return False
+        with trio.move_on_after(LOOK_S):
+            await handle.wait_ready()
+            return True
+        return False
 
     async def _change(self, what: str, *arguments: Any) -> None:
         await self._group.call(NAME, what, list(arguments))
+
+    def _handle(self, group: str) -> ReplicatedGroup:
+        handle = self._groups().get(group)
+        if handle is None:
+            raise SchemaRefused(f"there is no group {group!r} on this node, or not yet")
+        return handle
+
+    def _wanted(self, group: str) -> list[bytes]:
+        """The members, in the order in which they are wanted for one partition of a group."""
+        ranked = list(self._handle(group).carrier.state.ranked(0))
+        return ranked + [node for node in self._members if node not in ranked]
 
 
 def _new(table: Table) -> DeclaredTable:

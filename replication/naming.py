@@ -1,0 +1,34 @@
+"""Writes as they go to another node: tables by their names, for ids are each node's own; values as CBOR, for any kind
+of value may be in one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import cbor2
+
+from store.errors import UnknownTable
+from store.group import OpenGroup
+from store.record import encode_value
+from store.writes import Write
+
+
+def named(group: OpenGroup, writes: Sequence[Write]) -> list[Write]:
+    """As they are sent. Raises UnknownTable, ValueNotStorable."""
+    tables = group.state.by_id
+    found = []
+    for write in writes:
+        table = tables[write[1]] if 0 <= write[1] < len(tables) else None
+        if table is None:
+            raise UnknownTable(f"there is no table with id {write[1]}")
+        found.append((write[0], table.name, write[2], *(encode_value(value) for value in write[3:])))
+    return found
+
+
+def unnamed(group: OpenGroup, row: Sequence[Any]) -> Write:
+    """One that was sent. Raises UnknownTable."""
+    return (row[0], group.table(row[1]).id, key_of(row[2]), *(cbor2.loads(value) for value in row[3:]))
+
+
+def key_of(key: Any) -> Any:
+    """Keys are tuples; on the wire they are lists."""
+    return tuple(key_of(element) for element in key) if isinstance(key, list) else key
