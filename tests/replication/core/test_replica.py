@@ -271,10 +271,19 @@ class Replicas(RuleBasedStateMachine):
     letters = "ABCD"
 
     @initialize(
-        count=st.integers(2, 4), partitions=st.integers(1, 3), small=st.booleans(), purged=st.booleans()
+        count=st.integers(2, 4),
+        partitions=st.integers(1, 3),
+        copies=st.integers(2, 3),
+        small=st.booleans(),
+        purged=st.booleans(),
+        caches=st.booleans(),
     )
-    def begin(self, count: int, partitions: int, small: bool, purged: bool) -> None:
-        settings = {"window_rows": 4, "whole_rows": 8, "chunk_rows": 2} if small else {}
+    def begin(
+        self, count: int, partitions: int, copies: int, small: bool, purged: bool, caches: bool
+    ) -> None:
+        settings: dict[str, Any] = {"window_rows": 4, "whole_rows": 8, "chunk_rows": 2} if small else {}
+        settings["caches"] = caches
+        settings["copies"] = copies
         if purged:
             settings |= {"purge_ms": 5_000, "absence_ms": 10**9}
         self.stand = Stand(count, partitions=partitions, **settings).ready()
