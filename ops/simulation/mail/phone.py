@@ -26,7 +26,7 @@ SEEK_MS: Final = 60
 class Session:
     """One connection. The mail core sees its stream and its identity."""
 
-    __slots__ = ("ended", "node", "stream", "user", "welcomed")
+    __slots__ = ("arrivals", "ended", "node", "stream", "user", "welcomed")
 
     def __init__(self, user: int, stream: bytes, node: int) -> None:
         self.user = user
@@ -34,6 +34,7 @@ class Session:
         self.node = node
         self.welcomed = False
         self.ended = False
+        self.arrivals = [0, 0]  # when what was sent last to the node, and to the phone, arrives
 
 
 class Exchange(Protocol):

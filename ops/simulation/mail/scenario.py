@@ -83,9 +83,6 @@ class Mail:
         )
         self._quiet = 0
         self._hand = random.Random(f"phones {world.plan.seed}")
-        self._arrivals: dict[
-            tuple[int, bool], int
-        ] = {}  # (id of a session, towards the phone) → the last one's time
         self._by_user = {user: Phone(user, world.plan.seed, self.nodes, self) for user in range(1, USERS + 1)}
         for at, user in enumerate(self._by_user):
             world.clock.after(at * 3, self._tick, user)
@@ -170,11 +167,8 @@ class Mail:
     def _later(self, session: Session, to_phone: bool, call: Any, *arguments: Any) -> None:
         """In order, as on one TCP connection."""
         clock = self.world.clock
-        at = max(
-            clock.now + self._hand.randint(0, DELAY_MS),
-            self._arrivals.get((id(session), to_phone), clock.now),
-        )
-        self._arrivals[id(session), to_phone] = at
+        at = max(clock.now + self._hand.randint(0, DELAY_MS), session.arrivals[to_phone])
+        session.arrivals[to_phone] = at
         clock.after(at - clock.now, call, *arguments)
 
     def seek(self, phone: Phone, node: int) -> None:
