@@ -20,8 +20,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from store.declaring import schema_row, table_from_row
+from store.environment import Environment
 from store.errors import (
     AlterationUnderWay,
+    DiskFull,
     IndexExists,
     MergeUndeclared,
     NotDeclarable,
@@ -93,6 +95,20 @@ operations = (
 writes = st.tuples(names, st.sampled_from([PUT, PUT, PUT, DELETE, MERGE]), keys, values)
 
 
+class Refusing(Environment):
+    """A disk that is full for the next commit, if a test says so."""
+
+    __slots__ = ()
+    refuse = False
+
+    def commit(self, transaction: Any) -> None:
+        if Refusing.refuse:
+            Refusing.refuse = False
+            transaction.abort()
+            raise DiskFull("the test says so")
+        super().commit(transaction)
+
+
 class SchemaMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
@@ -104,10 +120,15 @@ class SchemaMachine(RuleBasedStateMachine):
         self.coded = True  # as long as the table that the code declares wasn't dropped
         self.store = self.open()
 
-    boundaries: Any = MappingProxyType({})
+    boundaries: Any = MappingProxyType({"environments": Refusing})
+
+    def fill_up(self, full: bool) -> None:
+        """The next commit finds no room, or does after all."""
+        Refusing.refuse = full
 
     def make(self) -> None:
         """A place for the store."""
+        Refusing.refuse = False
         self.path = Path(tempfile.mkdtemp(prefix="waystation-test-"))
 
     def die(self) -> None:
@@ -215,6 +236,24 @@ class SchemaMachine(RuleBasedStateMachine):
             if self.declared(name) is not None:
                 self.perform(ChangeStorage(name, storage), [], [])
 
+    @rule(operation=operations, steps=st.integers(0, 2))
+    def alter_on_a_full_disk(self, operation: Any, steps: int) -> None:
+        """What fails altered nothing. What was under way may stall instead, and goes on after a later commit."""
+        if operation == DropTable("coded", False):
+            return
+        for _ in range(steps):
+            self.store.deliver_results()
+            self.look()
+        results: list[Result] = []
+        self.group.submit_alter(results.append, operation)
+        under_way = self.group.alterations()
+        self.fill_up(True)
+        self.store.deliver_results()
+        self.fill_up(False)
+        if not (results and isinstance(results[0].error, DiskFull)):
+            self.altered(operation, results, bool(under_way))
+        self.look()
+
     def perform(self, operation: Any, before: list[Any], after: list[Any]) -> None:
         first = [self.submit(write) for write in before]
         results: list[Result] = []
@@ -298,13 +337,19 @@ class SchemaMachine(RuleBasedStateMachine):
     def look(self) -> None:
         """What steps have completed."""
         for name, results in list(self.moving.items()):
-            if results:
+            table = self.plain.declared[name]
+            other = "ram" if table.storage == "disc" else "disc"
+            if results and isinstance(results[0].error, DiskFull):
+                # Whoever waited was told that it stalled; when it goes on nobody is.
+                if self.group.table(name).state.declaration.storage == other:
+                    del self.moving[name]
+                    self.declare(table, storage=other)
+            elif results:
                 del self.moving[name]
                 if isinstance(results[0].error, StoreClosed):
                     continue
                 assert results[0].error is None
-                table = self.plain.declared[name]
-                self.declare(table, storage="ram" if table.storage == "disc" else "disc")
+                self.declare(table, storage=other)
         for name, index in list(self.building):
             if index not in self.group.table(name).state.unusable:
                 self.building.discard((name, index))
@@ -320,6 +365,9 @@ class SchemaMachine(RuleBasedStateMachine):
         for _ in range(200):
             if not self.group.alterations():
                 break
+            self.group.submit_transaction(
+                lambda result: None, lambda transaction: None
+            )  # what stalled goes on
             self.store.deliver_results()
         assert not self.group.alterations()
         self.look()

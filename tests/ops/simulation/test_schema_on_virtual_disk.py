@@ -16,6 +16,9 @@ class VirtualSchemaMachine(SchemaMachine):
         self.disk = VirtualDisk("0")
         self.boundaries = {"environments": self.disk.environment, "directories": self.disk.directory}
 
+    def fill_up(self, full: bool) -> None:
+        self.disk.full = full
+
     def die(self) -> None:
         self.disk.crash()
         self.store.abandon()
