@@ -59,7 +59,7 @@ class Batch(Runs):
 
     def _apply_runs(self, rows: list[Row]) -> None:
         """Puts, which take one sequence each."""
-        tables = {row[1] for row in rows}
+        tables = dict.fromkeys(row[1] for row in rows)  # in an order that is the same each time
         sequences: Sequence[int] = range(self.sequence + 1, self.sequence + 1 + len(rows))
         if any(table.indexes for table in tables):
             for row in rows:
