@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +18,15 @@ from replication.zeromq.members import Member
 from replication.zeromq.settings import LinkSettings
 
 GIVE_UP_S = 60.0
-QUICK = LinkSettings(heartbeat_ms=200, silence_ms_max=2_000, retry_ms_min=20, retry_ms_max=200)
+
+
+def loopback(last: int) -> str:
+    """An address of this machine (RFC 1122: all of 127/8 is) that other test processes don't use: no port is taken."""
+    return f"127.{64 + (os.getpid() >> 8) % 64}.{os.getpid() % 256}.{last}"
+
+
+HOST = loopback(1)
+QUICK = LinkSettings(heartbeat_ms=200, silence_ms_max=4_000, retry_ms_min=20, retry_ms_max=200)
 """Links that notice and mend faster than they would need to."""
 
 
@@ -28,7 +37,7 @@ async def until(holds: Callable[[], Any]) -> None:
             await trio.sleep(0.005)
 
 
-def free_port(host: str = "127.0.0.1") -> int:
+def free_port(host: str = HOST) -> int:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.bind((host, 0))
@@ -124,7 +133,7 @@ class Cluster:
         )
 
 
-def node_on(host: str = "127.0.0.1", settings: LinkSettings = QUICK) -> Node:
+def node_on(host: str = HOST, settings: LinkSettings = QUICK) -> Node:
     return Node(Address(host=host, port=free_port(host)), settings)
 
 

@@ -11,10 +11,10 @@ import trio
 from ops.faults.proxy import BACK, FORTH, Proxy
 from replication.zeromq.address import Address
 from replication.zeromq.members import Member
-from tests.replication.zeromq.cluster import GIVE_UP_S, QUICK, Node, free_port, until
+from tests.replication.zeromq.cluster import GIVE_UP_S, HOST, QUICK, Node, free_port, loopback, until
 
-A_SEEN = "127.0.77.1"
-B_SEEN = "127.0.77.2"
+A_SEEN = loopback(77)
+B_SEEN = loopback(78)
 """Where each node is for the other: proxies listen there."""
 
 IMPATIENT = attrs.evolve(
@@ -35,7 +35,7 @@ class Wire:
         self._nursery = nursery
         self.a, self.b = (
             Node(
-                Address("127.0.0.1", free_port()),
+                Address(HOST, free_port()),
                 attrs.evolve(IMPATIENT, group_ports=(port := free_port(), port)),
             )
             for _ in "ab"
@@ -46,7 +46,7 @@ class Wire:
     def _proxies(self, node: Node, seen: str) -> list[Proxy]:
         assert node.settings.group_ports is not None
         ports = (node.member.address.port, node.settings.group_ports[0])
-        return [Proxy((seen, port), ("127.0.0.1", port)) for port in ports]
+        return [Proxy((seen, port), (HOST, port)) for port in ports]
 
     async def start(self) -> None:
         for proxy in self.to_a + self.to_b:

@@ -25,6 +25,7 @@ from replication.zeromq.errors import (
 from replication.zeromq.links import Links
 from tests.replication.zeromq.cluster import (
     GIVE_UP_S,
+    HOST,
     QUICK,
     Cluster,
     Node,
@@ -54,7 +55,7 @@ async def together(cluster: Cluster, *groups: str) -> None:
 def addresses(kind: str, folder: Path) -> list[Address]:
     if kind == "ipc":
         return [Address(path=str(folder / name)) for name in "ab"]
-    host = "::1" if kind == "ipv6" else "127.0.0.1"
+    host = "::1" if kind == "ipv6" else HOST
     return [Address(host=host, port=free_port(host)) for _ in "ab"]
 
 
@@ -266,7 +267,8 @@ async def test_a_stuck_group_delays_no_other() -> None:
 
 
 async def test_a_ping_is_answered_and_an_idle_link_stays_up() -> None:
-    a, b = node_on(), node_on()
+    settings = attrs.evolve(QUICK, heartbeat_ms=100, silence_ms_max=1_000)
+    a, b = node_on(settings=settings), node_on(settings=settings)
     async with cluster_of(a, b) as cluster:
         await together(cluster, "mail")
         before = a.link(b, "mail")
@@ -345,7 +347,7 @@ async def test_groups_stay_in_their_range_of_ports() -> None:
 
 async def test_a_wildcard_is_listened_on_and_peers_use_what_they_know() -> None:
     port = free_port()
-    a = Node(Address("127.0.0.1", port), attrs.evolve(QUICK, listen=Address("0.0.0.0", port)))
+    a = Node(Address(HOST, port), attrs.evolve(QUICK, listen=Address("0.0.0.0", port)))
     b = node_on()
     async with cluster_of(a, b) as cluster:
         await together(cluster, "mail")
@@ -418,7 +420,7 @@ async def test_a_receiver_that_makes_no_sense_of_a_message_resets_the_link() -> 
 async def test_messages_of_an_older_connection_never_come_between_newer_ones() -> None:
     """Two processes with the same key, as of a cloned directory: only the one that greeted last is listened to."""
     a, b = node_on(), node_on()
-    clone = Node(a.member.address, attrs.evolve(QUICK, listen=Address("127.0.0.1", free_port())), a.keys)
+    clone = Node(a.member.address, attrs.evolve(QUICK, listen=Address(HOST, free_port())), a.keys)
     clone.id, clone.member = a.id, a.member
     async with cluster_of(a, b) as cluster:
         await together(cluster)
