@@ -3,7 +3,7 @@
 *one claim per rank*: claims are ordered by (epoch, primary). Two different ones of the same rank would both be obeyed.
 *claim before use*: a node serves under a claim only when that claim stands on its disk.
 *refused epoch*: a write is settled at two copies only if another node took it in, or what came after it, while it had
-written down no claim that beats the primary's.
+written down no other's claim that beats the primary's, and served under none of its own.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class Claims:
         self._on: dict[tuple[int, str, int], Rank] = {}  # what stands on a node's disk
         self._taken: dict[tuple[int, str, str, bytes], list[tuple[Version, Rank]]] = {}
         self._ever: set[tuple[int, str, int, Rank]] = set()
+        self._served: set[tuple[int, str, int, Rank]] = set()
         self._restored: set[int] = set()
 
     def subscriptions(self) -> Mapping[type, object]:
@@ -56,13 +57,22 @@ class Claims:
 
     def _landed(self, landings: Landings) -> None:
         node, group, records = landings
-        for record in records:
-            if record.table == REPLICA:
+        # One commit may hold what was taken in before a claim was made, and after: in the order of its sequences.
+        for record in sorted(records, key=_local):
+            table, key, found = record
+            if table == REPLICA:
                 self._wrote(node, group, record)
-        for table, key, found in records:
-            if table != REPLICA:
-                rank = self._on.get((node, group, self._partition(group, key)), NOBODY)
+            else:
+                rank = self._obeyed(node, group, self._partition(group, key))
                 self._taken.setdefault((node, group, table, key), []).append((found.version, rank))
+
+    def _obeyed(self, node: int, group: str, partition: int) -> Rank:
+        """The claim under which a node takes in what comes. One of its own begins to count when it serves: what it
+        takes in until then is there for whatever it serves."""
+        rank = self._on.get((node, group, partition), NOBODY)
+        if rank[1] == name_of(node) and (node, group, partition, rank) not in self._served:
+            return NOBODY
+        return rank
 
     def _wrote(self, node: int, group: str, record: Landed) -> None:
         kind, number = keys.decode(record.key)
@@ -91,6 +101,7 @@ class Claims:
     def _serves(self, serving: Serving) -> None:
         node, group, number, epoch = serving
         mine = (epoch, name_of(node))
+        self._served.add((node, group, number, mine))
         rank = self._on.get((node, group, number), NOBODY)
         # Its next claim may be on disk already, and the node hasn't heard of it.
         if (node, group, number, mine) not in self._ever or (rank > mine and rank[1] != mine[1]):
@@ -124,3 +135,7 @@ class Claims:
 
     def verdict(self, disks: Disks) -> None:
         """All was said at once."""
+
+
+def _local(record: Landed) -> int:
+    return record.found.local

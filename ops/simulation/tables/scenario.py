@@ -38,6 +38,9 @@ KEYS: Final = 5
 WHOLE_CHUNK: Final = 100
 """Rows of a pull's answer that hold everything that such a world has written to a partition."""
 
+FIRST_PROBE: Final = 1_000_000
+"""Numbers of the writes that are made at rest are above it."""
+
 QUIET_ROUNDS: Final = 6
 """Rounds for which everything must be as it should be, before a world is at rest."""
 
@@ -67,7 +70,7 @@ class Tables:
         self.serving: dict[tuple[int, str, int], int] = {}
         self._probes: dict[int, tuple[str, int]] = {}  # writes under way that were made at rest
         self._probed: set[tuple[str, int]] = set()
-        self._writes = len(world.plan.steps) * 10
+        self._writes = FIRST_PROBE
         self._quiet = 0
         self.reader = Reader(world.trace)
         self.positions = Positions(world.trace)
