@@ -238,8 +238,9 @@ class Phone:
     def _delivered(self, sender: int, stream: bytes, n: int, flags: int, arrived: int, body: bytes) -> None:
         seen = self.seen.setdefault((sender, stream), set())
         if n not in seen:
+            late = bool(flags & verbs.FLAG_LATE) or n < max(seen, default=0)
             seen.add(n)
-            self._observe(Handed((self.user, sender, stream), n, bool(flags & verbs.FLAG_LATE), body))
+            self._observe(Handed((self.user, sender, stream), n, late, body))
             self.unacked[sender, stream, n] = None
         elif n in self.unconfirmed.get((sender, stream), ()):
             self._ack(sender, stream, n, n)

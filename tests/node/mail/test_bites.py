@@ -124,12 +124,6 @@ PLANTS = [
         range(10), "and not durable",
     ),
     Plant(
-        "what follows a number that was put off is taken first",
-        numbering, "place",
-        "elif n == high + 1 and not 0 < base <= pair.gapped < n:", "elif n == high + 1:",
-        range(140, 220), "out of order", 120,
-    ),
-    Plant(
         "what is urgent is written before what waits for an ack",
         writebehind, "catch_up",
         "message.due != URGENT and", "False and",
