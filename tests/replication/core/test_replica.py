@@ -387,7 +387,9 @@ class Replicas(RuleBasedStateMachine):
         letter = self.node(n).name.decode()
         self.promise()
         self.spared = False
-        self.promised = [attempt for attempt in self.promised if attempt.copies == 2]
+        for attempt in self.stand.attempts:
+            attempt.copies *= attempt.copies == 2
+        self.promised = [attempt for attempt in self.promised if attempt.copies]
         self.stand.crash(letter)
         store = deepcopy(self.copies.get(letter)) if restored else None
         self.node(n).store = store or type(self.node(n).store)()
