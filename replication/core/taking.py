@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from replication.core import claims, effects, inbound, messages, moving, settling, streams
+from replication.core.knowledge import NOTHING
 from replication.core.state import (
     ALIVE,
     ASIDE,
@@ -293,15 +294,24 @@ def told_live(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
 
 
 def tell_live(state: ReplicaState, peer: Peer) -> None:
-    """Say, until it is heard, which copies are complete."""
+    """Say, until it is heard, which copies are complete, and how far the stream has brought them: a cursor that pieces
+    have moved says less, for they leave out what was overwritten since."""
     if not peer.live_untold or state.now - peer.live_told_at < state.settings.retry_ms:
         return
+    for p in [p for p in peer.live_untold if state.parts[p].copy != LIVE]:
+        del peer.live_untold[p]  # it fills anew, and is told of when it is complete again
     ready = [p for p in peer.live_untold if p not in state.unsaved]
     if not ready:
         return
     peer.live_told_at = state.now
+    streamed = peer.known.stream.members
     told = [
-        [p, peer.live_untold[p], state.parts[p].foreign(peer.id), *peer.known.cursor(p)]
+        [
+            p,
+            peer.live_untold[p],
+            state.parts[p].foreign(peer.id),
+            *(peer.known.cursor(p) if p in streamed else NOTHING),
+        ]
         for p in sorted(ready)
     ]
     message = (messages.LIVE, state.incarnation, state.sequence, told)
