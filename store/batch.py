@@ -1,10 +1,10 @@
 """Applying writes: versions, checksums, `changes`, indexes, tombstones.
 
 `changes` has one entry per live key (a tombstone is live): (bucket of the partition, local sequence) → (table, key).
-An overwrite takes the old entry away in the same transaction, which it finds through the sequence in the old record.
+An overwrite finds the old entry through the sequence in the old record, and gives it up (`stale`).
 
-A write of this node is always newer than what it overwrites: if a record of another node has the higher version (a
-dump that was loaded, say), the write's epoch goes one beyond it.
+A write of this node is always newer than what it overwrites: if the record there has the higher version (of a dump that
+was loaded, say), the write takes that one's epoch, or, if that isn't enough, the next one.
 """
 
 from __future__ import annotations

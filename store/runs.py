@@ -50,28 +50,36 @@ class Runs(Work):
     def put_run(self, table: TableState, rows: Sequence[Row], sequences: Sequence[int]) -> None:
         """Puts of one table that has no index, with the sequence of each."""
         homes = {partition: self._home(partition) for partition in {row[3] for row in rows}}
+        epochs = {epoch for epoch, _ in homes.values()}
         given = [row[2] for row in rows]
-        latest = dict(zip(given, self._packed(rows, sequences, homes), strict=True))
+        packed = self._packed(rows, sequences, homes, epochs)
+        latest = dict(zip(given, packed, strict=True))
         keys = sorted(latest)
         records = [latest[key] for key in keys]
         tag = table.tag
-        targets = [tag + key for key in keys]
         buckets = _buckets(table, keys, homes)
-        into = self.rows_of(table)
-        olds = list(map(into.replace, keys, records))
-        if len(homes) == 1 and None not in olds and {old[:5] for old in olds} == {records[0][:5]}:  # type: ignore[index]
+        olds = list(map(self.rows_of(table).replace, keys, records))
+        if len(epochs) == 1 and None not in olds and {old[:5] for old in olds} == {records[0][:5]}:  # type: ignore[index]
             # The usual: this node wrote all of them, in this epoch.
             if min(map(len, olds)) < OVERHEAD:  # type: ignore[arg-type]
                 self._refuse_short(table, olds)
-            bucket = buckets[0]
-            stale = [bucket + old[5:13] + target for old, target in zip(olds, targets, strict=True)]  # type: ignore[index]
+            stale = [
+                bucket + old[5:13] + tag + key  # type: ignore[index]
+                for bucket, old, key in zip(buckets, olds, keys, strict=True)
+            ]
         else:
             stale = self._stale(table, keys, records, olds, buckets)
         if table.listed:
-            entries = [
-                (bucket + record[5:13], target)
-                for bucket, record, target in zip(buckets, records, targets, strict=True)
-            ]
+            if len(homes) == 1 and len(keys) == len(rows):  # then this is their order already
+                bucket = buckets[0]
+                entries = [
+                    (bucket + record[5:13], tag + key) for record, key in zip(packed, given, strict=True)
+                ]
+            else:
+                entries = [
+                    (bucket + record[5:13], tag + key)
+                    for bucket, record, key in zip(buckets, records, keys, strict=True)
+                ]
             self._list_run(table, entries, stale)
             if self.tape is not None:
                 for partition, some in _by_partition(table, rows[0][3], keys, records):
@@ -81,11 +89,13 @@ class Runs(Work):
                 (table, row[2], row[4], sequence) for row, sequence in zip(rows, sequences, strict=True)
             ]
 
-    def _packed(self, rows: Sequence[Row], sequences: Sequence[int], homes: Homes) -> list[bytes]:
+    def _packed(
+        self, rows: Sequence[Row], sequences: Sequence[int], homes: Homes, epochs: set[int]
+    ) -> list[bytes]:
         """`record.pack`, many times."""
-        head, tail, join, crc, incarnation = HEADER.pack, CHECKSUM.pack, b"".join, crc32, self._incarnation
-        if len(homes) == 1:
-            ((epoch, _),) = homes.values()
+        head, tail, crc, incarnation = HEADER.pack, CHECKSUM.pack, crc32, self._incarnation
+        if len(epochs) == 1:
+            (epoch,) = epochs
             heads = [head(0, epoch, sequence, incarnation) for sequence in sequences]
         else:
             heads = [
@@ -93,8 +103,8 @@ class Runs(Work):
                 for row, sequence in zip(rows, sequences, strict=True)
             ]
         return [
-            join((start, payload, tail(crc(payload, crc(start, crc(key))))))
-            for start, (_, _, key, _, payload, _) in zip(heads, rows, strict=True)
+            (body := start + row[4]) + tail(crc(body, crc(row[2])))
+            for start, row in zip(heads, rows, strict=True)
         ]
 
     def _stale(
@@ -145,7 +155,10 @@ class Runs(Work):
         """The epoch with which a write of this node is newer than what was there."""
         check_length(table.name, before)
         there = version_of(before)
-        return epoch if (epoch, sequence, self._incarnation) > there else there.epoch + 1
+        for enough in (epoch, there.epoch):
+            if (enough, sequence, self._incarnation) > there:
+                return enough
+        return there.epoch + 1
 
     # ---- other nodes' records -----------------------------------------------------------------------
 

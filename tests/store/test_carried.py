@@ -51,7 +51,7 @@ def made(key: Any, version: Version, value: Any, *, tombstone: bool = False) -> 
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_damaged_blob_is_refused_whole(tmp_path_factory: Any, data: Any) -> None:
     folder = tmp_path_factory.mktemp("peers")
     source, target = Peer(folder / "source"), Peer(folder / "target")

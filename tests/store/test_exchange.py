@@ -40,7 +40,7 @@ pulls = st.tuples(st.just("pull"), st.integers(1, 2), st.integers(1, 9))
 steps = st.lists(st.tuples(st.integers(0, 2), st.lists(one_write(), min_size=1) | pulls), max_size=30)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps, st.tuples(*[st.integers(0, 3)] * 3), st.sampled_from(["disc", "ram"]))
 def test_nodes_that_pull_from_one_another_agree(steps: Any, epochs: Any, storage: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +81,7 @@ def any_write(draw: Any) -> Any:
     return (MERGE, *write[1:]) if "merged" in NAMES[write[1]] and write[0] == PUT else write
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.lists(any_write(), min_size=1, max_size=6), max_size=20),
     st.booleans(),

@@ -52,11 +52,11 @@ foreign = st.tuples(st.integers(0, 7), st.integers(0, 4), st.booleans())
 def carried(table: str, number: int, epoch: int, *, tombstone: bool = False) -> tuple[Any, str, bytes]:
     key = keys.encode(key_of(table, number))
     flags = record.TOMBSTONE if tombstone else 0
-    packed = record.pack(key, flags, epoch, 77, 5, record.encode_value(number))
+    packed = record.pack(key, flags, epoch, 10**6, 5, record.encode_value(number))
     return key_of(table, number)[0] if table == "last" else None, table, cbor2.dumps([key, packed])
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(st.tuples(st.lists(foreign, max_size=3), some_deletes, some_puts()), max_size=4),
     st.sampled_from(["disc", "ram"]),
@@ -83,7 +83,7 @@ def test_puts_of_a_run_are_the_puts_one_by_one(rounds: Any, storage: str, epoch:
             assert one.group.sequence == many.group.sequence
         for peer in (one, many):
             peer.check()
-        # Not byte by byte: what is in between, and its higher epoch, a run doesn't see.
+        assert one.records() == many.records()
         assert values(one) == values(many)
         assert heard[0].take() == heard[1].take()
         for partition in (0, 1, 40, 300, None):
@@ -109,7 +109,7 @@ some_records = st.lists(
 )
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(some_records, max_size=4), st.booleans(), st.sampled_from(["disc", "ram"]))
 def test_records_taken_in_a_run_are_those_taken_one_by_one(rounds: Any, mine: bool, storage: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -145,7 +145,7 @@ def test_a_run_that_overwrites_what_was_carried_is_newer_than_all_of_it(tmp_path
         found = peer.group.table("last").record(key_of("last", number))
         assert found is not None
         assert found.value == "ours"
-        assert found.version > Version(min(number, 4), 77, 5)
+        assert found.version > Version(min(number, 4), 10**6, 5)
     peer.check()
     peer.close()
 
@@ -165,7 +165,7 @@ def test_stale_entries_are_few_however_often_rows_are_overwritten(tmp_path: Path
     live = 400
     last = peer.id("last")
     most = 0
-    for at in range(0, 12 * STALE_MIN if rows > 1 else 3 * STALE_MIN, rows):
+    for at in range(0, 8 * STALE_MIN if rows > 1 else 2 * STALE_MIN, rows):
         peer.commit(*((PUT, last, (1, n * 17 % live), at) for n in range(at, at + rows)))
         if at % 500 == 0:
             with peer.group.snapshot() as reader:
@@ -179,7 +179,7 @@ def test_stale_entries_are_few_however_often_rows_are_overwritten(tmp_path: Path
 
 def test_what_is_stale_goes_though_the_process_ends_in_between() -> None:
     world = Crashing()
-    for n in range(5 * STALE_MIN):
+    for n in range(3 * STALE_MIN):
         world.group.submit(
             [(PUT, 0, (1, n % 3), n), (DELETE, 0, (1, 9)), (PUT, 0, (1, 9), n)], lambda _: None
         )

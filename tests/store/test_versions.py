@@ -154,6 +154,7 @@ def test_a_write_here_is_newer_than_what_it_overwrites(tmp_path: Path) -> None:
         versions = [record.version for record in seen if record is not None]
         assert len(versions) == 6
         assert versions == sorted(set(versions))
+        assert [version.epoch for version in versions] == [9, 10, 10, 10, 10, 10]
 
 
 async def test_tombstones_are_purged_by_age_and_by_what_peers_have(tmp_path: Path) -> None:
