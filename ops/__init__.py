@@ -14,5 +14,6 @@ bench       measuring a node, and a peer in the same run
 history     what a test run wrote down, and the checker that judges it
 faults      what can go wrong, done to real processes
 simulation  several nodes in one process, on a virtual network, disk and clock
+tables      replicated tables as real processes: under faults, and filling
 powerloss   what the disk would hold had the power failed
 """
