@@ -58,6 +58,10 @@ class Cables(Protocol):
         """End all cuts."""
         ...
 
+    def forget(self, member: int) -> None:
+        """What the kernel still holds of a member that was killed, to send it later, is gone."""
+        ...
+
 
 class Plain:
     """Loopback, and nothing that could be cut."""
@@ -83,6 +87,9 @@ class Plain:
         raise UnavailableError("these cables can't be cut")
 
     def heal(self) -> None:
+        pass
+
+    def forget(self, member: int) -> None:
         pass
 
 
@@ -113,17 +120,22 @@ class Namespaces:
         self._end()
 
     def _build(self) -> None:
-        hub = self._hold()
+        self._holders = [self._hold()]
+        hub = self._holders[0].pid
         _ip(hub, "link", "add", "name", "hub0", "type", "bridge")
         _ip(hub, "link", "set", "hub0", "up")
         for member in range(self._members):
-            holder = self._hold()
-            plug = f"plug{member}"
-            _ip(holder, "link", "set", "lo", "up")
-            _ip(hub, "link", "add", "name", plug, "type", "veth", "peer", "name", "ws0", "netns", str(holder))
-            _ip(hub, "link", "set", plug, "master", "hub0", "up")
-            _ip(holder, "address", "add", f"{_host(member)}/24", "dev", "ws0")
-            _ip(holder, "link", "set", "ws0", "up")
+            self._holders.append(self._hold())
+            self._plug(member)
+
+    def _plug(self, member: int) -> None:
+        hub, holder, plug = self._holders[0].pid, self._holders[member + 1].pid, f"plug{member}"
+        _ip(holder, "link", "set", "lo", "up")
+        _ip(hub, "link", "add", "name", plug, "type", "veth", "peer", "name", "ws0", "netns", str(holder))
+        _ip(hub, "link", "set", plug, "master", "hub0", "up")
+        _ip(holder, "link", "set", "ws0", "address", f"02:00:00:00:01:{member:02x}")
+        _ip(holder, "address", "add", f"{_host(member)}/24", "dev", "ws0")
+        _ip(holder, "link", "set", "ws0", "up")
 
     def prefix(self, member: int) -> list[str]:
         return ["nsenter", "-t", str(self._holders[member + 1].pid), "--net", "--"]
@@ -142,24 +154,28 @@ class Namespaces:
             source, target = self._cuts.pop()
             _ip(self._holders[source + 1].pid, "neighbour", "del", _host(target), "dev", "ws0")
 
-    def _hold(self) -> int:
+    def forget(self, member: int) -> None:
+        """Its namespace is replaced: sockets without a process live on in the old one, where there is no way out."""
+        self._cuts = {cut for cut in self._cuts if cut[0] != member}
+        _ip(self._holders[0].pid, "link", "del", f"plug{member}")
+        _end(self._holders[member + 1])
+        self._holders[member + 1] = self._hold()
+        self._plug(member)
+
+    def _hold(self) -> subprocess.Popen[bytes]:
         command = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--net", "--", "sleep", "infinity"]
         holder = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
-        self._holders.append(holder)
         ours = os.readlink("/proc/self/ns/net")
         while os.readlink(f"/proc/{holder.pid}/ns/net") == ours or not _sleeps(holder.pid):
             if holder.poll() is not None:
                 assert holder.stderr is not None
                 text = holder.stderr.read().decode(errors="replace").strip()
                 raise UnavailableError(f"no network namespace can be made here: {text}")
-        return holder.pid
+        return holder
 
     def _end(self) -> None:
         for holder in self._holders:
-            holder.kill()
-            holder.wait()
-            if holder.stderr is not None:
-                holder.stderr.close()
+            _end(holder)
         self._holders.clear()
 
 
@@ -209,6 +225,18 @@ class Proxied:
     def heal(self) -> None:
         for proxy in self._proxies.values():
             proxy.tell("heal")
+
+    def forget(self, member: int) -> None:
+        for ends, proxy in self._proxies.items():
+            if member in ends:
+                proxy.tell("reset")
+
+
+def _end(holder: subprocess.Popen[bytes]) -> None:
+    holder.kill()
+    holder.wait()
+    if holder.stderr is not None:
+        holder.stderr.close()
 
 
 def _ports_in_a_row(count: int) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -21,6 +21,7 @@ import trio
 
 from ops.faults.disk import SmallDisk
 from ops.faults.drill import random_cut
+from ops.faults.unavailable import UnavailableError
 from ops.tables.cables import Cables, Plain
 from ops.tables.fleet import Fleet
 from ops.tables.judge import Broken
@@ -37,6 +38,8 @@ BEFORE_S: Final = 0.7
 """Load before a fault."""
 AFTER_S: Final = 0.7
 """Load after it, before peace."""
+VANISH_S: Final = 0.4
+"""Cut off before it is killed."""
 DISK_BYTES: Final = 192 << 20
 BROKEN_MAX: Final = 200
 """What is broken and told; one mistake breaks many keys."""
@@ -204,6 +207,8 @@ async def _lose_power(fleet: Fleet, _: Record, fault: Fault) -> None:
     victims = (primary, heir, other) if fault.kind is Kind.POWER_LOSS_OF_ALL else (primary,)
     rng = random.Random(fault.seed)
     await fleet.lose_power({number: random_cut(rng.randrange(1 << 30)) for number in victims})
+    for number in victims:
+        fleet.cables.forget(number)
     await fleet.start(*victims)
 
 
@@ -219,10 +224,34 @@ async def _restore(fleet: Fleet, record: Record, fault: Fault) -> None:
     if fault.kind is Kind.RESTORE_PRIMARY:
         await _bring_home(fleet, group, victim)
     await trio.sleep(fault.seconds)
-    await fleet.kill(victim)
+    await _vanish(fleet, victim)
     fleet.put_copy(victim, copy)
     record.roll_back()
     await fleet.start(victim)
+
+
+async def _lose(fleet: Fleet, record: Record, fault: Fault) -> None:
+    """The primary's directory is gone for good, and an empty one is in its place."""
+    primary, _heir, _other = await _roles(fleet, fault)
+    await _vanish(fleet, primary)
+    fleet.put_copy(primary, None)
+    record.roll_back()
+    await trio.sleep(fault.seconds)
+    await fleet.start(primary)
+
+
+async def _vanish(fleet: Fleet, member: int) -> None:
+    """As when a server burns: cut off, for less time than anybody needs to notice, and killed; what it said last is
+    heard by nobody. Where cables can't be cut it is only killed."""
+    with suppress(UnavailableError):
+        for other in range(len(fleet.seats)):
+            if other != member:
+                fleet.cables.cut(member, other)
+                fleet.cables.cut(other, member)
+        await trio.sleep(VANISH_S)
+    await fleet.kill(member)
+    fleet.cables.forget(member)
+    fleet.cables.heal()
 
 
 async def _bring_home(fleet: Fleet, group: str, member: int) -> None:
@@ -280,6 +309,7 @@ DOINGS: Final[Mapping[Kind, Doing]] = MappingProxyType(
         **dict.fromkeys(CUTS, _cut),
         **dict.fromkeys((Kind.POWER_LOSS_OF_ALL, Kind.POWER_LOSS_OF_PRIMARY), _lose_power),
         **dict.fromkeys((Kind.RESTORE_PRIMARY, Kind.RESTORE_HEIR), _restore),
+        Kind.LOSE_PRIMARY: _lose,
         Kind.CLONE: _clone,
         **dict.fromkeys((Kind.DISK_FULL_PRIMARY, Kind.DISK_FULL_HEIR), _fill_disk),
         Kind.MOVE: _move,

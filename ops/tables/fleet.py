@@ -191,12 +191,13 @@ class Fleet:
         shutil.copytree(seat.data, target)
         return target
 
-    def put_copy(self, number: int, copy: Path) -> None:
-        """Put a copy in the place of a member's directory; the key stays the member's own."""
+    def put_copy(self, number: int, copy: Path | None) -> None:
+        """Put a copy, or nothing, in the place of a member's directory; the key stays the member's own."""
         seat = self.seats[number]
         assert seat.handle is None
         shutil.rmtree(seat.data / "store")
-        shutil.copytree(copy / "store", seat.data / "store")
+        if copy is not None:
+            shutil.copytree(copy / "store", seat.data / "store")
         if seat.watched is not None:
             seat.watched.begin()
 

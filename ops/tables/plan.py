@@ -26,6 +26,7 @@ class Kind(enum.Enum):
     MUTE_PRIMARY = "mute-primary"
     POWER_LOSS_OF_ALL = "power-loss-of-all"
     POWER_LOSS_OF_PRIMARY = "power-loss-of-primary"
+    LOSE_PRIMARY = "lose-primary"
     RESTORE_PRIMARY = "restore-primary"
     RESTORE_HEIR = "restore-heir"
     CLONE = "clone"

@@ -1,17 +1,17 @@
-"""Directories put back in time, or copied to another member: recognised, and nothing settled is lost."""
+"""Directories put back in time, copied to another member, or gone: recognised, and nothing settled is lost."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from fleets import drill_in, fault, suffer
+from fleets import cables, drill_in, fault, suffer
 
 from ops.tables.plan import Kind
 
 
-@pytest.mark.parametrize("kind", [Kind.RESTORE_PRIMARY, Kind.RESTORE_HEIR, Kind.CLONE])
+@pytest.mark.parametrize("kind", [Kind.RESTORE_PRIMARY, Kind.RESTORE_HEIR, Kind.CLONE, Kind.LOSE_PRIMARY])
 async def test_an_older_or_foreign_directory_loses_nothing_settled(tmp_path: Path, kind: Kind) -> None:
-    async with drill_in(tmp_path, seed=74) as drill:
+    async with drill_in(tmp_path, seed=74, cables=cables("namespaces", tmp_path)) as drill:
         await suffer(drill, [fault(kind, group=0.3)])
         assert drill.record.rolled_back
