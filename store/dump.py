@@ -2,14 +2,15 @@
 
 The file is a CBOR sequence (RFC 8742), so any language can read it:
 
-    ["waystation-dump", 1, made in ms, [[group, [[table, kind, partitioned, tombstones], …]], …]]
+    ["waystation-dump", 1, made in ms, [[group, [[table, kind, partitioned, tombstones, declaration], …], added], …]]
     [group, table, [[key, value, epoch, sequence, incarnation, state], …]]     up to 500 records of one table; group
                                                                                and table are positions in the above
     ["end", number of records, SHA-256 of all bytes before this item]
 
-A key is a list; in it and in the values, tuples are lists. `state` is 0 for a record and 1 for a tombstone (of a bag's
-value: its digest is then the value). Local and ram tables are in it too. A dump of a store that is written to is
-consistent for each group.
+`declaration` is there of a table that was made at run time, and `added` is true of such a group: `load` makes them
+where they aren't. A key is a list; in it and in the values, tuples are lists. `state` is 0 for a record and 1 for a
+tombstone (of a bag's value: its digest is then the value). Local and ram tables are in it too. A dump of a store that
+is written to is consistent for each group.
 """
 
 from __future__ import annotations
@@ -20,17 +21,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+import attrs
 import cbor2
 
 from store import keys
 from store.backup import PARTIAL, Report, no_report
+from store.declaring import is_plain, schema_row, table_from_row
 from store.disk import naming_a_full_disk, sync_directory
-from store.errors import CorruptDump, SchemaChanged, TargetExists
+from store.errors import CorruptDump, SchemaChanged, TableReadOnly, TargetExists
 from store.group import OpenGroup
 from store.limits import SUBMIT_ROWS_MAX
+from store.operations import CreateTable, Operation, SetReadOnly
 from store.reading import logical_key
 from store.record import Version, unpack
 from store.results import Result
+from store.schema import Group
 from store.state import TableState
 from store.store import Store
 from store.writes import APPLY, Write
@@ -40,6 +45,7 @@ VERSION: Final = 1
 END: Final = "end"
 CHUNK: Final = 500
 FIELDS: Final = 6
+TABLE_FIELDS: Final = 5
 
 assert CHUNK <= SUBMIT_ROWS_MAX
 
@@ -58,10 +64,12 @@ def dump(store: Store, path: str | os.PathLike[str], report: Report = no_report)
         with naming_a_full_disk(partial), partial.open("wb") as file:
             os.chmod(file.fileno(), 0o600)
             written = _Writer(file)
-            written.item([MAGIC, VERSION, int(store.groups[0].state.clock() * 1000), _contents(store)])
+            groups, contents = store.groups, _contents(store)
+            written.item([MAGIC, VERSION, int(store.clock() * 1000), contents])
             records = 0
-            for number, group in enumerate(store.groups):
-                records += _dump_group(group, number, written, report)
+            for number, group in enumerate(groups):
+                positions = {table[0]: position for position, table in enumerate(contents[number][1])}
+                records += _dump_group(group, number, positions, written, report)
             written.item([END, records, written.digest.digest()])
             file.flush()
             os.fsync(file.fileno())
@@ -81,7 +89,8 @@ def load(store: Store, path: str | os.PathLike[str], report: Report = no_report)
 
     Raises:
         CorruptDump: nothing was loaded.
-        UnknownTable, SchemaChanged: the store lacks a group or table of the dump, or has another; nothing was loaded.
+        UnknownTable, SchemaChanged, TableReadOnly: the store lacks a group or table of the dump, or has another, or
+            takes no writes to it; nothing was loaded.
         DiskFull, MapFull: what was loaded before stays; load again with more room.
     """
     source = Path(path)
@@ -89,12 +98,16 @@ def load(store: Store, path: str | os.PathLike[str], report: Report = no_report)
     done = 0
     with source.open("rb") as file:
         decoder = _decoder(file)
-        tables = _match(store, decoder.decode()[3])
+        contents = decoder.decode()[3]
+        guarded = _make(store, contents)
+        tables = _match(store, contents)
         while (item := decoder.decode())[0] != END:
             group, table = tables[item[0]][item[1]]
             _commit(store, group, [_write(table, record) for record in item[2]])
             done += len(item[2])
             report("load", done, records)
+    for opened, name in guarded:
+        _alter(store, opened, SetReadOnly(name, True))
     return records
 
 
@@ -116,19 +129,36 @@ def _contents(store: Store) -> list[Any]:
         [
             group.name,
             [
-                [table.name, table.declaration.kind, table.partitioned, table.tombstones]
+                [
+                    table.name,
+                    table.declaration.kind,
+                    table.partitioned,
+                    table.tombstones,
+                    _declaration(group, table),
+                ]
                 for table in group.state.by_id
             ],
+            group.name in store.added,
         ]
         for group in store.groups
     ]
 
 
-def _dump_group(group: OpenGroup, number: int, written: _Writer, report: Report) -> int:
+def _declaration(group: OpenGroup, table: TableState) -> dict[str, Any] | None:
+    made = table.name in group.state.made and is_plain(table.declaration)
+    return schema_row(table.declaration) if made else None
+
+
+def _dump_group(
+    group: OpenGroup, number: int, positions: dict[str, int], written: _Writer, report: Report
+) -> int:
     records = 0
     with group.snapshot() as snapshot:
         total = sum(snapshot.count(table) for table in snapshot.tables)
-        for position, table in enumerate(snapshot.tables):
+        for table in snapshot.tables:
+            position = positions.get(table.name)
+            if position is None:
+                continue  # made since the dump was begun
             sources = [snapshot.rows(table)]
             if table.tombstones:
                 sources.append(snapshot.buried(table))
@@ -180,14 +210,41 @@ def _decoder(file: BinaryIO) -> cbor2.CBORDecoder:
     return cbor2.CBORDecoder(file, allow_indefinite=False)
 
 
+def _make(store: Store, contents: Sequence[Any]) -> list[tuple[OpenGroup, str]]:
+    """Groups and tables that were made at run time, where they aren't there. Gives those that are to be read-only."""
+    guarded: list[tuple[OpenGroup, str]] = []
+    for name, tables, *added in contents:
+        if name not in {group.name for group in store.groups} and added == [True]:
+            store.add_group_now(Group(name, ()))
+        group = store.group(name)
+        for table, _, _, _, row in (entry for entry in tables if len(entry) == TABLE_FIELDS):
+            if row is not None and table not in {one.name for one in group.tables}:
+                declaration = table_from_row(row)
+                _alter(store, group, CreateTable(attrs.evolve(declaration, read_only=False)))
+                if declaration.read_only:
+                    guarded.append((group, table))
+    return guarded
+
+
+def _alter(store: Store, group: OpenGroup, operation: Operation) -> None:
+    outcome: list[Result] = []
+    group.submit_alter(outcome.append, operation)
+    store.deliver_results()
+    assert outcome, "loading needs a store with an inline committer"
+    if outcome[0].error is not None:
+        raise outcome[0].error
+
+
 def _match(store: Store, contents: Sequence[Any]) -> list[list[tuple[OpenGroup, TableState]]]:
     """For each group and table of the dump, the store's."""
     found: list[list[tuple[OpenGroup, TableState]]] = []
-    for name, tables in contents:
+    for name, tables, *_ in contents:
         group = store.group(name)
         found.append([])
-        for table_name, kind, partitioned, _tombstones in tables:
+        for table_name, kind, partitioned, *_ in tables:
             state = group.table(table_name).state
+            if state.read_only:
+                raise TableReadOnly(f"table {table_name!r} is read-only")
             if (state.declaration.kind, state.partitioned) != (kind, partitioned):
                 raise SchemaChanged(
                     f"table {table_name!r} of the dump is declared in another way in the store"

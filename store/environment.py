@@ -21,6 +21,7 @@ from store.errors import (
     DiskFull,
     ForeignDirectory,
     MapFull,
+    NoStore,
     StoreBusy,
     StoreError,
     StoreFatal,
@@ -67,6 +68,8 @@ class Environment:
             self._refuse_cut_off()
         except lmdb.Error as error:
             raise self.named(error, "open") from error
+        except FileNotFoundError as error:  # beside a process that drops the group
+            raise NoStore(f"{path} is gone") from error
 
     def _refuse_cut_off(self) -> None:
         # Reading a mapped page beyond the end of the file would be SIGBUS, not an error.
@@ -152,6 +155,8 @@ class Environment:
             return TooManyTables(f"{where} has {DATABASES_MAX} maps open, for tables, tombstones and indexes")
         if isinstance(error, lmdb.ReadersFullError):
             return StoreBusy(f"too many read transactions on {where}")
+        if code == errno.ENOENT:
+            return NoStore(f"{where} isn't there")
         if isinstance(error, lmdb.LockError):
             return DirectoryInUse(f"another process holds {where}")
         if isinstance(error, lmdb.PanicError):

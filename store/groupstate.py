@@ -58,6 +58,7 @@ class GroupState:
         "name",
         "places",
         "reconcile",
+        "seen",
         "sequence",
         "settings",
         "tables",
@@ -87,6 +88,8 @@ class GroupState:
         """Ids that tables have or had since the group was opened."""
         self.fading: frozenset[int] = frozenset()
         """Ids of tables whose entries in the list of changes in memory are still being cleared away."""
+        self.seen: dict[bytes, bytes | None] | None = None
+        """Of a group that is open read-only: what `meta` said of its schema. Another process may alter it."""
         self.moving: dict[int, Any] = {}
         """Tables that move between memory and disc, by id."""
         self.catalog = Catalog() if catalog is None else catalog

@@ -87,6 +87,7 @@ class _Opening:
         "_made",
         "_meta",
         "_read_only",
+        "_seen",
         "_sequence",
     )
 
@@ -107,6 +108,7 @@ class _Opening:
         self._meta = meta
         self._history = incarnation.History(())
         self._sequence = 0
+        self._seen: dict[bytes, bytes | None] = {}
 
     def run(self, settings: StoreSettings, clock: Callable[[], float], identity: NewIdentity) -> GroupState:
         environment = self._environment
@@ -137,7 +139,7 @@ class _Opening:
                 raise
             environment.commit(transaction)
         places = Places(self._meta, changes)
-        return GroupState(
+        state = GroupState(
             self._group.name,
             environment,
             places,
@@ -149,6 +151,9 @@ class _Opening:
             self._group.reconcile,
             after,
         )
+        if self._read_only:
+            state.seen = self._seen
+        return state
 
     def _read(self) -> Catalog:
         """What the meta database says."""
@@ -175,6 +180,7 @@ class _Opening:
                 "use the right directory",
             )
         self._history = incarnation.decode(found[incarnation.KEY])
+        self._seen = {key: found[key] for key in (catalogs.SCHEMA_KEY, catalogs.RESIDUES_KEY)}
         self._sequence = int.from_bytes(found[SEQUENCE_KEY] or b"", "big")
         return catalogs.decode(found, environment.path)
 

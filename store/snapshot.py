@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from store.changes import Change, read_changes
+from store.errors import SchemaChanged
 from store.groupstate import GroupState
 from store.keys import END, SEPARATOR
 from store.limits import SCAN_LIMIT
@@ -81,7 +82,10 @@ class OnlyOf:
 
 
 class Snapshot(Reading):
-    """A context manager: `with group.snapshot() as reader: reader.get("message", key)`."""
+    """A context manager: `with group.snapshot() as reader: reader.get("message", key)`.
+
+    Raises SchemaChanged where the store is open beside another process, which altered it meanwhile.
+    """
 
     __slots__ = ("_before", "_by_id", "_group", "_places", "_states", "transaction")
 
@@ -100,9 +104,20 @@ class Snapshot(Reading):
             self._before = group.sequence
             self.transaction = group.environment.begin()
             if group.by_id is self._by_id:
+                if group.seen is not None:
+                    self._refuse_altered(group.seen)
                 return self
             # Altered in between: what is dropped may already be emptied, what is new may not be seen.
             self.transaction.abort()
+
+    def _refuse_altered(self, seen: dict[bytes, bytes | None]) -> None:
+        """Beside the process that has the store: what it altered since isn't where it was."""
+        if any(self.transaction.get(key, None, self._places.meta) != value for key, value in seen.items()):
+            self.transaction.abort()
+            raise SchemaChanged(
+                f"the schema of group {self._group.name!r} was altered since it was opened here",
+                "open it again",
+            )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -100,6 +100,11 @@ class Store:
         return str(self._directory.path)
 
     @property
+    def clock(self) -> Callable[[], float]:
+        """As given to `open`."""
+        return self._opener.clock
+
+    @property
     def groups(self) -> tuple[OpenGroup, ...]:
         """In the order given to `open`."""
         return tuple(self._groups.values())

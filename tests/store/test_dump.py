@@ -5,11 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attrs
 import cbor2
 import pytest
 
 from store.dump import dump, load
-from store.errors import CorruptDump, SchemaChanged, TargetExists, UnknownTable
+from store.errors import CorruptDump, SchemaChanged, TableReadOnly, TargetExists, UnknownTable
+from store.fieldindex import FieldIndex
+from store.operations import CreateTable, DropTable, SetReadOnly
 from store.results import Result
 from store.schema import Group, Table
 from store.store import Store
@@ -147,3 +150,46 @@ def test_the_file_is_a_plain_sequence_of_cbor_items(tmp_path: Path) -> None:
     assert sum(len(item[2]) for item in items[1:-1]) == records
     assert items[1][2][0][0] == [1, None, b"\0", ["a", [0]]]
     assert (tmp_path / "file").stat().st_mode & 0o077 == 0
+
+
+def test_what_was_made_at_run_time_is_made_by_a_load(tmp_path: Path) -> None:
+    index = FieldIndex("town", (("town",),))
+    made = Table("made", merge="max", indexes=(index,), partitioned=False)
+    told: list[Result] = []
+    with Store.open(tmp_path / "one", [Group("other", (Table("only"),))], committer="inline") as one:
+        group = one.group("other")
+        group.submit_alter(told.append, CreateTable(Table("gone")))
+        group.submit_alter(told.append, CreateTable(made))
+        group.submit_alter(told.append, DropTable("gone"))
+        one.deliver_results()
+        commit(
+            one, (PUT, group.table("made").id, ("a",), {"town": "Ulm"}), (PUT, 0, (1, 1), 1), group="other"
+        )
+        one.add_group_now(Group("extra", (Table("rows"),)))
+        commit(one, (PUT, 0, (1, 1), "extra"), group="extra")
+        group.submit_alter(told.append, SetReadOnly("made", True))
+        one.deliver_results()
+        assert dump(one, tmp_path / "dump") == 3
+    assert [result.error for result in told] == [None] * 4
+    with Store.open(tmp_path / "two", [Group("other", (Table("only"),))], committer="inline") as two:
+        assert load(two, tmp_path / "dump") == 3
+        assert two.group("other").table("made").state.declaration == attrs.evolve(made, read_only=True)
+        assert two.group("other").table("made").index("town", ("Ulm",)) == [(("a",), {"town": "Ulm"})]
+        assert two.group("extra").table("rows").get((1, 1)) == "extra"
+        for group in two.groups:
+            verify_group(group)
+        with pytest.raises(TableReadOnly):
+            load(two, tmp_path / "dump")
+    with Store.open(tmp_path / "two", [Group("other", (Table("only"),))], committer="inline") as two:
+        assert two.added == {"extra"}
+
+
+def test_a_table_of_the_code_is_not_made_by_a_load(tmp_path: Path) -> None:
+    with open_store(tmp_path / "one") as one:
+        fill(one)
+        dump(one, tmp_path / "dump")
+    with (
+        Store.open(tmp_path / "two", [GROUPS[0]], committer="inline") as two,
+        pytest.raises(UnknownTable),
+    ):
+        load(two, tmp_path / "dump")

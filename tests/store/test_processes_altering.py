@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import trio
 
-from store.errors import UnknownIndex, UnknownTable
+from store.errors import NoStore, SchemaChanged, UnknownIndex, UnknownTable
 from store.operations import AddIndex, CreateTable, DropIndex, DropTable
 from store.schema import Group, Table
 from store.store import Store
@@ -101,6 +101,42 @@ def test_killed_at_random_instants_each_alteration_is_there_whole_or_not_at_all(
         following = min(here)
         seen |= here
     assert len(seen) >= 5
+
+
+def test_whoever_looks_beside_it_sees_one_schema_or_is_told_that_it_changed(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.store.alterer", str(tmp_path / "s"), "0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)},
+    )
+    assert process.stdout is not None
+    told = looked = altered = 0
+    try:
+        for _ in range(60):
+            told = int(process.stdout.readline())  # it goes on meanwhile, as far as the pipe has room
+            try:
+                with Store.open(
+                    tmp_path / "s", GROUPS, settings=SETTINGS, committer="inline", read_only=True, beside=True
+                ) as store:
+                    group = store.group("g")
+                    verify_group(group)
+                    with group.snapshot() as reader:
+                        for table in group.tables:
+                            rows = reader.range(table, limit=1_000)
+                            if table.name == "made":
+                                assert len(rows) in (0, ROWS)
+                                assert all(set(value) == {"town", "n"} for _, value in rows)
+                    looked += 1
+            except (SchemaChanged, NoStore):
+                altered += 1
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert told >= 50
+    assert looked > 0
 
 
 async def test_threads_read_while_tables_come_and_go(tmp_path: Path) -> None:
