@@ -138,7 +138,7 @@ class Proxy:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._carry, connection, FORTH)
                     nursery.start_soon(self._carry, connection, BACK)
-        except* (OSError, trio.TooSlowError):
+        except* (OSError, trio.TooSlowError, trio.BrokenResourceError):
             pass
         finally:
             self._open.discard(connection)

@@ -20,7 +20,7 @@ from replication.zeromq.boundedlog import BoundedLog
 from replication.zeromq.errors import AddressUnusable
 from replication.zeromq.link import Link
 from replication.zeromq.receiver import Receiver
-from replication.zeromq.settings import FLUSH_BATCHES, LATE_MS_MAX, LinkSettings
+from replication.zeromq.settings import FLUSH_BATCHES, LinkSettings
 from replication.zeromq.sockets import ENDS, FAILED_HANDSHAKES, Sockets, end_monitor, event_of
 
 _IN: Final = int(zmq.POLLIN)
@@ -245,12 +245,11 @@ class Dialer:
     def beat(self, links: Iterable[Link], due: float) -> None:
         """Ask every peer for a sign of life, and end the links that gave none. `due`: when this was to be called."""
         now = trio.current_time()
-        if now - due > LATE_MS_MAX / 1000:
-            for link in links:
-                link.heard_at = now
+        late = max(0.0, now - due)  # this process stood still for so long: nobody is blamed for it
         ping = words.say(words.PING, int(now * 1000))
         for link in links:
             if link.up and link.socket is not None:
+                link.heard_at = min(now, link.heard_at + late)
                 if now - link.heard_at > self._settings.silence_ms_max / 1000:
                     link.end("silent")
                 else:

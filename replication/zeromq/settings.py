@@ -47,9 +47,6 @@ REPLIES_MAX: Final = 64
 TURN_MS_MAX: Final = 5
 """What one entrance has is handed over for so long, then other tasks have their turn; a batch is handed over whole."""
 
-LATE_MS_MAX: Final = 1_000
-"""A heartbeat that comes so much too late means that this process stood still: nobody is blamed for the silence."""
-
 SOCKETS_MAX: Final = 32_768
 """ZeroMQ sockets of one node: three to a link."""
 

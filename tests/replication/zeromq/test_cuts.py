@@ -19,8 +19,8 @@ B_SEEN = loopback(78)
 
 IMPATIENT = attrs.evolve(
     QUICK,
-    heartbeat_ms=50,
-    silence_ms_max=500,
+    heartbeat_ms=100,
+    silence_ms_max=1_500,
     greeting_ms_max=1_000,
     handshake_ms_max=1_000,
     retry_ms_min=5,
