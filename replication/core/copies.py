@@ -49,6 +49,22 @@ def fill(state: ReplicaState, peer: Peer) -> None:
             complete(state, part, peer)
 
 
+def progress(state: ReplicaState) -> list[tuple[int, float]]:
+    """(partition, share) of the copies that fill: how much of what the primary had when its stream began is here."""
+    found = []
+    for part in state.parts:
+        claim = part.claim
+        peer = state.peers.get(claim.primary) if claim is not None else None
+        if peer is None or part.copy == LIVE or part.number not in peer.source.opened:
+            continue
+        at = peer.source.opened[part.number]
+        incarnation, through = peer.known.cursor(part.number)
+        if incarnation != peer.source.incarnation:
+            through = 0
+        found.append((part.number, min(1.0, through / at) if at else 1.0))
+    return found
+
+
 def complete(state: ReplicaState, part: Partition, peer: Peer) -> None:
     """The copy has everything that its primary, the peer, had when it opened the stream."""
     claim = part.claim

@@ -187,6 +187,7 @@ def status(state: ReplicaState) -> dict[str, Any]:
         "live": sum(part.copy == LIVE for part in state.parts),
         "single": [[part.number, state.now - (part.single_since or 0)] for part in single],
         "waiting": state.waiting,
+        "filling": [[p, share] for p, share in copies.progress(state)],
         "peers": {
             peer.id.hex(): {
                 "alive": peer.liveness == ALIVE,
