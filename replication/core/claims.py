@@ -66,8 +66,8 @@ def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
     if claim.primary == state.me:
         # One that this node doesn't remember having made: its directory is older than itself.
         state.out.append((effects.REPORT, "older_directory", {"partition": part.number}))
+        part.copy = NONE  # first, or the heir would be filled from it
         step_down(state, part)
-        part.copy = NONE
         return
     step_down(state, part)
     if part.copy == LIVE and not _goes_on(state, part, before, claim):
@@ -77,11 +77,18 @@ def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
         if claim.heir == state.me:
             tell_live(state, part)
     elif part.asof < claim.floor and part.copy != VOID:
-        if part.touched:
+        if part.touched and not _newborn(state, part):
             _void(state, part)
         else:
             part.asof = claim.floor
+    part.born_at = None
     offer(state, part)
+
+
+def _newborn(state: ReplicaState, part: Partition) -> bool:
+    """Whether all that the copy holds was written here since it began empty, and that not long ago: then nothing of it
+    can be older than a tombstone that was forgotten. So it is on a node that lost its directory and started alone."""
+    return part.born_at is not None and state.now - part.born_at < state.settings.absence_ms
 
 
 def _goes_on(state: ReplicaState, part: Partition, before: Claim | None, claim: Claim) -> bool:
@@ -232,6 +239,8 @@ def _use(state: ReplicaState, part: Partition, claim: Claim) -> None:
             state.peers[claim.heir].stream.urgent_wanted.add(p)
     measure(state, part)
     if part.phase == CLAIMING:
+        if before is None and not part.touched:
+            part.born_at = state.now
         part.phase = GATHERING
         part.since = state.sequence
         whole = part.copy == LIVE or before is None

@@ -59,8 +59,8 @@ class Partition:
     """One partition of the group."""
 
     __slots__ = (
-        "asof", "ceased", "claim", "copy", "early", "gather_until", "gathering", "heir_live", "move_done", "move_to",
-        "move_until", "number", "phase", "since", "single_since", "touched", "waiting", "writing",
+        "asof", "born_at", "ceased", "claim", "copy", "early", "gather_until", "gathering", "heir_live", "move_done",
+        "move_to", "move_until", "number", "phase", "since", "single_since", "touched", "waiting", "writing",
         "yield_at", "yields",
     )  # fmt: skip
 
@@ -69,6 +69,9 @@ class Partition:
         self.claim: Claim | None = None
         self.phase = ASIDE
         self.copy = NONE
+        self.born_at: int | None = (
+            None  # when this node claimed it out of nothing, empty; None: it didn't, in this life
+        )
         self.asof = 0  # the epoch of the last claim under which the copy was complete
         self.touched: dict[
             bytes | None, int
@@ -98,8 +101,8 @@ class Stream:
 
     __slots__ = (
         "acked", "acked_number", "claims_due", "closing", "inflight", "inflight_bytes", "inflight_rows", "lagging",
-        "number", "opened", "opening", "progress_at", "reading", "said_at", "sent", "session", "started_at", "urgent",
-        "urgent_wanted",
+        "number", "opened", "opened_at", "opening", "progress_at", "reading", "said_at", "sent", "session",
+        "started_at", "urgent", "urgent_wanted",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -114,6 +117,7 @@ class Stream:
         self.inflight_rows = 0
         self.inflight_bytes = 0
         self.opened: dict[int, int] = {}  # partition → the frame that opened it
+        self.opened_at: dict[int, int] = {}  # … → our sequence before it
         self.opening: set[int] = set()  # to be opened with the next frame
         self.closing: set[int] = set()
         self.claims_due: set[int] = set()
@@ -187,7 +191,9 @@ class Peer:
         self.wanted: dict[
             int, int
         ] = {}  # partition → the peer's sequence that is to be reached; -1: its head
-        self.ahead: dict[int, Cursor] = {}  # partition → how far the chunks go that wait to be applied
+        self.ahead: dict[
+            int, tuple[int, int, int]
+        ] = {}  # partition → how far the chunks go that wait to be applied
         self.busy = False  # something of its changes, or of what is known of it, is being made durable
         self.reads = 0  # its pulls that are being read
         self.offers: dict[int, int] = {}  # partition → up to where it may learn from us

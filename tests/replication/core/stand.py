@@ -256,8 +256,9 @@ class Node:
             assert claim is not None
             incarnation = self.store.lives[-1][0]
             there = self.store.rows.get((p, key))
-            epoch = max(claim.epoch, there[0][0] + 1 if there else 0)
-            version = (epoch, first + 1, incarnation)
+            version = (claim.epoch, first + 1, incarnation)
+            if there is not None and version <= there[0]:
+                version = (there[0][0] + 1, first + 1, incarnation)
             assert self.store.put(p, key, version, value)
             attempt = Attempt(p, key, version, value)
             self.stand.attempts.append(attempt)

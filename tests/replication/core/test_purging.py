@@ -2,6 +2,8 @@
 
 from copy import deepcopy
 
+import pytest
+
 from replication.core.state import NONE, VOID
 from tests.replication.core.stand import Stand
 
@@ -60,6 +62,24 @@ def test_a_copy_that_was_away_for_too_long_brings_nothing_back() -> None:
     assert all(stand[letter].state.parts[0].copy != VOID for letter in "ABC")
 
 
+@pytest.mark.parametrize("letter", ["A", "B", "C"])
+def test_a_directory_from_before_a_purge_brings_nothing_back(letter: str) -> None:
+    stand = Stand(3, purge_ms=1_000, absence_ms=20_000).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    stand.run(500)
+    older = deepcopy(stand[letter].store)
+    stand[stand.servers(0)].write(0, "k", None)
+    stand.run(4_000)
+    assert all(node.store.tombstones(0) == set() for node in stand.nodes.values())
+    stand.crash(letter)
+    stand[letter].store = older
+    stand.start(letter)
+    stand.run(15_000)
+    assert all(node.store.values(0) == {} for node in stand.nodes.values())
+    assert len(stand.servers(0)) == 1
+
+
 def test_what_a_copy_alone_has_comes_home_if_it_was_away_for_less() -> None:
     stand = deleted(purge_ms=1_000, absence_ms=60_000)
     stand.split("A", "BC")
@@ -73,6 +93,36 @@ def test_what_a_copy_alone_has_comes_home_if_it_was_away_for_less() -> None:
     stand.see()
     stand.run(10_000)
     assert stand.copies(0) == [{"l": 2, "only here": 1}] * 2
+
+
+def test_what_a_node_took_alone_after_it_lost_its_directory_comes_home() -> None:
+    stand = deleted(purge_ms=1_000, absence_ms=60_000)
+    stand.run(3_000)
+    assert stand.claim("B").floor > 0
+    stand.crash("A", "B", "C")
+    stand["A"].store = type(stand["A"].store)()
+    stand.start("A")
+    stand.run(4_000)
+    alone = stand["A"].write(0, "only here", 1)
+    stand.work()
+    assert alone == [(1, None)]
+    stand.start("B", "C")
+    stand.run(15_000)
+    assert stand.copies(0) == [{"l": 2, "only here": 1}] * 2
+
+
+def test_but_not_if_it_was_away_for_too_long() -> None:
+    stand = deleted(purge_ms=1_000, absence_ms=5_000)
+    stand.run(3_000)
+    stand.crash("A", "B", "C")
+    stand["A"].store = type(stand["A"].store)()
+    stand.start("A")
+    stand.run(4_000)
+    stand["A"].write(0, "only here", 1)
+    stand.run(6_000)
+    stand.start("B", "C")
+    stand.run(15_000)
+    assert stand.copies(0) == [{"l": 2}] * 2
 
 
 def test_nothing_is_purged_where_that_is_turned_off() -> None:
