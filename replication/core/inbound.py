@@ -28,7 +28,7 @@ def tell(state: ReplicaState, peer: Peer) -> None:
     _forget_frames(peer)
     stream = peer.known.stream
     others = [
-        [part.number, *peer.known.cursor(part.number)]
+        [part.number, *peer.known.place(part.number)[::2]]
         for part in state.parts
         if part.number not in stream.members and part.claim is not None and part.claim.primary == peer.id
     ]

@@ -9,6 +9,10 @@ whose partitions have one cursor in common; every other partition has its own. T
 frames that the peer sends of partitions that it is primary of. The lane `echo` moves with its acks of ours:
 what the peer changed by applying our frame is ours, if nobody else changed these partitions there since what we
 knew (`acknowledged`, where `mark` is what makes it true). So roles can change without a full copy.
+
+A cursor that a chunk has moved only part of the way rests *upon* the head that the chunk was read at: what was
+overwritten between is beyond the cursor there, and nowhere before it. If the peer's directory is set back to
+before that head, the cursor is worth nothing, though it lies before that, too.
 """
 
 from collections.abc import Iterable
@@ -34,12 +38,15 @@ class Knowledge:
     """Of one peer. `reshaped`: who is in which lane, or a cursor of its own, differs from what is durable;
     `moved`: so does the cursor of the echo."""
 
-    __slots__ = ("echo", "moved", "others", "reshaped", "stream")
+    __slots__ = ("echo", "moved", "others", "reshaped", "stream", "upon")
 
     def __init__(self) -> None:
         self.stream = Lane()
         self.echo = Lane()
         self.others: dict[int, Cursor] = {}
+        self.upon: dict[
+            int, int
+        ] = {}  # partition → the head that its own cursor rests upon, if that is beyond it
         self.reshaped = False
         self.moved = False
 
@@ -49,6 +56,7 @@ class Knowledge:
         for mine, its in ((self.stream, other.stream), (self.echo, other.echo)):
             its.incarnation, its.upto, its.members = mine.incarnation, mine.upto, mine.members
         other.others = dict(self.others)
+        other.upon = dict(self.upon)
         return other
 
     def cursor(self, p: int) -> Cursor:
@@ -57,6 +65,11 @@ class Knowledge:
             if p in lane.members:
                 return (lane.incarnation, lane.upto)
         return self.others.get(p, NOTHING)
+
+    def place(self, p: int) -> tuple[int, int, int]:
+        """A partition's cursor, and what it rests upon: (incarnation, sequence, head)."""
+        incarnation, sequence = self.cursor(p)
+        return (incarnation, sequence, max(sequence, self.upon.get(p, 0)))
 
     def part(self, partitions: Iterable[int]) -> None:
         """Partitions leave their lanes, and keep what those said."""
@@ -69,18 +82,23 @@ class Knowledge:
                 lane.members -= gone
                 self.reshaped = True
 
-    def learned(self, p: int, incarnation: int, through: int) -> None:
-        """A chunk of a partition's changes is durable here."""
+    def learned(self, p: int, incarnation: int, through: int, head: int = 0) -> None:
+        """A chunk of a partition's changes is durable here, which was read at ``head``."""
         known = self.cursor(p)
         if known[0] == incarnation and through <= known[1]:
             return
         self.part((p,))
         self.others[p] = (incarnation, through)
+        if head > through:
+            self.upon[p] = head
+        else:
+            self.upon.pop(p, None)
 
     def forget(self, p: int) -> None:
         """Nothing is known of a partition any more."""
         self.part((p,))
         self.others.pop(p, None)
+        self.upon.pop(p, None)
         self.reshaped = True
 
     # ---- what frames teach ---------------------------------------------------------------------
@@ -97,6 +115,7 @@ class Knowledge:
         """At least as much is known of the partition as the stream's cursor says."""
         self.part((p,))
         self.others.pop(p, None)
+        self.upon.pop(p, None)
         self.stream.members |= {p}
         self.reshaped = True
 
@@ -132,4 +151,5 @@ class Knowledge:
         echo.incarnation = incarnation
         echo.members |= {p}
         self.others.pop(p, None)
+        self.upon.pop(p, None)
         self.reshaped = True

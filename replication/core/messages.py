@@ -23,8 +23,8 @@ is `Claim.row()`.
         All frames up to this one of yours are durable here. mark: my last sequence at which one of the stream's
         partitions was changed by anybody else; after: my sequence after applying it. refused: [[p, claim], …], not
         taken in, for these claims are known here.
-    (PULL, id, [[p, inc', since], …])
-        Send me the changes of these partitions since these positions of yours.
+    (PULL, id, [[p, inc', since, head], …])
+        Send me the changes of these partitions since these positions of yours, if you still are at `head` or beyond.
     (CHUNK, id, inc, head, parts, [[p, through, whole, void], …])
         Parts as in FRAME. through: covered up to there; whole: there is nothing more below `head`; void: my copy is
         not to be learned from.

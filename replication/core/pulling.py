@@ -16,6 +16,10 @@ READS_MAX = 4
 """Questions of one peer that are being read; what comes beyond is asked again."""
 
 
+PATIENCE_MAX = 64
+"""Times `retry_ms` that an answer is waited for at most: one that was given up is read, and sent, in vain."""
+
+
 def want(peer: Peer, p: int, upto: int = -1) -> None:
     """Pull a partition until a sequence of the peer's, or its head (-1), which is further."""
     before = peer.wanted.get(p, upto)
@@ -36,11 +40,11 @@ def ask(state: ReplicaState, peer: Peer) -> None:
     due = [p for p in peer.wanted if p not in asked and state.parts[p].copy != VOID]
     while due and open_ < settings.pulls_max:
         some, due = due[: settings.pull_partitions], due[settings.pull_partitions :]
-        since = {p: peer.ahead.get(p) or peer.known.cursor(p) for p in some}
-        pull = Pull(state.serial(), since, state.now)
+        places = {p: peer.ahead.get(p) or peer.known.place(p) for p in some}
+        pull = Pull(state.serial(), {p: place[:2] for p, place in places.items()}, state.now)
         peer.pulls[pull.id] = pull
         open_ += 1
-        wants = [[p, *cursor] for p, cursor in since.items()]
+        wants = [[p, *place] for p, place in places.items()]
         state.out.append((effects.SEND, peer.id, (messages.PULL, pull.id, wants)))
 
 
@@ -51,12 +55,12 @@ def answer(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         return
     wants = []
     void = []
-    for p, incarnation, since in asked:
+    for p, incarnation, since, upon in asked:
         part = state.parts[p]
         if part.copy == VOID:
             void.append([p, 0, True, True])
             continue
-        position = state.position(incarnation, since)
+        position = state.position(incarnation, since) if state.position(incarnation, upon) else 0
         wants.append((p, position))
         if position >= peer.offers.get(p, position + 1):
             del peer.offers[p]  # it has what was offered
@@ -81,6 +85,8 @@ def came(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> bool:
     if pull is None or pull.answered:
         return False
     pull.answered = True
+    if 4 * (state.now - pull.asked_at) < peer.patience * state.settings.retry_ms:
+        peer.patience = max(1, peer.patience // 2)
     peer.incarnation = message[2]
     ends = set()
     for p, through, whole, void in message[5]:
@@ -88,7 +94,7 @@ def came(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> bool:
         if void or whole or 0 <= upto <= through:
             ends.add(p)
         else:
-            peer.ahead[p] = (message[2], through)
+            peer.ahead[p] = (message[2], through, message[3])
     pull.ends = frozenset(ends)
     peer.source.queue.append(tuple(message))
     return True
@@ -107,7 +113,7 @@ def apply(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     claims.save(state)
     after = peer.known.copy()
     for p, through, _, _ in moved:
-        after.learned(p, incarnation, through)
+        after.learned(p, incarnation, through, head)
     peer.busy = True
     peer.known.reshaped = False
 
@@ -152,7 +158,7 @@ def _learned(state: ReplicaState, peer: Peer, incarnation: int, head: int, progr
         if part.copy == VOID:
             continue
         if not void:
-            peer.known.learned(p, incarnation, through)
+            peer.known.learned(p, incarnation, through, head)
             peer.source.heads[p] = 0 if whole else head
             upto = peer.wanted.get(p, -1)
             if not whole and (upto < 0 or through < upto):
@@ -176,10 +182,13 @@ def again(state: ReplicaState, p: int) -> None:
 
 def tick(state: ReplicaState, peer: Peer) -> None:
     """Ask again for what was not answered."""
-    waited = state.settings.retry_ms
-    for pull in [
+    waited = state.settings.retry_ms * peer.patience
+    given_up = [
         one for one in peer.pulls.values() if not one.answered and state.now - one.asked_at >= waited
-    ]:
+    ]
+    if given_up:
+        peer.patience = min(PATIENCE_MAX, 2 * peer.patience)
+    for pull in given_up:
         del peer.pulls[pull.id]
         for p in pull.since:
             peer.ahead.pop(p, None)

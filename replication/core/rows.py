@@ -5,7 +5,7 @@ they change in one transaction with the records that they speak of.
     ("copy", p)           → [copy, the epoch under which it was complete last]
     ("stream", peer)      → [incarnation, upto]                 the cursors of the lanes
     ("echo", peer)        → [incarnation, upto]
-    ("lanes", peer)       → [[p, …] in the stream, [p, …] in the echo, [[p, incarnation, sequence], …] the others]
+    ("lanes", peer)       → [[p, …] in the stream, [p, …] in the echo, [[p, incarnation, sequence, head], …] the others]
 """
 
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ def of_stream(peer: bytes, incarnation: int, upto: int) -> Row:
 def of_known(peer: bytes, known: Knowledge) -> list[Row]:
     """Everything that is known of a peer's changes."""
     stream, echo = known.stream, known.echo
-    others = [[p, *cursor] for p, cursor in sorted(known.others.items())]
+    others = [[p, *known.place(p)] for p in sorted(known.others)]
     return [
         of_stream(peer, stream.incarnation, stream.upto),
         (("echo", peer), [echo.incarnation, echo.upto]),
@@ -87,4 +87,5 @@ def _restore_known(peer: Peer, kind: str, value: Any) -> None:
         known.echo.incarnation, known.echo.upto = value
     elif kind == "lanes":
         known.stream.members, known.echo.members = frozenset(value[0]), frozenset(value[1])
-        known.others = {p: (incarnation, sequence) for p, incarnation, sequence in value[2]}
+        known.others = {p: (incarnation, sequence) for p, incarnation, sequence, _ in value[2]}
+        known.upon = {p: head for p, _, sequence, head in value[2] if head > sequence}

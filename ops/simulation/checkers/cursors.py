@@ -80,9 +80,9 @@ class Cursors:
         theirs: Mapping[int, Mapping[tuple[str, Key], Found]],
         mine: Mapping[int, Mapping[tuple[str, Key], Found]],
     ) -> None:
-        for number, incarnation, upto in self._cursors(self._disks[node], group, peer):
+        for number, incarnation, upto, head in self._cursors(self._disks[node], group, peer):
             if (peer, group, incarnation) in self._doubtful or not _is_worth(
-                self._disks[peer], group, incarnation, upto
+                self._disks[peer], group, incarnation, head
             ):
                 continue
             here = mine.get(number, {})
@@ -96,15 +96,15 @@ class Cursors:
                             f" of {incarnation:x}; there, {place} is {record}, and here {here.get(place)}",
                         )
 
-    def _cursors(self, disk: VirtualDisk, group: str, peer: int) -> Iterator[tuple[int, int, int]]:
-        """(partition, incarnation, sequence)"""
+    def _cursors(self, disk: VirtualDisk, group: str, peer: int) -> Iterator[tuple[int, int, int, int]]:
+        """(partition, incarnation, sequence, the head that it rests upon)"""
         lanes = _row(disk, group, "lanes", peer) or [[], [], []]
         for lane, kind in zip(lanes[:2], ("stream", "echo"), strict=True):
             incarnation, upto = _row(disk, group, kind, peer) or (0, 0)
             for number in lane:
-                yield number, incarnation, upto
-        for number, incarnation, sequence in lanes[2]:
-            yield number, incarnation, sequence
+                yield number, incarnation, upto, upto
+        for number, incarnation, sequence, head in lanes[2]:
+            yield number, incarnation, sequence, head
 
     def verdict(self, disks: Disks) -> None:
         """Once more."""
