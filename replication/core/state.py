@@ -172,7 +172,7 @@ class Peer:
 
     __slots__ = (
         "ahead", "busy", "claims_told", "dead_since", "hailed_at", "id", "incarnation", "known", "known_told", "live",
-        "live_told_at", "live_untold", "liveness", "offered_at", "offers", "pulls", "reads", "source",
+        "live_told_at", "live_untold", "liveness", "offered_at", "offers", "patience", "pulls", "reads", "source",
         "stream", "wanted",
     )  # fmt: skip
 
@@ -188,6 +188,7 @@ class Peer:
         self.stream = Stream()
         self.source = Source()
         self.pulls: dict[int, Pull] = {}
+        self.patience = 1  # times `retry_ms` that an answer to a pull is waited for
         self.wanted: dict[
             int, int
         ] = {}  # partition → the peer's sequence that is to be reached; -1: its head
