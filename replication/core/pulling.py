@@ -183,9 +183,7 @@ def again(state: ReplicaState, p: int) -> None:
 def tick(state: ReplicaState, peer: Peer) -> None:
     """Ask again for what was not answered."""
     waited = state.settings.retry_ms * peer.patience
-    given_up = [
-        one for one in peer.pulls.values() if not one.answered and state.now - one.asked_at >= waited
-    ]
+    given_up = [one for one in peer.pulls.values() if not one.answered and state.now - one.asked_at >= waited]
     if given_up:
         peer.patience = min(PATIENCE_MAX, 2 * peer.patience)
     for pull in given_up:
