@@ -151,6 +151,7 @@ async def _tables(place: Path, minutes: float, seed: int, wanted: tuple[Kind, ..
             "settled_on_two": record.settled(2),
             "settled_on_one": record.settled(1),
             "unknown": sum(attempt.outcome == "unknown" for attempt in record.attempts),
+            "excused_by_splits": len(drill.excused),
             "looks": drill.watcher.looks,
             "broken": [str(broken) for broken in drill.broken],
         }
@@ -173,7 +174,8 @@ def _as_text(result: dict[str, Any]) -> str:
     lines = [
         f"{sum(result['faults'].values())} faults in {result['seconds']} s: {faults_done}",
         f"{result['attempts']} writes attempted, {result['settled_on_two']} settled on two copies,"
-        f" {result['settled_on_one']} on one, {result['unknown']} unknown",
+        f" {result['settled_on_one']} on one, {result['unknown']} unknown;"
+        f" keys with another attempt of the same split: {result['excused_by_splits']}",
         *result["broken"],
     ]
     if result["failure"]:

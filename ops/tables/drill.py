@@ -24,7 +24,7 @@ from ops.faults.drill import random_cut
 from ops.faults.unavailable import UnavailableError
 from ops.tables.cables import Cables, Plain
 from ops.tables.fleet import Fleet
-from ops.tables.judge import Broken
+from ops.tables.judge import EXCUSED, Broken
 from ops.tables.load import Valve, load
 from ops.tables.plan import CUTS, Fault, Kind
 from ops.tables.quiet import REST_S_MAX, rest, served
@@ -56,6 +56,7 @@ class Drill:
         self.valve = Valve()
         self.broken: list[Broken] = []
         self.faults = 0
+        self.excused: set[str] = set()
         self._tell = tell
         self.watcher = Watcher(fleet, record, seed, self._found)
         self._seed = seed
@@ -98,6 +99,9 @@ class Drill:
         await rest(self.fleet, seconds_max)
         self.record.healed()
         for broken in await verdict(self.fleet, self.record):
+            if broken.rule == EXCUSED:
+                self.excused.add(broken.where)
+                continue
             self._found(broken)
             if broken.attempt is not None:
                 for line in await explain(self.fleet, broken.attempt):

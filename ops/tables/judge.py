@@ -5,6 +5,7 @@
     torn        of a transaction one table has more than the other
     twice       a transaction was done twice
     shrunk      a merged list has lost an element between two looks at one copy
+    excused     not broken: a split let another of its attempts stand in the place of the last one
 
 The last settled value of a key is there, or a later attempted one. During a split both sides serve, and the later
 version wins when they merge: there any attempt of the same split may be in its place (docs: what a split does). What
@@ -15,13 +16,14 @@ are never excused by a split.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from attrs import frozen
 
 from ops.tables.record import DELETE, REFUSED, Attempt, Key, Record
 from ops.tables.schema import GATHERED, LEDGER, LEFT, MARK, MARKS, NOTE, NOTES, RIGHT, SETS, WHOLE
 
+EXCUSED: Final = "excused"
 Rows = Mapping[Key, Any]
 Contents = Mapping[str, Rows]
 """table → key → value"""
@@ -72,6 +74,8 @@ def _judge_newest(record: Record, where: str, attempts: Sequence[Attempt], value
         if binding is None or any(attempt.kind == DELETE for attempt in permitted):
             return []
     elif any(attempt.number == number and attempt.kind != DELETE for attempt in permitted):
+        if all(attempt.number != number for attempt in attempts[max(0, last) :]):
+            return [Broken(EXCUSED, where, f"it is {number}; answered {binding}", binding)]
         return []
     rule = "lost" if number is None or any(number == attempt.number for attempt in attempts) else "ghost"
     return [Broken(rule, where, f"it is {number}; answered {binding}, {len(attempts)} attempts", binding)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from replication.cluster import Cluster
-from replication.core.state import NONE, SERVING
+from replication.core.state import SERVING
 from replication.replicated import ReplicatedGroup
 from store.transaction import Transaction
 
@@ -59,16 +59,7 @@ def part(group: ReplicatedGroup, p: int) -> dict[str, Any]:
 
 def _progress(group: ReplicatedGroup) -> float:
     """How much of what is to be filled is here: the mean of the partitions, 1.0 if nothing is."""
-    state = group.carrier.state
-    shares = []
-    for part in state.parts:
-        peer = state.peers.get(part.claim.primary) if part.claim is not None else None
-        if peer is None or part.copy != NONE or part.number not in peer.source.opened:
-            continue
-        at = peer.source.opened[part.number]
-        incarnation, through = peer.known.cursor(part.number)
-        known = through if incarnation == peer.source.incarnation else 0
-        shares.append(min(1.0, known / at) if at else 0.0)
+    shares = [share for _, share in group.statistics()["filling"]]
     return sum(shares) / len(shares) if shares else 1.0
 
 
