@@ -50,6 +50,7 @@ class Carrier:
         "_replica_id",
         "_send",
         "_single",
+        "_touched",
         "group",
         "labels",
         "state",
@@ -72,6 +73,7 @@ class Carrier:
         self._replica_id = group.table(REPLICA.name).id
         self._single = len(state.parts) == 1
         self._epochs: dict[int, int] = {}
+        self._touched: dict[int, int] = {}  # partition → the last sequence of the last commit that changed it
         self._draining = False
         carry: dict[int, Callable[..., object]] = {
             effects.SEND: self._send,
@@ -173,7 +175,14 @@ class Carrier:
         self._begin(p)
 
         def ran(result: Result) -> None:
-            self._written(p, lambda copies, error: done(copies, error, result.value), result)
+            def ended(copies: int, error: Exception | None) -> None:
+                done(copies, error, result.value)
+
+            if result.error is None and result.sequence > self._touched.get(p, 0):
+                settling.looked(self.state, p, ended)
+                self.drain()
+            else:
+                self._written(p, ended, result)
 
         try:
             self.group.submit_transaction(ran, fn, *args)
@@ -206,6 +215,8 @@ class Carrier:
         touched = (
             {p or 0: sources for p, sources in tapped.touched.items()} if self._single else tapped.touched
         )
+        for p in touched:
+            self._touched[p] = tapped.last  # type: ignore[index]
         replica.tapped(self.state, tapped.first, tapped.last, parts, touched)  # type: ignore[arg-type]
         self.drain()
 

@@ -50,23 +50,49 @@ def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:
     """A local write is durable here, at ``sequence``."""
     part = state.parts[p]
     part.writing -= 1
+    heir = _heir(state, part, done)
+    if heir is None:
+        return
+    waiting = Waiting(min(state.before, sequence - 1), sequence, done)
+    peer = state.peers.get(heir)
+    if peer is None or p not in peer.stream.opened:
+        part.early.append(waiting)
+    elif sequence <= peer.stream.opened_at.get(p, 0):
+        # It was committed before the stream was opened, and its writer hears of it only now.
+        part.early.append(waiting)
+        peer.stream.urgent_wanted.add(p)
+    else:
+        part.waiting.append(waiting)
+    state.waiting += 1
+    state.waiting_on.add(p)
+
+
+def looked(state: ReplicaState, p: int, done: Done) -> None:
+    """A transaction has ended that wrote nothing: no frame will tell of it. It is settled with what waits before it."""
+    part = state.parts[p]
+    part.writing -= 1
+    heir = _heir(state, part, done)
+    if heir is None:
+        return
+    state.waiting += 1
+    last = part.waiting or part.early
+    if last:
+        last.append(Waiting(last[-1].before, last[-1].sequence, done))
+    else:
+        _settle(state, Waiting(0, 0, done), 2)
+
+
+def _heir(state: ReplicaState, part: Partition, done: Done) -> bytes | None:
+    """Who is to have a write, too; None if it has ended: there is no heir, or the claim is lost."""
     claim = part.claim
     if claim is None or claim.primary != state.me or part.phase not in (SERVING, MOVING):
         state.counts.lost += 1
         state.out.append((effects.DONE, done, 0, ClaimLost(_whose(state, part))))
-    elif claim.heir is None:
+        return None
+    if claim.heir is None:
         state.counts.single += 1
         state.out.append((effects.DONE, done, 1, None))
-    else:
-        waiting = part.waiting if _opened(state, part, claim.heir) else part.early
-        waiting.append(Waiting(min(state.before, sequence - 1), sequence, done))
-        state.waiting += 1
-        state.waiting_on.add(p)
-
-
-def _opened(state: ReplicaState, part: Partition, heir: bytes) -> bool:
-    peer = state.peers.get(heir)
-    return peer is not None and part.number in peer.stream.opened
+    return claim.heir
 
 
 def reached(state: ReplicaState, peer: Peer, to: int) -> None:

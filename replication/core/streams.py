@@ -131,6 +131,7 @@ def _send(
         for p in sorted(stream.opening):
             opened.append([p, opened_at])
             stream.opened[p] = number
+            stream.opened_at[p] = opened_at
             stream.claims_due.add(p)
             _opened(state, peer, state.parts[p])
         stream.opening.clear()
