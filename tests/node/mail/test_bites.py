@@ -124,12 +124,6 @@ PLANTS = [
         range(10), "and not durable",
     ),
     Plant(
-        "what is urgent is written before what waits for an ack",
-        writebehind, "catch_up",
-        "message.due != URGENT and", "False and",
-        range(540, 580), "out of order|accepted and lost|as delivered", 600,
-    ),
-    Plant(
         "pair purged before the retry window",
         expiry, "old_pair",
         "> state.settings.pair_retention_days", ">= 0",

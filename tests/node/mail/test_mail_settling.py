@@ -31,6 +31,19 @@ def test_after_a_failure_all_from_the_lowest_number_on_is_said_again() -> None:
     assert (pair.high, pair.pending, pair.box.count, core.state.pending) == (0, {}, 0, 0)
 
 
+def test_after_a_failure_nothing_that_follows_is_taken_first_also_over_what_is_over() -> None:
+    core = Core()
+    pair = core.pair()
+    send(core, 1)
+    numbering.skip(core.state, ALICE, BOB, STREAM, 2, 1)
+    core.commit(failed=True)
+    assert (pair.high, 2 in pair.expired) == (0, True)
+    core.asked()
+    core.wait(10_000)
+    send(core, 3)
+    assert pair.pending == {}
+
+
 def test_while_the_disk_is_in_trouble_senders_are_told_busy() -> None:
     core = Core()
     core.pair()

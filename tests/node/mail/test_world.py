@@ -68,3 +68,7 @@ def test_much_happens_in_a_world() -> None:
     assert total["crashes"] > 40
     assert total["wipes"] > 40
     assert total["restarts"] > 20
+    assert total["takeovers"] > 20
+    assert total["merges"] > 20
+    assert total["late_answers"] > 100
+    assert total["purges"] > 0
