@@ -1,0 +1,148 @@
+"""The world of replicated tables: seeds hold, everything happens in them, and planted bugs are found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ops.simulation import running
+from ops.simulation.running import Tally
+from ops.simulation.world import Outcome
+from replication.carrier import Carrier
+from replication.core import claims, copies, effects, pulling, settling
+from replication.core.knowledge import Knowledge
+from store.incarnation import History
+from tests.ops.simulation.test_worlds import elsewhere
+
+SEEDS = 300
+SLICE = 25
+
+
+@pytest.mark.parametrize("first", range(0, SEEDS, SLICE))
+def test_every_promise_holds(first: int) -> None:
+    for seed in range(first, first + SLICE):
+        outcome = running.perform(running.draw("tables", seed, None, 400))
+        assert not outcome.rule, outcome
+
+
+def test_everything_happens() -> None:
+    tally = Tally()
+    for seed in range(2_000, 2_040):
+        tally.add(running.perform(running.draw("tables", seed, None, 200)))
+    kinds = "crash start commit_fault pause cut mend split heal weather jump full slow image restore wipe"
+    for kind in kinds.split():
+        assert tally.totals.get(f"fault {kind}", 0) > 0, kind
+    for what in (
+        "takeovers",
+        "heirs_lost",
+        "differences",
+        "restarts",
+        "moves",
+        "settled at 1",
+        "settled at 2",
+    ):
+        assert tally.totals.get(what, 0) > 0, what
+    assert tally.totals["settled at 2"] > 0.2 * tally.totals["writes"]
+
+
+def test_a_seed_is_one_run_in_every_process() -> None:
+    first = running.perform(running.draw("tables", 77, None, 120), digest=True).digest
+    assert {elsewhere("tables", 77, hash_seed) for hash_seed in ("1", "2")} == {first}
+
+
+# ---- planted bugs -----------------------------------------------------------------------------------------
+
+
+def found(rules: set[str], seeds: int, steps: int = 300) -> Outcome:
+    """The first outcome that breaks a rule; it must be one of these."""
+    for seed in range(seeds):
+        outcome = running.perform(running.draw("tables", seed, None, steps))
+        if outcome.rule:
+            assert outcome.rule in rules, outcome
+            return outcome
+    pytest.fail(f"not found in {seeds} seeds")
+
+
+def test_a_write_that_is_called_settled_too_early_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def written(state: Any, p: int, sequence: int, done: Any) -> None:
+        state.parts[p].writing -= 1
+        state.out.append((effects.DONE, done, 2, None))
+
+    monkeypatch.setattr(settling, "written", written)
+    found({"ack before durable"}, 10)
+
+
+def test_a_filling_copy_that_is_promoted_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = copies.opened
+
+    def promoted(state: Any, peer: Any, part: Any, at: int) -> None:
+        opened(state, peer, part, at)
+        peer.known.join(part.number)
+        copies.complete(state, part, peer)
+
+    monkeypatch.setattr(copies, "opened", promoted)
+    found(
+        {"cursor truth", "ack before durable", "nothing settled is lost", "torn transactions", "convergence"},
+        40,
+    )
+
+
+def test_a_cursor_that_is_reversed_without_looking_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    acknowledged = Knowledge.acknowledged
+
+    def reversed_(self: Knowledge, incarnation: int, mark: int, after: int) -> Any:
+        for p in list(self.others):
+            self.others[p] = (incarnation, after)
+        return acknowledged(self, incarnation, 0, after)
+
+    monkeypatch.setattr(Knowledge, "acknowledged", reversed_)
+    found({"cursor truth", "nothing settled is lost", "convergence"}, 60)
+
+
+def test_a_cursor_that_moves_without_its_records_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    apply = Carrier._apply
+
+    def forgetful(self: Carrier, peer: bytes, parts: Any, *rest: Any) -> None:
+        apply(self, peer, parts[:-1] if len(parts) > 2 else parts, *rest)
+
+    monkeypatch.setattr(Carrier, "_apply", forgetful)
+    found({"cursor truth", "ack before durable", "torn transactions", "convergence"}, 20)
+
+
+def test_what_is_merged_beneath_a_serving_copy_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each table of it is committed by itself, and nobody is told to look away meanwhile."""
+    apply = Carrier._apply
+
+    def torn(self: Carrier, peer: bytes, parts: Any, own: Any, trusted: bool, done: Any) -> None:
+        for part in parts[:-1]:
+            apply(self, peer, [part], [], trusted, lambda error, sequence: None)
+            self.group.step_inline()
+        apply(self, peer, parts[-1:], own, trusted, done)
+
+    monkeypatch.setattr(Carrier, "_apply", torn)
+    monkeypatch.setattr(pulling, "_beneath", lambda state, p: None)
+    found({"torn transactions"}, 100)
+
+
+def test_a_life_that_is_not_written_down_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that came back as an older one passes for its past self."""
+    begin = History.begin
+
+    def same(self: History, identity: int, last_sequence: int, now_ms: int) -> History:
+        return self if self.lives else begin(self, identity, last_sequence, now_ms)
+
+    monkeypatch.setattr(History, "begin", same)
+    found({"key freshness", "cursor truth", "nothing settled is lost", "progress", "convergence"}, 60)
+
+
+def test_a_claim_that_is_used_before_it_is_durable_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(state: Any, wanted: Any, **options: Any) -> None:
+        mark = len(state.out)
+        original(state, wanted, **options)
+        for _, _, done in state.out[mark:]:
+            done(None)  # at once; the rows are stored later
+
+    original = claims.make
+    monkeypatch.setattr(claims, "make", make)
+    found({"claim before use", "refused epoch"}, 20)
