@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import structlog
 import trio
 
 from node.mail import expiry
@@ -15,15 +16,21 @@ from node.mail.pair import PairKey
 from node.mail.rows import MailTables
 from node.mail.settings import DAY_MS, MailSettings
 from node.mail.state import MailState
+from node.mail.tables import PAIR, RECEIPT
 from store import keys
-from store.errors import StoreBusy
+from store.errors import StoreBusy, StoreError, StoreFatal
 from store.snapshot import Snapshot
 
+TOMBSTONES_MS = 3_600_000
+"""How often a node that stands alone forgets the tombstones of pairs and receipts."""
 SWEEP_MESSAGES = 1_024
 """Messages that a slice ends; the reading of one holds up the hub while the store is warm."""
 
 
-def _all_of_them(partition: int) -> bool:
+log = structlog.get_logger()
+
+
+def _every(partition: int) -> bool:
     return True
 
 
@@ -33,7 +40,8 @@ Old = list[tuple[PairKey, int]]
 
 class Sweep:
     """`soon` runs a function on the hub, where the core may be called. `served`: the partitions that this node is
-    primary of, called where the store is read; the others are another node's to sweep."""
+    primary of, called where the store is read; the others are another node's to sweep. None: it stands alone, with all
+    of them, and nobody needs its tombstones."""
 
     def __init__(
         self,
@@ -41,13 +49,15 @@ class Sweep:
         tables: MailTables,
         state: MailState,
         soon: Callable[[Callable[[], None]], None],
-        served: Callable[[int], bool] = _all_of_them,
+        served: Callable[[int], bool] | None = None,
     ) -> None:
         self._settings = settings
         self._tables = tables
         self._state = state
         self._soon = soon
-        self._served = served
+        self._alone = served is None
+        self._served = served or _every
+        self._tombstones_at = 0  # when they were looked through last
         self._messages_from = b""
         self._pairs_from = b""
         self.damaged = 0  # rows of pairs that were passed over; a statistic
@@ -78,6 +88,18 @@ class Sweep:
             self._soon(partial(self._tell, expiry.aged, key, rows))
         for key, day in old:
             self._soon(partial(self._tell, expiry.old_pair, key, day))
+        if self._alone and now - self._tombstones_at >= TOMBSTONES_MS:
+            self._tombstones_at = now
+            await self._forget_tombstones(now)
+
+    async def _forget_tombstones(self, now: int) -> None:
+        for table in (PAIR, RECEIPT):
+            try:
+                await self._tables.group.purge_tombstones(table.name, before_ms=now)
+            except StoreFatal:
+                raise
+            except StoreError as error:  # a full disk, say; there is another round
+                log.warning("tombstones of mail were not forgotten", table=table.name, cause=str(error))
 
     def _tell(self, told: Callable[[MailState, PairKey, Any], None], key: PairKey, what: Any) -> None:
         if self._served(self._tables.partition_of(key[0])):  # it may have gone since

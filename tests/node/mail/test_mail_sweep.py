@@ -13,7 +13,7 @@ from node.mail.state import MailState
 from node.mail.sweep import Sweep
 from node.mail.tables import MAIL
 from store.store import Store
-from store.writes import PUT
+from store.writes import DELETE, PUT
 from tests.node.mail.core import NOW
 
 STREAM = b"s" * 8
@@ -55,6 +55,31 @@ async def test_what_grew_too_old_is_told_and_only_of_what_is_served(
     for call in calls:
         call()
     assert sorted(key[0] for key in sweep._state.loading) == [2, 2, 3, 3], "it has gone since it was found"
+
+
+@pytest.mark.parametrize("alone", [True, False])
+async def test_who_stands_alone_keeps_no_tombstones(tables: MailTables, alone: bool) -> None:
+    group = tables.group
+    key = (1, 1, 9, STREAM)
+    state = MailState(MailSettings(), NOW)
+    settings = MailSettings(sweep_interval_s=0.01)
+    served = None if alone else (lambda partition: True)
+    sweep = Sweep(settings, tables, state, lambda call: None, served)
+    state.now = 2**60  # long after the store's own clock
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(delivering, group)
+        await group.commit([(DELETE, tables.pair.id, key)])
+        await sweep.step()
+        nursery.cancel_scope.cancel()
+    with group.snapshot() as reader:
+        assert (reader.record("pair", key) is None) is alone
+
+
+async def delivering(group: Any) -> None:
+    while True:
+        group.step_inline()
+        group._results.deliver()
+        await trio.sleep(0.001)
 
 
 def test_partitions_of_other_nodes_are_passed_over(tables: MailTables) -> None:
