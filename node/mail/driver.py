@@ -142,15 +142,16 @@ class MailDriver:
     # ---- partitions come and go -----------------------------------------------------------------
 
     def serve(self, partitions: Collection[int]) -> None:
-        """This node is their primary from now on. What came for them too early is forgotten."""
-        self.drop(partitions)
+        """This node is their primary from now on. What came for them too early is forgotten; nobody was let in."""
+        if dropping.has_come(self.state, partitions, self._tables.partition_of):
+            self.drop(partitions)
         for partition in partitions:
             healing.begin(self.state, partition)
 
     def drop(self, partitions: Collection[int]) -> None:
         """This node is not their primary any more, or others' records are about to be taken in: everything that memory
         holds of them is forgotten. What is being written of them may still come to be on disk; until that is known
-        nothing is read of them."""
+        nothing is read of them. It looks at every session once: gather the partitions that go in one pass."""
         for user, session in dropping.dropped(self.state, partitions, self._tables.partition_of):
             self._ended(user, session)
 

@@ -69,6 +69,14 @@ def dropped(state: MailState, partitions: Collection[int], partition_of: Callabl
     return ended
 
 
+def has_come(state: MailState, partitions: Collection[int], partition_of: Callable[[int], int]) -> bool:
+    """Whether memory holds a recipient's mail or a sender's receipts of these partitions."""
+    if any(box.partition in partitions for box in state.boxes.values()):
+        return True
+    senders = {*state.owed, *(key[0] for key in state.owed_loading)}
+    return any(partition_of(user) in partitions for user in (*senders, *(key[0] for key in state.loading)))
+
+
 def _waited_for(box: Box) -> list[int]:
     """Senders who are owed something together with which pairs of this box are to be written."""
     return [pair.sender for pair in box.pairs.values() if pair.dirty or pair.writing or pair.owing]
