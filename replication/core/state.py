@@ -102,7 +102,7 @@ class Stream:
     __slots__ = (
         "acked", "acked_number", "claims_due", "closing", "inflight", "inflight_bytes", "inflight_rows", "lagging",
         "number", "opened", "opened_at", "opening", "progress_at", "reading", "said_at", "sent", "session",
-        "started_at", "urgent", "urgent_wanted",
+        "shut", "started_at", "urgent", "urgent_wanted",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -120,6 +120,7 @@ class Stream:
         self.opened_at: dict[int, int] = {}  # … → our sequence before it
         self.opening: set[int] = set()  # to be opened with the next frame
         self.closing: set[int] = set()
+        self.shut: dict[int, int] = {}  # partitions that the peer refused under our claim → when to open them again
         self.claims_due: set[int] = set()
         self.lagging = False  # frames were left out: a difference is to be sent
         self.reading = False  # it is being read

@@ -277,7 +277,7 @@ def acked(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
 
 def _refused(state: ReplicaState, peer: Peer, refused: Sequence[Any]) -> None:
     """The peer has not taken in what was sent of these partitions: it knew a better claim, if we don't by now. If it
-    knows ours, its copy is being emptied: it will say when that is done."""
+    knows ours, they are opened again, but not at once: its copy may be being emptied."""
     state.counts.refused += len(refused)
     claims.learn(state, refused)
     for p, row in refused:
@@ -289,7 +289,9 @@ def _refused(state: ReplicaState, peer: Peer, refused: Sequence[Any]) -> None:
                 settling.reopen(part)
                 part.heir_live = False
                 claims.measure(state, part)
-            if part.claim is None or Claim.from_row(row).rank != part.claim.rank:
+            if part.claim is not None and Claim.from_row(row).rank == part.claim.rank:
+                peer.stream.shut[p] = state.now + state.settings.retry_ms
+            else:
                 claims.refresh_stream(state, part, peer.id)
 
 
@@ -300,6 +302,9 @@ def tick(state: ReplicaState, peer: Peer) -> None:
         return
     if not stream.inflight:
         stream.progress_at = state.now
+    for p in [p for p, until in stream.shut.items() if state.now >= until]:
+        del stream.shut[p]
+        claims.refresh_stream(state, state.parts[p], peer.id)
     if stream.lagging and not _full(state, stream):
         _difference(state, peer)
     elif stream.inflight and state.now - stream.said_at >= state.settings.retry_ms:
