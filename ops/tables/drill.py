@@ -100,7 +100,9 @@ class Drill:
         self.record.healed()
         for broken in await verdict(self.fleet, self.record):
             if broken.rule == EXCUSED:
-                self.excused.add(broken.where)
+                if broken.where not in self.excused:
+                    self.excused.add(broken.where)
+                    self.record.note(f"{broken}")
                 continue
             self._found(broken)
             if broken.attempt is not None:
