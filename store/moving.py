@@ -161,7 +161,7 @@ def begin(state: GroupState, table: TableState, declaration: Table) -> Moving:
 def stop(state: GroupState, table: TableState) -> None:
     """Writes of the table go to one side again."""
     mirrors = state.places.mirrors
-    moving = state.moving.pop(table.id)
+    del state.moving[table.id]
     for place in _maps(table):
         del mirrors[place]
     if table.listed:
@@ -170,7 +170,6 @@ def stop(state: GroupState, table: TableState) -> None:
         tags = (mirror.tags or frozenset[bytes]()) - {table.tag}
         if tags:
             mirrors[here] = Mirror(mirror.place, tags)
-    assert moving is not None
 
 
 def _maps(table: TableState) -> list[Any]:

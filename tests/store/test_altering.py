@@ -434,7 +434,7 @@ def test_names_may_come_and_go_without_end(tmp_path: Path) -> None:
     """LMDB's handles stay open until the store is closed, and there are 2,048 of them."""
     with Store.open(tmp_path, [CODED], committer="inline", settings=SETTINGS) as store:
         group = store.group("g")
-        for n in range(750):
+        for n in range(690):
             told: list[Result] = []
             group.submit_alter(told.append, CreateTable(Table(f"t{n}", tombstones=True, indexes=(TOWN,))))
             group.submit_alter(told.append, DropTable(f"t{n}"))
