@@ -6,7 +6,7 @@ All that can be wrong with a blob is found here: what passes can be applied, unl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -54,6 +54,24 @@ def count_rows(blob: bytes) -> int:
 def open_parts(tables: dict[str, TableState], parts: Sequence[CarriedPart]) -> list[Opened]:
     """Raises UnknownTable, DamagedPart."""
     return [_open(tables, *part) for part in parts]
+
+
+def pieces(opened: Sequence[Opened], rows: int) -> Iterator[list[Opened]]:
+    """The same in some parts at a time, with so many rows at most."""
+    piece: list[Opened] = []
+    room = rows
+    for part in opened:
+        start = 0
+        while start < len(part.rows):
+            some = part.rows[start : start + 2 * room]
+            piece.append(part._replace(rows=some))
+            start += len(some)
+            room -= len(some) // 2
+            if not room:
+                yield piece
+                piece, room = [], rows
+    if piece:
+        yield piece
 
 
 def _open(tables: dict[str, TableState], partition: int | None, name: str, blob: bytes) -> Opened:

@@ -14,17 +14,17 @@ import contextlib
 import resource
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any
 
 import lmdb
 
 from store.batch import Batch
-from store.carried import Opened, open_parts
+from store.carried import Opened, open_parts, pieces
 from store.environment import is_fatal, is_full
 from store.errors import CommitterDied, StoreError, StoreFatal
-from store.floor import SLICE_ROWS, Floor, Slices
+from store.floor import FOREIGN_SLICE_ROWS, SLICE_ROWS, Floor, Slices
 from store.groupstate import GroupState
 from store.limits import COMPANY_ROWS, FULL_TRIES, MEASURE_EVERY
 from store.reading import logical_key
@@ -135,11 +135,14 @@ class Committer:
             floor.until_probe -= 1
             slices = Slices(floor, self._results.wake)
             try:
-                return self._all(batch, submits, slices)
+                outcomes = self._all(batch, submits, slices)
+                batch.note_stale(slices.step)
+                return outcomes
             finally:
                 slices.end()
         switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
         outcomes = self._all(batch, submits)
+        batch.note_stale()
         switches = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw - switches
         floor.learn(switches, sum(submit.count for submit in submits))
         return outcomes
@@ -231,24 +234,25 @@ class Committer:
         except StoreError as error:
             return Result(error)
 
-        def take(work: Batch, submit: Submit) -> int:
-            return self._take(work, submit, opened)
-
         if submit.risky or self._state.reconcile is not None or any(part.risky for part in opened):
-            return self._in_a_child(batch, submit, take, slices)
+            return self._in_a_child(
+                batch, submit, lambda work, submit: self._take(work, submit, [opened]), slices
+            )
+        some: Iterable[list[Opened]] = [opened]
         if slices is not None:
-            slices.step()
-        changed = take(batch, submit)
+            some = _stepping(slices, pieces(opened, FOREIGN_SLICE_ROWS))
+        changed = self._take(batch, submit, some)
         return Result(None, batch.sequence, changed)
 
-    def _take(self, work: Batch, submit: Submit, opened: list[Opened]) -> int:
+    def _take(self, work: Batch, submit: Submit, opened: Iterable[list[Opened]]) -> int:
         count = 0
         touched: Touched = []
         reconcile = self._state.reconcile
-        for table, keys in work.take(opened, trusted=submit.trusted):
-            count += len(keys)
-            if reconcile is not None:
-                touched += [(table.name, logical_key(table, key)) for key in keys]
+        for some in opened:
+            for table, keys in work.take(some, trusted=submit.trusted):
+                count += len(keys)
+                if reconcile is not None:
+                    touched += [(table.name, logical_key(table, key)) for key in keys]
         if reconcile is not None and touched:
             reconcile(Transaction(work, self._state.tables), touched)
         work.apply(submit.rows)
@@ -279,6 +283,12 @@ class Committer:
         if isinstance(error, lmdb.Error):
             return self._state.environment.named(error, "write")
         return error
+
+
+def _stepping(slices: Slices, several: Iterable[list[Opened]]) -> Iterator[list[Opened]]:
+    for some in several:
+        slices.step()
+        yield some
 
 
 class CommitterThread:

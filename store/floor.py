@@ -19,6 +19,9 @@ SLICE_SECONDS: Final = 0.001
 SLICE_ROWS: Final = 128
 """Rows between two looks at the clock."""
 
+FOREIGN_SLICE_ROWS: Final = 256
+"""The same of other nodes' records, which cost less each."""
+
 PATIENCE_SECONDS: Final = 0.005
 """How long the committer waits for the floor before it goes on without."""
 

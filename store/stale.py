@@ -10,7 +10,7 @@ Whoever reads `changes` passes over entries whose record says that it is listed 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import cbor2
@@ -22,6 +22,9 @@ from store.record import SEQUENCE
 STALE: Final = b"stale"
 PLACE: Final = 10
 """Bytes of the place of an entry: bucket and sequence."""
+
+STEP: Final = 256
+"""Entries that are taken away between two looks at the clock."""
 
 _LOG_ROW_BYTES: Final = 1_800
 """About so much is in a row of the log: several fit into a page of LMDB's. Larger ones would lie in pages of their own,
@@ -62,13 +65,17 @@ class Stale:
         finally:
             transaction.abort()
 
-    def note(self, transaction: Any, changes: Any, fresh: list[bytes]) -> int:
+    def note(
+        self, transaction: Any, changes: Any, fresh: list[bytes], step: Callable[[], None] | None = None
+    ) -> int:
         """In a commit's transaction: note its stale entries, and take older ones away, twice as many.
 
-        Gives what `done` is told.
+        Gives what `done` is told. Calls `step` after each `STEP` entries.
         """
         cursor = transaction.cursor(changes)
-        for entry in reversed(self._leaving[-2 * len(fresh) :]):
+        for at, entry in enumerate(reversed(self._leaving[-2 * len(fresh) :])):
+            if step is not None and at % STEP == 0:
+                step()
             found = cursor.pop(entry[:PLACE])
             if found is not None and found != entry[PLACE:]:
                 cursor.put(entry[:PLACE], found)

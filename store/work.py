@@ -76,6 +76,7 @@ class Work:
         "_home_of",
         "_incarnation",
         "_indexes",
+        "_noted",
         "_now_ms",
         "_parent",
         "_places",
@@ -121,6 +122,7 @@ class Work:
         self.sequence = sequence
         self.events: list[Event] = []
         self.tape = tape
+        self._noted = 0
         self.stale: list[bytes] = []
         """Entries of `changes` on disc (place, and what it says) that are about no record any more."""
 
@@ -164,20 +166,26 @@ class Work:
         if self._transaction is not None:
             transaction = self._transaction
             places = self._places
-            number = listed = 0
+            listed = 0
             try:
                 transaction.put(SEQUENCE_KEY, SEQUENCE.pack(self.sequence), db=places.meta)
+                self.note_stale()
                 if self.stale:
-                    number = places.stale.note(transaction, places.changes, self.stale)
                     listed = transaction.stat(places.changes)["entries"]
             except Exception as error:
                 raise self._environment.named(error, "put") from error
             self._transaction = None
             self._environment.commit(transaction)
             if self.stale:
-                places.stale.done(self.stale, number, listed)
+                places.stale.done(self.stale, self._noted, listed)
         for rows in self._ram.values():
             rows.publish()
+
+    def note_stale(self, step: Callable[[], None] | None = None) -> None:
+        """All writes are made: note what they left in `changes`, calling `step` now and then. `commit` does it, too."""
+        if self.stale and not self._noted:
+            places = self._places
+            self._noted = places.stale.note(self._begin(), places.changes, self.stale, step)
 
     def abort(self) -> None:
         """Undo everything."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from store import keys, record
-from store.carried import count_rows
+from store.carried import Opened, count_rows, pieces
 from store.errors import DamagedPart, StoreError, TableReadOnly, UnknownTable
+from store.floor import PROBE_EVERY
 from store.record import Version
 from store.results import Result
 from store.schema import Table
@@ -119,6 +121,47 @@ def test_own_writes_of_a_submit_of_parts_are_checked_when_they_are_given(target:
     with pytest.raises(TableReadOnly):
         target.group.submit_parts([], [(PUT, target.id("position"), (1,), 0)], lambda result: None)
     assert target.group.queue_length == 0
+
+
+@given(st.lists(st.integers(0, 9), max_size=6), st.integers(1, 5))
+def test_pieces_are_bounded_and_are_all_there_is(sizes: list[int], rows: int) -> None:
+    table: Any = None
+    opened = [
+        Opened(table, bytes([at]), [b"%d" % n for n in range(2 * size)]) for at, size in enumerate(sizes)
+    ]
+    found = list(pieces(opened, rows))
+    assert all(0 < sum(len(part.rows) for part in piece) <= 2 * rows for piece in found)
+    assert len(found) == -(-sum(sizes) // rows)
+    together: dict[bytes, list[bytes]] = {part.partition: [] for part in opened}
+    for piece in found:
+        for part in piece:
+            assert len(part.rows) % 2 == 0
+            together[part.partition] += part.rows
+    assert list(together.values()) == [part.rows for part in opened]
+
+
+def test_a_large_part_is_applied_while_the_loop_stands_still_now_and_then(
+    source: Peer, tmp_path: Path
+) -> None:
+    target = Peer(tmp_path / "threaded", committer="thread")
+    last = source.id("last")
+    results: list[Result] = []
+    rounds = 3
+    for value in range(rounds):
+        source.commit(*((PUT, last, (1, n), value) for n in range(700)))
+        assert target.group.floor is not None
+        target.group.floor.until_probe = PROBE_EVERY
+        parts = [tuple(one[:3]) for one in source.tapped[-1].parts]
+        target.group.submit_parts(parts, [], results.append)  # type: ignore[arg-type]
+        deadline = time.monotonic() + 60
+        while len(results) <= value:
+            target.store.deliver_results()
+            assert time.monotonic() < deadline
+    assert [(result.error, result.value) for result in results] == [(None, 700)] * rounds
+    assert target.group.statistics()["floor_grants"] >= rounds
+    assert target.records() == source.records()
+    target.check()
+    target.close()
 
 
 def test_rows_of_a_blob_are_counted_without_reading_it() -> None:
