@@ -230,6 +230,7 @@ class ReplicatedGroup:
             Refused: another node is primary, and the procedure raised something there. What it raises, if this one is.
             NoProcedure, NotOnePartition, GroupGone, ValueNotStorable: nothing happened.
         """
+        self._check(partition)
         fn = Called(self._procedure(name), self.placed.in_store(partition))
         encoded = encode_value(arguments)
 
@@ -280,9 +281,10 @@ class ReplicatedGroup:
 
         Raises GroupGone.
         """
+        self._check(0)
         while not all(self._ready(p, local) for p in range(self.placed.partitions)):
-            self._check(0)
             await self._changed.wait()
+            self._check(0)
         await trio.lowlevel.checkpoint()
 
     def _ready(self, p: int, local: bool) -> bool:
