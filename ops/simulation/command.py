@@ -53,7 +53,7 @@ def simulate(
     steps:
         What is done to each world.
     world:
-        What the nodes do: tables.
+        What the nodes do: tables, mail.
     jobs:
         Processes.
     shrink:

@@ -257,8 +257,9 @@ class Mail:
                 or node.mail.urgent
             ):
                 return f"node {node.number} has something to write"
-            if any(key[0] in node.served for key, _ in every(self.disks[node.number], GROUP, "message")):
-                return f"messages wait on node {node.number}"
+            for table in ("message", "untold"):
+                if any(key[0] in node.served for key, _ in every(self.disks[node.number], GROUP, table)):
+                    return f"rows of {table} wait on node {node.number}"
         return ""
 
     def restless(self) -> str:
