@@ -110,8 +110,6 @@ async def test_who_waits_for_a_group_that_is_deleted_is_told(tmp_path: Path) -> 
     async with members_of(tmp_path, "ab") as members:
         await members["a"].schema.create_table(table("note"))
         await members.ready("note")
-        server, other = members.server("note"), members.other("note")
-        assert server is not None
         groups = {name: members[name].group("note") for name in "ab"}
         ended: dict[str, Any] = {}
 
@@ -316,7 +314,7 @@ async def test_a_transformation_gives_every_record_its_new_value_and_can_be_take
         for first in range(0, 2_500, 500):
             await group.commit([(PUT, number, (i,), {"n": i}) for i in range(first, first + 500)])
         told: list[Any] = []
-        with pytest.raises(TransformFailed, match="no such thing|ValueError") as failed:
+        with pytest.raises(TransformFailed, match="no such thing") as failed:
             await schema.transform_table("note", "note", "stumble", told=lambda *step: told.append(step))
         assert told
         done = await schema.transform_table("note", "note", "double", after=failed.value.after)
