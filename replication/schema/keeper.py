@@ -150,7 +150,13 @@ class Keeper:
 
     async def _keep_tables(self, group: DeclaredGroup, applied: dict[Any, Any]) -> None:
         wanted = {one.table.name: one for one in group.tables}
-        for table in self._host.store.group(group.name).declaration.tables:
+        there = self._host.store.group(group.name).declaration.tables
+        kept = {group_key(group.name)} | {table_key(group.name, name) for name in wanted}
+        kept |= {table_key(group.name, table.name) for table in there}
+        stale = {key: None for key in applied if key[1] == group.name and key not in kept}
+        if stale:  # dropped, and not written down, before a crash
+            await self._note(stale, applied)
+        for table in there:
             key = table_key(group.name, table.name)
             if table.name == REPLICA.name:
                 continue
