@@ -59,7 +59,9 @@ def started(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         return
     _forget_frames(peer)
     source.incarnation, source.session, source.expected = incarnation, session, 1
-    source.refusals.clear()
+    # What is to be emptied since it was told doesn't go on.
+    source.refusals = {p for p in going_on if state.parts[p].copy == VOID}
+    going_on -= source.refusals
     source.opened = dict.fromkeys(going_on, base)
     for part in state.parts:
         if part.number not in going_on:

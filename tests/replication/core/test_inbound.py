@@ -6,7 +6,7 @@ import cbor2
 
 from replication.claim import Claim
 from replication.core import claims, effects, messages, replica
-from replication.core.state import LIVE, NONE
+from replication.core.state import LIVE, NONE, VOID
 from tests.replication.core.stand import Stand
 
 
@@ -148,6 +148,24 @@ def test_a_stream_that_goes_on_from_elsewhere_is_refused() -> None:
     stand["B"].carry_out()
     assert len(stand.sent(messages.KNOW, "B", "A")) == before + 1
     assert state.peers[b"A"].source.session == 0
+
+
+def test_a_copy_that_is_found_to_be_void_after_it_was_told_of_does_not_go_on() -> None:
+    stand = Stand(2).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    state = stand["B"].state
+    source = state.peers[b"A"].source
+    state.parts[0].copy = VOID
+    known = state.peers[b"A"].known.stream
+    start = [messages.START, stand["A"].state.incarnation, source.session + 7, known.upto, [0], []]
+    replica.received(state, b"A", start)
+    assert 0 not in source.opened
+    assert 0 in source.refusals
+    stand.run(5_000)
+    assert state.parts[0].copy == LIVE
+    assert stand["A"].state.parts[0].heir_live
+    assert stand["B"].store.values(0) == {"k": 1}
 
 
 def test_a_copy_that_is_to_be_filled_in_pieces_is_not_complete_until_it_is() -> None:
