@@ -143,7 +143,7 @@ def told(error: Exception | None) -> tuple[int, str]:
     if isinstance(error, WritersWait):
         return BUSY, error.cause
     if isinstance(error, StoreBusy):
-        return BUSY, str(error)
+        return BUSY, "its store has no room"
     return FAILED, f"{type(error).__name__}: {error}"[:TEXT_MAX]
 
 
