@@ -206,3 +206,58 @@ def test_writers_wait_when_too_many_wait_already() -> None:
     assert settling.writable(state, 0) is None
     write(state, 1, 2)
     assert isinstance(settling.writable(state, 0), WritersWait)
+
+
+def look(state: ReplicaState, p: int) -> list[Any]:
+    """A transaction that wrote nothing has ended."""
+    ended: list[Any] = []
+    settling.writing(state, p)
+    settling.looked(state, p, lambda *how: ended.append(how))
+    return ended
+
+
+def test_what_wrote_nothing_ends_at_once_if_nothing_waits() -> None:
+    for heir, copies in ((HEIR, 2), (None, 1)):
+        state = served(heir=heir)
+        ended = look(state, 0)
+        carry_out(state)
+        assert ended == [(copies, None)]
+        assert (state.waiting, state.parts[0].writing) == (0, 0)
+
+
+def test_what_wrote_nothing_is_settled_with_what_came_before_it() -> None:
+    state = served()
+    written, other = write(state, 0, 1), write(state, 1, 2)
+    ended = look(state, 0)
+    carry_out(state)
+    assert ended == []
+    settling.reached(state, state.peers[HEIR], 1)
+    carry_out(state)
+    assert written == ended == [(2, None)]
+    assert other == []
+    assert state.waiting == 1
+
+
+def test_what_wrote_nothing_is_lost_with_the_claim() -> None:
+    state = served()
+    state.parts[0].phase = ASIDE
+    ended = look(state, 0)
+    carry_out(state)
+    assert isinstance(ended[0][1], ClaimLost)
+
+
+def test_a_write_that_was_committed_before_the_stream_was_opened_is_not_settled_by_the_opening() -> None:
+    state = served()
+    stream = state.peers[HEIR].stream
+    # Its frame says: what came after 7 is in this frame or a later one. The writer of 7 hears of its commit only now.
+    stream.opened[0], stream.opened_at[0] = 5, 7
+    before, after = write(state, 0, 7), write(state, 0, 8)
+    stream.acked_number = 5
+    settling.reached(state, state.peers[HEIR], 8)
+    carry_out(state)
+    assert (before, after) == ([], [(2, None)])
+    assert stream.urgent_wanted == {0}
+    settling.early_reached(state, state.parts[0], 7)
+    carry_out(state)
+    assert before == [(2, None)]
+    assert state.waiting == 0
