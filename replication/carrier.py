@@ -178,7 +178,7 @@ class Carrier:
             def ended(copies: int, error: Exception | None) -> None:
                 done(copies, error, result.value)
 
-            if result.error is None and result.sequence > self._touched.get(p, 0):
+            if result.error is None and result.sequence > self._touched.get(p, -1):
                 settling.looked(self.state, p, ended)
                 self.drain()
             else:
