@@ -72,6 +72,7 @@ class Tables:
         self._probed: set[tuple[str, int]] = set()
         self._writes = FIRST_PROBE
         self._quiet = 0
+        self._ranked: dict[tuple[str, int], Sequence[bytes]] = {}
         self.reader = Reader(world.trace)
         self.positions = Positions(world.trace)
         every = [(group, table) for group in self.group_names for table in TABLES]
@@ -131,8 +132,14 @@ class Tables:
 
     def ranked(self, group: str, partition: int) -> Sequence[bytes]:
         """Any order will do, as long as all nodes have the same."""
-        names = [name_of(node) for node in range(self.nodes)]
-        return sorted(names, key=lambda name: blake2b(name + group.encode() + bytes([partition])).digest())
+        order = self._ranked.get((group, partition))
+        if order is None:
+            names = [name_of(node) for node in range(self.nodes)]
+            order = sorted(
+                names, key=lambda name: blake2b(name + group.encode() + bytes([partition])).digest()
+            )
+            self._ranked[group, partition] = order
+        return order
 
     def node(self, machine: Machine) -> TablesNode:
         """One more life."""
