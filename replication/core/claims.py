@@ -141,6 +141,9 @@ def offer(state: ReplicaState, part: Partition) -> None:
     foreign = part.foreign(claim.primary)
     if peer is not None and foreign:
         peer.offers[part.number] = foreign
+        if not part.owing:
+            part.owing = True
+            state.unsaved.add(part.number)  # a crash doesn't make it forget
     for other in state.peers.values():
         if other is not peer:
             other.offers.pop(part.number, None)

@@ -137,6 +137,7 @@ def _emptied(state: ReplicaState, part: Partition) -> None:
     part.copy = NONE
     part.asof = claim.floor  # nothing is here that could be older
     part.touched = {}
+    part.owing = False
     state.counts.cleared += 1
     state.unsaved.add(part.number)
     for peer in state.peers.values():

@@ -11,7 +11,7 @@ still bring home what it alone has.
 """
 
 from replication.core import claims, effects
-from replication.core.state import ALIVE, SERVING, Partition, ReplicaState
+from replication.core.state import ALIVE, SERVING, SILENT, Partition, ReplicaState
 
 PURGED_AT_ONCE = 64
 """Partitions in one round."""
@@ -61,6 +61,6 @@ def _may(state: ReplicaState, part: Partition) -> bool:
             and state.now - max(peer.dead_since, state.started_at) < state.settings.absence_ms
         ):
             return False
-        if peer.liveness == ALIVE and not state.reachable(peer):
+        if peer.liveness == SILENT or (peer.liveness == ALIVE and not state.reachable(peer)):
             return False
     return True

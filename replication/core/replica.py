@@ -85,15 +85,13 @@ def tapped(
         part = state.parts[p]
         for source in sources:
             part.touched[source] = last
-        claim = part.claim
-        primary = claim.primary if claim is not None else None
-        if primary is None or primary == state.me:
-            continue
-        if sources != {primary}:
-            claims.offer(state, part)
-            peer = state.peers.get(primary)
-            if peer is not None and p in peer.source.opened:
+        for peer in state.peers.values():
+            # Whoever is primary by now: whose stream still carries it must not take the change for its own.
+            if p in peer.source.opened and sources != {peer.id}:
                 peer.source.mark = last
+        claim = part.claim
+        if claim is not None and claim.primary != state.me and sources != {claim.primary}:
+            claims.offer(state, part)
     streams.tapped(state, first, last, parts)
     state.before, state.sequence = first, last
 

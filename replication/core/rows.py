@@ -2,7 +2,8 @@
 they change in one transaction with the records that they speak of.
 
     ("claim", p)          → Claim.row()
-    ("copy", p)           → [copy, the epoch under which it was complete last]
+    ("copy", p)           → [copy, the epoch under which it was complete last], and True as
+                            long as its primary is offered what is here
     ("stream", peer)      → [incarnation, upto]                 the cursors of the lanes
     ("echo", peer)        → [incarnation, upto]
     ("lanes", peer)       → [[p, …] in the stream, [p, …] in the echo, [[p, incarnation, sequence, head], …] the others]
@@ -13,7 +14,7 @@ from typing import Any
 
 from replication.claim import Claim
 from replication.core.knowledge import Knowledge
-from replication.core.state import LIVE, NONE, Partition, Peer, ReplicaState
+from replication.core.state import LIVE, NONE, VOID, Partition, Peer, ReplicaState
 
 Row = tuple[tuple[Any, ...], Any]
 """(key, value or None)"""
@@ -21,7 +22,7 @@ Row = tuple[tuple[Any, ...], Any]
 
 def of_part(part: Partition) -> list[Row]:
     """Claim and copy of a partition."""
-    rows: list[Row] = [(("copy", part.number), [part.copy, part.asof])]
+    rows: list[Row] = [(("copy", part.number), [part.copy, part.asof, *([True] if part.owing else [])])]
     if part.claim is not None:
         rows.append((("claim", part.number), part.claim.row()))
     return rows
@@ -54,7 +55,8 @@ def restore(state: ReplicaState, rows: Iterable[Row]) -> None:
             if kind == "claim":
                 part.claim = Claim.from_row(value)
             else:
-                part.copy, part.asof = value
+                part.copy, part.asof = value[:2]
+                part.owing = len(value) > 2
             continue
         peer = state.peers.get(key[1])
         if peer is None:
@@ -65,6 +67,9 @@ def restore(state: ReplicaState, rows: Iterable[Row]) -> None:
             part.copy = NONE
         # Who changed it is not remembered: everything that is here may be news to anybody.
         part.touched = {state.me: state.sequence} if state.sequence else {}
+        primary = part.claim.primary if part.claim is not None else None
+        if part.owing and part.copy != VOID and primary in state.peers:
+            state.peers[primary].offers[part.number] = state.sequence
 
 
 def forget(state: ReplicaState) -> None:

@@ -60,7 +60,7 @@ class Partition:
 
     __slots__ = (
         "asof", "born_at", "ceased", "claim", "copy", "early", "gather_until", "gathering", "heir_live", "move_done",
-        "move_to", "move_until", "number", "phase", "since", "single_since", "touched", "waiting", "writing",
+        "move_to", "move_until", "number", "owing", "phase", "since", "single_since", "touched", "waiting", "writing",
         "yield_at", "yields",
     )  # fmt: skip
 
@@ -72,6 +72,7 @@ class Partition:
         self.born_at: int | None = (
             None  # when this node claimed it out of nothing, empty; None: it didn't, in this life
         )
+        self.owing = False  # its primary was offered what is here, and hasn't asked beyond it
         self.asof = 0  # the epoch of the last claim under which the copy was complete
         self.touched: dict[
             bytes | None, int
@@ -120,7 +121,9 @@ class Stream:
         self.opened_at: dict[int, int] = {}  # … → our sequence before it
         self.opening: set[int] = set()  # to be opened with the next frame
         self.closing: set[int] = set()
-        self.shut: dict[int, int] = {}  # partitions that the peer refused under our claim → when to open them again
+        self.shut: dict[
+            int, int
+        ] = {}  # partitions that the peer refused under our claim → when to open them again
         self.claims_due: set[int] = set()
         self.lagging = False  # frames were left out: a difference is to be sent
         self.reading = False  # it is being read

@@ -11,7 +11,7 @@ from typing import Any
 
 from replication.claim import Claim
 from replication.core import claims, effects, messages, settling
-from replication.core.state import ASIDE, NONE, Part, Partition, Peer, ReplicaState, Stream
+from replication.core.state import ASIDE, DEAD, NONE, Part, Partition, Peer, ReplicaState, Stream
 
 FRAME_OVERHEAD = 64
 """Bytes of a frame besides its parts, for the window."""
@@ -260,7 +260,7 @@ def acked(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         stream.inflight_bytes -= size
         stream.progress_at = state.now
     if refused:
-        _refused(state, peer, refused)
+        _refused(state, peer, number, refused)
     if number > stream.acked_number:
         stream.acked_number = number
         stream.acked = max(stream.acked, to)
@@ -275,13 +275,15 @@ def acked(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         _difference(state, peer)
 
 
-def _refused(state: ReplicaState, peer: Peer, refused: Sequence[Any]) -> None:
+def _refused(state: ReplicaState, peer: Peer, number: int, refused: Sequence[Any]) -> None:
     """The peer has not taken in what was sent of these partitions: it knew a better claim, if we don't by now. If it
     knows ours, they are opened again, but not at once: its copy may be being emptied."""
     state.counts.refused += len(refused)
     claims.learn(state, refused)
     for p, row in refused:
-        if peer.stream.opened.pop(p, None) is not None:
+        # What was opened anew behind the frame `number` isn't spoken of yet.
+        if peer.stream.opened.get(p, number + 1) <= number:
+            del peer.stream.opened[p]
             part = state.parts[p]
             peer.known.part((p,))
             peer.live.discard(p)
@@ -307,7 +309,7 @@ def tick(state: ReplicaState, peer: Peer) -> None:
         claims.refresh_stream(state, state.parts[p], peer.id)
     if stream.lagging and not _full(state, stream):
         _difference(state, peer)
-    elif stream.inflight and state.now - stream.said_at >= state.settings.retry_ms:
+    elif stream.inflight and peer.liveness != DEAD and state.now - stream.said_at >= state.settings.retry_ms:
         # An empty frame: whoever missed one before it will say so, and who has all acknowledges it. Also when the
         # window is full: what is waited for may be an ack that was lost.
         _send(state, peer, stream.sent, (), opened_at=state.sequence)
