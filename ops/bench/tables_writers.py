@@ -1,10 +1,13 @@
-"""The writers of one phase, on a node's replicated groups: tasks that make one call for each write.
+"""The writers of one phase, on a node's replicated groups: each makes one call for each write.
+
+Writers that wait for each of their writes are chains of callbacks: the next call is made where the last one ended, as a
+hub's session would. A task for each would cost its turn besides.
 
 This module must never know how groups are replicated, or what is on the other node.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -18,6 +21,9 @@ from replication.replicated import ReplicatedGroup
 from store.writes import PUT
 
 TABLE: Final = "records"
+
+Ended = Callable[..., None]
+"""(copies, error, value)"""
 
 _PASS: Final = 2_048
 """Writes that all writers together make before the loop has its turn: some 20 ms."""
@@ -75,7 +81,7 @@ class Phase:
                     cast([(PUT, table, (key,), value)])
                     break
                 except WritersWait:
-                    await group.drained()
+                    await group.wait_room()
             if not done % burst:
                 await trio.lowlevel.checkpoint()
 
@@ -97,30 +103,64 @@ class Phase:
         self.single += written.copies < 2
 
     async def _sync(self, writer: int, group: ReplicatedGroup) -> None:
-        load, number, clock = self.load, first_number(self.load, writer), time.perf_counter_ns
-        for key in islice(keys_of(load, writer), load.count_of(writer)):
-            began = clock()
-            await self._commit(group, key, number)
-            self.latencies.add((clock() - began) // 1_000)
+        load, table, rest = self.load, group.table(TABLE).id, self.rest
+        number = first_number(load, writer)
+
+        def write(key: int, ended: Ended) -> None:
+            nonlocal number
+            value = number.to_bytes(NUMBER_BYTES, "big") + rest
             number += 1
+            group.submit([(PUT, table, (key,), value)], ended)
+
+        await self._chain(islice(keys_of(load, writer), load.count_of(writer)), write)
 
     async def _transaction(self, writer: int, group: ReplicatedGroup) -> None:
-        load, number = self.load, first_number(self.load, writer)
-        for key in islice(keys_of(load, writer), load.count_of(writer)):
-            await self._transact(group, put, (key,), number.to_bytes(NUMBER_BYTES, "big") + self.rest)
+        load, rest = self.load, self.rest
+        number = first_number(load, writer)
+
+        def write(key: int, ended: Ended) -> None:
+            nonlocal number
+            value = number.to_bytes(NUMBER_BYTES, "big") + rest
             number += 1
+            group.submit_transaction(put, ((key,), value), ended)
+
+        await self._chain(islice(keys_of(load, writer), load.count_of(writer)), write)
 
     async def _update(self, writer: int, group: ReplicatedGroup) -> None:
         keys = keys_of(self.load, writer)
-        for _ in range(self.load.count_of(writer)):
-            await self._transact(group, raise_both, (next(keys),), (next(keys),), self.rest)
 
-    async def _transact(self, group: ReplicatedGroup, fn: Any, *arguments: Any) -> None:
-        clock = time.perf_counter_ns
-        began = clock()
-        written = await group.transact(fn, *arguments)
-        self.latencies.add((clock() - began) // 1_000)
-        self.single += written.copies < 2
+        def write(key: int, ended: Ended) -> None:
+            group.submit_transaction(raise_both, ((key,), (next(keys),), self.rest), ended)
+
+        await self._chain((next(keys) for _ in range(self.load.count_of(writer))), write)
+
+    async def _chain(self, keys: Iterator[int], write: Callable[[int, Ended], None]) -> None:
+        """Each write is made when the one before it has been settled."""
+        finished = trio.Event()
+        add, clock = self.latencies.add, time.perf_counter_ns
+        began = 0
+        failed: Exception | None = None
+
+        def ended(copies: int, error: Exception | None, value: Any = None) -> None:
+            nonlocal failed
+            add((clock() - began) // 1_000)
+            self.single += copies < 2
+            failed = error
+            go_on()
+
+        def go_on() -> None:
+            nonlocal began
+            key = None if failed is not None else next(keys, None)
+            if key is None:
+                finished.set()
+                return
+            began = clock()
+            write(key, ended)
+
+        go_on()
+        await finished.wait()
+        if failed is not None:
+            raise failed
 
 
 def put(transaction: Any, key: tuple[int], value: bytes) -> None:
