@@ -44,7 +44,9 @@ app.command(
     "Exit status 0 if every promise held, 1 if not, 2 if the command makes no sense.",
 )
 app.command(
-    "ops.tables.command:app", name="drill", help="Real processes of a cluster under faults, judged afterwards."
+    "ops.tables.command:app",
+    name="drill",
+    help="Real processes of a cluster under faults, judged afterwards.",
 )
 
 
