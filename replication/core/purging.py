@@ -5,12 +5,12 @@ raises the floor of its claim: copies that weren't complete under it are void fr
 contribute nothing. Then it forgets the tombstones that were there before and are old enough by the clock of the
 node that made them; its stream tells the holders to forget the same ones.
 
-The floor is raised only while the heir is complete, and while nothing that a node in reach has offered is still
-to be learned. A node out of reach must have been so for `absence_ms`: that is how long a copy may be away and
-still bring home what it alone has.
+Only what every holder has acknowledged is forgotten. The floor is raised only while the heir is complete, and
+while nothing that a node in reach has offered is still to be learned. A node out of reach must have been so for
+`absence_ms`: that is how long a copy may be away and still bring home what it alone has.
 """
 
-from replication.core import claims, effects
+from replication.core import claims, effects, streams
 from replication.core.state import ALIVE, SERVING, SILENT, Partition, ReplicaState
 
 PURGED_AT_ONCE = 64
@@ -44,7 +44,7 @@ def tick(state: ReplicaState) -> None:
     wanted = []
     for part in begun:
         assert part.claim is not None
-        state.purging[part.number] = (part.claim.epoch + 1, state.sequence)
+        state.purging[part.number] = (part.claim.epoch + 1, _held(state, part))
         wanted.append((part.number, part.claim.heir))
     claims.make(state, wanted, raise_floor=True)
 
@@ -63,4 +63,11 @@ def _may(state: ReplicaState, part: Partition) -> bool:
             return False
         if peer.liveness == SILENT or (peer.liveness == ALIVE and not state.reachable(peer)):
             return False
-    return True
+    return all(streams.counted(state.peers[who], p) for who in claims.holders(state, part))
+
+
+def _held(state: ReplicaState, part: Partition) -> int:
+    """Up to which sequence of ours every holder has everything: a delete that one of them has not heard of is not to be
+    forgotten, however old a clock makes it."""
+    acked = [state.peers[who].stream.acked for who in claims.holders(state, part)]
+    return min([state.sequence, *acked])

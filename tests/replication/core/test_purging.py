@@ -37,6 +37,23 @@ def test_while_a_node_is_away_they_stay() -> None:
     assert stand["A"].store.tombstones(0) == {"k"}
 
 
+def test_a_delete_that_the_heir_has_not_heard_of_is_not_forgotten() -> None:
+    """Though nobody has noticed yet that it hears nothing."""
+    stand = Stand(2, purge_ms=1_000, absence_ms=20_000).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    stand.split("A", "B")
+    ended = stand["A"].write(0, "k", None)
+    stand.run(3_000)
+    assert stand["A"].store.tombstones(0) == {"k"}
+    assert ended == []
+    stand.heal()
+    stand.run(6_000)
+    assert ended == [(2, None)]
+    assert stand.copies(0) == [{}, {}]
+    assert stand["A"].store.tombstones(0) == stand["B"].store.tombstones(0) == set()
+
+
 def test_while_the_heir_is_not_complete_they_stay() -> None:
     stand = deleted(purge_ms=5_000)
     stand.crash("B", "C")
