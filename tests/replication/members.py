@@ -13,6 +13,7 @@ import trio
 from replication.cluster import Cluster, ClusterSettings, Neighbour, open_cluster
 from replication.core.settings import ReplicaSettings
 from replication.detectorstate import DetectorSettings
+from replication.errors import GroupGone
 from replication.placed import Placed
 from replication.replicated import ReplicatedGroup
 from replication.zeromq.keys import ensure_keys
@@ -154,17 +155,20 @@ class Members:
     async def ready(self, *names: str) -> None:
         """Until all who are up have these groups, and each partition is served by somebody they reach."""
         for name in names:
-            await until(lambda name=name: all(name in one.groups for one in self.up.values()))
+            with trio.fail_after(60):
+                while not await self._is_ready(name):  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+
+    async def _is_ready(self, name: str) -> bool:
+        # A node that comes back may still have a group of that name that was deleted meanwhile.
+        try:
             for group in self.groups(name):
-                with trio.fail_after(60):
-                    await group.wait_ready()
-        # Somebody really serves: who is reached may still be gathering.
-        for name in names:
-            await until(
-                lambda name=name: all(
-                    self.server(name, p) is not None for p in range(self.groups(name)[0].placed.partitions)
-                )
-            )
+                await group.wait_ready()
+            # Somebody really serves: who is reached may still be gathering.
+            partitions = self.groups(name)[0].placed.partitions
+            return all(self.server(name, p) is not None for p in range(partitions))
+        except (KeyError, GroupGone):
+            return False
 
     def server(self, name: str, p: int = 0) -> str | None:
         """The member that serves a partition, if there is exactly one and all know it."""
