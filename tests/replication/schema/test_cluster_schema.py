@@ -102,7 +102,11 @@ async def test_tables_come_and_go_on_every_node(tmp_path: Path) -> None:
         assert await members.equal("note", "note") == writer.settled
         await schema.delete_table("note")
         await until(lambda: all(set(one.groups) == {"schema"} for one in members.up.values()))
-        assert all(one.name == "schema" for cluster in members.up.values() for one in cluster.store.groups)
+        await until(
+            lambda: all(
+                one.name == "schema" for cluster in members.up.values() for one in cluster.store.groups
+            )
+        )
         assert schema.groups() == {}
 
 
