@@ -64,8 +64,6 @@ def answer(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         wants.append((p, position))
         if position >= peer.offers.get(p, position + 1):
             del peer.offers[p]  # it has what was offered
-            part.owing = False
-            state.unsaved.add(p)
     peer.reads += 1
 
     def read(error: Exception | None, head: int, parts: Sequence[Part], progress: Sequence[Any]) -> None:

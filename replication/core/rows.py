@@ -2,8 +2,8 @@
 they change in one transaction with the records that they speak of.
 
     ("claim", p)          → Claim.row()
-    ("copy", p)           → [copy, the epoch under which it was complete last], and True as
-                            long as its primary is offered what is here
+    ("copy", p)           → [copy, the epoch under which it was complete last], and True if
+                            there may be something here that its primary lacks
     ("stream", peer)      → [incarnation, upto]                 the cursors of the lanes
     ("echo", peer)        → [incarnation, upto]
     ("lanes", peer)       → [[p, …] in the stream, [p, …] in the echo, [[p, incarnation, sequence, head], …] the others]

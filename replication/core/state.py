@@ -72,7 +72,7 @@ class Partition:
         self.born_at: int | None = (
             None  # when this node claimed it out of nothing, empty; None: it didn't, in this life
         )
-        self.owing = False  # its primary was offered what is here, and hasn't asked beyond it
+        self.owing = False  # there may be something here that its primary lacks: offered in each life anew
         self.asof = 0  # the epoch of the last claim under which the copy was complete
         self.touched: dict[
             bytes | None, int

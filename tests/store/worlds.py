@@ -137,7 +137,11 @@ class Plain:
 
     def _own(self, table: str, record: Any) -> Version:
         known = self.versions[table].get(record)
-        return Version(known.epoch + 1 if known is not None and known.epoch else 0, 0, 0)
+        if known is None or not known.epoch:
+            return Version(0, 0, 0)
+        return Version(
+            known.epoch + bool(known.sequence), 0, 0
+        )  # over one of its own the same epoch is enough
 
     def _set(self, table: str, key: tuple[Any, ...], value: Any, version: Version) -> None:
         record = self._id(table, key, value)

@@ -17,12 +17,14 @@ from tests.ops.simulation.test_worlds import elsewhere
 
 SEEDS = 300
 SLICE = 25
+STEPS = 150
+"""Longer worlds are for `waystation simulate`."""
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, SLICE))
 def test_every_promise_holds(first: int) -> None:
     for seed in range(first, first + SLICE):
-        outcome = running.perform(running.draw("tables", seed, None, 400))
+        outcome = running.perform(running.draw("tables", seed, None, STEPS))
         assert not outcome.rule, outcome
 
 
