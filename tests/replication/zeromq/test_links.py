@@ -346,7 +346,7 @@ async def test_groups_stay_in_their_range_of_ports() -> None:
 
 
 async def test_a_wildcard_is_listened_on_and_peers_use_what_they_know() -> None:
-    port = free_port()
+    port = free_port("0.0.0.0")
     a = Node(Address(HOST, port), attrs.evolve(QUICK, listen=Address("0.0.0.0", port)))
     b = node_on()
     async with cluster_of(a, b) as cluster:
