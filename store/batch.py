@@ -238,9 +238,11 @@ class Batch(Runs):
         if known is not None:
             check(table.name, key, known)
             if old is not None and table.merge is not None and not tombstone:
-                original = _merged(table, key, old, original)
+                sent, original = original, _merged(table, key, old, original)
                 if original == original_of(old):
                     return False
+                if original != sent and self.tape is not None:
+                    self.tape.mix(partition)
             elif original[1:21] <= version_bytes(known):
                 return False
         elif tombstone and not table.tombstones:

@@ -54,7 +54,7 @@ Written = dict[tuple[bytes, TableState], list[bytes]]
 class Tape:
     """What a batch has written so far. `rows` is what the submit at hand wrote; its source is told by `turn`."""
 
-    __slots__ = ("_number", "_source", "_sources", "_whole", "rows")
+    __slots__ = ("_number", "_source", "_sources", "_whole", "mixed", "rows")
 
     def __init__(self, number: Callable[[bytes], int | None] | None = None) -> None:
         self._number = number or _number
@@ -62,6 +62,7 @@ class Tape:
         self._source: Source = None
         self._whole: Written = {}
         self._sources: dict[bytes, frozenset[Source]] = {}
+        self.mixed: set[bytes] = set()
 
     def turn(self, source: Source) -> None:
         """What comes now was written by `source`."""
@@ -87,9 +88,15 @@ class Tape:
         else:
             found += rows
 
+    def mix(self, partition: bytes) -> None:
+        """What came was merged with what was here into something else, which whoever sent it doesn't have: the partition
+        was changed by this node, too."""
+        self.mixed.add(partition)
+
     def join(self, child: Tape) -> None:
         """Take in what a nested unit of the same submit wrote."""
         _gather(self.rows, child.rows)
+        self.mixed |= child.mixed
 
     def finish(self, first: int, last: int) -> Tapped:
         """All of it."""
@@ -101,6 +108,8 @@ class Tape:
                 for (partition, table), rows in self._whole.items()
             ]
         )
+        for partition in self.mixed & self._sources.keys():
+            self._sources[partition] |= {None}
         return Tapped(
             first, last, parts, {number(partition): who for partition, who in self._sources.items()}
         )

@@ -57,6 +57,22 @@ def test_a_commit_is_tapped_once_with_its_parts_before_anybody_is_answered(peer:
     }
 
 
+def test_what_a_merge_made_of_a_peers_record_and_an_own_one_counts_as_changed_by_both(
+    peer: Peer, tmp_path: Path
+) -> None:
+    merged = peer.id("merged")
+    other = Peer(tmp_path / "o", epoch=3)
+    other.commit((MERGE, merged, (1, "k"), [2]))
+    other.commit((MERGE, merged, (2, "k"), [2]))
+    peer.commit((MERGE, merged, (1, "k"), [1]))
+    peer.commit((MERGE, merged, (2, "k"), [2]))
+    other.commit((MERGE, merged, (2, "k"), [2, 3]))
+    peer.apply([part for tapped in other.tapped for part in tapped.parts], source="them")
+    other.close()
+    assert [peer.group.table("merged").get((p, "k")) for p in (1, 2)] == [[1, 2], [2, 3]]
+    assert peer.tapped[-1].touched == {1: frozenset({None, "them"}), 2: frozenset({"them"})}
+
+
 def test_of_a_key_written_often_in_a_commit_the_last_record_is_told(peer: Peer) -> None:
     last = peer.id("last")
     for value in range(3):
