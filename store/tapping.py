@@ -89,8 +89,8 @@ class Tape:
             found += rows
 
     def mix(self, partition: bytes) -> None:
-        """What came was merged with what was here into something else, which whoever sent it doesn't have: the partition
-        was changed by this node, too."""
+        """What came was merged with what was here into something else, which its sender doesn't have: the partition was
+        changed by this node, too."""
         self.mixed.add(partition)
 
     def join(self, child: Tape) -> None:
