@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 import structlog
@@ -74,6 +74,11 @@ class Neighbour:
         return node_of(self.key)
 
 
+STORE: Final = StoreSettings(linger_ms=0, batch_rows=20_000)
+"""What comes is gathered already, over each pass here and each frame of a peer's, so a commit waits for no company; and
+the more of a backlog is in one commit, the fewer pages it writes for each record."""
+
+
 @attrs.frozen(kw_only=True)
 class ClusterSettings:
     """Everything that a member is told.
@@ -90,7 +95,7 @@ class ClusterSettings:
     replica: ReplicaSettings = attrs.Factory(ReplicaSettings)
     detector: DetectorSettings = attrs.Factory(DetectorSettings)
     links: LinkSettings = attrs.Factory(LinkSettings)
-    store: StoreSettings = attrs.Factory(StoreSettings)
+    store: StoreSettings = STORE
 
 
 class Cluster:

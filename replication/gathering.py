@@ -84,23 +84,24 @@ class Gathering:
         heap = self._heaps.get(p)
         if heap is None:
             heap = self._heaps[p] = Heap(self._encoded())
-        waiting = len(heap.writes)
-        if waiting and (waiting + len(writes) > GATHERED_ROWS or heap.writes.size >= GATHERED_BYTES):
+        gathered = heap.writes
+        waiting = len(gathered.rows)
+        if waiting and (waiting + len(writes) > GATHERED_ROWS or gathered.size >= GATHERED_BYTES):
             raise WritersWait(f"{waiting} rows wait to be written to partition {p}")
-        alone = any(write[0] == MERGE for write in writes)
-        if waiting and (alone or heap.writes.risky):
+        if waiting and (gathered.risky or _fails_alone(writes)):
             self._hand(p)
             if p in self._heaps:
                 raise WritersWait(f"partition {p} takes no writes at the moment")
             heap = self._heaps[p] = Heap(self._encoded())
-        heap.writes.add(writes)
+            gathered = heap.writes
+        gathered.add(writes)
         if done is None:
             heap.casts += len(writes)
         elif settled:
             heap.settled.append(done)
         else:
             heap.local.append(done)
-        if len(heap.writes) >= HANDED_ROWS or heap.writes.size >= HANDED_BYTES:
+        if len(gathered.rows) >= HANDED_ROWS or gathered.size >= HANDED_BYTES:
             self._hand(p)
 
     def flush(self) -> None:

@@ -412,6 +412,8 @@ class ReplicatedGroup:
     def _partition(self, writes: Sequence[Write]) -> int:
         if self._gone is not None:
             raise self._gone
+        if len(writes) == 1:
+            return self.placed.partition_of(writes[0][2])
         return self.placed.partition_of_all(write[2] for write in writes)
 
     def _procedure(self, name: str) -> Procedure:

@@ -22,6 +22,7 @@ import lmdb
 
 from store.batch import Batch
 from store.carried import Opened, open_parts, pieces
+from store.deferred import Deferred
 from store.environment import is_fatal, is_full
 from store.errors import CommitterDied, StoreError, StoreFatal
 from store.floor import FOREIGN_SLICE_ROWS, SLICE_ROWS, Floor, Slices
@@ -188,10 +189,12 @@ class Committer:
                 return Result(error)
         if submit.parts is not None:
             return self._foreign(batch, submit, slices)
-        if submit.fn is None and not submit.risky:
-            self._rows(batch, submit.rows, slices)
-            return Result(None, batch.sequence)
-        return self._in_a_child(batch, submit, self._call, slices)
+        if submit.fn is not None:
+            return self._called(batch, submit, submit.fn, slices)
+        if submit.risky:
+            return self._in_a_child(batch, submit, lambda work, submit: work.apply(submit.rows), slices)
+        self._rows(batch, submit.rows, slices)
+        return Result(None, batch.sequence)
 
     def _rows(self, batch: Batch, rows: list[Row], slices: Slices | None) -> None:
         if slices is None:
@@ -201,29 +204,40 @@ class Committer:
             slices.step()
             batch.apply(rows[start : start + SLICE_ROWS])
 
+    def _called(self, batch: Batch, submit: Submit, fn: Callable[..., Any], slices: Slices | None) -> Result:
+        """A transaction. What its function raises undoes it, and nothing else."""
+        if slices is not None:
+            slices.end()  # it may take any time
+        work = Deferred(batch)
+        try:
+            value = fn(Transaction(work, self._state.tables), *submit.args)
+        except Exception as raised:  # noqa: BLE001 - the caller's function; whoever waits for it is told
+            work.abort()
+            return self._failed(raised)
+        work.apply()
+        return Result(None, batch.sequence, value)
+
     def _in_a_child(
         self, batch: Batch, submit: Submit, apply: Callable[[Batch, Submit], Any], slices: Slices | None
     ) -> Result:
         """Where what is raised undoes this submit, and no other."""
         if slices is not None:
-            slices.end()  # the caller's function may take any time
+            slices.end()  # a merge or `reconcile` may take any time
         child = batch.child()
         try:
             value = apply(child, submit)
             child.join()
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 - others' functions; whoever waits for it is told
             child.abort()
-            error = self._named(raised)
-            if is_fatal(error) or (isinstance(error, StoreError) and is_full(error)):
-                raise error from raised
-            return Result(error)
+            return self._failed(raised)
         return Result(None, batch.sequence, value)
 
-    def _call(self, child: Batch, submit: Submit) -> Any:
-        if submit.fn is None:
-            child.apply(submit.rows)
-            return None
-        return submit.fn(Transaction(child, self._state.tables), *submit.args)
+    def _failed(self, raised: Exception) -> Result:
+        """One submit failed. Raises what concerns all that are committed with it."""
+        error = self._named(raised)
+        if is_fatal(error) or (isinstance(error, StoreError) and is_full(error)):
+            raise error from raised
+        return Result(error)
 
     # ---- other nodes' records -----------------------------------------------------------------------
 

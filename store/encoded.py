@@ -33,10 +33,13 @@ class Encoded:
         Raises:
             KeyNotStorable, ValueNotStorable, UnknownTable, TableReadOnly, MergeUndeclared, SubmitTooLarge.
         """
-        rows, size, risky, puts = encode_writes(self.state.by_id, writes)
+        state = self.state
+        rows, size, risky, puts = encode_writes(state.by_id, writes)
         self.rows += rows
         self.size += size
-        self.risky = self.risky or risky
-        self.puts = self.puts and puts
-        if self.generation != self.state.generation:
+        if risky:
+            self.risky = True
+        if not puts:
+            self.puts = False
+        if self.generation != state.generation:
             self.generation = -1  # some of each: the committer looks at every row again

@@ -12,13 +12,14 @@ import cbor2
 
 from store import keys
 from store.batch import Batch
+from store.deferred import Deferred
 from store.digest import digest_range, range_of
 from store.errors import OtherPartition
 from store.keys import AnyKey
 from store.limits import PURGE_ROWS, SCAN_LIMIT, SELECT_SCAN_MAX
 from store.reading import Reading, find_state
-from store.record import local_sequence, payload_of
-from store.rows import Rows
+from store.record import Record, local_sequence, payload_of
+from store.rows import ReadRows, Rows
 from store.state import TableState
 from store.writes import DELETE, MERGE, PUT, REMOVE
 
@@ -28,7 +29,7 @@ class Transaction(Reading):
 
     __slots__ = ("_batch", "_only", "_states")
 
-    def __init__(self, batch: Batch, states: dict[str, TableState]) -> None:
+    def __init__(self, batch: Batch | Deferred, states: dict[str, TableState]) -> None:
         self._batch = batch
         self._states = states
         self._only: int | None = None
@@ -70,7 +71,14 @@ class Transaction(Reading):
     def stored(self, table: Any) -> tuple[TableState, Rows]:
         """The state of a table, and its rows as they are stored, with this transaction's writes."""
         state = find_state(self._states, table)
-        return state, self._rows(state)
+        batch = self._batch
+        return state, (batch.within() if isinstance(batch, Deferred) else batch).rows_of(state)
+
+    def record(self, table: Any, key: AnyKey) -> Record | None:
+        """The value with its version, or the tombstone, or None. Not for bags."""
+        if isinstance(self._batch, Deferred):
+            self._batch.seen()  # what is pending has no version
+        return super().record(table, key)
 
     def purge(
         self,
@@ -166,7 +174,7 @@ class Transaction(Reading):
     def _state(self, table: Any) -> TableState:
         return find_state(self._states, table)
 
-    def _rows(self, table: TableState) -> Rows:
+    def _rows(self, table: TableState) -> ReadRows:
         return self._batch.rows_of(table)
 
     def _tombstones(self, table: TableState) -> Rows:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attrs
 import msgspec
 
-from replication.cluster import ClusterSettings, Neighbour
+from replication.cluster import STORE, ClusterSettings, Neighbour
 from replication.core.settings import ReplicaSettings
 from replication.detectorstate import DetectorSettings
 from replication.zeromq.settings import LinkSettings
-from store.limits import StoreSettings
 
 
 class Assignment(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,5 +48,5 @@ class Assignment(msgspec.Struct, forbid_unknown_fields=True):
             replica=ReplicaSettings(**self.replica),
             detector=DetectorSettings(**self.detector),
             links=LinkSettings(**links),
-            store=StoreSettings(**self.store),
+            store=attrs.evolve(STORE, **self.store),
         )
