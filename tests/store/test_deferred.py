@@ -137,7 +137,7 @@ def _kept(peer: Peer) -> Any:
     return {place: (record[:13], record[21:-4]) for place, record in peer.records().items()}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.lists(step(), max_size=8), max_size=5), st.sampled_from(["disc", "ram"]))
 def test_waiting_writes_come_to_the_same_as_writes_at_once(transactions: Any, storage: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
