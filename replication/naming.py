@@ -6,20 +6,27 @@ from typing import Any
 
 import cbor2
 
-from store.errors import UnknownTable
+from store.errors import TableReadOnly, UnknownTable
 from store.group import OpenGroup
 from store.record import encode_value
 from store.writes import Write
 
 
 def named(group: OpenGroup, writes: Sequence[Write]) -> list[Write]:
-    """As they are sent. Raises UnknownTable, ValueNotStorable."""
+    """As they are sent.
+
+    Raises:
+        UnknownTable, ValueNotStorable.
+        TableReadOnly: it is so here. The primary may not have heard of it yet, and would take them.
+    """
     tables = group.state.by_id
     found = []
     for write in writes:
         table = tables[write[1]] if 0 <= write[1] < len(tables) else None
         if table is None:
             raise UnknownTable(f"there is no table with id {write[1]}")
+        if table.read_only:
+            raise TableReadOnly(f"table {table.name!r} is read-only")
         found.append((write[0], table.name, write[2], *(encode_value(value) for value in write[3:])))
     return found
 

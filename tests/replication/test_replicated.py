@@ -12,8 +12,8 @@ import trio.testing
 from replication.core.errors import ClaimLost, NoMove, UnknownMember
 from replication.errors import NoProcedure, NotOnePartition, NotServed
 from replication.forwarding import Refused, Unanswered
-from store.errors import KeyNotStorable, OtherPartition, UnknownTable, ValueNotStorable
-from store.operations import CreateTable, DropTable
+from store.errors import KeyNotStorable, OtherPartition, TableReadOnly, UnknownTable, ValueNotStorable
+from store.operations import CreateTable, DropTable, SetReadOnly
 from store.subscribe import Changed, Deleted, Missed
 from store.writes import DELETE, MERGE, PUT
 from tests.replication.members import members_of, placed, table
@@ -149,6 +149,22 @@ async def test_what_cannot_be_stored_is_its_callers_fault_alone(tmp_path: Path) 
             assert isinstance(outcomes.pop("nothing"), NotOnePartition)
             assert set(outcomes.values()) == {2}
             assert len(outcomes) == 20
+
+
+async def test_a_table_that_is_read_only_on_one_node_is_not_written_through_it(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "ab", ACCOUNT) as members:
+        for name in "ab":
+            group = members[name].group("account")
+            await group.group.alter(SetReadOnly("account", True))
+            writes = [(PUT, group.table("account").id, (name,), 1)]
+            with pytest.raises(TableReadOnly):
+                await group.commit([(PUT, group.table("log").id, (name,), 1), *writes])
+            with pytest.raises(TableReadOnly):
+                group.cast(writes)
+            assert (await group.commit([(PUT, group.table("log").id, (name,), 2)])).copies == 2
+            await group.group.alter(SetReadOnly("account", False))
+        assert await members.equal("account", "account") == {}
+        assert await members.equal("account", "log") == {("a",): 2, ("b",): 2}
 
 
 async def test_writes_of_one_commit_are_in_one_partition_that_there_is(tmp_path: Path) -> None:

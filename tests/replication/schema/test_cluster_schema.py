@@ -343,7 +343,7 @@ async def test_a_table_is_read_only_on_every_node_until_it_isnt(tmp_path: Path) 
                 await group.commit([(PUT, group.table("note").id, (1,), 1)])
             assert (await group.commit([(PUT, group.table("other").id, (1,), 1)])).copies == 2
         await schema.set_read_only("g", "note", False)
-        for group in members.groups("g"):
+        for group in members.groups("g"):  # all of them: the primary must have heard of it, too
             await until(lambda group=group: not group.table("note").state.read_only)
         await members["a"].group("g").commit([(PUT, members["a"].group("g").table("note").id, (1,), 1)])
         assert await members.equal("g", "note") == {(1,): 1}
@@ -357,6 +357,7 @@ async def test_a_merge_is_set_by_its_name(tmp_path: Path) -> None:
         await schema.set_merge("note", "note", "max")
         for group in members.groups("note"):
             await until(lambda group=group: group.group.state.tables["note"].merge is not None)
+        for group in members.groups("note"):
             await group.commit([(MERGE, group.table("note").id, ("k",), 5)])
             await group.commit([(MERGE, group.table("note").id, ("k",), 3)])
         assert await members.equal("note", "note") == {("k",): 5}
