@@ -1,0 +1,8 @@
+"""All commands of a node, in one tuple. A module of commands is listed here, and nowhere else."""
+
+from typing import Final
+
+from admin.commands import plain
+from admin.commands.table import Command, in_order
+
+COMMANDS: Final[tuple[Command, ...]] = in_order(plain.COMMANDS)
