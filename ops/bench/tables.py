@@ -35,7 +35,9 @@ _FAILURES: Final = (
     ProcessGoneError,
     TableNodeError,
 )
-_PARTS: Final = MappingProxyType[Mode, int]({"async": 1, "sync": 3, "transaction": 10, "update": 15})
+_PARTS: Final = MappingProxyType[Mode, int](
+    {"async": 1, "sync": 3, "durable": 30, "transaction": 10, "update": 15}
+)
 """A mode makes this part of --writes: one for which somebody waits takes longer."""
 
 Storage = Literal["disc", "ram"]

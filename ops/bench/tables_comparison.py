@@ -22,7 +22,14 @@ Starting = Callable[[Path, int], AbstractContextManager[Pair]]
 """(new directory, number of tables) → the pair, stopped at the end."""
 
 RATIOS: Final = MappingProxyType(
-    {"insert": "fill", "async": "async", "sync": "sync", "transaction": "transaction", "update": "update"}
+    {
+        "insert": "fill",
+        "async": "async",
+        "sync": "sync",
+        "durable": "durable",
+        "transaction": "transaction",
+        "update": "update",
+    }
 )
 """Ratio → mode that it is of."""
 

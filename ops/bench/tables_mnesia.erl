@@ -144,6 +144,11 @@ loop(Mode, Tab, State, Key, {Base, Filler} = Value, Done, Count, Histogram) ->
 
 put_one(sync, Record, _Last, Histogram) ->
     timed(Histogram, fun() -> ok = mnesia:sync_dirty(fun() -> mnesia:write(Record) end) end);
+put_one(durable, Record, _Last, Histogram) ->
+    timed(Histogram, fun() ->
+        ok = mnesia:sync_dirty(fun() -> mnesia:write(Record) end),
+        everywhere(sync_log, ok)
+    end);
 put_one(transaction, Record, Last, Histogram) ->
     transaction(fun() -> mnesia:write(Record) end, Last, Histogram);
 put_one(_Async, Record, false, _) ->

@@ -24,10 +24,11 @@ PHASES_MAX: Final = 32_768
 _FILLER: Final = b"x"
 _MASK: Final = (1 << 64) - 1
 
-Mode = Literal["fill", "async", "sync", "transaction", "update"]
+Mode = Literal["fill", "async", "sync", "durable", "transaction", "update"]
 """fill: every key once, or the first ones of that order; as `async`. async: nobody waits for the other node.
-sync: each writer waits until its write is with the other node. transaction: as sync, one write in a transaction.
-update: a transaction reads two records and writes both, each with its number raised by one."""
+sync: each writer waits until its write is with the other node. durable: until it is on the disks of both.
+transaction: as sync, one write in a transaction. update: a transaction reads two records and writes both, each with its
+number raised by one."""
 
 
 @frozen

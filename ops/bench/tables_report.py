@@ -14,12 +14,13 @@ _HEADLINES: Final = (
     ("asynchronous writes", "async_ratio", "≥ 3"),
     ("… into empty tables", "insert_ratio", ""),
     ("awaited writes", "sync_ratio", "≥ 5"),
+    ("… on both nodes' disks before the next, as ours are anyway", "durable_ratio", ""),
     ("transactions of one write", "transaction_ratio", "≥ 5"),
     ("transactions that read and write two records", "update_ratio", "≥ 5"),
     ("four groups in parallel over one", "four_groups_ratio", "≥ 1"),
 )
 _SYSTEMS: Final = ("waystation", "mnesia")
-_MODES: Final = ("fill", "async", "sync", "transaction", "update")
+_MODES: Final = ("fill", "async", "sync", "durable", "transaction", "update")
 
 
 def markdown(result: Mapping[str, Any]) -> str:

@@ -46,6 +46,7 @@ class Phase:
             "fill": self._cast,
             "async": self._cast,
             "sync": self._sync,
+            "durable": self._sync,
             "transaction": self._transaction,
             "update": self._update,
         }[load.mode]

@@ -24,7 +24,7 @@ def is_missing() -> bool:
 real = pytest.mark.skipif(is_missing(), reason="Mnesia is not installed")
 """apt-get install --no-install-recommends erlang-base erlang-mnesia"""
 
-MODES: tuple[Mode, ...] = ("fill", "async", "sync", "transaction", "update")
+MODES: tuple[Mode, ...] = ("fill", "async", "sync", "durable", "transaction", "update")
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def test_both_nodes_hold_what_the_plan_says(directory: Path, storage: Storage) -
             latencies.merge(result["latencies"])
             timed = {
                 "sync": 180,
+                "durable": 180,
                 "transaction": 174,
                 "update": 174,
             }  # a writer's last transaction waits longer

@@ -12,7 +12,7 @@ from ops.bench.tables_plan import Expected, Load, Mode
 from ops.bench.tables_process import TableNodeError
 from ops.bench.tables_waystation import WaystationPair
 
-MODES: tuple[Mode, ...] = ("fill", "async", "sync", "transaction", "update")
+MODES: tuple[Mode, ...] = ("fill", "async", "sync", "durable", "transaction", "update")
 
 
 @pytest.mark.system
