@@ -1,7 +1,8 @@
-"""Whole data directories: tables with the certificate beside them, copied out, brought back, and filled from a dump.
+"""Whole data directories: tables with what the node is known by, copied out, brought back, and filled from a dump.
 
 A node's own certificate belongs to it as its tables do: phones that trusted it at first sight refuse the node without
-it. Whatever is made here appears under its name once it is complete. This module must never know of the terminal.
+it. So does the key of its links: to other nodes it is who has that key. Whatever is made here appears under its name
+once it is complete. This module must never know of the terminal.
 """
 
 import os
@@ -12,6 +13,7 @@ from typing import Final
 
 from node.running import GROUPS, STORE_DIRECTORY
 from ops.config import CERTIFICATE, KEY
+from replication.zeromq.keys import KEY_FILE
 from store import backup as backups
 from store import dump as dumps
 from store.backup import PARTIAL, Report
@@ -22,7 +24,8 @@ from store.store import Store
 
 PAIR: Final = (KEY, CERTIFICATE)
 """In the order in which they are written: a certificate without its key is never there."""
-PEM_BYTES_MAX: Final = 1024 * 1024
+IDENTITY_BYTES_MAX: Final = 1024 * 1024
+"""Of one of these files, or of the key of the links."""
 
 
 class CopyRefused(Exception):
@@ -30,7 +33,7 @@ class CopyRefused(Exception):
 
 
 def back_up(store: Store, data: Path, target: Path, report: Report) -> int:
-    """Make `target` a data directory with the tables of an open store and, if `data` has them, certificate and key.
+    """Make `target` a data directory with the tables of an open store and, if `data` has them, certificate and keys.
 
     Gives the number of records.
 
@@ -44,7 +47,7 @@ def back_up(store: Store, data: Path, target: Path, report: Report) -> int:
     shutil.rmtree(partial, ignore_errors=True)  # what is left of an attempt that was killed
     try:
         make_directory(partial)
-        for name, content in _pair(data).items():
+        for name, content in _identity(data).items():
             _write(partial / name, content)
         records = backups.backup(store, partial / STORE_DIRECTORY, report)
         if target.exists():
@@ -58,7 +61,7 @@ def back_up(store: Store, data: Path, target: Path, report: Report) -> int:
 
 
 def bring_back(source: Path, data: Path, report: Report) -> int:
-    """Make the tables, and certificate and key if there are some, of a data directory from a backup of one.
+    """Make the tables, and certificate and keys if there are some, of a data directory from a backup of one.
 
     A bare copy of the tables (`store.backup`) will do, too. Gives the number of records.
 
@@ -66,12 +69,13 @@ def bring_back(source: Path, data: Path, report: Report) -> int:
         CopyRefused, StoreError, OSError: there are no tables then.
     """
     whole = (source / STORE_DIRECTORY).is_dir()
-    pair = _pair(source) if whole else {}
-    for name, content in pair.items():
+    identity = _identity(source) if whole else {}
+    for name, content in identity.items():
         if (data / name).exists() and (data / name).read_bytes() != content:
+            away = f"{CERTIFICATE} and {KEY}" if name in PAIR else name
             raise CopyRefused(
-                f"{data / name} exists and isn't the backup's: move {CERTIFICATE} and {KEY} away to have the"
-                " backup's, or restore into another directory"
+                f"{data / name} exists and isn't the backup's: move {away} away to have the backup's, or restore"
+                " into another directory"
             )
     target = data / STORE_DIRECTORY
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -80,7 +84,7 @@ def bring_back(source: Path, data: Path, report: Report) -> int:
     written = []
     try:
         make_directory(data)
-        for name, content in pair.items():
+        for name, content in identity.items():
             if not (data / name).exists():
                 written.append(data / name)
                 _write(data / name, content)
@@ -121,21 +125,23 @@ def load_dump(source: Path, data: Path, report: Report) -> int:
     return records
 
 
-def _pair(data: Path) -> dict[str, bytes]:
-    """Key and certificate of a data directory, or nothing: a node that was told of others has none of its own."""
-    there = [name for name in PAIR if (data / name).is_file()]
-    if not there:
-        return {}
-    if len(there) < len(PAIR):
+def _identity(data: Path) -> dict[str, bytes]:
+    """What there is in a data directory of that by which phones and other nodes know the node.
+
+    A node that was told of another certificate has none of its own; one that has no copies elsewhere has no links.
+    """
+    pair = [name for name in PAIR if (data / name).is_file()]
+    if len(pair) == 1:
         raise CopyRefused(
-            f"{data} has {there[0]} without the other of {CERTIFICATE} and {KEY}: bring that back, or remove it"
+            f"{data} has {pair[0]} without the other of {CERTIFICATE} and {KEY}: bring that back, or remove it"
         )
-    for name in PAIR:
-        if (data / name).stat().st_size > PEM_BYTES_MAX:
+    there = [*pair, KEY_FILE] if (data / KEY_FILE).is_file() else pair
+    for name in there:
+        if (data / name).stat().st_size > IDENTITY_BYTES_MAX:
             raise CopyRefused(
                 f"{data / name} is larger than any certificate or key: put the right file there"
             )
-    return {name: (data / name).read_bytes() for name in PAIR}
+    return {name: (data / name).read_bytes() for name in there}
 
 
 def _write(path: Path, content: bytes) -> None:

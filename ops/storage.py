@@ -131,9 +131,9 @@ def backup(
     data: Data = _HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Copy the tables, and the certificate and key that the node made, also while it runs; then read the copy back.
+    """Copy the tables, and the certificate and keys that the node made, also while it runs; then read the copy back.
 
-    It holds message bodies, the cluster's secret and the private key: guard it.
+    It holds message bodies, the cluster's secret and the private keys: guard it.
     """
     with _told(), _progress() as report, _look(data) as store:
         records = back_up(store, data, target, report)
@@ -147,9 +147,9 @@ def restore(
     data: Data = _HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Make a data directory's tables, certificate and key from a backup, having read it in full.
+    """Make a data directory's tables, certificate and keys from a backup, having read it in full.
 
-    There must be no tables yet, and no other certificate.
+    There must be no tables yet, and no other certificate or key.
     """
     with _told(), _progress() as report:
         records = bring_back(source, data, report)

@@ -9,6 +9,8 @@ import pytest
 
 from node.running import GROUPS, STORE_DIRECTORY
 from ops.bench.node_process import NodeProcess, free_ports
+from ops.copies import CopyRefused, back_up, bring_back
+from replication.zeromq.keys import KEY_FILE, ensure_keys, read_keys
 from store.fieldindex import FieldIndex, KeyPath
 from store.operations import AddIndex, CreateTable
 from store.results import Result
@@ -63,6 +65,23 @@ def test_a_restore_keeps_a_certificate_that_is_another(data: Path, tmp_path: Pat
     assert done.returncode == 1
     assert "move certificate.pem and key.pem away" in done.stderr
     assert [path.name for path in target.iterdir()] == ["key.pem"]
+
+
+def test_the_key_by_which_other_nodes_know_a_node_is_in_its_backup(tmp_path: Path) -> None:
+    source, copy, target = (tmp_path / name for name in ("node", "backup", "target"))
+    source.mkdir()
+    keys = ensure_keys(source)
+    with Store.open(source / STORE_DIRECTORY, GROUPS, committer="inline") as opened:
+        back_up(opened, source, copy, lambda *_: None)
+    target.mkdir()
+    another = ensure_keys(target)
+    with pytest.raises(CopyRefused, match=r"move links\.key away"):
+        bring_back(copy, target, lambda *_: None)
+    assert read_keys(target) == another
+    assert [path.name for path in target.iterdir()] == [KEY_FILE]
+    (target / KEY_FILE).unlink()
+    bring_back(copy, target, lambda *_: None)
+    assert read_keys(copy) == read_keys(target) == keys  # which also wants them to be their owner's only
 
 
 def test_a_refused_dump_or_backup_leaves_nothing(data: Path, tmp_path: Path) -> None:
