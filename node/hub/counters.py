@@ -4,45 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-BUCKETS = 32
-
-
-class Histogram:
-    """Counts of whole numbers by powers of two."""
-
-    __slots__ = ("buckets", "most")
-
-    def __init__(self) -> None:
-        self.buckets = [
-            0
-        ] * BUCKETS  # bucket i: less than 2**i, and not in the one before; the last: the rest
-        self.most = 0
-
-    def record(self, number: int) -> None:
-        if number > self.most:
-            self.most = number
-        self.buckets[min(number.bit_length(), BUCKETS - 1)] += 1
-
-    def picture(self) -> Distribution:
-        return Distribution(tuple(self.buckets), self.most)
-
-
-@attrs.frozen
-class Distribution:
-    """A histogram at one moment. Two of them differ by what came in between."""
-
-    buckets: tuple[int, ...]
-    most: int  # since the beginning
-
-    def quantile(self, share: float) -> int:
-        """An upper bound of the given quantile (0 to 1), as coarse as the buckets; 0 if nothing was recorded."""
-        wanted = share * sum(self.buckets)
-        seen = 0
-        for index, count in enumerate(self.buckets):
-            seen += count
-            if count and seen >= wanted:
-                return min((1 << index) - 1, self.most)
-        return self.most
+from node.histogram import Distribution, Histogram
 
 
 @attrs.frozen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.hub.counters import Histogram
+from node.histogram import Histogram
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1), st.floats(0, 1))
@@ -30,3 +30,11 @@ def test_beyond_the_last_bucket():
     histogram = Histogram()
     histogram.record(2**60)
     assert histogram.picture().buckets[-1] == 1
+
+
+def test_the_sum_is_kept_and_what_is_below_zero_counts_as_zero():
+    histogram = Histogram()
+    for number in (3, 5, -4):
+        histogram.record(number)
+    picture = histogram.picture()
+    assert (picture.total, picture.buckets[0], sum(picture.buckets)) == (8, 1, 3)
