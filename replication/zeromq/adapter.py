@@ -67,8 +67,10 @@ class Socket:
                 self._tell(self.events())
         return True
 
-    def reply_nowait(self, route: bytes, data: bytes) -> None:
+    def reply_nowait(self, route: bytes, data: bytes) -> bool:
         """Send to one peer of a ROUTER; dropped if that peer has gone or doesn't read its answers.
+
+        Whether it was taken; without ROUTER_MANDATORY ZeroMQ doesn't tell, and it is always True.
 
         Raises:
             trio.ClosedResourceError
@@ -79,9 +81,11 @@ class Socket:
         except (zmq.Again, zmq.error.ZMQError) as error:
             if error.errno not in (zmq.EAGAIN, zmq.EHOSTUNREACH):
                 raise
+            return False
         finally:
             if self._waiting:
                 self._tell(self.events())
+        return True
 
     def receive_nowait(
         self, messages_max: int = DRAIN_MESSAGES, bytes_max: int = DRAIN_BYTES

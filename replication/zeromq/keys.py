@@ -55,10 +55,7 @@ def ensure_keys(directory: Path) -> Keys:
         KeyFileExposed, KeyFileDamaged
         OSError: the file can't be read or written.
     """
-    path = directory / KEY_FILE
-    if not path.exists():
-        _write(path, make_keys())
-    return read_keys(directory)
+    return ensure_key_file(directory / KEY_FILE, "of this node, for its links to other nodes")
 
 
 def read_keys(directory: Path) -> Keys:
@@ -68,7 +65,28 @@ def read_keys(directory: Path) -> Keys:
         FileNotFoundError: there is none.
         KeyFileExposed, KeyFileDamaged
     """
-    path = directory / KEY_FILE
+    return read_key_file(directory / KEY_FILE)
+
+
+def ensure_key_file(path: Path, whose: str) -> Keys:
+    """The pair in this file, made and on disk if there was none. `whose` is said in the file.
+
+    Raises:
+        KeyFileExposed, KeyFileDamaged
+        OSError: the file can't be read or written.
+    """
+    if not path.exists():
+        _write(path, make_keys(), whose)
+    return read_key_file(path)
+
+
+def read_key_file(path: Path) -> Keys:
+    """The pair in this file.
+
+    Raises:
+        FileNotFoundError: there is none.
+        KeyFileExposed, KeyFileDamaged
+    """
     with path.open("rb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         if mode & 0o077:
@@ -84,11 +102,11 @@ def read_keys(directory: Path) -> Keys:
     return Keys(zmq.curve_public(secret.encode("ascii")).decode("ascii"), secret)
 
 
-def _write(path: Path, keys: Keys) -> None:
+def _write(path: Path, keys: Keys, whose: str) -> None:
     """Durable, and never there in part. If another process was quicker, its pair stays."""
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     text = (
-        "# The secret key of this node, for its links to other nodes. Show it to nobody.\n"
+        f"# The secret key {whose}. Show it to nobody.\n"
         f"# The public key that belongs to it: {keys.public}\n"
         f"{keys.secret}\n"
     )
