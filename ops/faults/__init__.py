@@ -1,7 +1,7 @@
 """Faults with real processes: a node and clients under load, what goes wrong with them, and the verdict.
 
-The world           network (namespaces whose cable can be cut) · proxy (TCP between nodes, for one connection or all) ·
-                    disk (small, full and free again)
+The world           namespace (a network apart) → network (two, with a cable that can be cut) ·
+                    proxy (TCP between nodes, for one connection or all) · disk (small, full and free again)
 The good            worker (a process of clients that write histories) ← crowd (starts, kills and asks them) ·
                     recorder (what a client did, as history events) · pins (registration without a telephone)
 The bad             raw (a phone without the library) ← hostile (garbage, floods, sloth: a process)

@@ -12,9 +12,6 @@ It must never know what runs inside.
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,14 +20,13 @@ from typing import Final, Protocol, Self
 
 from ops.bench.node_process import free_ports
 from ops.faults.child import Child
+from ops.faults.namespace import Namespace
 from ops.faults.unavailable import UnavailableError
 
 CONTROL_PORT: Final = 7_000
 GROUPS_MAX: Final = 8
 """Groups of one member, where each needs a proxy."""
-_TOOLS: Final = ("ip", "nsenter", "unshare", "setpriv", "sleep")
 _NOBODY: Final = "02:00:00:00:00:77"
-_S_MAX: Final = 10
 
 
 class Cables(Protocol):
@@ -99,13 +95,9 @@ class Namespaces:
     group_ports: tuple[int, int] | None = None
 
     def __init__(self, members: int) -> None:
-        missing = [tool for tool in _TOOLS if shutil.which(tool) is None]
-        if missing:
-            raise UnavailableError(f"network namespaces need {', '.join(missing)}")
-        if os.geteuid() != 0:
-            raise UnavailableError("network namespaces need root")
         self._members = members
-        self._holders: list[subprocess.Popen[bytes]] = []
+        self._hub: Namespace | None = None
+        self._places: list[Namespace] = []
         self._cuts: set[tuple[int, int]] = set()
 
     def __enter__(self) -> Self:
@@ -120,63 +112,54 @@ class Namespaces:
         self._end()
 
     def _build(self) -> None:
-        self._holders = [self._hold()]
-        hub = self._holders[0].pid
-        _ip(hub, "link", "add", "name", "hub0", "type", "bridge")
-        _ip(hub, "link", "set", "hub0", "up")
+        hub = self._hub = Namespace()
+        hub.ip("link", "add", "name", "hub0", "type", "bridge")
+        hub.ip("link", "set", "hub0", "up")
         for member in range(self._members):
-            self._holders.append(self._hold())
-            self._plug(member)
+            self._places.append(Namespace())
+            self._plug(hub, member)
 
-    def _plug(self, member: int) -> None:
-        hub, holder, plug = self._holders[0].pid, self._holders[member + 1].pid, f"plug{member}"
-        _ip(holder, "link", "set", "lo", "up")
-        _ip(hub, "link", "add", "name", plug, "type", "veth", "peer", "name", "ws0", "netns", str(holder))
-        _ip(hub, "link", "set", plug, "master", "hub0", "up")
-        _ip(holder, "link", "set", "ws0", "address", f"02:00:00:00:01:{member:02x}")
-        _ip(holder, "address", "add", f"{_host(member)}/24", "dev", "ws0")
-        _ip(holder, "link", "set", "ws0", "up")
+    def _plug(self, hub: Namespace, member: int) -> None:
+        place, plug = self._places[member], f"plug{member}"
+        place.ip("link", "set", "lo", "up")
+        hub.ip("link", "add", "name", plug, "type", "veth", "peer", "name", "ws0", "netns", str(place.pid))
+        hub.ip("link", "set", plug, "master", "hub0", "up")
+        place.ip("link", "set", "ws0", "address", f"02:00:00:00:01:{member:02x}")
+        place.ip("address", "add", f"{_host(member)}/24", "dev", "ws0")
+        place.ip("link", "set", "ws0", "up")
 
     def prefix(self, member: int) -> list[str]:
-        return ["nsenter", "-t", str(self._holders[member + 1].pid), "--net", "--"]
+        return self._places[member].prefix
 
     def address(self, member: int, seen_by: int) -> str:
         return f"{_host(member)}:{CONTROL_PORT}"
 
     def cut(self, source: int, target: int) -> None:
         self._cuts.add((source, target))
-        holder = self._holders[source + 1].pid
-        place = ("neighbour", "replace", _host(target), "lladdr", _NOBODY, "dev", "ws0", "nud", "permanent")
-        _ip(holder, *place)
+        self._places[source].ip(
+            "neighbour", "replace", _host(target), "lladdr", _NOBODY, "dev", "ws0", "nud", "permanent"
+        )
 
     def heal(self) -> None:
         while self._cuts:
             source, target = self._cuts.pop()
-            _ip(self._holders[source + 1].pid, "neighbour", "del", _host(target), "dev", "ws0")
+            self._places[source].ip("neighbour", "del", _host(target), "dev", "ws0")
 
     def forget(self, member: int) -> None:
         """Its namespace is replaced: sockets without a process live on in the old one, where there is no way out."""
+        assert self._hub is not None
         self._cuts = {cut for cut in self._cuts if cut[0] != member}
-        _ip(self._holders[0].pid, "link", "del", f"plug{member}")
-        _end(self._holders[member + 1])
-        self._holders[member + 1] = self._hold()
-        self._plug(member)
-
-    def _hold(self) -> subprocess.Popen[bytes]:
-        command = ["setpriv", "--pdeathsig", "KILL", "--", "unshare", "--net", "--", "sleep", "infinity"]
-        holder = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603
-        ours = os.readlink("/proc/self/ns/net")
-        while os.readlink(f"/proc/{holder.pid}/ns/net") == ours or not _sleeps(holder.pid):
-            if holder.poll() is not None:
-                assert holder.stderr is not None
-                text = holder.stderr.read().decode(errors="replace").strip()
-                raise UnavailableError(f"no network namespace can be made here: {text}")
-        return holder
+        self._hub.ip("link", "del", f"plug{member}")
+        self._places[member].end()
+        self._places[member] = Namespace()
+        self._plug(self._hub, member)
 
     def _end(self) -> None:
-        for holder in self._holders:
-            _end(holder)
-        self._holders.clear()
+        for namespace in (self._hub, *self._places):
+            if namespace is not None:
+                namespace.end()
+        self._hub = None
+        self._places.clear()
 
 
 class Proxied:
@@ -232,13 +215,6 @@ class Proxied:
                 proxy.tell("reset")
 
 
-def _end(holder: subprocess.Popen[bytes]) -> None:
-    holder.kill()
-    holder.wait()
-    if holder.stderr is not None:
-        holder.stderr.close()
-
-
 def _ports_in_a_row(count: int) -> int:
     ports = free_ports(20 * count)
     for place in range(len(ports) - count):
@@ -249,20 +225,3 @@ def _ports_in_a_row(count: int) -> int:
 
 def _host(member: int) -> str:
     return f"10.213.78.{member + 1}"
-
-
-def _ip(holder: int, *words: str) -> None:
-    done = subprocess.run(  # noqa: S603
-        ["nsenter", "-t", str(holder), "--net", "--", "ip", *words],  # noqa: S607
-        capture_output=True,
-        text=True,
-        timeout=_S_MAX,
-        check=False,
-    )
-    if done.returncode:
-        raise UnavailableError(f"ip {' '.join(words)}: {done.stderr.strip()}")
-
-
-def _sleeps(pid: int) -> bool:
-    """Whether unshare has become sleep: then the namespace is there to stay."""
-    return Path(f"/proc/{pid}/comm").read_text().strip() == "sleep"
