@@ -10,6 +10,7 @@ talk        frames after login: send, skip, ack, read, confirm
 outlet      what mail has to say to phones, as frames
 service     the node as the hub sees it: one pass after another
 settings    limits of sessions
+histogram   counts by powers of two
 clock       the time that mail counts by
 running     a node from an open store to its graceful end
 """
