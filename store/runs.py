@@ -70,16 +70,18 @@ class Runs(Work):
         else:
             stale = self._stale(table, keys, records, olds, buckets)
         if table.listed:
-            if len(homes) == 1 and len(keys) == len(rows):  # then this is their order already
+            if len(homes) == 1:
                 bucket = buckets[0]
                 entries = [
-                    (bucket + record[5:13], tag + key) for record, key in zip(packed, given, strict=True)
+                    (bucket + record[5:13], tag + key)
+                    for record, key in zip(packed, given, strict=True)
+                    if latest[key] is record
                 ]
             else:
-                entries = [
+                entries = sorted(
                     (bucket + record[5:13], tag + key)
                     for bucket, record, key in zip(buckets, records, keys, strict=True)
-                ]
+                )
             self._list_run(table, entries, stale)
             if self.tape is not None:
                 for partition, some in _by_partition(table, rows[0][3], keys, records):
@@ -229,6 +231,8 @@ class Runs(Work):
         entries = [
             (bucket + place, tag + key) for bucket, place, key in zip(buckets, places, keys, strict=True)
         ]
+        if len(homes) > 1:
+            entries.sort()
         stale = [
             bucket + (old[1:9] if old[:1] == CARRIED else old[5:13]) + tag + key
             for bucket, key in zip(buckets, keys, strict=True)
@@ -248,9 +252,9 @@ class Runs(Work):
     # ---- the list of changes ------------------------------------------------------------------------
 
     def _list_run(self, table: TableState, entries: list[tuple[bytes, bytes]], stale: list[bytes]) -> None:
+        """Entries in their order, which is the cheapest."""
         changes = self._listing(table)
         self._unlist(table, changes, stale)
-        entries.sort()
         changes.put_many(entries)
 
     def _unlist(self, table: TableState, changes: Rows, stale: list[bytes]) -> None:
