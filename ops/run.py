@@ -3,7 +3,8 @@
 import gc
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final
@@ -30,6 +31,7 @@ SWITCH_INTERVAL_S = 0.0005
 """The committer's thread waits a third as long for the interpreter's lock as with the default, 5 ms."""
 GC_GENERATION_0 = 50_000
 """Sessions live long and hold no cycles: looking for them rarely keeps the loop free."""
+_STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 def run(
@@ -56,19 +58,29 @@ def run(
 
 async def _run(settings: NodeSettings, guide: bool) -> None:
     stop = trio.Event()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_watch_signals, stop)
+    with _asked_by_signals(stop):
         await run_node(settings, lambda running: _ready(settings, running, guide), stop)
-        nursery.cancel_scope.cancel()
     log.info("stopped")
 
 
-async def _watch_signals(stop: trio.Event) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            if stop.is_set():
-                log.warning("stopping already; a second signal changes nothing")
-            stop.set()
+@contextmanager
+def _asked_by_signals(stop: trio.Event) -> Iterator[None]:
+    """SIGTERM and SIGINT ask the node to stop. When it has, they are ignored until the process ends: one that comes in
+    these last moments must not turn a graceful stop into a death by signal."""
+    token = trio.lowlevel.current_trio_token()
+
+    def ask() -> None:
+        if stop.is_set():
+            log.warning("stopping already; a second signal changes nothing")
+        stop.set()
+
+    for number in _STOPPING:
+        signal.signal(number, lambda *_: token.run_sync_soon(ask))
+    try:
+        yield
+    finally:
+        for number in _STOPPING:
+            signal.signal(number, signal.SIG_IGN)
 
 
 def _ready(settings: NodeSettings, running: Running, guide: bool) -> None:
