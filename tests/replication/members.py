@@ -19,7 +19,7 @@ from replication.replicated import ReplicatedGroup
 from replication.zeromq.keys import ensure_keys
 from store.limits import StoreSettings
 from store.schema import Group, Table
-from tests.replication.zeromq.cluster import QUICK, free_port, until
+from tests.replication.zeromq.cluster import HOST, QUICK, free_port, until
 
 REPLICA = ReplicaSettings(
     start_wait_ms=800,
@@ -71,7 +71,7 @@ class Members:
         for name in names:
             (data / name).mkdir(exist_ok=True)
             key = ensure_keys(data / name).public
-            neighbours[name] = Neighbour(key, f"127.0.0.1:{free_port()}", server=name)
+            neighbours[name] = Neighbour(key, f"{HOST}:{free_port()}", server=name)
         self.neighbours = neighbours
 
     # ---- who is there --------------------------------------------------------------------------

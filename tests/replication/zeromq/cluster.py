@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import socket
@@ -26,6 +27,8 @@ def loopback(last: int) -> str:
 
 
 HOST = loopback(1)
+PORTS = itertools.count(10_000 + os.getpid() * 7 % 10_000)
+"""Below /proc/sys/net/ipv4/ip_local_port_range. Each process has its own, for addresses that all of them use."""
 QUICK = LinkSettings(heartbeat_ms=200, silence_ms_max=4_000, retry_ms_min=20, retry_ms_max=200)
 """Links that notice and mend faster than they would need to."""
 
@@ -38,10 +41,13 @@ async def until(holds: Callable[[], Any]) -> None:
 
 
 def free_port(host: str = HOST) -> int:
+    """Never the same twice, and none of those that the kernel gives to whoever wants any."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    for port in PORTS:
+        with socket.socket(family) as probe, contextlib.suppress(OSError):
+            probe.bind((host, port))
+            return port
+    raise AssertionError("there is no end to the ports")
 
 
 class Notebook:
