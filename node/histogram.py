@@ -8,6 +8,8 @@ from __future__ import annotations
 import attrs
 
 BUCKETS = 32
+REST = 1 << (BUCKETS - 2)
+"""From here on numbers are counted in the last bucket, however large."""
 
 
 class Histogram:
@@ -28,7 +30,7 @@ class Histogram:
         elif number < 0:
             number = 0
         self.total += number
-        self.buckets[min(number.bit_length(), BUCKETS - 1)] += 1
+        self.buckets[number.bit_length() if number < REST else BUCKETS - 1] += 1
 
     def picture(self) -> Distribution:
         return Distribution(tuple(self.buckets), self.most, self.total)

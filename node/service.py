@@ -234,8 +234,11 @@ class Service:
             "rate_limited": self.rate_limited,
             "mail": {
                 **attrs.asdict(mail.counts),
+                "accepted_ms": attrs.asdict(mail.latencies.accepted.picture()),
+                "delivery_ms": attrs.asdict(mail.latencies.delivery.picture()),
                 "pairs": len(mail.pairs),
                 "boxes": len(mail.boxes),
+                "pending": mail.pending,
                 "pending_bytes": mail.pending_bytes,
                 "urgent": len(mail.urgent),
                 "delayed": len(mail.delayed),

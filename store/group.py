@@ -48,6 +48,7 @@ class OpenGroup(Submitting, Alterable):
         "_queued_rows",
         "_reader",
         "_reads",
+        "_reads_done",
         "_results",
         "_tables",
         "_thread",
@@ -71,6 +72,7 @@ class OpenGroup(Submitting, Alterable):
         self._queued_rows = 0
         self._queued_bytes = 0
         self._reads = 0
+        self._reads_done = 0
         self._closed = self._ended = False
         self._alterations = Alterations(self._queue)
         if not state.environment.read_only:
@@ -235,6 +237,7 @@ class OpenGroup(Submitting, Alterable):
 
         def came(result: Result) -> None:
             self._reads -= 1
+            self._reads_done += 1
             done(result)
 
         assert self._reader is not None
@@ -259,6 +262,7 @@ class OpenGroup(Submitting, Alterable):
             "queue_rows": self._queued_rows,
             "queue_bytes": self._queued_bytes,
             "cold_reads_waiting": self._reads,
+            "cold_reads": self._reads_done,
             "commits": counters.commits,
             "submits": counters.submits,
             "rows": counters.rows,

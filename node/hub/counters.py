@@ -42,6 +42,7 @@ class HubStatistics:
     trims: int
     held_up: int
     soon_waiting: int
+    soon_called: int
     batches: Distribution
     lag_us: Distribution
 
@@ -67,6 +68,7 @@ class Counters:
         "passes",
         "pauses",
         "refused",
+        "soon_called",
         "stale_events",
         "trims",
         "turns",
@@ -92,6 +94,7 @@ class Counters:
         self.writes_blocked = 0
         self.stale_events = 0
         self.trims = 0
+        self.soon_called = 0
         self.held_up = 0  # the hub itself was held up for seconds
         self.batches = Histogram()
         self.lag_us = Histogram()
@@ -121,6 +124,7 @@ class Counters:
             trims=self.trims,
             held_up=self.held_up,
             soon_waiting=soon_waiting,
+            soon_called=self.soon_called,
             batches=self.batches.picture(),
             lag_us=self.lag_us.picture(),
         )

@@ -281,6 +281,7 @@ class Hub(Generic[C]):
         self._acceptor.begin_pass(now)
         if self._soon:
             for _ in range(len(self._soon)):
+                counters.soon_called += 1
                 self._soon.popleft()()
         if events:
             self._reader.receive(events, now + self.settings.turn_ms_max / 1000)

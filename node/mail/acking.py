@@ -39,10 +39,11 @@ def _ack(state: MailState, pair: Pair, first: int, last: int) -> None:
     unknown = 0  # the first of a run of numbers that only the disk can tell about
     n = first
     while n <= last:
-        size = pair.inflight.pop(n, None)
-        if size is not None:
+        handed = pair.inflight.pop(n, None)
+        if handed is not None:
             box.inflight -= 1
-            box.inflight_bytes -= size
+            box.inflight_bytes -= handed[0]
+            state.latencies.delivery.record(state.now - handed[1])
         message = pair.pending.get(n)
         end = n
         if message is not None:
@@ -52,9 +53,10 @@ def _ack(state: MailState, pair: Pair, first: int, last: int) -> None:
             pair.gone.add(n)
             _note(state, pair, n, n)
             state.counts.accepted_delivered += 1
+            state.latencies.accepted.record(state.now - message.arrived)
             state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, DELIVERED))
-        elif size is not None:
-            _took(state, pair, n, size - delivery.ENTRY_BYTES)
+        elif handed is not None:
+            _took(state, pair, n, handed[0] - delivery.ENTRY_BYTES)
         else:
             end = min(last, pair.settled_to(n))
             if end < n:

@@ -74,10 +74,10 @@ def acked(state: MailState, pair: Pair) -> None:
 
 def recall(pair: Pair, n: int) -> None:
     """A message that was handed over is over, or not there any more: its ack will find nothing in flight."""
-    size = pair.inflight.pop(n, None)
-    if size is not None and pair.seen is pair.box.session:
+    handed = pair.inflight.pop(n, None)
+    if handed is not None and pair.seen is pair.box.session:
         pair.box.inflight -= 1
-        pair.box.inflight_bytes -= size
+        pair.box.inflight_bytes -= handed[0]
 
 
 def pump(state: MailState, box: Box) -> None:
@@ -280,7 +280,7 @@ def _has_room(state: MailState, box: Box) -> bool:
 
 def _hand(state: MailState, box: Box, pair: Pair, n: int, arrived: int, body: bytes) -> None:
     size = len(body) + ENTRY_BYTES
-    pair.inflight[n] = size
+    pair.inflight[n] = (size, arrived)
     box.inflight += 1
     box.inflight_bytes += size
     late = LATE if n < pair.handed or n < pair.gone.highest() else 0

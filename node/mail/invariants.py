@@ -85,7 +85,7 @@ def _check_box(state: "MailState", box: "Box") -> None:
         return
     live = [pair for pair in box.pairs.values() if pair.seen is box.session]
     assert box.inflight == sum(len(pair.inflight) for pair in live), box
-    assert box.inflight_bytes == sum(sum(pair.inflight.values()) for pair in live), box
+    assert box.inflight_bytes == sum(size for pair in live for size, _ in pair.inflight.values()), box
     assert box.fetching == sum(pair.fetching for pair in live), box
     assert box.inflight <= settings.window, box
     for pair in live:

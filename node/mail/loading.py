@@ -36,6 +36,7 @@ def with_pair(
     if state.loads_waiting >= state.settings.loads_waiting_max and not always:
         return False
     state.loads_waiting += 1
+    state.counts.loads += 1
     waiting = state.loading.get(key)
     if waiting is not None:
         waiting.append((then, otherwise))

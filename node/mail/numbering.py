@@ -204,6 +204,7 @@ def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
     _took(pair, n)
     box.pending += 1
     box.pending_bytes += size
+    state.counts.taken += 1
     state.pending += 1
     state.pending_bytes += size
     if box.session is None or settings.sync_first:

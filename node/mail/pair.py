@@ -80,7 +80,7 @@ class Pair:
         self.writing = False  # the row is in the batch that is being written
         # on the recipient's session `seen`; meaningless on any other
         self.seen: Handle | None = None
-        self.inflight: dict[int, int] = {}  # n → size: handed over, not acknowledged
+        self.inflight: dict[int, tuple[int, int]] = {}  # n → (size, arrived): handed over, not acknowledged
         self.cursor = 0  # the next number to look for; 0: nothing earlier is undelivered
         self.handed = 0  # the highest number handed over
         self.hungry = False  # stands in the box's queue

@@ -39,6 +39,7 @@ def _add_for(state: MailState, pair: Pair, owed: Owed, kind: int, first: int, la
     if pair.parked and not pair.owing:
         pair.parked = False
         state.dirty.appendleft((state.now, pair))
+        state.counts.marked += 1
 
 
 def confirm(
@@ -114,6 +115,7 @@ def mark(state: MailState, owed: Owed) -> None:
     if not owed.dirty:
         owed.dirty = True
         state.dirty_owed.append((state.now + state.settings.flush_delay_ms, owed))
+        state.counts.receipts_marked += 1
 
 
 def _with_owed(state: MailState, key: OwedKey, then: Callable[[Owed], None]) -> None:

@@ -24,6 +24,7 @@ def committed(state: MailState, batch: Batch, *, failed: bool, copies: int = ONE
         _undo(state, batch)
         return
     out = state.out
+    now, accepted = state.now, state.latencies.accepted.record
     for pair, message in batch.messages:
         n = message.n
         pair.commits += 1
@@ -32,6 +33,7 @@ def committed(state: MailState, batch: Batch, *, failed: bool, copies: int = ONE
         if pair.pending.get(n) is message:
             writebehind.drop(state, pair, message)
             state.counts.accepted_stored += 1
+            accepted(now - message.arrived)
             out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, copies))
             if state.settings.sync_first:
                 delivery.offer(state, pair, message)

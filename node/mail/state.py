@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import attrs
 
+from node.histogram import Histogram
 from node.mail import invariants
 from node.mail.intervals import Intervals
 from node.mail.pair import Message, Pair, PairKey
@@ -228,6 +229,7 @@ class MailState:
         self.wipes: dict[int, Wipe] = {}
         self.wipes_paused: deque[tuple[int, Wipe]] = deque()  # (due, wipe)
         self.counts = Counts()
+        self.latencies = Latencies()
 
     def check(self) -> None:
         """Assert what must hold between any two events; called by tests and simulations after each."""
@@ -239,6 +241,7 @@ class Counts:
     """What happened since the start, for statistics."""
 
     sends: int = 0
+    taken: int = 0
     duplicates: int = 0
     gaps: int = 0
     busy: int = 0
@@ -254,3 +257,19 @@ class Counts:
     purged: int = 0
     dropped: int = 0
     retold: int = 0
+    loads: int = 0
+    marked: int = 0
+    receipts_marked: int = 0
+
+
+class Latencies:
+    """In ms since a message was taken in.
+
+    accepted: until its sender was told so. delivery: until the ack of a recipient that it was handed to.
+    """
+
+    __slots__ = ("accepted", "delivery")
+
+    def __init__(self) -> None:
+        self.accepted = Histogram()
+        self.delivery = Histogram()

@@ -27,12 +27,14 @@ def mark(state: MailState, pair: Pair) -> None:
         pair.dirty = True
         pair.day = max(pair.day, state.now // DAY_MS)  # rows only grow: see `Pair.row`
         state.dirty.append((state.now + state.settings.flush_delay_ms, pair))
+        state.counts.marked += 1
 
 
 def hasten(state: MailState, pair: Pair) -> None:
     """Write the pair with the next batch; it is marked."""
     if not pair.parked:
         state.dirty.appendleft((state.now, pair))
+        state.counts.marked += 1
 
 
 def doom(state: MailState, pair: Pair, n: int, size: int) -> None:

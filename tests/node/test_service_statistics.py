@@ -15,7 +15,12 @@ def mail_of(node: LiveNode) -> dict[str, Any]:
 
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
-    return {name: after[name] - before[name] for name in after if after[name] != before[name]}
+    """Without the latencies, which have a test of their own."""
+    return {
+        name: after[name] - before[name]
+        for name in after
+        if after[name] != before[name] and not name.endswith("_ms")
+    }
 
 
 async def test_a_node_at_rest_counts_nothing(node: LiveNode) -> None:
@@ -23,7 +28,10 @@ async def test_a_node_at_rest_counts_nothing(node: LiveNode) -> None:
     assert set(statistics) == {
         "hub", "sessions", "logins", "frames_dropped", "rate_limited", "mail", "accounts", "store",
     }  # fmt: skip
-    assert {name: value for name, value in statistics["mail"].items() if value} == {}
+    nothing = {"buckets": (0,) * 32, "most": 0, "total": 0}
+    assert {name: value for name, value in statistics["mail"].items() if value} == {
+        "accepted_ms": nothing, "delivery_ms": nothing,
+    }  # fmt: skip
     assert statistics["hub"]["connections"] == statistics["sessions"] == statistics["logins"] == 0
     json.dumps(statistics)  # whoever samples them can
 
@@ -51,29 +59,33 @@ async def test_a_message_is_counted_on_each_of_its_steps(node: LiveNode, alice: 
     await node.settle()
     offered = mail_of(node)
     assert differences(before, offered) == {
-        "sends": 2, "delivered": 2, "pairs": 1, "boxes": 1, "pending_bytes": 12, "delayed": 2,
+        "sends": 2, "taken": 2, "loads": 2, "delivered": 2, "pairs": 1, "boxes": 1, "pending": 2, "pending_bytes": 12,
+        "delayed": 2,
     }  # fmt: skip
     await recipient.send(bob.ack(alice, 1))
     await node.settle()
     acked = mail_of(node)
     assert differences(offered, acked) == {
-        "acks": 1, "accepted_delivered": 1, "pending_bytes": -6, "dirty": 1, "delayed": -1,
+        "acks": 1, "accepted_delivered": 1, "pending": -1, "pending_bytes": -6, "dirty": 1, "marked": 1, "delayed": -1,
     }  # fmt: skip
     await node.pass_ms(10)
     stored = mail_of(node)
     assert differences(acked, stored) == {
-        "commits": 1, "written": 1, "accepted_stored": 1, "pending_bytes": -6, "delayed": -1,
+        "commits": 1, "written": 1, "accepted_stored": 1, "pending": -1, "pending_bytes": -6, "delayed": -1,
     }  # fmt: skip
     await recipient.send(bob.ack(alice, 2))
     await node.settle()
     receipted = mail_of(node)
-    assert differences(stored, receipted) == {"acks": 1, "receipts": 1, "dirty_receipts": 1}
+    assert differences(stored, receipted) == {
+        "acks": 1, "receipts": 1, "dirty_receipts": 1, "receipts_marked": 1,
+    }  # fmt: skip
     await node.pass_s(1)
     await sender.send((verbs.CONFIRM, bob.user, alice.stream, verbs.KIND_DELIVERED, 2, 2))
     await node.pass_s(2)
     rest = differences(before, mail_of(node))
-    assert {name: rest[name] for name in rest if name != "commits"} == {
-        "sends": 2, "delivered": 2, "acks": 2, "accepted_delivered": 1, "accepted_stored": 1, "written": 1,
+    assert {name: rest[name] for name in rest if name not in ("commits", "marked", "receipts_marked")} == {
+        "sends": 2, "taken": 2, "loads": 2, "delivered": 2, "acks": 2, "accepted_delivered": 1,
+        "accepted_stored": 1, "written": 1,
         "pairs": 1, "boxes": 1,
     }, "nothing waits any more"  # fmt: skip
 
@@ -119,3 +131,29 @@ async def test_expired_mail_is_counted(node: LiveNode, alice: Device, bob: Devic
     await node.settle()
     assert mail_of(node)["expired"] == 3
     assert mail_of(node)["wipes"] == 0
+
+
+async def test_latencies_are_those_of_the_senders_tick_and_of_the_recipients_ack(
+    node: LiveNode, alice: Device, bob: Device
+) -> None:
+    sender = await node.login(alice)
+    await sender.send(alice.send(bob, 1))
+    await node.settle()
+    accepted = mail_of(node)["accepted_ms"]
+    assert (sum(accepted["buckets"]), sum(mail_of(node)["delivery_ms"]["buckets"])) == (1, 0)
+    assert accepted["total"] < 5_000
+    await node.pass_s(5)
+    recipient = await node.login(bob)
+    await node.settle()
+    await recipient.send(bob.ack(alice, 1), bob.ack(alice, 1))
+    await node.settle()
+    mail = mail_of(node)
+    assert mail["accepted_ms"] == accepted
+    assert sum(mail["delivery_ms"]["buckets"]) == 1, "an ack that is repeated is no delivery"
+    assert 5_000 <= mail["delivery_ms"]["total"] < 6_000
+    await sender.send(alice.send(bob, 2))
+    await node.settle()
+    await recipient.send(bob.ack(alice, 2))
+    await node.settle()
+    mail = mail_of(node)
+    assert [sum(mail[name]["buckets"]) for name in ("accepted_ms", "delivery_ms")] == [2, 2]
