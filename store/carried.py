@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
-from zlib import crc32
 
 import cbor2
 
 from store import keys
 from store.errors import DamagedPart, KeyNotStorable, UnknownTable
 from store.limits import KEY_BYTES_MAX
-from store.record import CHECKSUM, OVERHEAD
+from store.record import are_sound
 from store.state import TableState
 from store.tapping import GONE
 from store.writes import UNPARTITIONED
@@ -23,7 +22,7 @@ from store.writes import UNPARTITIONED
 CarriedPart = tuple[int | None, str, bytes]
 """(partition, table, blob), as `Tapped` and `Pulled` give them."""
 
-_ORIGINALS = (b"\0", b"\1")
+_ORIGINALS = frozenset((0, 1))
 _GONE = cbor2.dumps(GONE)
 _EMPTY = cbor2.dumps([])
 
@@ -84,18 +83,24 @@ def _open(tables: dict[str, TableState], partition: int | None, name: str, blob:
         raise DamagedPart(f"records for table {name!r} come with partition {partition!r}")
     prefix = _prefix_of(partition, name)
     rows = _rows(name, blob)
-    crc, pack = crc32, CHECKSUM.pack
-    pairs = iter(rows)
-    for key, record in zip(pairs, pairs, strict=True):
-        if not key.startswith(prefix) or not 0 < len(key) <= KEY_BYTES_MAX:
-            raise DamagedPart(f"a record for table {name!r} has the key of another partition, or none")
-        if record != GONE and (
-            record[:1] not in _ORIGINALS
-            or len(record) < OVERHEAD
-            or record[-4:] != pack(crc(record[:-4], crc(key)))
-        ):
-            raise DamagedPart(f"a record for table {name!r} fails its checksum")
+    _check_keys(name, rows[::2], prefix)
+    _check_records(name, rows[::2], rows[1::2])
     return Opened(table, UNPARTITIONED if partition is None else prefix, rows)
+
+
+def _check_keys(name: str, keys: Sequence[bytes], prefix: bytes) -> None:
+    lengths = {*map(len, keys)}
+    elsewhere = bool(prefix) and not all(key.startswith(prefix) for key in keys)
+    if elsewhere or 0 in lengths or max(lengths, default=0) > KEY_BYTES_MAX:
+        raise DamagedPart(f"a record for table {name!r} has the key of another partition, or none")
+
+
+def _check_records(name: str, keys: Sequence[bytes], records: Sequence[bytes]) -> None:
+    if GONE in records:
+        pairs = [pair for pair in zip(keys, records, strict=True) if pair[1] != GONE]
+        keys, records = [key for key, _ in pairs], [record for _, record in pairs]
+    if not are_sound(keys, records) or {record[0] for record in records} - _ORIGINALS:
+        raise DamagedPart(f"a record for table {name!r} fails its checksum")
 
 
 def _prefix_of(partition: int | None, name: str) -> bytes:

@@ -13,6 +13,7 @@ sequence is not covered: it is right if `changes` lists the record there.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -101,6 +102,15 @@ def original_of(record: bytes) -> bytes:
 def check(table: str, key: bytes, record: bytes) -> None:
     """Raises DamagedRecord unless the checksum is right. The record may be stored or an original."""
     payload_of(table, key, record)
+
+
+def are_sound(keys: Sequence[bytes], originals: Sequence[bytes]) -> bool:
+    """Whether the checksums of all these originals are right: `check` of many, at a third of its price."""
+    bodies = [original[:-4] for original in originals]
+    sums = map(crc32, bodies, map(crc32, keys))
+    return min(map(len, originals), default=OVERHEAD) >= OVERHEAD and [
+        original[-4:] for original in originals
+    ] == list(map(CHECKSUM.pack, sums))
 
 
 def check_length(table: str, record: bytes) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from operator import gt
 from typing import Final
 from zlib import crc32
 
@@ -20,6 +21,7 @@ from store.record import (
     CHECKSUM,
     HEADER,
     OVERHEAD,
+    PREFIX,
     SEQUENCE,
     check_length,
     local_sequence,
@@ -37,6 +39,9 @@ Homes = Mapping[bytes, tuple[int, bytes]]
 
 RUN_MIN: Final = 4
 """Fewer rows are written one by one."""
+
+TAKE_ROWS: Final = 512
+"""Other nodes' records that are taken in together: what a run works on stays in the processor's cache."""
 
 _LIVE: Final = b"\0"
 """The flags of a record that is no tombstone."""
@@ -174,52 +179,56 @@ class Runs(Work):
         if len(rows) < 2 * RUN_MIN or 2 * len(latest) < len(rows):
             return [], parts  # a key is there twice, and only one by one shows which is the newer
         homes = {part.partition: self._home(part.partition) for part in parts}
-        keys = sorted(latest)
-        into = self.rows_of(table)
-        olds = list(map(into.get, keys))
-        newer, apart = self._newer(table, keys, latest, olds)
-        if newer:
-            self._take_newer(table, newer, latest, dict(zip(keys, olds, strict=True)), homes)
-        if not apart:
-            return newer, []
-        partition = parts[0].partition
-        left = _by_partition(table, partition, apart, [latest[key] for key in apart])
-        return newer, [Opened(table, mine, some) for mine, some in left]
+        ordered = sorted(latest)
+        get = self.rows_of(table).get
+        newer: list[bytes] = []
+        left: list[Opened] = []
+        for start in range(0, len(ordered), TAKE_ROWS):
+            keys = ordered[start : start + TAKE_ROWS]
+            originals = [latest[key] for key in keys]
+            olds = list(map(get, keys))
+            if not _all_newer(originals, olds):
+                keys, originals, olds, apart = self._newer(table, keys, originals, olds)
+                if apart:
+                    some = _by_partition(table, parts[0].partition, apart, [latest[key] for key in apart])
+                    left += [Opened(table, mine, rows) for mine, rows in some]
+            if keys:
+                self._take_newer(table, keys, originals, olds, homes)
+                newer += keys
+        return newer, left
 
     def _newer(
-        self, table: TableState, keys: list[bytes], latest: dict[bytes, bytes], olds: list[bytes | None]
-    ) -> tuple[list[bytes], list[bytes]]:
-        """The keys of live records that are newer than live ones, or new; those that are to be looked at."""
+        self, table: TableState, keys: list[bytes], originals: list[bytes], olds: list[bytes | None]
+    ) -> tuple[list[bytes], list[bytes], list[bytes | None], list[bytes]]:
+        """The live records that are newer than live ones, or new; and the keys that are to be looked at."""
         buried = self._buried(table)
-        newer: list[bytes] = []
+        newer: list[tuple[bytes, bytes, bytes | None]] = []
         apart: list[bytes] = []
-        for key, old in zip(keys, olds, strict=True):
-            original = latest[key]
+        for key, original, old in zip(keys, originals, olds, strict=True):
             if original[:1] != _LIVE:
                 apart.append(key)
             elif old is None:
                 if buried is not None and buried.get(key) is not None:
                     apart.append(key)
                 else:
-                    newer.append(key)
+                    newer.append((key, original, old))
             elif original[1:21] > (old[10:30] if old[:1] == CARRIED else old[1:21]):
-                newer.append(key)
+                newer.append((key, original, old))
             elif len(old) < OVERHEAD:
                 check_length(table.name, old)
-        return newer, apart
+        return [one[0] for one in newer], [one[1] for one in newer], [one[2] for one in newer], apart
 
     def _take_newer(
         self,
         table: TableState,
         keys: list[bytes],
-        latest: dict[bytes, bytes],
-        olds: dict[bytes, bytes | None],
+        originals: list[bytes],
+        olds: list[bytes | None],
         homes: Homes,
     ) -> None:
         first = self.sequence + 1
         self.sequence += len(keys)
         places = list(map(SEQUENCE.pack, range(first, first + len(keys))))
-        originals = [latest[key] for key in keys]
         self.rows_of(table).put_many(
             [
                 (key, CARRIED + place + original)
@@ -235,8 +244,8 @@ class Runs(Work):
             entries.sort()
         stale = [
             bucket + (old[1:9] if old[:1] == CARRIED else old[5:13]) + tag + key
-            for bucket, key in zip(buckets, keys, strict=True)
-            if (old := olds[key]) is not None
+            for bucket, key, old in zip(buckets, keys, olds, strict=True)
+            if old is not None
         ]
         self._list_run(table, entries, stale)
         if self.tape is not None:
@@ -270,6 +279,16 @@ class Runs(Work):
 
     def _listing(self, table: TableState) -> Rows:
         return (self._ram_changes if table.ram else self._changes) or self._open_changes(table)
+
+
+def _all_newer(originals: list[bytes], olds: list[bytes | None]) -> bool:
+    """The usual of a copy that was away: each of these is live, and newer than what another node wrote before."""
+    there = [old for old in olds if old is not None]
+    if len(there) < len(olds) or {old[:1] for old in there} != {CARRIED}:
+        return False
+    if {original[:1] for original in originals} != {_LIVE} or min(map(len, there)) < PREFIX + OVERHEAD:
+        return False
+    return all(map(gt, [original[1:21] for original in originals], [old[10:30] for old in there]))
 
 
 def _buckets(table: TableState, keys: list[bytes], homes: Homes) -> Sequence[bytes]:

@@ -15,7 +15,7 @@ from store.errors import SchemaChanged
 from store.groupstate import GroupState
 from store.keys import END, SEPARATOR
 from store.limits import SCAN_LIMIT
-from store.pulling import Pull, Pulled, Want, held_partitions
+from store.pulling import Get, Pull, Pulled, Want, held_partitions
 from store.ram import RamMap
 from store.reading import Reading, find_state
 from store.rows import Pairs, RamView, ReadRows, scan
@@ -151,7 +151,7 @@ class Snapshot(Reading):
             rows, size: how many, and how many bytes, at most; one row at least, however large.
         """
         end = self.sequence if upto is None else upto
-        pull = Pull(self.listed(), self._by_id, self._raw, upto=end, rows=rows, size=size)
+        pull = Pull(self.listed(), self._by_id, self._gets, upto=end, rows=rows, size=size)
         return pull.run(wants)
 
     def partitions_held(self, limit: int = SCAN_LIMIT) -> list[int | None]:
@@ -184,6 +184,12 @@ class Snapshot(Reading):
         if found is None and state.tombstones:
             found = self._tombstones(state).get(key)
         return found
+
+    def _gets(self, state: TableState) -> tuple[Get, Get | None]:
+        rows, buried = self._rows(state), None
+        if state.tombstones and (tombstones := self._tombstones(state)).count():
+            buried = tombstones.get
+        return rows.get, buried
 
     def _state(self, table: Any) -> TableState:
         return find_state(self._states, table)
