@@ -11,6 +11,8 @@ outlet      what mail has to say to phones, as frames
 service     the node as the hub sees it: one pass after another
 settings    limits of sessions
 histogram   counts by powers of two
+posting     signed JSON to an address of the operator's
+retry       how long to pause before something is tried again
 clock       the time that mail counts by
 running     a node from an open store to its graceful end
 """

@@ -10,7 +10,6 @@ Pure:
   login         whether a signature is by the present device
   budgets       limits per address and per number, in memory
   standins      what guesses at numbers without a PIN are measured by, in memory
-  retry         how long to pause before trying again
   settings      the options of [registration]
   outcomes      what is answered
   errors        what goes wrong besides

@@ -14,7 +14,7 @@ from node.accounts import provision
 from node.accounts.gateway import Delivery
 from node.accounts.printing import PrintingGateway
 from node.accounts.settings import AccountsSettings
-from node.accounts.webhook import signature_header
+from node.posting import signature_header
 
 PAGE = (Path(__file__).parents[3] / "docs" / "registration.md").read_text()
 
