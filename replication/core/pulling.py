@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from replication.core import claims, copies, effects, inbound, messages, rows, streams
-from replication.core.knowledge import NOTHING, Cursor
+from replication.core.knowledge import NOTHING, Cursor, Knowledge
 from replication.core.state import DEAD, SERVING, VOID, Part, Peer, Pull, ReplicaState
 
+AHEAD_MAX = 8
+"""Answers of one peer that wait to be made durable, or are being made so, besides those that are waited for."""
 READS_MAX = 4
 """Questions of one peer that are being read; what comes beyond is asked again."""
 
@@ -32,7 +34,7 @@ def ask(state: ReplicaState, peer: Peer) -> None:
     if not peer.wanted or peer.liveness == DEAD:
         return
     open_ = sum(not pull.answered for pull in peer.pulls.values())
-    if open_ >= settings.pulls_max or len(peer.pulls) >= 2 * settings.pulls_max:
+    if open_ >= settings.pulls_max or len(peer.pulls) >= settings.pulls_max + AHEAD_MAX:
         return
     asked: set[int] = set()
     for pull in peer.pulls.values():
@@ -100,46 +102,65 @@ def came(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> bool:
     return True
 
 
-def apply(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
-    """Make a chunk durable, with the cursors that it moves."""
-    _, number, incarnation, head, parts, progress = message
-    pull = peer.pulls[number]
-    wanted = {row[0] for row in progress if _continues(state, peer, row[0], pull.since.get(row[0]))}
-    taken = [part for part in parts if part[0] in wanted]
-    moved = [row for row in progress if row[0] in wanted and not row[3]]
+def apply(state: ReplicaState, peer: Peer, first: Sequence[Any]) -> None:
+    """Make a chunk durable, and those that have come behind it, with the cursors that they move.
+
+    A commit of some chunks writes hardly more pages than one of a single chunk: keys that changed lie all over a table.
+    """
+    queue = peer.source.queue
+    chunks = [first]
+    size = sum(len(part[2]) for part in first[4])
+    while queue and queue[0][0] == messages.CHUNK and size < state.settings.apply_bytes:
+        if peer.pulls[chunks[-1][1]].ends:
+            break  # what is asked of a partition beyond its end depends on what this one teaches
+        chunks.append(queue.popleft())
+        size += sum(len(part[2]) for part in chunks[-1][4])
+    after = peer.known.copy()
+    taken: list[tuple[Sequence[Any], Pull, set[int]]] = []
+    parts: list[Part] = []
+    for chunk in chunks:
+        _, number, incarnation, head, some, progress = chunk
+        pull = peer.pulls[number]
+        wanted = {
+            row[0] for row in progress if _continues(state, peer, row[0], pull.since.get(row[0]), after)
+        }
+        parts += [part for part in some if part[0] in wanted]
+        for p, through, _, void in progress:
+            if p in wanted and not void:
+                after.learned(p, incarnation, through, head)
+        taken.append((chunk, pull, wanted))
     if state.settings.caches:
-        for p in sorted({part[0] for part in taken}):
+        for p in sorted({part[0] for part in parts}):
             _beneath(state, p)
     claims.save(state)
-    after = peer.known.copy()
-    for p, through, _, _ in moved:
-        after.learned(p, incarnation, through, head)
     peer.busy = True
     peer.known.reshaped = False
 
-    def applied(error: Exception | None, _: int) -> None:
+    def applied(error: Exception | None, sequence: int) -> None:
         peer.busy = False
-        peer.pulls.pop(number, None)
-        for p in pull.since:
-            if p in pull.ends or error is not None or p not in wanted:
-                peer.ahead.pop(p, None)
+        for _, pull, wanted in taken:
+            peer.pulls.pop(pull.id, None)
+            for p in pull.since:
+                if p in pull.ends or error is not None or p not in wanted:
+                    peer.ahead.pop(p, None)
         if error is not None:
             peer.known.reshaped = True
             state.out.append((effects.REPORT, "apply_failed", {"peer": peer.id, "error": error}))
         else:
-            state.counts.chunks_applied += 1
-            state.counts.rows_applied += sum(part[3] for part in taken)
-            _learned(state, peer, incarnation, head, [row for row in progress if row[0] in wanted])
+            state.counts.chunks_applied += len(taken)
+            state.counts.rows_applied += sum(part[3] for part in parts)
+            for (_, _, incarnation, head, _, progress), _, wanted in taken:
+                _learned(state, peer, incarnation, head, [row for row in progress if row[0] in wanted])
         inbound.pump(state, peer)
 
-    state.out.append((effects.APPLY, peer.id, taken, rows.of_known(peer.id, after), False, applied))
+    state.out.append((effects.APPLY, peer.id, parts, rows.of_known(peer.id, after), False, applied))
 
 
-def _continues(state: ReplicaState, peer: Peer, p: int, since: Cursor | None) -> bool:
+def _continues(state: ReplicaState, peer: Peer, p: int, since: Cursor | None, known_then: Knowledge) -> bool:
     """Whether a chunk begins no further than what is known."""
     if p not in peer.wanted or since is None or state.parts[p].copy == VOID:
         return False
-    known = peer.known.cursor(p)
+    known = known_then.cursor(p)
     return since in (known, NOTHING) or (since[0] == known[0] and since[1] <= known[1])
 
 

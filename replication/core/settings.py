@@ -13,6 +13,7 @@ class ReplicaSettings:
             by one but gathered, and writers wait.
         whole_rows, whole_bytes: a difference of this size is sent as one frame, so that the copy stays live.
         chunk_rows, chunk_bytes: one answer to a pull.
+        apply_bytes: answers that have come are made durable together up to about so much.
         pulls_max: pulls under way to one peer.
         pull_partitions: partitions in one pull.
         start_wait_ms: how long a starting node listens to others before it claims.
@@ -38,6 +39,7 @@ class ReplicaSettings:
     whole_bytes: int = 48 << 20
     chunk_rows: int = 5_000
     chunk_bytes: int = 2 << 20
+    apply_bytes: int = 4 << 20
     pulls_max: int = 2
     pull_partitions: int = 64
     start_wait_ms: int = 1_500
