@@ -21,6 +21,9 @@ app.command(
     " Without --ca and --fingerprint the server's certificate is trusted when it is first seen,"
     " and must then stay the same.",
 )
+app.command(
+    "ops.admin:app", name="admin", help="Ask a running node for one command, or tell it to do something."
+)
 app.command("ops.accounts:app", name="accounts", help="Accounts of a stopped node: import.")
 app.command(
     "ops.storage:app", name="store", help="Tables of a node: info, verify, backup, restore, dump, load."

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_type_hints
 import attrs
 import msgspec
 
+from admin.channel.settings import AdminSettings
 from node.accounts.gateways import read_secret
 from node.accounts.settings import AccountsSettings
 from node.hub.certificate import make_certificate
@@ -117,6 +118,7 @@ class Config:
     mail: MailSettings = attrs.Factory(MailSettings)
     registration: AccountsSettings = attrs.Factory(AccountsSettings)
     store: StoreSettings = attrs.Factory(StoreSettings)
+    admin: AdminSettings = attrs.Factory(AdminSettings)
 
     @property
     def data(self) -> Path:
@@ -133,6 +135,7 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "mail": MailSettings,
         "registration": AccountsSettings,
         "store": StoreSettings,
+        "admin": AdminSettings,
     }
 )
 

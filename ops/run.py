@@ -14,6 +14,7 @@ import structlog
 import trio
 from cyclopts import Parameter
 
+from admin.channel.errors import ChannelError
 from node.accounts.errors import SecretRefused
 from node.accounts.settings import AccountsSettings
 from node.hub.errors import HubError
@@ -22,7 +23,9 @@ from node.running import NodeSettings, Running, run_node
 from ops.config import ConfigError, node_settings, read_config
 from ops.failures import told
 from ops.logs import configure_logs
+from ops.operating import Operating
 from replication.identity import DamagedIdentity
+from replication.zeromq.errors import LinkError
 from store.errors import StoreError
 
 log = structlog.get_logger()
@@ -43,23 +46,35 @@ def run(
     ] = False,
 ) -> None:
     """Run a node in the foreground until SIGTERM or SIGINT, then stop gracefully."""
-    with told(ConfigError, StoreError, DamagedIdentity, SecretRefused, HubError, OSError):
+    with told(
+        ConfigError, StoreError, DamagedIdentity, SecretRefused, HubError, ChannelError, LinkError, OSError
+    ):
         read = read_config(config)
         if data is not None:
             read = attrs.evolve(read, node=attrs.evolve(read.node, data=str(data.absolute())))
         configure_logs(read.node.log)
         settings = node_settings(read)
+        operating = Operating(read.admin, settings.data) if read.admin.enabled else None
         raise_descriptors_max()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.freeze()
         gc.set_threshold(GC_GENERATION_0, 20, 100)
-        trio.run(_run, settings, guide)
+        trio.run(_run, settings, guide, operating)
 
 
-async def _run(settings: NodeSettings, guide: bool) -> None:
+async def _run(settings: NodeSettings, guide: bool, operating: Operating | None) -> None:
     stop = trio.Event()
+
+    async def operate(running: Running) -> None:
+        """Whoever reads that the node is ready may ask it for something."""
+        if operating is not None:
+            await nursery.start(operating.run, running)
+        _ready(settings, running, guide)
+
     with _asked_by_signals(stop):
-        await run_node(settings, lambda running: _ready(settings, running, guide), stop)
+        async with trio.open_nursery() as nursery:
+            await run_node(settings, lambda running: nursery.start_soon(operate, running), stop)
+            nursery.cancel_scope.cancel()
     log.info("stopped")
 
 

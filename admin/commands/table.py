@@ -111,15 +111,16 @@ def _nothing() -> Mapping[type[Any], Any]:
 class Context:
     """What a command may use.
 
-    asker: the name of the key that asks. clock: seconds since 1970. services: what the composition root put beside
-    the node, by its class. tell: shows the asker a line of plain data before the result (progress, a trace); it never
-    waits, and what the asker doesn't take in time is dropped and counted.
+    asker: the name of the key that asks. clock: seconds since 1970. commands: the table. services: what the composition
+    root put beside the node, by its class. tell: shows the asker a line of plain data before the result (progress, a
+    trace); it never waits, and what the asker doesn't take in time is dropped and counted.
     """
 
     node: Running
     asker: str
     role: Role
     clock: Callable[[], float]
+    commands: tuple[Command, ...] = ()
     services: Mapping[type[Any], Any] = attrs.Factory(_nothing)
     tell: Callable[[Any], None] = _nobody
 

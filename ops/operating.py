@@ -1,0 +1,65 @@
+"""The admin channel beside the node that it operates: what its commands may use is put together here.
+
+Keys and files are made before the node is opened, so that a mistake in them is told before anything serves; the socket
+is opened when the node is ready.
+"""
+
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import trio
+
+from admin.channel.desk import Tell
+from admin.channel.keyring import Asker
+from admin.channel.server import AdminServer
+from admin.channel.settings import AdminSettings
+from admin.commands.plain import Facts
+from admin.commands.registry import COMMANDS
+from admin.commands.table import Context
+from node.running import Running
+
+
+class Operating:
+    """The channel of one node, made before it is opened.
+
+    Raises:
+        ChannelError, LinkError: its files or its address can't be used.
+        OSError
+    """
+
+    def __init__(self, settings: AdminSettings, data: Path, wall: Callable[[], float] = time.time) -> None:
+        self._wall = wall
+        self._running: Running | None = None
+        self.server = AdminServer(settings, data, COMMANDS, self._context, wall)
+        self.services: dict[type[Any], Any] = {
+            AdminServer: self.server,
+            Facts: Facts(version("waystation"), str(data), wall()),
+        }
+
+    async def run(
+        self, running: Running, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Serve until cancelled.
+
+        Raises:
+            PlaceUnusable
+            StoreFatal: the node must end.
+        """
+        self._running = running
+        await self.server.run(task_status)
+
+    def _context(self, asker: Asker, tell: Tell) -> Context:
+        assert self._running is not None
+        return Context(
+            node=self._running,
+            asker=asker.name,
+            role=asker.role,
+            clock=self._wall,
+            commands=COMMANDS,
+            services=MappingProxyType(self.services),
+            tell=tell,
+        )

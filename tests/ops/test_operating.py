@@ -1,0 +1,62 @@
+"""Commands on a node that serves: every one's example runs, and its help is whole."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import structlog
+
+from admin.channel.errors import Refused
+from admin.commands.registry import COMMANDS
+from admin.commands.table import Command
+from tests.ops.operated import ALICE, BOB, operated
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+async def test_every_commands_example_runs(command: Command, tmp_path: Path) -> None:
+    async with operated(tmp_path) as node:
+        alice, bob = await node.node.login(ALICE), await node.node.login(BOB)
+        with structlog.testing.capture_logs() as logs:
+            assert await node.ask(command.example) is not None
+        assert [one for one in logs if one["log_level"] in ("error", "critical")] == []
+        assert alice.stream is not bob.stream
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_commands_help_is_whole(command: Command) -> None:
+    assert command.summary.endswith(".")
+    assert len(command.help) > 80, "say what it does, what it costs or changes, and what its result means"
+    assert command.help.endswith(".")
+    assert len(command.usage) < 200
+    for parameter in command.parameters:
+        assert parameter.help.endswith("."), parameter.name
+
+
+async def test_help_tells_all_about_a_command_and_lists_those_that_begin_so(tmp_path: Path) -> None:
+    async with operated(tmp_path) as node:
+        listed = await node.ask("help")
+        assert [one["command"] for one in listed] == [command.usage for command in COMMANDS]
+        about: dict[str, Any] = await node.ask("help stats")
+        assert about["usage"] == "stats [PART]"
+        assert about["parameters"][0]["name"] == "[PART]"
+        with pytest.raises(Refused, match="there is no command 'nothing'"):
+            await node.ask("help nothing")
+
+
+async def test_stats_are_those_of_every_part_and_one_can_be_chosen(tmp_path: Path) -> None:
+    async with operated(tmp_path) as node:
+        found = await node.ask("stats")
+        assert {"hub", "sessions", "mail", "accounts", "store", "admin"} <= set(found)
+        assert (await node.ask("stats hub.connections")) == 0
+        with pytest.raises(Refused, match="'nothing' isn't among"):
+            await node.ask("stats mail.nothing")
+
+
+async def test_info_says_who_is_connected(tmp_path: Path) -> None:
+    async with operated(tmp_path) as node:
+        await node.node.login(ALICE)
+        await node.node.greeted()
+        info = await node.ask("info")
+        assert (info["connections"], info["sessions"]) == (2, 1)
+        assert info["data"] == str(tmp_path)
+        assert info["node"] == node.node.running.node.hex()
