@@ -1,12 +1,20 @@
 """Anti-entropy: a primary digests a range of keys at one sequence of its own; each holder does at the same place in its
 stream; they must agree. A mismatch is mended as everything is: both pull, from the beginning.
+
+Should that not help (a merge that breaks its laws, say), copies would be filled for ever. So a copy that differs again
+soon is left for longer each time, and counted as unmended.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 from replication.core import effects, messages, pulling
-from replication.core.state import LIVE, NONE, SERVING, Peer, ReplicaState
+from replication.core.state import LIVE, NONE, SERVING, Partition, Peer, ReplicaState
+
+WAIT_CHECKS = 8
+"""Times `check_ms` that a copy isn't compared again after it differed; twice as long when it does so again."""
+WAIT_DOUBLED_MAX = 9
+"""So often it is doubled at most: with a check each second, to more than an hour."""
 
 
 def tick(state: ReplicaState) -> None:
@@ -56,7 +64,7 @@ def compare(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     part = state.parts[p]
     if part.claim is None or part.claim.primary != peer.id:
         return  # a former primary that doesn't know of its successor yet
-    if part.copy != LIVE or p not in peer.known.stream.members:
+    if part.copy != LIVE or p not in peer.known.stream.members or state.now < part.differs_at:
         return
 
     def digested(error: Exception | None, _table: str, _last: bytes, ours: int, found: bytes, _: Any) -> None:
@@ -66,6 +74,7 @@ def compare(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         details = {"partition": p, "table": table, "keys": [ours, count]}
         state.out.append((effects.REPORT, "copies_differ", details))
         if part.claim is not None and part.claim.primary == peer.id and p in peer.source.opened:
+            _wait(state, part)
             part.copy = NONE
             state.unsaved.add(p)
             peer.known.forget(p)
@@ -73,6 +82,18 @@ def compare(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
             state.out.append((effects.SEND, peer.id, (messages.DIFFERS, [p])))
 
     state.out.append((effects.DIGEST, p, table, after, last, digested))
+
+
+def _wait(state: ReplicaState, part: Partition) -> None:
+    """It is being mended. If it was a moment ago, that didn't help."""
+    wait = state.settings.check_ms * WAIT_CHECKS
+    last = wait << max(0, part.differed - 1)
+    if part.differed and state.now - part.differs_at < last:
+        state.counts.unmended += 1
+        part.differed = min(part.differed + 1, WAIT_DOUBLED_MAX + 1)
+    else:
+        part.differed = 1
+    part.differs_at = state.now + (wait << (part.differed - 1))
 
 
 def differs(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:

@@ -2,7 +2,8 @@
 
 Frames are taken in by their numbers only. One apply of a peer is under way at a time; the frames that come
 meanwhile are the next one, so that a slow disk makes commits larger and not the queue of commits longer. A
-frame of a partition whose claim is known to be beaten is refused, with the claim that beats it.
+frame of a partition whose claim is known to be beaten, or is about to be by one of this node's, is refused, with the
+claim that is known.
 """
 
 from collections.abc import Sequence
@@ -182,6 +183,8 @@ def _may(state: ReplicaState, peer: Peer, p: int, epoch: int) -> bool:
     part = state.parts[p]
     if p not in peer.source.opened or part.claim is None:
         return False
+    if p in state.storing:
+        return False  # our own next claim is ahead of this in the store: an ack would settle beneath it
     # A lower one of the same node is of the same stream, and so in order; a higher one would have come with its
     # claim.
     return part.claim.primary == peer.id and epoch <= part.claim.epoch

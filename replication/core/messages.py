@@ -4,8 +4,9 @@ Any of them may be lost, come twice, or late: none is needed exactly once. `inc`
 store unless said otherwise, `p` a partition, sequences are local to the sender's store unless said otherwise, `claim`
 is `Claim.row()`.
 
-    (HAIL, inc, digest)
-        Say what you know of me. `digest` is of all claims that I know.
+    (HAIL, inc, digest, number)
+        Say what you know of me. `digest` is of all claims that I know. If number isn't 0: if you know the same, say
+        what you offer me, also if that is nothing.
     (CLAIMS, [[p, claim], …])
         I know these claims.
     (KNOW, inc, inc', upto, [p, …], [[p, inc'', sequence], …])
@@ -23,13 +24,15 @@ is `Claim.row()`.
         All frames up to this one of yours are durable here. mark: my last sequence at which one of the stream's
         partitions was changed by anybody else; after: my sequence after applying it. refused: [[p, claim], …], not
         taken in, for these claims are known here.
-    (PULL, id, [[p, inc', since, head], …])
+    (PULL, id, [[p, inc', since, head, floor], …])
         Send me the changes of these partitions since these positions of yours, if you still are at `head` or beyond.
+        floor: of the claim that I know or am making; answer only if you know of it.
     (CHUNK, id, inc, head, parts, [[p, through, whole, void], …])
         Parts as in FRAME. through: covered up to there; whole: there is nothing more below `head`; void: my copy is
         not to be learned from.
-    (OFFER, inc, [[p, sequence], …])
-        I have changes up to there that may not have come from you.
+    (OFFER, inc, [[p, sequence], …], inc', number)
+        I have changes up to there that may not have come from you. (inc', number): of the HAIL that asked for it, and
+        then that is all; else 0.
     (LIVE, inc, at, [[p, epoch, foreign, inc', through], …])
         My copies are complete under your claims of these epochs. I am at `at` now; the last that anybody but you
         changed in them was at `foreign`, and what you changed in them I have up to (inc', through).

@@ -8,7 +8,7 @@ have (after a takeover, a split, an older directory), and how a mismatch is mend
 from collections.abc import Sequence
 from typing import Any
 
-from replication.core import claims, copies, effects, inbound, messages, rows, streams
+from replication.core import claims, copies, effects, inbound, messages, purging, rows, streams
 from replication.core.knowledge import NOTHING, Cursor, Knowledge
 from replication.core.state import DEAD, SERVING, VOID, Part, Peer, Pull, ReplicaState
 
@@ -19,7 +19,8 @@ READS_MAX = 4
 
 
 PATIENCE_MAX = 64
-"""Times `retry_ms` that an answer is waited for at most: one that was given up is read, and sent, in vain."""
+"""Times `retry_ms` that an answer is waited for at most: one that was given up is read, and sent, in vain. As long a
+peer isn't asked at most, after chunks of its could not be taken in."""
 
 
 def want(peer: Peer, p: int, upto: int = -1) -> None:
@@ -31,7 +32,7 @@ def want(peer: Peer, p: int, upto: int = -1) -> None:
 def ask(state: ReplicaState, peer: Peer) -> None:
     """Send the questions that there is room for."""
     settings = state.settings
-    if not peer.wanted or peer.liveness == DEAD:
+    if not peer.wanted or peer.liveness == DEAD or state.now < peer.ask_at:
         return
     open_ = sum(not pull.answered for pull in peer.pulls.values())
     if open_ >= settings.pulls_max or len(peer.pulls) >= settings.pulls_max + AHEAD_MAX:
@@ -46,8 +47,13 @@ def ask(state: ReplicaState, peer: Peer) -> None:
         pull = Pull(state.serial(), {p: place[:2] for p, place in places.items()}, state.now)
         peer.pulls[pull.id] = pull
         open_ += 1
-        wants = [[p, *place] for p, place in places.items()]
+        wants = [[p, *place, _floor(state, p)] for p, place in places.items()]
         state.out.append((effects.SEND, peer.id, (messages.PULL, pull.id, wants)))
+
+
+def _floor(state: ReplicaState, p: int) -> int:
+    claims_ = (state.parts[p].claim, state.storing.get(p))
+    return max((claim.floor for claim in claims_ if claim is not None), default=0)
 
 
 def answer(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
@@ -55,9 +61,14 @@ def answer(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     _, number, asked = message
     if peer.reads >= READS_MAX:
         return
+    if any(floor > _floor(state, p) for p, _, _, _, floor in asked):
+        # Our copy may be void, and we don't know yet: first we are told of the claim, then we are asked again.
+        message = (messages.HAIL, state.incarnation, claims.digest(state), 0)
+        state.out.append((effects.SEND, peer.id, message))
+        return
     wants = []
     void = []
-    for p, incarnation, since, upon in asked:
+    for p, incarnation, since, upon, _ in asked:
         part = state.parts[p]
         if part.copy == VOID:
             void.append([p, 0, True, True])
@@ -146,7 +157,10 @@ def apply(state: ReplicaState, peer: Peer, first: Sequence[Any]) -> None:
         if error is not None:
             peer.known.reshaped = True
             state.out.append((effects.REPORT, "apply_failed", {"peer": peer.id, "error": error}))
+            peer.ask_at = state.now + state.settings.retry_ms * min(2**peer.failures, PATIENCE_MAX)
+            peer.failures = min(peer.failures + 1, PATIENCE_MAX)
         else:
+            peer.failures = 0
             state.counts.chunks_applied += len(taken)
             state.counts.rows_applied += sum(part[3] for part in parts)
             for (_, _, incarnation, head, _, progress), _, wanted in taken:
@@ -229,14 +243,22 @@ def offer(state: ReplicaState, peer: Peer) -> None:
     if peer.offers and state.now - peer.offered_at >= state.settings.retry_ms:
         peer.offered_at = state.now
         told = [[p, upto] for p, upto in sorted(peer.offers.items())]
-        state.out.append((effects.SEND, peer.id, (messages.OFFER, state.incarnation, told)))
+        state.out.append((effects.SEND, peer.id, (messages.OFFER, state.incarnation, told, 0, 0)))
+
+
+def offer_all(state: ReplicaState, peer: Peer, incarnation: int, number: int) -> None:
+    """A primary whose claims are known here wants to know all that it may learn here, if anything."""
+    told = [[p, upto] for p, upto in sorted(peer.offers.items())]
+    state.out.append((effects.SEND, peer.id, (messages.OFFER, state.incarnation, told, incarnation, number)))
 
 
 def offered(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     """A peer may have what we lack. If we know better, the question itself tells it so."""
-    _, incarnation, told = message
+    _, incarnation, offers, ours, number = message
     peer.incarnation = incarnation
-    for p, upto in told:
+    if number:
+        purging.told(state, peer, ours, number)
+    for p, upto in offers:
         claim = state.parts[p].claim
         if claim is not None and claim.primary == state.me:
             want(peer, p, upto)

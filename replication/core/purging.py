@@ -5,47 +5,90 @@ raises the floor of its claim: copies that weren't complete under it are void fr
 contribute nothing. Then it forgets the tombstones that were there before and are old enough by the clock of the
 node that made them; its stream tells the holders to forget the same ones.
 
-Only what every holder has acknowledged is forgotten. The floor is raised only while the heir is complete, and
-while nothing that a node in reach has offered is still to be learned. A node out of reach must have been so for
-`absence_ms`: that is how long a copy may be away and still bring home what it alone has.
+Only what every holder has acknowledged is forgotten. The floor is raised only while every holder is complete, and
+while nothing that a node in reach has is still to be learned. To know that, each round begins with a question to
+all of them: a node that knows our claims answers with everything that it offers. A node out of reach must have
+been so for `absence_ms`: that is how long a copy may be away and still bring home what it alone has.
 """
 
-from replication.core import claims, effects, streams
-from replication.core.state import ALIVE, SERVING, SILENT, Partition, ReplicaState
+from replication.core import claims, effects, messages, streams
+from replication.core.state import ALIVE, SERVING, SILENT, Partition, Peer, ReplicaState
 
 PURGED_AT_ONCE = 64
-"""Partitions in one round."""
+"""Partitions whose floors are raised in one commit."""
 
 
 def tick(state: ReplicaState) -> None:
     """Begin a round when one is due, and go on with those that have begun."""
+    _forget(state)
+    if not state.settings.purge_ms:
+        return
+    if not state.purge_round:
+        if state.now - state.purge_at < state.settings.purge_ms:
+            return
+        state.purge_at = state.now
+        state.purge_round = state.serial()
+        state.purge_asked_at = state.now - state.settings.retry_ms
+        for part in state.parts:
+            if part.phase == SERVING and part.claim is not None:
+                state.purge_due.append((part.number, part.claim.rank))
+    if _all_told(state):
+        _raise(state)
+        if not state.purge_due:
+            state.purge_round = 0
+
+
+def _forget(state: ReplicaState) -> None:
+    """Where the raised floor is durable, tombstones may go."""
     for p, (epoch, before) in list(state.purging.items()):
-        claim = state.parts[p].claim
-        if claim is None or claim.primary != state.me or state.parts[p].phase != SERVING:
+        part = state.parts[p]
+        claim = part.claim
+        if claim is None or claim.primary != state.me or part.phase != SERVING:
             del state.purging[p]
         elif claim.floor >= epoch:
             del state.purging[p]
             state.counts.purges += 1
             state.out.append((effects.PURGE, p, before))
-    if not state.settings.purge_ms or state.now - state.purge_at < state.settings.purge_ms:
-        return
-    state.purge_at = state.now
-    begun = []
-    for part in state.parts[state.purge_next :]:
-        state.purge_next = part.number + 1
-        if _may(state, part):
-            begun.append(part)
-            if len(begun) == PURGED_AT_ONCE:
-                break
-    if state.purge_next < len(state.parts):
-        state.purge_at -= state.settings.purge_ms  # the rest with the next tick
-    else:
-        state.purge_next = 0
-    wanted = []
-    for part in begun:
-        assert part.claim is not None
-        state.purging[part.number] = (part.claim.epoch + 1, _held(state, part))
-        wanted.append((part.number, part.claim.heir))
+
+
+def _all_told(state: ReplicaState) -> bool:
+    """Whether everybody in reach has told what it offers since the round began. Asks those who haven't."""
+    untold = []
+    for peer in state.peers.values():
+        if peer.liveness == SILENT:
+            return False
+        if peer.liveness != ALIVE:
+            if state.now - max(peer.dead_since, state.started_at) < state.settings.absence_ms:
+                return False
+        elif not state.reachable(peer):
+            return False
+        elif peer.offered_all != (peer.incarnation, state.purge_round):
+            untold.append(peer)
+    if untold and state.now - state.purge_asked_at >= state.settings.retry_ms:
+        state.purge_asked_at = state.now
+        digest = claims.digest(state)
+        for peer in untold:
+            message = (messages.HAIL, state.incarnation, digest, state.purge_round)
+            state.out.append((effects.SEND, peer.id, message))
+    return not untold
+
+
+def told(state: ReplicaState, peer: Peer, ours: int, number: int) -> None:
+    """A peer that knew all of our claims has told of all that it offers, when it was asked in a round."""
+    if ours == state.incarnation and number == state.purge_round and peer.liveness == ALIVE:
+        peer.offered_all = (peer.incarnation, number)
+
+
+def _raise(state: ReplicaState) -> None:
+    """Raise the floors of the next partitions that it may be done for; the others' turn is in the next round."""
+    wanted: list[tuple[int, bytes | None]] = []
+    while state.purge_due and len(wanted) < PURGED_AT_ONCE:
+        p, rank = state.purge_due.popleft()
+        part = state.parts[p]
+        claim = part.claim
+        if claim is not None and claim.rank == rank and _may(state, part):
+            state.purging[p] = (claim.epoch + 1, _held(state, part))
+            wanted.append((p, claim.heir))
     claims.make(state, wanted, raise_floor=True)
 
 
@@ -53,17 +96,10 @@ def _may(state: ReplicaState, part: Partition) -> bool:
     p = part.number
     if part.phase != SERVING or not part.heir_live or part.move_to is not None or p in state.storing:
         return False
-    for peer in state.peers.values():
-        if p in peer.wanted:
-            return False
-        if (
-            peer.liveness != ALIVE
-            and state.now - max(peer.dead_since, state.started_at) < state.settings.absence_ms
-        ):
-            return False
-        if peer.liveness == SILENT or (peer.liveness == ALIVE and not state.reachable(peer)):
-            return False
-    return all(streams.counted(state.peers[who], p) for who in claims.holders(state, part))
+    if any(p in peer.wanted for peer in state.peers.values()):
+        return False
+    held = [state.peers[who] for who in claims.holders(state, part)]
+    return all(p in peer.live and streams.counted(peer, p) for peer in held)
 
 
 def _held(state: ReplicaState, part: Partition) -> int:

@@ -7,7 +7,7 @@ complete. If the claim goes elsewhere, nobody knows: the writer is told that it 
 
 from replication.core import effects
 from replication.core.errors import ClaimLost, WritersWait
-from replication.core.state import MOVING, SERVING, Done, Partition, Peer, ReplicaState, Waiting
+from replication.core.state import MOVING, SERVING, Done, Partition, Peer, ReplicaState, Stream, Waiting
 
 
 def writable(state: ReplicaState, p: int) -> Exception | None:
@@ -18,14 +18,20 @@ def writable(state: ReplicaState, p: int) -> Exception | None:
     heir = part.claim.heir if part.claim is not None else None
     if heir is not None and heir in state.peers:
         stream = state.peers[heir].stream
-        settings = state.settings
-        if stream.lagging and (
-            stream.inflight_rows > settings.window_rows or stream.inflight_bytes > settings.window_bytes
-        ):
+        if stream.lagging and is_full(state, stream):
             return WritersWait("the heir doesn't keep up")
     if state.waiting >= state.settings.waiting_max:
         return WritersWait(f"{state.waiting} writes wait for their heirs")
     return None
+
+
+def is_full(state: ReplicaState, stream: Stream) -> bool:
+    """Whether a peer has as much before it as a window holds: sent and not acknowledged, or not even sent."""
+    settings = state.settings
+    return (
+        stream.inflight_rows + stream.behind_rows > settings.window_rows
+        or stream.inflight_bytes + stream.behind_bytes > settings.window_bytes
+    )
 
 
 def _whose(state: ReplicaState, part: Partition) -> str:
@@ -67,6 +73,22 @@ def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:
     state.waiting_on.add(p)
 
 
+class Both:
+    """Waits for two ends, and tells of the worse one."""
+
+    __slots__ = ("_done", "_first")
+
+    def __init__(self, done: Done) -> None:
+        self._done = done
+        self._first: tuple[int, Exception | None] | None = None
+
+    def __call__(self, copies: int, error: Exception | None) -> None:
+        if self._first is None:
+            self._first = (copies, error)
+        else:
+            self._done(min(copies, self._first[0]), self._first[1] or error)
+
+
 def looked(state: ReplicaState, p: int, done: Done) -> None:
     """A transaction has ended that wrote nothing: no frame will tell of it. It is settled with what waits before it."""
     part = state.parts[p]
@@ -74,11 +96,13 @@ def looked(state: ReplicaState, p: int, done: Done) -> None:
     heir = _heir(state, part, done)
     if heir is None:
         return
-    state.waiting += 1
-    last = part.waiting or part.early
-    if last:
-        last.append(Waiting(last[-1].before, last[-1].sequence, done))
-    else:
+    before = [queue for queue in (part.early, part.waiting) if queue]
+    ended = done if len(before) < 2 else Both(done)
+    for queue in before:
+        state.waiting += 1
+        queue.append(Waiting(queue[-1].before, queue[-1].sequence, ended))
+    if not before:
+        state.waiting += 1
         _settle(state, Waiting(0, 0, done), 2)
 
 

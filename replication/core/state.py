@@ -17,6 +17,11 @@ Part = tuple[int, str, bytes, int]
 Done = Callable[[int, Exception | None], None]
 """(copies, error): a write has ended"""
 
+Rank = tuple[int, bytes]
+"""(epoch, primary)"""
+Kept = tuple[int, list[Part], int, int]
+"""(to, parts, rows, bytes) of a commit that isn't sent yet"""
+
 # What a partition is to this node. Only SERVING takes writes.
 ASIDE = 0
 """Somebody else is its primary, or nobody yet."""
@@ -59,9 +64,9 @@ class Partition:
     """One partition of the group."""
 
     __slots__ = (
-        "asof", "born_at", "ceased", "claim", "copy", "early", "gather_until", "gathering", "heir_live", "move_done",
-        "move_to", "move_until", "number", "owing", "phase", "since", "single_since", "touched", "waiting", "writing",
-        "yield_at", "yields",
+        "asof", "born_at", "ceased", "claim", "copy", "differed", "differs_at", "early", "gather_until",
+        "gathering", "heir_live", "move_done", "move_to", "move_until", "number", "owing", "phase", "since",
+        "single_since", "touched", "waiting", "writing", "yield_at", "yields",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -81,6 +86,8 @@ class Partition:
         self.early: deque[Waiting] = deque()  # written before the partition was opened on the heir's stream
         self.heir_live = False
         self.since = 0  # local sequence at which this node began to serve it
+        self.differed = 0  # times that the copy was found to differ, each soon after it was mended
+        self.differs_at = 0  # when it may be compared again
         self.ceased = False  # the user of the group was told to forget it, while others' changes are taken in
         self.writing = 0  # writes that were handed to the store
         self.yields = 0
@@ -101,9 +108,10 @@ class Stream:
     """What this node sends to one peer, of the partitions that it is primary of."""
 
     __slots__ = (
-        "acked", "acked_number", "claims_due", "closing", "inflight", "inflight_bytes", "inflight_rows", "lagging",
-        "number", "opened", "opened_at", "opening", "progress_at", "reading", "said_at", "sent", "session",
-        "shut", "started_at", "urgent", "urgent_wanted",
+        "acked", "acked_number", "behind_bytes", "behind_rows", "claims_due", "closing", "inflight",
+        "inflight_bytes", "inflight_rows", "kept", "lagging", "number", "opened", "opened_at", "opening",
+        "progress_at", "reading", "said_at", "sent", "session", "shut", "started_at", "urgent",
+        "urgent_wanted",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -127,6 +135,9 @@ class Stream:
         self.claims_due: set[int] = set()
         self.lagging = False  # frames were left out: a difference is to be sent
         self.reading = False  # it is being read
+        self.kept: deque[Kept] | None = None  # what was committed since it was asked for; None: too much
+        self.behind_rows = 0  # committed since what was sent last
+        self.behind_bytes = 0
         self.urgent: dict[
             int, tuple[tuple[int, int], ...]
         ] = {}  # frame → (partition, its early writes up to)
@@ -138,8 +149,8 @@ class Source:
     """What one peer, a primary, sends to this node."""
 
     __slots__ = (
-        "expected", "fresh", "heads", "incarnation", "mark", "opened", "queue", "queued_bytes", "refusals", "session",
-        "told_at",
+        "expected", "fresh", "heads", "incarnation", "mark", "opened", "queue", "queued_bytes", "refusals",
+        "session", "told_at",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -175,9 +186,9 @@ class Peer:
     """Another member, as this group sees it."""
 
     __slots__ = (
-        "ahead", "busy", "claims_told", "dead_since", "hailed_at", "id", "incarnation", "known", "known_told", "live",
-        "live_told_at", "live_untold", "liveness", "offered_at", "offers", "patience", "pulls", "reads", "source",
-        "stream", "wanted",
+        "ahead", "ask_at", "busy", "claims_told", "dead_since", "failures", "hailed_at", "id",
+        "incarnation", "known", "known_told", "live", "live_told_at", "live_untold", "liveness",
+        "offered_all", "offered_at", "offers", "patience", "pulls", "reads", "source", "stream", "wanted",
     )  # fmt: skip
 
     def __init__(self, identity: bytes) -> None:
@@ -192,6 +203,8 @@ class Peer:
         self.stream = Stream()
         self.source = Source()
         self.pulls: dict[int, Pull] = {}
+        self.ask_at = 0  # not before: a chunk of its could not be taken in
+        self.failures = 0  # of its chunks, one after the other
         self.patience = 1  # times `retry_ms` that an answer to a pull is waited for
         self.wanted: dict[
             int, int
@@ -203,6 +216,10 @@ class Peer:
         self.reads = 0  # its pulls that are being read
         self.offers: dict[int, int] = {}  # partition → up to where it may learn from us
         self.offered_at = -(10**12)
+        self.offered_all = (
+            0,
+            0,
+        )  # (incarnation of the peer, round of purging) for which it has told all that it offers
         self.live: set[int] = set()  # partitions of ours of which it has told that its copy is complete
         self.live_untold: dict[int, int] = {}  # partition → epoch
         self.live_told_at = -(10**12)
@@ -230,6 +247,7 @@ class Counts:
     yields: int = 0
     checks: int = 0
     mismatches: int = 0
+    unmended: int = 0
     cleared: int = 0
     purges: int = 0
     malformed: int = 0
@@ -287,7 +305,11 @@ class ReplicaState:
         self.checking = False
         self.persist_at = now
         self.purge_at = now
-        self.purge_next = 0
+        self.purge_round = 0  # 0: none
+        self.purge_asked_at = 0
+        self.purge_due: deque[tuple[int, Rank]] = (
+            deque()
+        )  # partitions of the round, and our claims when it began
         self.purging: dict[
             int, tuple[int, int]
         ] = {}  # partition → (epoch of the raised floor, sequence before)

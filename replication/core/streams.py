@@ -6,12 +6,13 @@ sent last, which goes as one frame, so that the copy is never torn. A difference
 peer's to pull, a chunk at a time, and its copy isn't complete meanwhile.
 """
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from replication.claim import Claim
 from replication.core import claims, effects, messages, settling
-from replication.core.state import ASIDE, DEAD, NONE, Part, Partition, Peer, ReplicaState, Stream
+from replication.core.state import ASIDE, DEAD, NONE, Kept, Part, Partition, Peer, ReplicaState, Stream
 
 FRAME_OVERHEAD = 64
 """Bytes of a frame besides its parts, for the window."""
@@ -89,15 +90,16 @@ def tapped(state: ReplicaState, first: int, last: int, parts: Sequence[Part]) ->
     """A commit of this node's store: to whom it concerns."""
     for peer in state.peers.values():
         stream = peer.stream
-        if not stream.session or stream.lagging:
+        if not stream.session:
             continue
         held = stream.opened
         opening = stream.opening
         mine = [part for part in parts if part[0] in held or part[0] in opening]
         if not mine:
             continue
-        if _full(state, stream):
+        if stream.lagging or _full(state, stream):
             stream.lagging = True
+            _leave_out(state, stream, last, mine)
             continue
         _send(state, peer, last, mine, opened_at=first)
 
@@ -105,6 +107,23 @@ def tapped(state: ReplicaState, first: int, last: int, parts: Sequence[Part]) ->
 def _full(state: ReplicaState, stream: Stream) -> bool:
     settings = state.settings
     return stream.inflight_rows > settings.window_rows or stream.inflight_bytes > settings.window_bytes
+
+
+def _leave_out(state: ReplicaState, stream: Stream, last: int, mine: list[Part]) -> None:
+    """A commit that isn't sent now. While a difference is being read it is kept, to be sent behind that one: else a
+    peer that is written to all the time, from a disk that takes its time, would lag for ever. As much as a window is
+    kept; writers wait by then."""
+    rows, size = sum(part[3] for part in mine), _size(mine)
+    stream.behind_rows += rows
+    stream.behind_bytes += size
+    if stream.kept is not None:
+        stream.kept.append((last, mine, rows, size))
+        if settling.is_full(state, stream):
+            stream.kept = None
+
+
+def _size(parts: Sequence[Part]) -> int:
+    return FRAME_OVERHEAD + sum(len(part[2]) for part in parts)
 
 
 def _send(
@@ -142,7 +161,7 @@ def _send(
         stream.claims_due.clear()
     epochs = [[p, claim.epoch] for p in {part[0] for part in parts} if (claim := state.parts[p].claim)]
     rows = sum(part[3] for part in parts)
-    size = FRAME_OVERHEAD + sum(len(part[2]) for part in parts)
+    size = _size(parts)
     stream.inflight.append((number, to, rows, size))
     stream.inflight_rows += rows
     stream.inflight_bytes += size
@@ -215,6 +234,8 @@ def _difference(state: ReplicaState, peer: Peer) -> None:
     if stream.reading:
         return
     stream.reading = True
+    stream.kept = deque()
+    covered = (stream.behind_rows, stream.behind_bytes)
     session = stream.session
     asked = sorted(p for p in stream.opened if p not in stream.closing)
     since = stream.sent
@@ -223,19 +244,45 @@ def _difference(state: ReplicaState, peer: Peer) -> None:
         if peer.stream.session != session:
             return
         stream.reading = False
+        kept, stream.kept = stream.kept, None
         if error is not None:
             return  # the next tick asks again
         if not all(whole for _, _, whole in progress):
             begin(state, peer, 0, frozenset(), frozenset(stream.opened))  # too large for one frame
             return
         state.counts.differences += 1
-        stream.lagging = state.sequence > head
+        # Of what was committed and not told yet, the reader has seen some; but not in partitions that this opens.
+        to = max(stream.sent, min(head, state.sequence))
+        stream.lagging = kept is None and state.sequence > to
+        stream.behind_rows -= covered[0]
+        stream.behind_bytes -= covered[1]
         carried = [part for part in parts if part[0] in stream.opened]
-        _send(state, peer, head, carried, opened_at=min(head, state.sequence))
+        _send(state, peer, to, carried, opened_at=max(to, state.sequence))
+        if not stream.lagging:
+            _catch_up(state, peer, to, kept or ())
 
     settings = state.settings
     wants = [(p, since) for p in asked]
     state.out.append((effects.READ, wants, settings.whole_rows, settings.whole_bytes, read))
+
+
+def _catch_up(state: ReplicaState, peer: Peer, to: int, kept: Iterable[Kept]) -> None:
+    """Send what was committed while the difference was read, if a window holds it; else there will be another one."""
+    stream = peer.stream
+    later = []
+    for one in kept:
+        if one[0] > to:
+            later.append(one)
+        else:
+            stream.behind_rows -= one[2]
+            stream.behind_bytes -= one[3]
+    if later and settling.is_full(state, stream):
+        stream.lagging = True
+        return
+    for last, mine, rows, size in later:
+        stream.behind_rows -= rows
+        stream.behind_bytes -= size
+        _send(state, peer, last, [part for part in mine if part[0] in stream.opened], opened_at=last)
 
 
 def counted(peer: Peer, p: int) -> bool:
@@ -269,7 +316,9 @@ def acked(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         for sent in [sent for sent in stream.urgent if sent <= number]:
             for p, upto in stream.urgent.pop(sent):
                 part = state.parts[p]
-                if part.claim is not None and part.claim.heir == peer.id and p in stream.opened:
+                # One that was refused and opened anew behind this frame was not taken in with it.
+                opened = stream.opened.get(p, sent + 1) <= sent
+                if opened and part.claim is not None and part.claim.heir == peer.id:
                     settling.early_reached(state, part, upto)
     if stream.lagging and stream.inflight_rows * 2 <= state.settings.window_rows:
         _difference(state, peer)

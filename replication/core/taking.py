@@ -7,7 +7,7 @@ write of the loser is still in its store, and is offered to the winner.
 from collections.abc import Sequence
 from typing import Any
 
-from replication.core import claims, effects, inbound, messages, moving, settling, streams
+from replication.core import claims, effects, inbound, messages, moving, pulling, settling, streams
 from replication.core.knowledge import NOTHING
 from replication.core.state import (
     ALIVE,
@@ -232,6 +232,8 @@ def liveness(state: ReplicaState, peer: Peer, what: int) -> None:
         peer.dead_since = state.now
     if what == ALIVE and peer.liveness != ALIVE:
         peer.hailed_at = -(10**12)
+    if what != ALIVE:
+        peer.offered_all = (0, 0)
     if what == DEAD:
         state.heard.discard(peer.id)
         peer.claims_told = False
@@ -243,7 +245,7 @@ def hail(state: ReplicaState, peer: Peer) -> None:
     if peer.liveness == DEAD or state.now - peer.hailed_at < _hail_every(state, peer):
         return
     peer.hailed_at = state.now
-    state.out.append((effects.SEND, peer.id, (messages.HAIL, state.incarnation, claims.digest(state))))
+    state.out.append((effects.SEND, peer.id, (messages.HAIL, state.incarnation, claims.digest(state), 0)))
 
 
 def _hail_every(state: ReplicaState, peer: Peer) -> int:
@@ -252,13 +254,15 @@ def _hail_every(state: ReplicaState, peer: Peer) -> int:
 
 def hailed(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     """Answer with what is known."""
-    _, incarnation, digest = message
+    _, incarnation, digest, number = message
     peer.incarnation = incarnation
     if not peer.source.session or peer.source.incarnation != incarnation:
         inbound.tell(state, peer)
     if digest == claims.digest(state):
         peer.claims_told = True
         listen(state, peer)
+        if number:
+            pulling.offer_all(state, peer, incarnation, number)
     else:
         told = claims.rows_of(state, range(len(state.parts)))
         state.out.append((effects.SEND, peer.id, (messages.CLAIMS, told)))

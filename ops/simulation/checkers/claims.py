@@ -3,7 +3,7 @@
 *one claim per rank*: claims are ordered by (epoch, primary). Two different ones of the same rank would both be obeyed.
 *claim before use*: a node serves under a claim only when that claim stands on its disk.
 *refused epoch*: a write is settled at two copies only if another node took it in, or what came after it, while it had
-written down no other's claim that beats the primary's, and served under none of its own.
+written down no claim that beats the primary's.
 """
 
 from __future__ import annotations
@@ -43,7 +43,6 @@ class Claims:
         self._on: dict[tuple[int, str, int], Rank] = {}  # what stands on a node's disk
         self._taken: dict[tuple[int, str, str, bytes], list[tuple[Version, Rank]]] = {}
         self._ever: set[tuple[int, str, int, Rank]] = set()
-        self._served: set[tuple[int, str, int, Rank]] = set()
         self._restored: set[int] = set()
 
     def subscriptions(self) -> Mapping[type, object]:
@@ -67,12 +66,8 @@ class Claims:
                 self._taken.setdefault((node, group, table, key), []).append((found.version, rank))
 
     def _obeyed(self, node: int, group: str, partition: int) -> Rank:
-        """The claim under which a node takes in what comes. One of its own begins to count when it serves: what it
-        takes in until then is there for whatever it serves."""
-        rank = self._on.get((node, group, partition), NOBODY)
-        if rank[1] == name_of(node) and (node, group, partition, rank) not in self._served:
-            return NOBODY
-        return rank
+        """The claim under which a node takes in what comes."""
+        return self._on.get((node, group, partition), NOBODY)
 
     def _wrote(self, node: int, group: str, record: Landed) -> None:
         kind, number = keys.decode(record.key)
@@ -101,7 +96,6 @@ class Claims:
     def _serves(self, serving: Serving) -> None:
         node, group, number, epoch = serving
         mine = (epoch, name_of(node))
-        self._served.add((node, group, number, mine))
         rank = self._on.get((node, group, number), NOBODY)
         # Its next claim may be on disk already, and the node hasn't heard of it.
         if (node, group, number, mine) not in self._ever or (rank > mine and rank[1] != mine[1]):

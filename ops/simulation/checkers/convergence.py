@@ -1,4 +1,7 @@
-"""Convergence: at rest, all copies of a partition are the same, byte for byte of what their writers packed."""
+"""Convergence: at rest, all copies of a partition are the same, byte for byte of what their writers packed.
+
+Where tombstones are forgotten one may have a tombstone that the other has forgotten; it may not have a record there.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +23,23 @@ class Convergence:
     Args:
         tables: (group, table, whether it is partitioned).
         partitions: group → how many.
+        forgets: tombstones are forgotten, by each node when it may.
     """
 
     rule: ClassVar[str] = "convergence"
 
     def __init__(
-        self, tables: Iterable[tuple[str, str, bool]], partitions: Mapping[str, int], holders: Holders
+        self,
+        tables: Iterable[tuple[str, str, bool]],
+        partitions: Mapping[str, int],
+        holders: Holders,
+        *,
+        forgets: bool = False,
     ) -> None:
         self._tables = tuple(tables)
         self._partitions = partitions
         self._holders = holders
+        self._forgets = forgets
 
     def subscriptions(self) -> Mapping[type, object]:
         """Nothing on the way."""
@@ -51,7 +61,8 @@ class Convergence:
         for owner, table, partitioned in self._tables:
             if owner == group:
                 for key, record in every(disks[node], group, table):
-                    if not partitioned or key[0] == partition:
+                    mine = not partitioned or key[0] == partition
+                    if mine and (record.payload is not None or not self._forgets):
                         found[table, key] = (record.version, record.payload)
         return found
 

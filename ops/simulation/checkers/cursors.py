@@ -3,7 +3,8 @@
 A cursor names a sequence of the peer's store in one of the peer's lives. It is worth nothing if that life never wrote
 up to there, as the peer itself would say, or if the peer's disk became an older one since: what had been overwritten
 beyond the cursor is then back below it, and only digests notice. Else every record that the peer lists up to there
-must be on the node's own disk, or one that beats it, or the merge of both.
+must be on the node's own disk, or one that beats it, or the merge of both; or nothing, after a tombstone that was
+forgotten.
 
 Rows of the table `replica` (see `ops.simulation.tables.claims`):
 
@@ -19,6 +20,7 @@ from typing import Any, ClassVar
 import cbor2
 
 from ops.simulation.checkers.base import Disks, Violation
+from ops.simulation.checkers.positions import Positions
 from ops.simulation.disk import META, VirtualDisk
 from ops.simulation.records import Found, Key, every, find
 from ops.simulation.tables.claims import REPLICA, name_of
@@ -35,8 +37,14 @@ class Cursors:
     rule: ClassVar[str] = "cursor truth"
 
     def __init__(
-        self, disks: Disks, partitions: Mapping[str, int], whole: Collection[str], tables: Collection[str]
+        self,
+        disks: Disks,
+        positions: Positions,
+        partitions: Mapping[str, int],
+        whole: Collection[str],
+        tables: Collection[str],
     ) -> None:
+        self._positions = positions
         self._disks = disks
         self._partitions = partitions
         self._whole = frozenset(whole)
@@ -89,12 +97,17 @@ class Cursors:
             for place, record in theirs.get(number, {}).items():
                 if record.local <= upto:
                     self.compared += 1
-                    if not _covers(here.get(place), record):
+                    if not self._covers(group, place, here.get(place), record):
                         raise Violation(
                             self.rule,
                             f"node {node} has written down that it knows node {peer}'s {group} {number} up to {upto}"
                             f" of {incarnation:x}; there, {place} is {record}, and here {here.get(place)}",
                         )
+
+    def _covers(self, group: str, place: tuple[str, Key], here: Found | None, there: Found) -> bool:
+        if here is None:
+            return self._positions.was_buried(group, *place, there.version)
+        return _beats(here, there)
 
     def _cursors(self, disk: VirtualDisk, group: str, peer: int) -> Iterator[tuple[int, int, int, int]]:
         """(partition, incarnation, sequence, the head that it rests upon)"""
@@ -134,9 +147,7 @@ def _is_worth(disk: VirtualDisk, group: str, incarnation: int, upto: int) -> boo
     return False
 
 
-def _covers(here: Found | None, there: Found) -> bool:
-    if here is None:
-        return False
+def _beats(here: Found, there: Found) -> bool:
     if here.version < there.version:
         return False
     if here.payload is None or there.payload is None:

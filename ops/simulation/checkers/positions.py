@@ -5,12 +5,15 @@ Not a promise of its own; several checkers ask it.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from ops.simulation.records import Landings, Version
+from ops.simulation.records import Key, Landings, Version
 from ops.simulation.trace import Trace
 from ops.simulation.writes import Attempted, Change, Settled
 from store import keys
+
+NEVER: Final = (-1, 0, 0)
+"""Less than any version."""
 
 
 class Place(NamedTuple):
@@ -24,18 +27,27 @@ class Place(NamedTuple):
 
 
 class Positions:
-    """Every record that was ever committed anywhere, by the position that its writer gave it."""
+    """Every record that was ever committed anywhere, by the position that its writer gave it.
 
-    def __init__(self, trace: Trace) -> None:
+    Args:
+        forgets: tombstones are forgotten, by each node when it may.
+    """
+
+    def __init__(self, trace: Trace, *, forgets: bool = False) -> None:
+        self._forgets = forgets
         self.places: dict[tuple[int, int], Place] = {}
         self._of_key: dict[tuple[str, str, bytes], list[Version]] = {}
         self.attempted: dict[int, Attempted] = {}
+        self.buried: dict[tuple[str, str, bytes], Version] = {}
+        """The highest tombstone of each key that was ever on any disk: it may be forgotten by now."""
         trace.subscribe(Landings, self._landed)
         trace.subscribe(Attempted, self._attempted)
 
     def _landed(self, landings: Landings) -> None:
         group = landings.group
         for table, key, found in landings.records:
+            if found.payload is None and found.version > self.buried.get((group, table, key), NEVER):
+                self.buried[group, table, key] = found.version
             place = (found.version[2], found.version[1])
             if place not in self.places:
                 self.places[place] = Place(group, table, key, found.version, found.payload)
@@ -43,6 +55,10 @@ class Positions:
 
     def _attempted(self, attempted: Attempted) -> None:
         self.attempted[attempted.write] = attempted
+
+    def was_buried(self, group: str, table: str, key: Key, version: Version) -> bool:
+        """Whether there was a tombstone that beats a version of a key, and is forgotten: then nothing need be there."""
+        return self._forgets and self.buried.get((group, table, keys.encode(key)), NEVER) >= version
 
     def of(self, settled: Settled) -> list[tuple[Change, Version]]:
         """Each change of a write with the version that it was given."""

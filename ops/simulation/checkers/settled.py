@@ -3,24 +3,23 @@
 Three rules of one family, because they look at the same things:
 
 *ack before durable*: before a client is told `settled` with n copies, n disks have held the write, or what came after.
-*nothing settled is lost*: at rest, the copies hold every settled write, or one that beats it. A write is forgiven only
-if a fault took its last copy from a disk, and it was settled at one copy, or disks of two nodes were lost since.
+*nothing settled is lost*: at rest, the copies hold every settled write, or one that beats it, or nothing after a
+tombstone that beats it. A write is forgiven only if a fault took its last copy from a disk, and it was settled at one
+copy, or disks of two nodes were lost since; or if its last copy was away for longer than is allowed (`was_away`).
 *no ghosts*: what copies hold was attempted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from ops.simulation.checkers.base import Disks, Violation
-from ops.simulation.checkers.positions import Positions
+from ops.simulation.checkers.positions import NEVER, Positions
 from ops.simulation.records import Found, Key, Landings, Version, every, find
 from ops.simulation.trace import DiskLost
 from ops.simulation.writes import DELETE, MERGE, Attempted, Change, Settled
 from store import keys
-
-_NO_VERSION: Final = (-1, 0, 0)
 
 Copies = Callable[[str, Key], Collection[int]]
 """(group, key) → the nodes that hold the copies that count, at rest."""
@@ -73,7 +72,7 @@ class SettledWrites:
         node, group, records = landings
         for table, key, found in records:
             place = (node, group, table, key)
-            if found.version > self._highest.get(place, _NO_VERSION):
+            if found.version > self._highest.get(place, NEVER):
                 self._highest[place] = found.version
             if (group, table) in self._merged and found.payload is not None:
                 self._elements.setdefault(place, set()).update(found.value)
@@ -103,11 +102,11 @@ class SettledWrites:
         place = (node, group, change.table, keys.encode(change.key))
         if change.op == MERGE:
             return change.value in self._elements.get(place, ())
-        return self._highest.get(place, _NO_VERSION) >= version
+        return self._highest.get(place, NEVER) >= version
 
     def _has(self, node: int, group: str, change: Change, version: Version) -> bool:
         found = find(self._disks[node], group, change.table, change.key)
-        return found is not None and _holds(found, change, version)
+        return found is not None and self._holds(group, found, change, version)
 
     # ---- when a disk is lost ------------------------------------------------------------------------
 
@@ -124,6 +123,25 @@ class SettledWrites:
                     self.forgiven += 1
                     break
 
+    def was_away(
+        self, voided: Collection[tuple[int, str, int]], partition: Callable[[str, Key], int]
+    ) -> None:
+        """A copy was away for longer than is allowed, and is being emptied: what it alone had is forgiven.
+
+        voided: (node, group, partition) of the copies that count for nothing, this one among them.
+        """
+        for told in self._settled:
+            if told in self._forgiven:
+                continue
+            group = self._positions.attempted[told.write].group
+            for change, version in self._positions.of(told):
+                p = partition(group, change.key)
+                having = [node for node in self._disks if self._has(node, group, change, version)]
+                if having and all((node, group, p) in voided for node in having):
+                    self._forgiven.add(told)
+                    self.forgiven += 1
+                    break
+
     # ---- at rest ------------------------------------------------------------------------------------
 
     def verdict(self, disks: Disks) -> None:
@@ -135,7 +153,7 @@ class SettledWrites:
             for change, version in self._positions.of(told):
                 for node in self._copies(group, change.key):
                     found = find(disks[node], group, change.table, change.key)
-                    if not _holds(found, change, version):
+                    if not self._holds(group, found, change, version):
                         what = "nothing" if found is None else f"{found.value!r} of version {found.version}"
                         raise Violation(
                             "nothing settled is lost",
@@ -147,6 +165,14 @@ class SettledWrites:
                 for key, found in every(disk, group, table):
                     self._refuse_ghosts(group, table, key, found, disk.node)
 
+    def _holds(self, group: str, found: Found | None, change: Change, version: Version) -> bool:
+        """Whether that is what the change made of its key, or what came after it."""
+        if found is None:  # nothing older may be there; what is newer may be a tombstone that was forgotten
+            return change.op != MERGE and self._positions.was_buried(group, change.table, change.key, version)
+        if change.op == MERGE:
+            return found.payload is not None and change.value in found.value
+        return found.version >= version
+
     def _refuse_ghosts(self, group: str, table: str, key: Key, found: Found, node: str) -> None:
         if found.payload is None:
             return
@@ -157,15 +183,6 @@ class SettledWrites:
             raise Violation(
                 "no ghosts", f"node {node} holds {ghosts!r} at {group}.{table} {key!r}, which nobody wrote"
             )
-
-
-def _holds(found: Found | None, change: Change, version: Version) -> bool:
-    """Whether that is what the change made of its key, or what came after it."""
-    if found is None:
-        return change.op == DELETE  # its tombstone may have been purged; nothing older may be there
-    if change.op == MERGE:
-        return found.payload is not None and change.value in found.value
-    return found.version >= version
 
 
 def _words(group: str, change: Change) -> str:

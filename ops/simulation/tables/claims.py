@@ -1,7 +1,7 @@
 """What stands on disks of claims and copies: rows of the table `replica`, by this module's own understanding.
 
 ("claim", p)  → [epoch, primary, heir, floor, epoch and primary of the claim before]
-("copy", p)   → [state, the epoch under which it was complete last]; 1 is complete
+("copy", p)   → [state, the epoch under which it was complete last]; 1 is complete, 2 is to be emptied
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from ops.simulation.records import find
 
 REPLICA: Final = "replica"
 LIVE: Final = 1
+VOID: Final = 2
 
 Rank = tuple[int, bytes]
 """(epoch, primary): what claims are ordered by"""
@@ -50,6 +51,12 @@ def is_live_on(disk: VirtualDisk, group: str, partition: int) -> bool:
     """Whether a node has written down that its copy is complete."""
     found = find(disk, group, REPLICA, ("copy", partition))
     return found is not None and found.payload is not None and found.value[0] == LIVE
+
+
+def is_void_on(disk: VirtualDisk, group: str, partition: int) -> bool:
+    """Whether a node has written down that its copy counts for nothing, and is to be emptied."""
+    found = find(disk, group, REPLICA, ("copy", partition))
+    return found is not None and found.payload is not None and found.value[0] == VOID
 
 
 def highest(disks: Mapping[int, VirtualDisk], group: str, partition: int) -> DiskClaim | None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, ClassVar, Final
 
+import attrs
+
 from ops.simulation.checkers.base import Checker
 from ops.simulation.checkers.claims import Claims
 from ops.simulation.checkers.convergence import Convergence
@@ -15,21 +17,22 @@ from ops.simulation.checkers.freshness import Freshness
 from ops.simulation.checkers.positions import Positions
 from ops.simulation.checkers.settled import SettledWrites
 from ops.simulation.checkers.torn import Torn
-from ops.simulation.disk import VirtualDisk
+from ops.simulation.disk import Commit, VirtualDisk
 from ops.simulation.faults import Faults
 from ops.simulation.machine import Machine
 from ops.simulation.plan import Plan, Step
-from ops.simulation.records import Reader
-from ops.simulation.tables.claims import holders, name_of
+from ops.simulation.records import Key, Landings, Reader
+from ops.simulation.tables.claims import REPLICA, VOID, holders, is_void_on, name_of
 from ops.simulation.tables.events import Ceased, Serving
 from ops.simulation.tables.node import TablesNode
 from ops.simulation.tables.schema import LEFT, PLAIN, RIGHT, SLICED, TABLES, TAGS, WHOLE
-from ops.simulation.trace import Down
+from ops.simulation.trace import DiskLost, Down
 from ops.simulation.world import World
 from ops.simulation.writes import DELETE, MERGE, PUT, Attempted, Change, Refused, Settled
 from replication.core.settings import ReplicaSettings
 from replication.core.state import SERVING
 from replication.detectorstate import DetectorSettings
+from store import keys
 
 PARTITIONS: Final = 4
 KEYS: Final = 5
@@ -40,6 +43,12 @@ WHOLE_CHUNK: Final = 100
 
 FIRST_PROBE: Final = 1_000_000
 """Numbers of the writes that are made at rest are above it."""
+
+NEVER_ABSENT_MS: Final = 600_000
+"""As `absence_ms`: nobody is away for so long in such a world, and what is settled is never forgiven for that."""
+
+CALM_PURGE_MS: Final = 1_570
+"""As `purge_ms` when a world comes to rest."""
 
 QUIET_ROUNDS: Final = 6
 """Rounds for which everything must be as it should be, before a world is at rest."""
@@ -64,7 +73,7 @@ class Tables:
         self.replica = ReplicaSettings(**knobs["replica"])
         self.detector = DetectorSettings(**knobs["detector"])
         self.totals: dict[str, int] = dict.fromkeys(
-            ("writes", "settled at 2", "settled at 1", "refused", "serves"), 0
+            ("writes", "settled at 2", "settled at 1", "refused", "serves", "voided", "forgotten"), 0
         )
         self.disks: dict[int, VirtualDisk] = {}
         self.serving: dict[tuple[int, str, int], int] = {}
@@ -72,9 +81,13 @@ class Tables:
         self._probed: set[tuple[str, int]] = set()
         self._writes = FIRST_PROBE
         self._quiet = 0
+        self._voided: set[tuple[int, str, int]] = (
+            set()
+        )  # copies that are to be emptied, on (node, group, partition)
         self._ranked: dict[tuple[str, int], Sequence[bytes]] = {}
         self.reader = Reader(world.trace)
-        self.positions = Positions(world.trace)
+        self.forgets = self.replica.purge_ms > 0
+        self.positions = Positions(world.trace, forgets=self.forgets)
         every = [(group, table) for group in self.group_names for table in TABLES]
         merged = [(group, TAGS) for group in self.group_names]
         self.settled = SettledWrites(self.positions, self.disks, every, self._copies, merged)
@@ -89,11 +102,12 @@ class Tables:
                 [(group, table, group != WHOLE) for group, table in every],
                 self.partitions,
                 lambda group, partition: holders(self.disks, group, partition),
+                forgets=self.forgets,
             ),
             Freshness(merged),
             *self.torn,
             Claims(self.positions, self.disks, self.partitions, (WHOLE,)),
-            Cursors(self.disks, self.partitions, (WHOLE,), TABLES),
+            Cursors(self.disks, self.positions, self.partitions, (WHOLE,), TABLES),
         )
         for kind, observer in (
             (Serving, self._began),
@@ -101,6 +115,9 @@ class Tables:
             (Down, self._down),
             (Settled, self._told),
             (Refused, self._refused),
+            (Landings, self._landed),
+            (Commit, self._committed),
+            (DiskLost, self._lost),
         ):
             world.trace.subscribe(kind, observer)
 
@@ -128,7 +145,7 @@ class Tables:
             else:
                 plan.append(_client(hand, at, write, hand.randrange(nodes), hand.choice(names)))
         plan.sort(key=lambda step: step.at)
-        return Plan(cls.name, seed, nodes, _knobs(hand, names), tuple(plan[:steps]))
+        return Plan(cls.name, seed, nodes, _knobs(hand, names, seed), tuple(plan[:steps]))
 
     def ranked(self, group: str, partition: int) -> Sequence[bytes]:
         """Any order will do, as long as all nodes have the same."""
@@ -191,6 +208,39 @@ class Tables:
         for place in [place for place in self.serving if place[0] == down.node]:
             del self.serving[place]
 
+    def _landed(self, landings: Landings) -> None:
+        node, group, records = landings
+        for table, key, found in records:
+            if table != REPLICA:
+                continue
+            kind, partition = keys.decode(key)
+            if kind != "copy":
+                continue
+            place = (node, group, partition)
+            if found.value[0] != VOID:
+                self._voided.discard(place)
+            elif place not in self._voided:
+                self._voided.add(place)
+                self.totals["voided"] += 1
+                if self.replica.absence_ms < NEVER_ABSENT_MS:
+                    self.settled.was_away(self._voided, _partition_of)
+
+    def _committed(self, commit: Commit) -> None:
+        put = {(name[2:], key) for name, key, record in commit.changes if record is not None}
+        self.totals["forgotten"] += sum(
+            name[:2] == b"x:" and record is None and (name[2:], key) not in put
+            for name, key, record in commit.changes
+        )
+
+    def _lost(self, lost: DiskLost) -> None:
+        disk = self.disks[lost.node]
+        self._voided = {place for place in self._voided if place[0] != lost.node} | {
+            (lost.node, group, p)
+            for group, count in self.partitions.items()
+            for p in range(count)
+            if is_void_on(disk, group, p)
+        }
+
     def _told(self, told: Settled) -> None:
         self.totals[f"settled at {told.copies}"] += 1
         probe = self._probes.pop(told.write, None)
@@ -211,6 +261,7 @@ class Tables:
 
     def rest(self) -> bool:
         """Every partition is served by one node that everybody knows, its heir is complete, and writes settle."""
+        self._calm()
         unsettled = self._unsettled()
         if unsettled:
             self._quiet = 0
@@ -236,11 +287,19 @@ class Tables:
                 "differences",
                 "restarts",
                 "cleared",
+                "purges",
             ):
                 if self._quiet == QUIET_ROUNDS:
                     count = getattr(carrier.state.counts, name)
                     self.totals[name] = self.totals.get(name, 0) + count
         return self._quiet >= QUIET_ROUNDS
+
+    def _calm(self) -> None:
+        """Floors are raised less often, or there would always be a claim that not everybody knows."""
+        for carrier in self._carriers():
+            settings = carrier.state.settings
+            if 0 < settings.purge_ms < CALM_PURGE_MS:
+                carrier.state.settings = attrs.evolve(settings, purge_ms=CALM_PURGE_MS)
 
     def _carriers(self) -> list[Any]:
         return [
@@ -288,7 +347,26 @@ def _client(hand: random.Random, at: int, write: int, node: int, group: str) -> 
     return Step(at, "write", (write, node, group, kind, _partition(hand, group), hand.randrange(KEYS)))
 
 
-def _knobs(hand: random.Random, names: tuple[str, ...]) -> dict[str, Any]:
+def _partition_of(group: str, key: Key) -> int:
+    return 0 if group == WHOLE else key[0]
+
+
+def _forgetting(seed: int) -> dict[str, Any]:
+    """Whether and how soon tombstones are forgotten, and whether copies are compared on the way."""
+    hand = random.Random(f"tables forgetting {seed}")
+    found: dict[str, Any] = {"purge_ms": 0}
+    if hand.random() < 0.75:
+        found = {
+            "purge_ms": hand.choice((20, 110, 530)),
+            "tombstone_ms": hand.choice((0, 50, 300)),
+            "absence_ms": hand.choice((NEVER_ABSENT_MS, NEVER_ABSENT_MS, 200, 1_000)),
+        }
+    if hand.random() < 0.2:
+        found["check_ms"] = 0
+    return found
+
+
+def _knobs(hand: random.Random, names: tuple[str, ...], seed: int) -> dict[str, Any]:
     window = hand.choice((2, 5, 20, 1_000))
     return {
         "groups": list(names),
@@ -309,6 +387,7 @@ def _knobs(hand: random.Random, names: tuple[str, ...]) -> dict[str, Any]:
             "check_ms": hand.choice((20, 100)),
             "persist_ms": hand.choice((20, 200)),
             "caches": True,
+            **_forgetting(seed),
         },
         "detector": {
             "beat_ms": 25,

@@ -114,7 +114,7 @@ def test_an_answer_that_comes_twice_is_applied_once() -> None:
 def test_a_void_copy_is_not_learned_from() -> None:
     stand = Stand(2).ready()
     stand["B"].state.parts[0].copy = VOID
-    replica.received(stand["B"].state, b"A", [messages.PULL, 1, [[0, 0, 0, 0]]])
+    replica.received(stand["B"].state, b"A", [messages.PULL, 1, [[0, 0, 0, 0, 0]]])
     stand["B"].carry_out()
     stand["B"].disk(1)
     chunk = stand.sent(messages.CHUNK, "B", "A")[-1]
@@ -124,7 +124,7 @@ def test_a_void_copy_is_not_learned_from() -> None:
 
 def test_a_position_of_another_life_is_worth_nothing() -> None:
     stand = filled(5)
-    replica.received(stand["A"].state, b"B", [messages.PULL, 1, [[0, 12_345, 4, 4]]])
+    replica.received(stand["A"].state, b"B", [messages.PULL, 1, [[0, 12_345, 4, 4, 0]]])
     stand["A"].carry_out()
     stand["A"].disk()
     chunk = stand.sent(messages.CHUNK, "A", "B")[-1]
