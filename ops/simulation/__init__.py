@@ -11,6 +11,7 @@ machine       where a node runs: lives, pauses, ticks, the pace of its disk
 world         machines and links, to which steps are done; then peace, rest and verdicts
 plan          a run as a value: steps; written down and read
 faults        which faults come when: the part of a plan that all worlds share
+replicas      how replicas are set in all worlds
 trace         what is seen from outside, who looks at it, and a digest of it
 writes        what clients do and are told, as events
 records       what stands on a virtual disk

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 
 from node.mail.settings import MailSettings
 from node.mail.state import Effect
+from ops.simulation import replicas
 from ops.simulation.checkers.base import Checker
 from ops.simulation.checkers.convergence import Convergence
 from ops.simulation.checkers.freshness import Freshness
@@ -268,7 +269,7 @@ class Mail:
 
 
 def _knobs(hand: random.Random) -> dict[str, Any]:
-    window = hand.choice((2, 5, 20, 1_000))
+    window = hand.choice(replicas.WINDOWS)
     messages = hand.choice((3, 100, 100))
     in_flight = hand.choice((1, 3, 16))
     return {
@@ -285,29 +286,6 @@ def _knobs(hand: random.Random) -> dict[str, Any]:
             "busy_retry_ms": 50,
             "full_retry_ms": 100,
         },
-        "replica": {
-            "window_rows": window,
-            "whole_rows": window * hand.choice((2, 4)),
-            "chunk_rows": hand.choice((1, 5, 100, 1_000)),
-            "pulls_max": hand.choice((1, 2)),
-            "pull_partitions": hand.choice((1, 64)),
-            "start_wait_ms": 150,
-            "pull_wait_ms": 80,
-            "move_wait_ms": 100,
-            "retry_ms": 50,
-            "hail_ms": 150,
-            "stuck_ms": 400,
-            "spare_wait_ms": 100,
-            "check_ms": hand.choice((20, 100)),
-            "persist_ms": hand.choice((20, 200)),
-            "caches": True,
-        },
-        "detector": {
-            "beat_ms": 25,
-            "suspect_ms": 80,
-            "confirm_ms": 60,
-            "tick_ms": 10,
-            "stride_ms": 20,
-            "pause_ms": 60,
-        },
+        "replica": replicas.knobs(hand, window),
+        "detector": replicas.detector(),
     }
