@@ -8,7 +8,7 @@ The load                  fleet → generator processes: engine, dialer, session
                           are what both sides agree on
 A part on its own         hub, store, cold, wire, links
 Replicated tables         tables: tables_comparison → tables_measure → pairs of nodes: tables_waystation (its
-                          processes: tables_node, tables_writers), mnesia (tables_mnesia.erl); tables_plan is what
-                          all agree on; tables_process, tables_costs, tables_report
+                          processes: tables_node, tables_writers), mnesia (tables_mnesia.erl), both of them a
+                          tables_pair ← tables_process; tables_plan is what all agree on; tables_costs, tables_report
 Command line              command
 """

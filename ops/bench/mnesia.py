@@ -19,12 +19,11 @@ from typing import Any, Final, Literal, Self
 from attrs import frozen
 
 from ops.bench.node_process import free_ports
+from ops.bench.tables_pair import Pair
 from ops.bench.tables_plan import Contents, Load
-from ops.bench.tables_process import Obeying
 
 PROGRAM: Final = Path(__file__).with_name("tables_mnesia.erl")
 _READY_SECONDS_MAX: Final = 60.0
-_ORDER_SECONDS_MAX: Final = 3_600.0
 _POLL_SECONDS: Final = 0.02
 _NAMES: Final = ("a@127.0.0.1", "b@127.0.0.1")
 
@@ -79,18 +78,17 @@ def find_mnesia() -> Installed:
     )
 
 
-class MnesiaPair:
-    """Two nodes with the same tables. The first one writes. As a context manager it is stopped at the end."""
+class MnesiaPair(Pair):
+    """Two Erlang nodes."""
 
     name = "mnesia"
 
     def __init__(self, directory: Path, installed: Installed, tuning: Tuning, storage: Storage) -> None:
-        self.directory = directory
+        super().__init__(directory)
         self._installed = installed
         self._tuning = tuning
         self._storage = storage
         self._stack = ExitStack()
-        self._nodes: list[Obeying] = []
         self._tables = 0
         (self._port,) = free_ports(1)
 
@@ -107,28 +105,14 @@ class MnesiaPair:
         pair = cls(directory, find_mnesia(), tuning or Tuning(), storage)
         try:
             pair._prepare()
-            pair._nodes = [pair._node(place) for place in range(2)]
+            for place in range(2):
+                pair._start_node(place)
             pair._tables = tables
             pair._ask(0, f"{{create, '{_NAMES[1]}', {storage}, {tables}}}.")
         except BaseException:
             pair.stop()
             raise
         return pair
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    @property
-    def pids(self) -> tuple[int, ...]:
-        """The process ids of both."""
-        return tuple(node.pid for node in self._nodes)
-
-    def cpu_seconds(self) -> float:
-        """CPU time of both since the start."""
-        return sum(node.cpu_seconds() for node in self._nodes)
 
     def run(self, load: Load) -> dict[str, Any]:
         """Make the writes of one phase; return when both nodes have all of them in synced logs.
@@ -155,7 +139,7 @@ class MnesiaPair:
 
     def rejoin(self) -> float:
         """Start it again; gives the seconds from opening its directory until it has everything."""
-        self._nodes.append(self._node(1))
+        self._start_node(1)
         return float(self._ask(1, f"{{open, {self._tables}}}.")["seconds"])
 
     def warnings(self) -> list[str]:
@@ -166,12 +150,8 @@ class MnesiaPair:
 
     def stop(self) -> None:
         """End both nodes and their epmd."""
-        while self._nodes:
-            self._nodes.pop().stop()
+        super().stop()
         self._stack.close()
-
-    def _ask(self, place: int, order: str) -> dict[str, Any]:
-        return self._nodes[place].ask(order, _ORDER_SECONDS_MAX)
 
     def _prepare(self) -> None:
         self.directory.mkdir(parents=True)
@@ -213,7 +193,7 @@ class MnesiaPair:
             time.sleep(_POLL_SECONDS)
         raise MnesiaStartError(f"epmd doesn't listen on 127.0.0.1:{self._port}")
 
-    def _node(self, place: int) -> Obeying:
+    def _start_node(self, place: int) -> None:
         name = _NAMES[place]
         directory = self.directory / name.partition("@")[0]
         command = [
@@ -225,13 +205,7 @@ class MnesiaPair:
             "-mnesia", "dump_log_write_threshold", str(self._tuning.dump_log_write_threshold),
             "-pa", str(self.directory), "-run", "tables_mnesia", "main",
         ]  # fmt: skip
-        node = Obeying.start(name, command, directory, environment=self._environment())
-        try:
-            node.answer(_READY_SECONDS_MAX)
-        except BaseException:
-            node.stop()
-            raise
-        return node
+        self._join(name, command, directory, self._environment())
 
     def _environment(self) -> dict[str, str]:
         return {

@@ -1,6 +1,5 @@
 """The comparison with the real ejabberd, if it is installed: it starts, does the exchange, and is gone afterwards."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,16 +25,6 @@ def is_missing() -> bool:
 
 real = pytest.mark.skipif(is_missing(), reason="ejabberd is not installed")
 """apt-get install --no-install-recommends ejabberd"""
-
-
-@pytest.fixture
-def directory(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path / "peer"
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            assert f"HOME={tmp_path}".encode() not in path.read_bytes(), f"{path} was left running"
-        except (FileNotFoundError, ProcessLookupError, PermissionError):
-            continue
 
 
 @real
