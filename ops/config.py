@@ -17,6 +17,7 @@ import attrs
 import msgspec
 
 from admin.channel.settings import AdminSettings
+from admin.statistics.settings import StatisticsSettings
 from node.accounts.gateways import read_secret
 from node.accounts.settings import AccountsSettings
 from node.hub.certificate import make_certificate
@@ -119,6 +120,7 @@ class Config:
     registration: AccountsSettings = attrs.Factory(AccountsSettings)
     store: StoreSettings = attrs.Factory(StoreSettings)
     admin: AdminSettings = attrs.Factory(AdminSettings)
+    statistics: StatisticsSettings = attrs.Factory(StatisticsSettings)
 
     @property
     def data(self) -> Path:
@@ -136,6 +138,7 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "registration": AccountsSettings,
         "store": StoreSettings,
         "admin": AdminSettings,
+        "statistics": StatisticsSettings,
     }
 )
 
@@ -286,15 +289,23 @@ def node_settings(config: Config) -> NodeSettings:
     )
 
 
-def _from(base: Path, accounts: AccountsSettings) -> AccountsSettings:
-    """With its files found from where the configuration is."""
+S = TypeVar("S", AccountsSettings, StatisticsSettings)
+
+
+def _from(base: Path, settings: S) -> S:
+    """With the files of its webhook found from where the configuration is."""
 
     def found(name: str) -> str:
         return str(base / name) if name else ""
 
-    webhook = accounts.webhook
+    webhook: Any = settings.webhook
     webhook = attrs.evolve(webhook, secret_file=found(webhook.secret_file), ca_file=found(webhook.ca_file))
-    return attrs.evolve(accounts, webhook=webhook)
+    return attrs.evolve(settings, webhook=webhook)
+
+
+def statistics_settings(config: Config) -> StatisticsSettings:
+    """What the sampler beside the node is told."""
+    return _from(config.base, config.statistics)
 
 
 def _named_certificate(config: Config) -> tuple[Path, Path] | None:

@@ -15,15 +15,17 @@ import trio
 from cyclopts import Parameter
 
 from admin.channel.errors import ChannelError
+from admin.statistics.service import Statistics
 from node.accounts.errors import SecretRefused
 from node.accounts.settings import AccountsSettings
 from node.hub.errors import HubError
 from node.hub.memory import raise_descriptors_max
 from node.running import NodeSettings, Running, run_node
-from ops.config import ConfigError, node_settings, read_config
+from ops.config import ConfigError, node_settings, read_config, statistics_settings
 from ops.failures import told
 from ops.logs import configure_logs
 from ops.operating import Operating
+from ops.sampling import Sampling
 from replication.identity import DamagedIdentity
 from replication.zeromq.errors import LinkError
 from store.errors import StoreError
@@ -52,21 +54,28 @@ def run(
         read = read_config(config)
         if data is not None:
             read = attrs.evolve(read, node=attrs.evolve(read.node, data=str(data.absolute())))
-        configure_logs(read.node.log)
+        log_level = configure_logs(read.node.log)
         settings = node_settings(read)
-        operating = Operating(read.admin, settings.data) if read.admin.enabled else None
+        operating = Operating(read.admin, settings.data, log_level) if read.admin.enabled else None
+        sampling = Sampling(statistics_settings(read), settings.data) if read.statistics.enabled else None
         raise_descriptors_max()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.freeze()
         gc.set_threshold(GC_GENERATION_0, 20, 100)
-        trio.run(_run, settings, guide, operating)
+        trio.run(_run, settings, guide, operating, sampling)
 
 
-async def _run(settings: NodeSettings, guide: bool, operating: Operating | None) -> None:
+async def _run(
+    settings: NodeSettings, guide: bool, operating: Operating | None, sampling: Sampling | None
+) -> None:
     stop = trio.Event()
 
     async def operate(running: Running) -> None:
         """Whoever reads that the node is ready may ask it for something."""
+        if sampling is not None:
+            statistics = await nursery.start(sampling.run, running)
+            if operating is not None:
+                operating.services[Statistics] = statistics
         if operating is not None:
             await nursery.start(operating.run, running)
         _ready(settings, running, guide)

@@ -41,15 +41,15 @@ def make_gateway(
     return PrintingGateway(output)
 
 
-def read_secret(path: Path) -> bytes:
-    """The secret in a file, without the line's end."""
+def read_secret(path: Path, option: str = "registration.webhook.secret_file") -> bytes:
+    """The secret in a file, without the line's end. option: what names the file, for the error's text."""
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
-        raise SecretRefused(f"registration.webhook.secret_file can't be read: {error.strerror}") from None
+        raise SecretRefused(f"{option} can't be read: {error.strerror}") from None
     if len(secret) < 32:
         raise SecretRefused(
-            "registration.webhook.secret_file holds fewer than 32 characters:"
+            f"{option} holds fewer than 32 characters:"
             " make one with `openssl rand -hex 32`"
         )
     return secret

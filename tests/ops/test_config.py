@@ -11,7 +11,15 @@ import pytest
 
 from node.accounts.errors import SecretRefused
 from node.hub.certificate import make_certificate
-from ops.config import SECTIONS, Config, ConfigError, make_config, node_settings, read_config
+from ops.config import (
+    SECTIONS,
+    Config,
+    ConfigError,
+    make_config,
+    node_settings,
+    read_config,
+    statistics_settings,
+)
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
 
@@ -94,6 +102,8 @@ COMPANIONS: dict[str, Any] = {
     "registration.pin_wait_s_max": {"pin_wait_s": 1},
     "registration.webhook.backoff_s": {"backoff_s_max": 600.0},
     "registration.webhook.backoff_s_max": {"backoff_s": 0.01},
+    "statistics.webhook.backoff_s": {"backoff_s_max": 3_600.0},
+    "statistics.webhook.backoff_s_max": {"backoff_s": 0.01},
     "limits.outbox_high_bytes": {"outbox_low_bytes": 1, "outbox_bytes_max": 1 << 30},
     "limits.outbox_low_bytes": {"outbox_high_bytes": 1 << 30, "outbox_bytes_max": 1 << 30},
     "limits.outbox_bytes_max": {"outbox_high_bytes": 1, "outbox_low_bytes": 1},
@@ -229,7 +239,7 @@ def test_a_named_certificate_is_used_and_none_is_made(tmp_path: Path) -> None:
 MISTAKES = {
     "[nod]\ndata = 'x'": "node.toml: there is no section [nod]; did you mean 'node'?",
     "[zebra]": "node.toml: there is no section [zebra]; known are node, listen, limits, session, mail,"
-    " registration, store, admin",
+    " registration, store, admin, statistics",
     "node = 3": "node.toml: node must be a section: write [node] and its keys below it",
     "[mail]\nwindw = 1": "node.toml: [mail] has no key 'windw'; did you mean 'window'?",
     "[registration.webhook]\ntriesmax = 1": "node.toml: [registration.webhook] has no key 'triesmax'; did you mean"
@@ -369,6 +379,15 @@ def test_a_file_that_is_not_pem_is_named(tmp_path: Path, wrong: str) -> None:
     ):
         node_settings(config)
     assert not config.data.exists()
+
+
+def test_files_of_the_alarms_webhook_are_found_from_where_the_configuration_is(tmp_path: Path) -> None:
+    webhook = {"url": "https://a.b/", "secret_file": "s", "ca_file": "/c"}
+    config = make_config({"statistics": {"webhook": webhook, "alarms": {"lag_s": 3}}}, tmp_path, "node.toml")
+    settings = statistics_settings(config)
+    assert (settings.webhook.secret_file, settings.webhook.ca_file) == (str(tmp_path / "s"), "/c")
+    assert settings.alarms.lag_s == 3
+    assert statistics_settings(Config(base=tmp_path)).webhook.secret_file == ""
 
 
 def test_a_webhook_without_its_secret_is_refused_before_anything_is_made(tmp_path: Path) -> None:
