@@ -17,6 +17,7 @@ from admin.channel.desk import Tell
 from admin.channel.keyring import Asker
 from admin.channel.server import AdminServer
 from admin.channel.settings import AdminSettings
+from admin.commands.logs import LogLevel
 from admin.commands.plain import Facts
 from admin.commands.registry import COMMANDS
 from admin.commands.table import Context
@@ -31,12 +32,19 @@ class Operating:
         OSError
     """
 
-    def __init__(self, settings: AdminSettings, data: Path, wall: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: AdminSettings,
+        data: Path,
+        log_level: LogLevel,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._wall = wall
         self._running: Running | None = None
         self.server = AdminServer(settings, data, COMMANDS, self._context, wall)
         self.services: dict[type[Any], Any] = {
             AdminServer: self.server,
+            LogLevel: log_level,
             Facts: Facts(version("waystation"), str(data), wall()),
         }
 

@@ -3,4 +3,9 @@
 table         what a command is, who may run it, what it may ask of the node
 words         a line's words made into a command and its checked arguments
 registry      all commands of a node, in one tuple
+onhub         what changes sessions happens between two passes of the hub
+plain         ping, info, stats, help
+sessions      connections and sessions: list, find, disconnect
+users         show, block, unblock, delete
+logs          how much is logged
 """

@@ -111,9 +111,9 @@ COMMANDS: Final = (
         role=Role.VIEWER,
         summary="The counts of every part, as they are now.",
         help=(
-            "Everything that has statistics: hub, sessions, mail, accounts, store and this channel. Counts run from the"
-            " node's start; lengths are those of this moment. PART shows one part, or one of its parts, as mail or"
-            " store.mail. Looking costs the node next to nothing, and changes nothing."
+            "Everything that has statistics: hub, sessions, mail, accounts, store and this channel. Counts run"
+            " from the node's start; lengths are those of this moment. PART shows one part, or one of its parts,"
+            " as mail or store.mail. Looking costs the node next to nothing, and changes nothing."
         ),
         example="stats mail",
         parameters=(
@@ -126,8 +126,8 @@ COMMANDS: Final = (
         role=Role.VIEWER,
         summary="What can be asked, and how.",
         help=(
-            "Without words: every command, the role it needs and what it does. With the words of a command: all about"
-            " it. With the first word of several: those."
+            "Without words: every command, the role it needs and what it does. With the words of a command: all"
+            " about it. With the first word of several: those."
         ),
         example="help stats",
         parameters=(

@@ -2,7 +2,9 @@
 
 from typing import Final
 
-from admin.commands import plain
+from admin.commands import logs, plain, sessions, users
 from admin.commands.table import Command, in_order
 
-COMMANDS: Final[tuple[Command, ...]] = in_order(plain.COMMANDS)
+COMMANDS: Final[tuple[Command, ...]] = in_order(
+    (*plain.COMMANDS, *sessions.COMMANDS, *users.COMMANDS, *logs.COMMANDS)
+)

@@ -192,6 +192,10 @@ class Registrar:
         self._unwritten_wipes[user] = generation
         self._write_wipe(user, generation)
 
+    def superseded(self, user: int, generation: int) -> None:
+        """The number's device was ended otherwise: registrations of it that wait for a wipe came too late."""
+        self._answers.replaced(user, generation)
+
     def unwritten_wipes(self) -> dict[int, int]:
         """Those that were reported and aren't written yet, user → generation; a copy."""
         return dict(self._unwritten_wipes)

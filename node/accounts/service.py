@@ -23,6 +23,7 @@ from node.accounts.gateway import Gateway
 from node.accounts.outcomes import Outcome, Refused, Replaced
 from node.accounts.records import Account
 from node.accounts.registrar import Registrar
+from node.accounts.retiring import nobodys_key, retire_in
 from node.accounts.settings import AccountsSettings
 from node.accounts.tables import ACCOUNT, PIN, WIPING
 from node.wire.errors import REGISTRY
@@ -181,6 +182,26 @@ class Accounts:
         value = await self._group.transact(_set_blocked_in, key, blocked)
         self._doorkeeper.replaced(user)
         return None if value is None else records.from_value(value)
+
+    async def retire(self, user: int) -> Replaced | None:
+        """End a number's account: nobody can log in until it is registered anew. None: it isn't registered.
+
+        What the answer says is to be told to mail, on the hub's task, as after a registration: it ends the session and
+        what waits. Should that not happen, the next start does it.
+
+        Raises:
+            WipesUnfinished
+            StoreError: it isn't written.
+        """
+        key = (self._partition_of(user), user)
+        found = await self._group.transact(retire_in, key, nobodys_key(), self._clock())
+        if found is None:
+            return None
+        account = records.from_value(found[0])
+        if found[1]:
+            self._doorkeeper.replaced(user)
+            self._registrar.superseded(user, account.generation)
+        return Replaced(user, account.wiping, account.generation)
 
     def statistics(self) -> dict[str, Any]:
         return {

@@ -11,6 +11,7 @@ import trio
 
 from admin.channel.client import Client, Target
 from admin.channel.settings import AdminSettings
+from admin.commands.logs import LogLevel
 from ops.operating import Operating
 from tests.node.live import WALL_AT_START, Device, FakeTime, LiveNode, live_node
 
@@ -42,7 +43,7 @@ async def operated(path: Path, **sections: Any) -> AsyncIterator[Operated]:
     """A node with two registered numbers, +15551230001 and +15551230002."""
     time = FakeTime(1_000.0)
     async with live_node(path, devices=(ALICE, BOB), time=time, **sections) as node:
-        operating = Operating(AdminSettings(), path, lambda: WALL_AT_START + time())
+        operating = Operating(AdminSettings(), path, LogLevel("info"), lambda: WALL_AT_START + time())
         async with trio.open_nursery() as nursery:
             await nursery.start(operating.run, node.running)
             yield Operated(node, operating, path)

@@ -15,8 +15,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from node.accounts.gateway import Delivery
+from node.accounts.keys import is_device_key
 from node.accounts.outcomes import LoggedIn, Outcome, PinSent, Refused, Registered, Replaced
 from node.accounts.printing import PrintingGateway
+from node.accounts.records import WIPES_MAX, Account
+from node.accounts.retiring import WipesUnfinished, is_retired, retire
 from node.accounts.service import Accounts
 from node.accounts.settings import AccountsSettings
 from node.accounts.tables import GROUP
@@ -458,6 +461,43 @@ async def test_a_blocked_number_neither_logs_in_nor_registers(tmp_path: Path, cl
         assert isinstance(house.login(device(1)), LoggedIn)
         nursery.cancel_scope.cancel()
     house.store.close()
+
+
+async def test_a_retired_number_is_nobodys_until_it_is_registered_anew(tmp_path: Path, clock: Any) -> None:
+    house = House(tmp_path / "store", clock)
+    await house.enroll(device(1))
+    house.store.close()
+    house.committer = "thread"
+    house.open()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(house.store.run)
+        assert await house.accounts.retire(BOB) is None
+        replaced = await house.accounts.retire(ALICE)
+        assert replaced == Replaced(ALICE, (device(1).stream,), 2)
+        assert await house.accounts.retire(ALICE) == replaced, "it is done once, and may be said again"
+        account = house.accounts.account(ALICE)
+        assert account is not None
+        assert is_retired(account)
+        assert is_device_key(account.key), "it is a key like any other; only nobody has it"
+        assert [one.user for one in await house.accounts.unfinished_wipes()] == [ALICE]
+        house.accounts.wiped(ALICE, 2)
+        nursery.cancel_scope.cancel()
+    house.store.close()
+    house.committer = "inline"
+    house.open()
+    assert code(house.login(device(1))) == errors.UNAUTHORISED
+    house.clock.now += DAY_MS
+    pin = await house.pin()
+    house.accounts.register(ALICE, pin, device(2).key, device(2).stream, HOME, lambda _: None)
+    house.settle()
+    assert house.replaced[-1].generation == 3
+    house.store.close()
+
+
+def test_a_number_with_too_many_unfinished_wipes_is_not_retired() -> None:
+    account = Account(b"k" * 32, b"s" * 8, 100, 0, tuple(bytes([n]) * 8 for n in range(1, WIPES_MAX + 1)))
+    with pytest.raises(WipesUnfinished):
+        retire(account, b"n" * 32, 5)
 
 
 def test_a_store_that_takes_nothing_costs_nobody_a_pin(house: House) -> None:
