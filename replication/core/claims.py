@@ -21,6 +21,7 @@ from replication.core.state import (
     SERVING,
     VOID,
     Partition,
+    Peer,
     ReplicaState,
 )
 
@@ -70,19 +71,51 @@ def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
         step_down(state, part)
         return
     step_down(state, part)
-    if part.copy == LIVE and not _goes_on(state, part, before, claim):
+    if (
+        part.copy == LIVE
+        and not _follows(state, part, before, claim)
+        and not _carried(state, part, before, claim)
+    ):
         part.copy = NONE
     if part.copy == LIVE:
-        part.asof = claim.epoch
+        if _follows(state, part, before, claim):
+            part.asof = claim.epoch
         if claim.heir == state.me:
             tell_live(state, part)
-    elif part.asof < claim.floor and part.copy != VOID:
-        if part.touched and not _newborn(state, part):
-            _void(state, part)
-        else:
-            part.asof = claim.floor
+    else:
+        missed(state, part)
     part.born_at = None
     offer(state, part)
+
+
+def incomplete(state: ReplicaState, part: Partition) -> None:
+    """The copy isn't complete any more."""
+    part.copy = NONE
+    state.unsaved.add(part.number)
+    missed(state, part)
+
+
+def missed(state: ReplicaState, part: Partition) -> None:
+    """A copy that isn't complete and wasn't when the floor was raised has missed what is forgotten."""
+    claim = part.claim
+    if claim is None or claim.primary == state.me or part.copy != NONE or part.asof >= claim.floor:
+        return
+    if part.touched and not _newborn(state, part):
+        _void(state, part)
+    else:
+        part.asof = claim.floor
+
+
+def came_along(state: ReplicaState, peer: Peer, told: Iterable[Any]) -> None:
+    """The peer's stream has come to claims of its own: copies that it keeps up to date are complete under them."""
+    for p, row in told:
+        part = state.parts[p]
+        claim = part.claim
+        if claim is None or claim.primary != peer.id or claim.rank != Claim.from_row(row).rank:
+            continue
+        if part.copy == LIVE and p in peer.source.opened and p in peer.known.stream.members:
+            part.asof = claim.epoch
+            state.unsaved.add(p)
 
 
 def _newborn(state: ReplicaState, part: Partition) -> bool:
@@ -91,20 +124,26 @@ def _newborn(state: ReplicaState, part: Partition) -> bool:
     return part.born_at is not None and state.now - part.born_at < state.settings.absence_ms
 
 
-def _goes_on(state: ReplicaState, part: Partition, before: Claim | None, claim: Claim) -> bool:
-    """Whether a complete copy stays one under the next claim.
+def _follows(state: ReplicaState, part: Partition, before: Claim | None, claim: Claim) -> bool:
+    """Whether a complete copy is one under the next claim, too: everything that was settled under the claim before is
+    on its primary and its heir. So if the new claim follows just that one, and names the copy's node as heir, nothing
+    is missing."""
+    return (
+        before is not None
+        and claim.heir == state.me
+        and claim.prior == before.rank
+        and state.me in (before.primary, before.heir)
+    )
 
-    Everything that was settled under the claim before is on its primary and its heir. So if the new claim
-    follows just that one, and names the copy's node as heir, nothing is missing. And a copy that the same
-    primary's stream keeps up to date stays what it is.
-    """
-    if before is None:
-        return False
-    if claim.heir == state.me and claim.prior == before.rank and state.me in (before.primary, before.heir):
-        return True
+
+def _carried(state: ReplicaState, part: Partition, before: Claim | None, claim: Claim) -> bool:
+    """Whether the same primary's stream keeps a complete copy up to date. It stays what it is; that it is complete
+    under the next claim is known when the stream has come to that (`came_along`): this claim may have been told
+    ahead of it."""
     peer = state.peers.get(claim.primary)
     return (
-        claim.primary == before.primary
+        before is not None
+        and claim.primary == before.primary
         and claim.prior == before.rank
         and peer is not None
         and part.number in peer.source.opened

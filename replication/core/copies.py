@@ -14,18 +14,18 @@ def opened(state: ReplicaState, peer: Peer, part: Partition, at: int) -> None:
     claim = part.claim
     assert claim is not None
     if part.copy == LIVE and not (claim.heir == state.me and part.asof == claim.epoch):
-        part.copy = NONE
+        claims.incomplete(state, part)
     state.unsaved.add(part.number)  # durable no later than the first piece
     peer.source.heads.pop(part.number, None)
-    peer.wanted[part.number] = -1
+    if part.copy != VOID:
+        peer.wanted[part.number] = -1
 
 
 def left(state: ReplicaState, peer: Peer, part: Partition) -> None:
     """The primary's stream doesn't carry the partition any more: unless it is the heir's, the copy falls behind."""
     claim = part.claim
     if part.copy == LIVE and claim is not None and claim.primary == peer.id and claim.heir != state.me:
-        part.copy = NONE
-        state.unsaved.add(part.number)
+        claims.incomplete(state, part)
 
 
 def fill(state: ReplicaState, peer: Peer) -> None:

@@ -8,8 +8,8 @@ soon is left for longer each time, and counted as unmended.
 from collections.abc import Sequence
 from typing import Any
 
-from replication.core import effects, messages, pulling
-from replication.core.state import LIVE, NONE, SERVING, Partition, Peer, ReplicaState
+from replication.core import claims, effects, messages, pulling
+from replication.core.state import LIVE, SERVING, Partition, Peer, ReplicaState
 
 WAIT_CHECKS = 8
 """Times `check_ms` that a copy isn't compared again after it differed; twice as long when it does so again."""
@@ -75,8 +75,7 @@ def compare(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         state.out.append((effects.REPORT, "copies_differ", details))
         if part.claim is not None and part.claim.primary == peer.id and p in peer.source.opened:
             _wait(state, part)
-            part.copy = NONE
-            state.unsaved.add(p)
+            claims.incomplete(state, part)
             peer.known.forget(p)
             pulling.want(peer, p)
             state.out.append((effects.SEND, peer.id, (messages.DIFFERS, [p])))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from replication.core import claims, copies, digests, effects, messages, pulling, rows
-from replication.core.state import LIVE, NONE, VOID, Peer, ReplicaState
+from replication.core.state import LIVE, VOID, Peer, ReplicaState
 
 FRAMES_MAX = 512
 """Frames in one apply."""
@@ -71,8 +71,7 @@ def started(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     for p in pieces:
         part = state.parts[p]
         if part.claim is not None and part.claim.primary == peer.id and part.copy == LIVE:
-            part.copy = NONE
-            state.unsaved.add(p)
+            claims.incomplete(state, part)
     known.begin(incarnation, base, going_on)
     source.mark = max((state.parts[p].foreign(peer.id) for p in going_on), default=0)
     source.fresh = set(going_on)
@@ -170,6 +169,8 @@ def _apply(state: ReplicaState, peer: Peer) -> None:
         state.counts.rows_applied += sum(part[3] for part in parts)
         if session == (source.incarnation, source.session):
             _ack(state, peer, number, to, after, refused)
+            for one in taken:
+                claims.came_along(state, peer, one[7])
             for p in source.fresh & source.opened.keys():
                 copies.complete(state, state.parts[p], peer)
             source.fresh.clear()

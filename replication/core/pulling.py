@@ -10,7 +10,7 @@ from typing import Any
 
 from replication.core import claims, copies, effects, inbound, messages, purging, rows, streams
 from replication.core.knowledge import NOTHING, Cursor, Knowledge
-from replication.core.state import DEAD, SERVING, VOID, Part, Peer, Pull, ReplicaState
+from replication.core.state import DEAD, LIVE, SERVING, VOID, Part, Peer, Pull, ReplicaState
 
 AHEAD_MAX = 8
 """Answers of one peer that wait to be made durable, or are being made so, besides those that are waited for."""
@@ -56,13 +56,19 @@ def _floor(state: ReplicaState, p: int) -> int:
     return max((claim.floor for claim in claims_ if claim is not None), default=0)
 
 
+def _may_be_void(state: ReplicaState, p: int, floor: int) -> bool:
+    """Whether a copy here may have missed what is forgotten below a floor, and that isn't known yet."""
+    part = state.parts[p]
+    return floor > _floor(state, p) or (part.copy == LIVE and part.asof < floor)
+
+
 def answer(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     """Read what a peer asks for."""
     _, number, asked = message
     if peer.reads >= READS_MAX:
         return
-    if any(floor > _floor(state, p) for p, _, _, _, floor in asked):
-        # Our copy may be void, and we don't know yet: first we are told of the claim, then we are asked again.
+    if any(_may_be_void(state, p, floor) for p, _, _, _, floor in asked):
+        # First we hear of the claim, or its stream has come so far; then we are asked again.
         message = (messages.HAIL, state.incarnation, claims.digest(state), 0)
         state.out.append((effects.SEND, peer.id, message))
         return

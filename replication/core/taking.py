@@ -71,7 +71,8 @@ def _look(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
         return (choose(state, part),) if _first(state, part) else None
     if claim.primary == state.me:
         return _own(state, part)
-    if _gone(state, claim.primary) and part.copy == LIVE and part.phase == ASIDE and _next(state, part):
+    whole = part.copy == LIVE and part.asof >= claim.floor  # else it lacks what is forgotten by now
+    if _gone(state, claim.primary) and whole and part.phase == ASIDE and _next(state, part):
         state.counts.takeovers += 1
         state.out.append((effects.REPORT, "takeover", {"partition": part.number, "from": claim.primary}))
         return (choose(state, part),)
