@@ -24,6 +24,12 @@ app.command(
 app.command(
     "ops.admin:app", name="admin", help="Ask a running node for one command, or tell it to do something."
 )
+app.command("ops.admin_key:app", name="admin-key", help="Who may operate a node: make, allow, revoke, list.")
+app.command(
+    "ops.wsar:wsar",
+    name="wsar",
+    help="What nodes did, second by second, as sar prints it: from their histories, or live.",
+)
 app.command("ops.accounts:app", name="accounts", help="Accounts of a stopped node: import.")
 app.command(
     "ops.storage:app", name="store", help="Tables of a node: info, verify, backup, restore, dump, load."

@@ -61,6 +61,17 @@ def test_every_command_says_what_it_does() -> None:
         text=True,
         check=True,
     ).stdout
-    for command in ("accounts", "bench", "chat", "check-history", "run", "soak", "store"):
+    for command in (
+        "accounts",
+        "admin",
+        "admin-key",
+        "bench",
+        "chat",
+        "check-history",
+        "run",
+        "soak",
+        "store",
+        "wsar",
+    ):
         (line,) = [line for line in shown.splitlines() if line.startswith(f"│ {command} ")]
         assert len(line.strip("│ ").split()) > 3, line

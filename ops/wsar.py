@@ -1,0 +1,274 @@
+"""`waystation wsar`: what nodes did, as sar prints it: from their histories, or as it happens.
+
+It reads the files that nodes keep in their data directories, and so needs neither a key nor a node that runs.
+"""
+
+import json
+import math
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import attrs
+from cyclopts import Parameter
+from cyclopts.validators import Number
+
+from admin.commands.table import CommandError
+from admin.commands.words import read_duration
+from admin.statistics import columns, layout
+from admin.statistics.columns import SETS, Column
+from admin.statistics.history import FILE, HistoryReader, HistoryUnreadable
+from admin.statistics.layout import MINUTE, SECOND, Record
+from admin.statistics.minutes import Minute, add, values_of
+from admin.statistics.plot import plot
+from ops.config import ConfigError, read_config
+from ops.failures import told
+
+HEADINGS_EVERY: Final = 25
+"""Lines after which the headings are printed again, live."""
+LATE_S: Final = 5.0
+"""A node that has kept nothing for so long doesn't run."""
+PLOT_HEIGHT: Final = 12
+POLL_S: Final = 0.1
+
+Show = Literal["overview", "mail", "hub", "queues", "store", "system", "net", "disk"]
+
+
+class NothingThere(Exception):
+    """There is nothing to show; the text says why."""
+
+
+@attrs.frozen
+class Shown:
+    """One line: whose, when, and what."""
+
+    node: str
+    at: float
+    covers_s: float
+    values: dict[str, float]
+
+
+def wsar(
+    interval: Annotated[
+        int | None,
+        Parameter(validator=Number(gte=1, lte=86_400), help="Live: a line every so many seconds."),
+    ] = None,
+    count: Annotated[int | None, Parameter(validator=Number(gte=1), help="Live: so many lines.")] = None,
+    *,
+    data: Annotated[
+        list[Path] | None, Parameter(help="A node's data directory; again for another node's.")
+    ] = None,
+    config: Annotated[
+        Path | None, Parameter(help="The node's configuration file, for its node.data.")
+    ] = None,
+    show: Annotated[Show, Parameter(help="Which columns.")] = "overview",
+    figure: Annotated[
+        list[str] | None, Parameter(help="Columns of your own: a figure; again for more.")
+    ] = None,
+    last: Annotated[
+        str, Parameter(help="How far back: 90s, 10m, 2h, 3d. More than an hour: by minutes.")
+    ] = "10m",
+    since: Annotated[str, Parameter(help="From this time: 13:05, or 2026-11-23T13:05 …")] = "",
+    until: Annotated[str, Parameter(help="… to this one.")] = "",
+    every: Annotated[str, Parameter(help="Put so much together in one line, as 10s, 15m.")] = "",
+    plotted: Annotated[
+        bool, Parameter("--plot", negative="", help="Draw each column instead of printing it.")
+    ] = False,
+    figures: Annotated[
+        bool, Parameter("--list", negative="", help="Only list the figures there are.")
+    ] = False,
+    as_json: Annotated[
+        bool, Parameter("--json", negative="", help="One JSON object a line, all figures.")
+    ] = False,
+) -> None:
+    """What nodes did, second by second, as sar prints it: the last minutes, or live.
+
+    Without an interval the past is printed. Counters are shown as what they added a second.
+    """
+    with (
+        told(ConfigError, HistoryUnreadable, NothingThere, CommandError),
+        _until_nobody_reads(),
+        ExitStack() as stack,
+    ):
+        folders = data or [read_config(config).data]
+        readers = {folder: stack.enter_context(HistoryReader(folder / FILE)) for folder in folders}
+        chosen = columns.of_figures(figure) if figure else SETS[show]
+        if figures:
+            names = sorted({name for reader in readers.values() for name in reader.names()})
+            sys.stdout.write("".join(f"{name}\n" for name in names))
+            return
+        _know(chosen, readers)
+        if interval is not None:
+            _print(live(readers, interval, count), chosen, named=len(readers) > 1, as_json=as_json)
+            return
+        begin = _moment(since) if since else time.time() - read_duration(last, "--last")
+        end = _moment(until) if until else math.inf
+        lines = list(past(readers, begin, end, read_duration(every, "--every") if every else 0.0))
+        if not lines:
+            raise NothingThere("nothing was kept in that time: is the node running? ask for more with --last")
+        if plotted:
+            _draw(lines, chosen)
+        else:
+            _print(iter(lines), chosen, named=len(readers) > 1, as_json=as_json)
+            if not as_json and len(readers) == 1:
+                _average(lines, chosen)
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """Ctrl-C, and `| head`, end it without a word."""
+    try:
+        yield
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # what the interpreter flushes at its end
+        sys.exit(141)
+
+
+def _know(chosen: Sequence[Column], readers: dict[Path, HistoryReader]) -> None:
+    """Figures that a caller names must be there."""
+    names = {name for reader in readers.values() for name in reader.names()}
+    for column in chosen:
+        if len(column.figures) == 1 and column.heading == column.figures[0] and column.heading not in names:
+            raise NothingThere(f"no node has a figure {column.heading!r}: --list shows those there are")
+
+
+def _moment(text: str) -> float:
+    """A time of day is today's; without a zone it is this machine's."""
+    now = datetime.now().astimezone()
+    whole = text if "T" in text or " " in text else f"{now:%Y-%m-%d}T{text}"
+    try:
+        moment = datetime.fromisoformat(whole)
+    except ValueError:
+        raise NothingThere(f"{text!r} is no time: write it like 13:05 or 2026-11-23T13:05") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)).timestamp()
+
+
+def past(readers: dict[Path, HistoryReader], begin: float, end: float, every_s: float) -> Iterator[Shown]:
+    """What was kept between two times, oldest first; by minutes where it began more than an hour ago."""
+    ring = SECOND if time.time() - begin <= layout.SECONDS else MINUTE
+    found: list[Shown] = []
+    for folder, reader in readers.items():
+        names = reader.names()
+        records = reader.records(ring, begin, end)
+        found += _together(_name(folder), records, names, every_s)
+    found.sort(key=lambda one: one.at)
+    return iter(found)
+
+
+def _together(node: str, records: Sequence[Record], names: Sequence[str], every_s: float) -> Iterator[Shown]:
+    """Records that lie in the same stretch of `every_s` become one line; 0: each is one."""
+    kept: Minute | None = None
+    stretch = at = 0.0
+    for record in records:
+        values = record.by_name(names)
+        if not every_s:
+            yield Shown(node, record.at, record.covers_s, values)
+            continue
+        if kept is not None and record.at // every_s != stretch:
+            yield Shown(node, at, kept.covers_s, values_of(kept))
+            kept = None
+        if kept is None:
+            kept = Minute(record.at)
+        stretch, at = record.at // every_s, record.at
+        add(kept, values, record.covers_s)
+    if kept is not None:
+        yield Shown(node, at, kept.covers_s, values_of(kept))
+
+
+def live(
+    readers: dict[Path, HistoryReader],
+    interval: int,
+    count: int | None,
+    wait: Callable[[float], None] = time.sleep,
+) -> Iterator[Shown]:
+    """A line for each node and interval, as records come. Raises NothingThere: none comes."""
+    newest = {
+        folder: max((record.sequence for record in reader.records(SECOND)), default=0)
+        for folder, reader in readers.items()
+    }
+    gathered = {folder: Minute(0.0) for folder in readers}
+    printed = dict.fromkeys(readers, 0)
+    heard = time.monotonic()
+    while count is None or min(printed.values()) < count:
+        for folder, reader in readers.items():
+            records = reader.newest(SECOND, newest[folder])
+            names = reader.names() if records else []
+            for record in records:
+                heard = time.monotonic()
+                newest[folder] = record.sequence
+                add(gathered[folder], record.by_name(names), record.covers_s)
+                if round(gathered[folder].covers_s) >= interval and (
+                    count is None or printed[folder] < count
+                ):
+                    kept, gathered[folder] = gathered[folder], Minute(0.0)
+                    printed[folder] += 1
+                    yield Shown(_name(folder), record.at, kept.covers_s, values_of(kept))
+        if time.monotonic() - heard > LATE_S:
+            raise NothingThere(f"nothing was kept for {LATE_S:.0f} s: the node doesn't run")
+        wait(POLL_S)
+
+
+def _name(folder: Path) -> str:
+    return folder.resolve().name
+
+
+def _clock(at: float) -> str:
+    return f"{datetime.fromtimestamp(at).astimezone():%H:%M:%S}"
+
+
+def _print(lines: Iterator[Shown], chosen: Sequence[Column], *, named: bool, as_json: bool) -> None:
+    day = ""
+    for number, one in enumerate(lines):
+        if as_json:
+            told_line: dict[str, Any] = {
+                "node": one.node,
+                "at": one.at,
+                "covers_s": round(one.covers_s, 3),
+                "figures": {name: round(value, 6) for name, value in sorted(one.values.items())},
+            }
+            sys.stdout.write(f"{json.dumps(told_line)}\n")
+        else:
+            today = f"{datetime.fromtimestamp(one.at).astimezone():%Y-%m-%d}"
+            if number % HEADINGS_EVERY == 0 or today != day:
+                day = today
+                sys.stdout.write(f"{columns.headings(chosen, day, _width(one, named=named))}\n")
+            first = f"{_clock(one.at)} {one.node}" if named else _clock(one.at)
+            sys.stdout.write(f"{columns.line(chosen, first, _width(one, named=named), one.values)}\n")
+        sys.stdout.flush()
+
+
+def _width(one: Shown, *, named: bool) -> int:
+    return 11 + (len(one.node) + 1 if named else 0)
+
+
+def _average(lines: Sequence[Shown], chosen: Sequence[Column]) -> None:
+    whole = Minute(0.0)
+    for one in lines:
+        add(whole, one.values, one.covers_s)
+    sys.stdout.write(f"{columns.line(chosen, 'Average:', 11, values_of(whole))}\n")
+
+
+def _draw(lines: Sequence[Shown], chosen: Sequence[Column]) -> None:
+    width = shutil.get_terminal_size((100, 40)).columns
+    for node in sorted({one.node for one in lines}):
+        mine = [one for one in lines if one.node == node]
+        for column in chosen:
+            points = [(one.at, column.value(one.values)) for one in mine]
+            if all(value is None for _, value in points):
+                continue
+            sys.stdout.write(f"{node}: {column.heading} ({', '.join(column.figures)})\n")
+            sys.stdout.write("".join(f"{row}\n" for row in plot(points, width, PLOT_HEIGHT)))
+            first, last = _clock(mine[0].at), _clock(mine[-1].at)
+            gap = max(1, min(width, 12 + len(points)) - 12 - len(first) - len(last))
+            sys.stdout.write(f"{' ' * 12}{first}{' ' * gap}{last}\n\n")
