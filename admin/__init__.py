@@ -1,5 +1,8 @@
-"""Operating a live node: channel, shell, statistics, knobs, hot reload. Nothing is here yet but the place.
+"""Operating a live node: what is asked, by whom, and how it gets there.
 
-What it will stand on exists: every part of a node has `statistics()`, settings are typed classes, and state classes
-are apart from logic, so that logic can be replaced under them.
+commands      the one table of commands, and what each does
+channel       the encrypted socket: keys, roles, limits, audit
+shell         the person's side
+statistics    figures of every part, sampled, kept, watched
+reload        replacing the code of a running node
 """
