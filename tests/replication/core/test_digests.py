@@ -1,8 +1,12 @@
 """Copies are compared at one sequence; what differs is reported and mended from both sides."""
 
+from typing import Any
+
+import pytest
+
 from replication.core import messages
 from replication.core.state import LIVE
-from tests.replication.core.stand import Stand
+from tests.replication.core.stand import Node, Stand
 
 
 def rotten(stand: Stand, letter: str, key: str) -> None:
@@ -77,3 +81,26 @@ def test_digests_can_be_turned_off() -> None:
     stand = Stand(2, check_ms=0).ready()
     stand.run(5_000)
     assert not stand.sent(messages.CHECK)
+
+
+def test_what_does_not_help_is_done_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A merge that breaks its laws, say: the copies differ whatever is pulled."""
+    stand = Stand(2, check_ms=100).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    digested = Node._digested
+
+    def differing(node: Node, p: int, table: Any, after: bytes, last: Any, done: Any) -> None:
+        def other(error: Any, name: str, end: bytes, count: int, digest: bytes, onward: Any) -> None:
+            done(error, name, end, count, digest + node.name, onward)
+
+        digested(node, p, table, after, last, other)
+
+    monkeypatch.setattr(Node, "_digested", differing)
+    stand.run(100_000)
+    state = stand["B"].state
+    assert state.counts.mismatches == len(stand.sent(messages.DIFFERS)) < 12
+    assert state.counts.unmended == state.counts.mismatches - 1 > 3
+    monkeypatch.setattr(Node, "_digested", digested)
+    stand.run(2_000)
+    assert state.parts[0].copy == LIVE

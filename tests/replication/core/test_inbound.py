@@ -175,3 +175,22 @@ def test_a_copy_that_is_to_be_filled_in_pieces_is_not_complete_until_it_is() -> 
     assert state.parts[0].copy == LIVE
     replica.received(state, b"A", [messages.START, stand["A"].state.incarnation, session + 7, 99, [], [0]])
     assert state.parts[0].copy == NONE
+
+
+def test_frames_behind_a_claim_of_ones_own_that_is_being_stored_are_refused() -> None:
+    """It will be durable first: an ack would settle under a claim that is beaten by then."""
+    stand = Stand(2).ready()
+    claims.make(stand["B"].state, [(0, b"A")])
+    stand["B"].carry_out()
+    ended = stand["A"].write(0, "k", 1)
+    stand["A"].disk()
+    stand.deliver("A", "B")
+    stand.losing = frozenset({messages.CLAIMS})
+    stand["B"].disk()
+    assert stand.claim("B").primary == b"B"
+    stand.deliver("B", "A")
+    assert stand.claim("A").primary == b"A", "it hasn't heard of it"
+    assert ended == []
+    stand.losing = frozenset()
+    stand.run(5_000)
+    assert stand.copies(0) == [{"k": 1}] * 2, "it is there all the same: the winner has asked for it"

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from replication.core import messages, pulling, replica
 from replication.core.state import LIVE, VOID
 from tests.replication.core.stand import Node, Stand
@@ -172,3 +174,34 @@ def test_whoever_keeps_rows_in_memory_is_told_before_they_change_beneath_it() ->
     assert served_while_changed
     assert not any(served_while_changed)
     assert stand.copies(0) == [{"left": 1, "right": 2}] * 2
+
+
+def test_what_can_not_be_taken_in_is_not_asked_for_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = filled(5)
+    stand.crash("B")
+    stand["B"].store = type(stand["B"].store)()
+    applied = Node._applied
+
+    def failing(node: Node, peer: bytes, parts: Any, *rest: Any) -> None:
+        node.failure = OSError("no") if parts else None
+        applied(node, peer, parts, *rest)
+
+    monkeypatch.setattr(Node, "_applied", failing)
+    stand.start("B")
+    stand.run(60_000)
+    asked = len(stand.sent(messages.PULL, "B", "A"))
+    assert 3 <= asked < 12, "each time after twice as long"
+    monkeypatch.setattr(Node, "_applied", applied)
+    stand.run(40_000)
+    assert stand["B"].store.values(0) == stand["A"].store.values(0)
+    assert stand["B"].state.peers[b"A"].failures == 0
+
+
+def test_who_does_not_know_of_the_floor_does_not_answer_and_asks_for_the_claim() -> None:
+    stand = Stand(2).ready()
+    replica.received(stand["B"].state, b"A", [messages.PULL, 77, [[0, 0, 0, 0, 99]]])
+    effects_ = list(stand["B"].state.out)
+    stand["B"].carry_out()
+    stand["B"].disk()
+    assert [effect[2][0] for effect in effects_] == [messages.HAIL]
+    assert not [chunk for chunk in stand.sent(messages.CHUNK, "B", "A") if chunk[1] == 77]

@@ -4,7 +4,9 @@ from copy import deepcopy
 
 import pytest
 
-from replication.core.state import NONE, VOID
+from replication.claim import Claim
+from replication.core import messages, replica
+from replication.core.state import LIVE, NONE, VOID
 from tests.replication.core.stand import Stand
 
 
@@ -148,3 +150,87 @@ def test_nothing_is_purged_where_that_is_turned_off() -> None:
     assert stand["A"].store.tombstones(0) == {"k"}
     assert stand.claim("A").floor == 0
     assert stand["C"].state.parts[0].copy == NONE
+
+
+def test_no_floor_is_raised_before_everybody_has_told_what_it_offers() -> None:
+    stand = deleted(purge_ms=10_000)
+    stand.losing = frozenset({messages.OFFER})
+    stand.run(30_000)
+    assert stand.claim("A").floor == 0
+    stand.losing = frozenset()
+    stand.run(3_000)
+    assert stand.claim("A").floor > 0
+    assert stand["A"].store.tombstones(0) == set()
+
+
+def test_what_comes_back_is_not_void_before_it_was_asked_for() -> None:
+    """It is heard again, and was away for less than is allowed, but its offer is lost on the way at first."""
+    stand = deleted(purge_ms=1_000, absence_ms=60_000)
+    stand.split("AC", "B")
+    stand.see()
+    stand.run(3_000)
+    stand.crash("C")  # for another claim of A: the higher one
+    stand.see()
+    stand.run(3_000)
+    stand.start("C")
+    stand.run(3_000)
+    assert stand["B"].write(0, "only here", 1) == []
+    stand.work()
+    stand.losing = frozenset({messages.OFFER})
+    stand.heal()
+    stand.see()
+    stand.run(10_000)
+    assert stand.claim("B").primary == b"A"
+    assert stand["B"].state.parts[0].copy != VOID
+    stand.losing = frozenset()
+    stand.run(10_000)
+    assert stand.copies(0) == [{"l": 2, "only here": 1}] * 2
+
+
+def test_an_old_answer_is_none() -> None:
+    """Of another round, or of another life of who asked."""
+    stand = deleted(purge_ms=1_000).ready()
+    state = stand["A"].state
+    state.purge_round = 900
+    for ours, number in ((state.incarnation, 899), (state.incarnation + 1, 900)):
+        replica.received(state, b"C", [messages.OFFER, 3, [], ours, number])
+        assert state.peers[b"C"].offered_all[1] != 900
+    replica.received(state, b"C", [messages.OFFER, 3, [], state.incarnation, 900])
+    assert state.peers[b"C"].offered_all == (3, 900)
+
+
+def test_a_holder_that_fills_is_not_sent_back_to_the_beginning_by_each_round() -> None:
+    stand = deleted(purge_ms=1_000, copies=3)
+    stand.losing = frozenset({messages.CHUNK})
+    stand.crash("C")
+    stand["C"].store = type(stand["C"].store)()
+    stand.start("C")
+    stand.run(500)
+    floor = stand.claim("A").floor
+    stand.run(10_000)
+    assert stand["C"].state.parts[0].copy == NONE
+    assert stand.claim("A").floor == floor
+    stand.losing = frozenset()
+    stand.run(10_000)
+    assert stand["C"].store.values(0) == {"l": 2}
+
+
+def test_a_copy_is_not_complete_under_a_claim_that_was_told_ahead_of_the_stream() -> None:
+    """It was the heir, and still believes that the stream goes on: what the floor stands for it may have missed."""
+    stand = deleted(purge_ms=0)
+    state = stand["B"].state
+    part = state.parts[0]
+    first = part.claim
+    assert first is not None
+    assert part.copy == LIVE
+    second = Claim(first.epoch + 1, b"A", b"C", 0, first.rank)
+    third = Claim(second.epoch + 1, b"A", b"C", second.epoch + 1, second.rank)
+    replica.received(state, b"A", [messages.CLAIMS, [[0, second.row()]]])
+    replica.received(state, b"A", [messages.CLAIMS, [[0, third.row()]]])
+    assert part.copy == LIVE
+    assert part.asof == first.epoch
+    stream = stand["A"].state.peers[b"B"].stream
+    number = state.peers[b"A"].source.expected
+    closed = [messages.FRAME, 1, stream.session, number, 9, [], [0], [], [], []]
+    replica.received(state, b"A", [closed[0], stand["A"].state.incarnation, *closed[2:]])
+    assert part.copy == VOID

@@ -261,3 +261,34 @@ def test_a_write_that_was_committed_before_the_stream_was_opened_is_not_settled_
     carry_out(state)
     assert before == [(2, None)]
     assert state.waiting == 0
+
+
+def test_a_look_behind_writes_in_both_queues_waits_for_both() -> None:
+    state = served()
+    state.peers[HEIR].stream.opened_at = {0: 2}
+    write(state, 0, 2)  # before the stream was opened: it goes in an urgent frame
+    write(state, 0, 3)
+    ended: list[Any] = []
+    settling.writing(state, 0)
+    settling.looked(state, 0, lambda *how: ended.append(how))
+    settling.reached(state, state.peers[HEIR], 3)
+    carry_out(state)
+    assert ended == []
+    settling.early_reached(state, state.parts[0], 2)
+    carry_out(state)
+    assert ended == [(2, None)]
+    assert state.waiting == 0
+
+
+def test_a_look_is_lost_if_one_of_what_it_waits_for_is() -> None:
+    state = served()
+    state.peers[HEIR].stream.opened_at = {0: 2}
+    write(state, 0, 2)
+    write(state, 0, 3)
+    ended: list[Any] = []
+    settling.writing(state, 0)
+    settling.looked(state, 0, lambda *how: ended.append(how))
+    settling.reached(state, state.peers[HEIR], 3)
+    settling.lose(state, state.parts[0])
+    carry_out(state)
+    assert [(copies, type(error)) for copies, error in ended] == [(0, ClaimLost)]

@@ -1,7 +1,10 @@
 """A commit is a frame; the window is bounded; nothing is sent twice, nothing left out is forgotten."""
 
+from typing import Any
+
 from replication.core import messages, replica, settling, streams
 from replication.core.errors import WritersWait
+from replication.core.state import Waiting
 from tests.replication.core.stand import Stand
 
 
@@ -170,3 +173,92 @@ def test_marks_count_a_partition_once_its_opening_is_acknowledged() -> None:
     peer.stream.opened[0] = peer.stream.acked_number + 1
     assert not streams.counted(peer, 0)
     assert not streams.counted(peer, 1)
+
+
+def slow_reads(stand: Stand) -> list[Any]:
+    """A's reads see what is there and take their time: the list gets their answers."""
+    answers: list[Any] = []
+    node = stand["A"]
+    read = node._read
+
+    def slow(wants: Any, limit: int, size: int, done: Any) -> None:
+        read(wants, limit, size, lambda *found: answers.append(lambda: done(*found)))
+
+    node._read = slow  # type: ignore[method-assign]
+    return answers
+
+
+def lagging(stand: Stand, writes: int = 10) -> Any:
+    """A has written more than a window holds."""
+    for n in range(writes):
+        stand["A"].write(0, f"k{n}", n)
+    stand["A"].disk()
+    stream = stand["A"].state.peers[b"B"].stream
+    assert stream.lagging
+    return stream
+
+
+def test_a_peer_lags_no_longer_though_there_is_a_write_during_each_read() -> None:
+    stand = Stand(2, window_rows=3, whole_rows=100).ready()
+    answers = slow_reads(stand)
+    stream = lagging(stand, 6)
+    stand.work()
+    ended = stand["A"].write(0, "during", 1)
+    stand.work()
+    assert stream.lagging
+    answers.pop()()
+    stand["A"].carry_out()
+    assert not stream.lagging
+    stand.work()
+    assert ended == [(2, None)]
+    assert stream.behind_rows == stream.behind_bytes == 0
+    assert stand["B"].store.values(0) == stand["A"].store.values(0)
+
+
+def test_writers_wait_when_more_than_a_window_was_written_during_a_read() -> None:
+    stand = Stand(2, window_rows=3, whole_rows=100).ready()
+    answers = slow_reads(stand)
+    stream = lagging(stand)
+    stand.work()
+    assert not stream.inflight
+    assert isinstance(settling.writable(stand["A"].state, 0), WritersWait), "what was left out counts"
+    answers.pop()()
+    stand["A"].carry_out()
+    assert settling.writable(stand["A"].state, 0) is None or stream.inflight_rows > 3
+    stand.work()
+    assert settling.writable(stand["A"].state, 0) is None
+
+
+def test_a_difference_says_no_more_than_what_was_committed_and_told() -> None:
+    """Its reader may see a commit of which the core hasn't heard: in a partition that it opens that is not in it."""
+    stand = Stand(2, window_rows=3, whole_rows=100).ready()
+    node = stand["A"]
+    read = node._read
+
+    def ahead(wants: Any, limit: int, size: int, done: Any) -> None:
+        read(wants, limit, size, lambda error, head, *rest: done(error, head + 1, *rest))
+
+    node._read = ahead  # type: ignore[method-assign]
+    lagging(stand)
+    stand.work()
+    assert node.state.counts.differences
+    assert max(frame[4] for frame in frames(stand)) == node.state.sequence
+
+
+def test_an_urgent_frame_that_was_refused_settles_nothing() -> None:
+    """The partition was opened anew behind it by the time that a later ack comes."""
+    stand = Stand(2).ready()
+    state = stand["A"].state
+    stream = state.peers[b"B"].stream
+    ended: list[Any] = []
+    part = state.parts[0]
+    part.early.append(Waiting(0, 7, lambda *how: ended.append(how)))
+    state.waiting += 1
+    state.waiting_on.add(0)
+    stream.number = 9
+    stream.urgent[7] = ((0, 7),)
+    stream.opened[0] = 9
+    ack = [messages.ACK, state.incarnation, stream.session, 8, 0, 2, 0, 0, []]
+    replica.received(state, b"B", ack)
+    stand["A"].carry_out()
+    assert ended == []
