@@ -1,0 +1,411 @@
+"""Hot reload as commands use it: one at a time, recorded, watched, and undone if the node gets worse by it.
+
+Files are never written: what is on disk is what a node starts with, whatever happened to the running one. This module
+must never know who may ask.
+"""
+
+import math
+import sys
+from collections import deque
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import structlog
+import trio
+
+from admin.reload.checking import inspect_elsewhere
+from admin.reload.draft import Draft
+from admin.reload.errors import (
+    HubTooBusy,
+    NothingToReload,
+    NothingToRollBack,
+    NoWayBack,
+    ReloadBusy,
+    ReloadError,
+    ReloadRefused,
+    SourcesMoved,
+    SwapFailed,
+)
+from admin.reload.health import PICTURES, Pulse, verdict
+from admin.reload.history import History
+from admin.reload.instances import instances_of
+from admin.reload.planning import Plan, make_plan
+from admin.reload.policy import PACKAGES
+from admin.reload.settings import ReloadSettings
+from admin.reload.sources import Sources, read_sources
+from admin.reload.survey import request_of, survey_of
+from admin.reload.suspended import suspended
+from admin.reload.swapping import Applied, roll_back, swap
+from node.hub.errors import HubFull
+
+log = structlog.get_logger()
+
+UNDOS_MAX: Final = 64
+"""Reloads that can be rolled back, one after the other; what is older stays."""
+DISK_REMEDY: Final = "the files are as they were: put the right ones in place, or the next start takes these"
+ITSELF: Final = "health watch"
+
+
+@attrs.frozen
+class Done:
+    """A reload that is in effect. before: the sources that ran until then."""
+
+    number: int
+    applied: Applied
+    before: Sources
+    plan: Plan
+
+
+@attrs.define
+class Watch:
+    """One under way. before: pictures of the time before the change."""
+
+    done: Done
+    before: tuple[Pulse, ...]
+    until_s: float
+    after: deque[Pulse] = attrs.Factory(lambda: deque(maxlen=PICTURES))
+
+
+class Reload:
+    """Of one node. `open` first; `run` beside the node for as long as it serves."""
+
+    def __init__(
+        self,
+        folder: Path,
+        soon: Callable[[Callable[[], None]], None],
+        pulse: Callable[[], Pulse],
+        roots: Sequence[Any],
+        *,
+        wall: Callable[[], float],
+        settings: ReloadSettings | None = None,
+        packages: Sequence[str] = PACKAGES,
+        root: Path | None = None,
+    ) -> None:
+        """
+        Args:
+            folder: the history's; made if need be.
+            soon: calls a function between two batches (`Hub.soon`).
+            pulse: takes a picture of the node's health.
+            roots: what the node consists of; live state hangs on it.
+            wall: seconds since 1970.
+            packages, root: what is ours, and where it was imported from; tests bring a world of their own.
+        """
+        self.settings = settings or ReloadSettings()
+        self._history = History(folder / "history.jsonl")
+        self._soon = soon
+        self._pulse = pulse
+        self._roots = tuple(roots)
+        self._wall = wall
+        self._packages = tuple(packages)
+        self._root = root or Path(__file__).resolve().parents[2]
+        self._runs: Sources | None = None
+        self._inspecting = trio.Lock()
+        self._swapping = trio.Lock()  # short: a rollback doesn't wait for an inspection
+        self._pulses: deque[Pulse] = deque(maxlen=math.ceil(self.settings.before_s / self.settings.sample_s))
+        self._done: deque[Done] = deque(maxlen=UNDOS_MAX)
+        self._watch: Watch | None = None
+        self._applied = 0
+        self._rolled_back = 0
+        self._undone = 0
+        self._refused = 0
+        self._pause_ms_last = 0.0
+        self._pause_ms_max = 0.0
+
+    async def open(self) -> None:
+        """Read what runs, and the history. Close to the imports: files must not have changed since.
+
+        Raises:
+            NoSources, OSError
+        """
+        self._runs = await trio.to_thread.run_sync(read_sources, self._root, self._packages)
+        for entry in await trio.to_thread.run_sync(self._history.open):
+            log.warning(
+                "a reload was under way or watched when this node ended; it has started from the files on disk",
+                reload=entry["id"],
+                version=entry.get("version"),
+                runs=self._runs.version,
+            )
+
+    # ---- what is asked ---------------------------------------------------------------------------
+
+    async def plan(self, wheel: Path | None = None) -> Plan:
+        """What differs between what runs and the files on disk (or a wheel), and what would be in the way.
+
+        Raises:
+            ReloadBusy, NoSources, InspectionFailed, SourcesMoved
+        """
+        async with _Alone(self._inspecting):
+            plan, _ = await self._plan(wheel)
+            return plan
+
+    async def apply(
+        self, who: str, wheel: Path | None = None, *, only: str = "", watch_s: float | None = None
+    ) -> dict[str, Any]:
+        """Plan, and put it in place: everything, between two batches of the hub, or nothing.
+
+        Args:
+            only: the id of a plan: if the files are no longer those, nothing is done.
+
+        Raises:
+            ReloadRefused, NothingToReload, SwapFailed, ReloadBusy, NoSources, InspectionFailed, SourcesMoved,
+            HubTooBusy
+        """
+        async with _Alone(self._inspecting):
+            runs = self._running
+            plan, sources = await self._plan(wheel)
+            if only and plan.id != only:
+                raise SourcesMoved(f"{plan.id} is there, {only} was planned")
+            if plan.empty:
+                raise NothingToReload
+            entry = {
+                "at": self._wall(),
+                "who": who,
+                "what": "apply",
+                "from": plan.root,
+                "version": plan.id,
+                "before": plan.came_from,
+                "modules": {one.name: one.new_version for one in plan.draft.modules},
+            }
+            if plan.refusals:
+                self._refused += 1
+                refusals = [attrs.asdict(one) for one in plan.refusals]
+                await self._record({**entry, "state": "refused", "cause": refusals[0]["cause"]})
+                raise ReloadRefused(refusals)
+            await _import_outside(plan.draft.outside)
+            async with self._swapping:
+                if self._running is not runs:
+                    raise SourcesMoved("a reload was rolled back")
+                return await self._apply(
+                    plan, sources, entry, self.settings.watch_s if watch_s is None else watch_s
+                )
+
+    async def rollback(self, who: str) -> dict[str, Any]:
+        """Undo the last reload that is in effect.
+
+        Raises:
+            NothingToRollBack, NoWayBack, SwapFailed, HubTooBusy
+        """
+        async with self._swapping:
+            return await self._roll_back(who, "")
+
+    def history(self) -> list[dict[str, Any]]:
+        """Every reload that is remembered, the oldest first."""
+        return self._history.entries()
+
+    def versions(self) -> dict[str, str]:
+        """Module → version, of all of ours that run."""
+        runs = self._running
+        return {name: runs.modules[name].version for name in sorted(self._loaded())}
+
+    def statistics(self) -> dict[str, Any]:
+        """Cheap: for once a second. `version` is of all modules together."""
+        return {
+            "version": self._running.version,
+            "applied": self._applied,
+            "rolled_back": self._rolled_back,
+            "undone": self._undone,
+            "refused": self._refused,
+            "in_effect": len(self._done),
+            "watching": int(self._watch is not None),
+            "pause_ms_last": self._pause_ms_last,
+            "pause_ms_max": self._pause_ms_max,
+        }
+
+    # ---- planning ----------------------------------------------------------------------------------
+
+    @property
+    def _running(self) -> Sources:
+        assert self._runs is not None, "open() comes first"
+        return self._runs
+
+    def _loaded(self) -> list[str]:
+        return [name for name in self._running.modules if name in sys.modules]
+
+    async def _plan(self, wheel: Path | None) -> tuple[Plan, Sources]:
+        runs = self._running
+        root = wheel or self._root
+        read = partial(read_sources, root, self._packages)
+        there = await trio.to_thread.run_sync(read)
+        loaded = self._loaded()
+        survey = survey_of(runs, there, loaded)
+        draft = Draft(refusals=survey.refusals)
+        if survey.changed and not survey.refusals:
+            draft = await inspect_elsewhere(request_of(survey, runs, there, loaded))
+            if (await trio.to_thread.run_sync(read)).version != there.version:
+                raise SourcesMoved(str(root))
+        plan = make_plan(
+            draft,
+            id=there.version,
+            came_from=runs.version,
+            root=str(root),
+            paths={name: one.path for name, one in there.modules.items()},
+            suspended=suspended(),
+            instances=lambda what: instances_of(self._roots, what, self._packages),
+            later=survey.later,
+            gone=survey.gone,
+        )
+        return plan, there
+
+    # ---- putting in place ---------------------------------------------------------------------------
+
+    async def _apply(
+        self, plan: Plan, sources: Sources, entry: dict[str, Any], watch_s: float
+    ) -> dict[str, Any]:
+        number = await self._record({**entry, "state": "begun"})
+        try:
+            with trio.CancelScope(shield=True):  # from here on it is done, and recorded, or it failed
+                applied = await self._between_batches(partial(swap, plan.steps))
+        except ReloadError as error:
+            await self._go_on(number, state="failed", cause=str(error))
+            raise
+        done = Done(number, applied, self._running, plan)
+        self._runs = _with(self._running, sources, plan.draft)
+        self._done.append(done)
+        self._applied += 1
+        self._paused(applied.pause_ms)
+        if (former := self._watch) is not None:
+            self._watch = None
+            await self._go_on(former.done.number, state="kept", cause="another reload followed")
+        if watch_s > 0:
+            self._watch = Watch(done, (*self._pulses, self._pulse()), self._pulse().at_s + watch_s)
+        state = "watched" if watch_s > 0 else "kept"
+        with trio.CancelScope(shield=True):
+            await self._go_on(number, state=state, pause_ms=applied.pause_ms)
+        log.info(
+            "reloaded", reload=number, version=plan.id, who=entry["who"], pause_ms=round(applied.pause_ms, 3)
+        )
+        return {
+            **plan.told(),
+            "reload": number,
+            "state": state,
+            "pause_ms": applied.pause_ms,
+            "watch_s": watch_s,
+        }
+
+    async def _roll_back(self, who: str, cause: str) -> dict[str, Any]:
+        if not self._done:
+            raise NothingToRollBack
+        done = self._done[-1]
+        if done.applied.no_way_back:
+            raise NoWayBack(done.applied.no_way_back)
+        with trio.CancelScope(shield=True):
+            pause_ms = await self._between_batches(partial(roll_back, done.applied))
+            self._done.pop()
+            self._runs = done.before
+            self._watch = None
+            self._pulses.clear()  # nobody is to be compared with what was bad
+            self._rolled_back += 1
+            self._undone += who == ITSELF
+            self._paused(pause_ms)
+            ended = {"rolled_back_at": self._wall(), "rolled_back_by": who, "rollback_pause_ms": pause_ms}
+            await self._go_on(
+                done.number, state="rolled_back", **ended, **({"cause": cause} if cause else {})
+            )
+        log.warning("rolled back", reload=done.number, who=who, cause=cause, remedy=DISK_REMEDY)
+        return {
+            "reload": done.number,
+            "state": "rolled_back",
+            "version": done.before.version,
+            "cause": cause,
+            "pause_ms": pause_ms,
+            "note": DISK_REMEDY,
+        }
+
+    async def _between_batches(self, function: Callable[[], Any]) -> Any:
+        """Have the hub call it, and wait. What it raises is raised here, never in the hub."""
+        over = trio.Event()
+        outcome: list[Any] = []
+
+        def call() -> None:
+            try:
+                outcome.append((function(), None))
+            except SwapFailed as error:
+                outcome.append((None, error))
+            over.set()
+
+        try:
+            self._soon(call)
+        except HubFull as error:
+            raise HubTooBusy from error
+        await over.wait()
+        result, error = outcome[0]
+        if error is not None:
+            raise error
+        return result
+
+    def _paused(self, pause_ms: float) -> None:
+        self._pause_ms_last = pause_ms
+        self._pause_ms_max = max(self._pause_ms_max, pause_ms)
+
+    async def _record(self, entry: dict[str, Any]) -> int:
+        return await trio.to_thread.run_sync(self._history.begin, entry)
+
+    async def _go_on(self, number: int, **changes: Any) -> None:
+        await trio.to_thread.run_sync(partial(self._history.go_on, number, **changes))
+
+    # ---- watching -----------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Take pictures, and undo what makes them worse."""
+        while True:
+            await self.step()
+
+    async def step(self) -> None:
+        """One picture, and what follows from it."""
+        pulse = self._pulse()
+        self._pulses.append(pulse)
+        watch = self._watch
+        if watch is not None:
+            watch.after.append(pulse)
+            await self._judge(watch, pulse)
+        await trio.sleep(self.settings.sample_s)
+
+    async def _judge(self, watch: Watch, pulse: Pulse) -> None:
+        worse = verdict(watch.before, tuple(watch.after))
+        if worse:
+            async with self._swapping:
+                if self._watch is watch:  # nobody was faster
+                    await self._undo(watch, worse)
+        elif pulse.at_s >= watch.until_s and self._watch is watch:
+            self._watch = None
+            await self._go_on(watch.done.number, state="kept")
+
+    async def _undo(self, watch: Watch, worse: str) -> None:
+        self._watch = None
+        try:
+            await self._roll_back(ITSELF, worse)
+        except ReloadError as error:
+            log.error("a reload made the node worse and can't be undone", cause=worse, remedy=str(error))
+            await self._go_on(watch.done.number, state="kept", cause=worse, remedy=str(error))
+
+
+class _Alone:
+    """One reload at a time; whoever comes meanwhile is told so, and doesn't wait."""
+
+    def __init__(self, lock: trio.Lock) -> None:
+        self._lock = lock
+
+    async def __aenter__(self) -> None:
+        try:
+            self._lock.acquire_nowait()
+        except trio.WouldBlock:
+            raise ReloadBusy from None
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+def _with(runs: Sources, there: Sources, draft: Draft) -> Sources:
+    """What runs once the draft is in place."""
+    changed = {one.name: there.modules[one.name] for one in draft.modules}
+    return attrs.evolve(runs, modules={**runs.modules, **changed})
+
+
+async def _import_outside(names: Sequence[str]) -> None:
+    """What new code needs of others is imported beforehand, in a thread: it may take long, and replaces nothing."""
+    fresh = [name for name in names if name not in sys.modules]
+    if fresh:
+        await trio.to_thread.run_sync(lambda: [__import__(name) for name in fresh])

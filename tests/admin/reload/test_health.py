@@ -1,0 +1,79 @@
+"""Verdicts on pictures made up: each sign alone makes a node worse, and what is usual doesn't."""
+
+import attrs
+import pytest
+
+from admin.reload.health import BACKLOG_LEAST, BACKLOG_PICTURES, Pulse, verdict
+
+QUIET = (0,) * 32
+
+
+def _lag(bucket: int, passes: int) -> tuple[int, ...]:
+    return tuple(passes if index == bucket else 0 for index in range(32))
+
+
+START = Pulse(0, 0, 0, QUIET, 0)
+BEFORE = (START, Pulse(60, 0, 60_000, _lag(10, 30_000), 100))
+
+
+def _after(**changes: object) -> tuple[Pulse, ...]:
+    then = Pulse(70, 0, 70_000, _lag(10, 35_000), 100)
+    return (attrs.evolve(then, **changes),) * BACKLOG_PICTURES  # type: ignore[arg-type]
+
+
+def test_as_before_is_no_worse() -> None:
+    assert verdict(BEFORE, _after()) == ""
+
+
+def test_nothing_to_compare_is_no_verdict() -> None:
+    assert verdict((), _after()) == ""
+    assert verdict(BEFORE, ()) == ""
+
+
+@pytest.mark.parametrize(("errors", "worse"), [(0, False), (4, False), (100, True)])
+def test_errors(errors: int, worse: bool) -> None:
+    assert verdict(BEFORE, _after(errors=errors)).startswith("errors") is worse
+
+
+@pytest.mark.parametrize(("errors", "worse"), [(100, False), (500, True)])
+def test_errors_that_were_there_before(errors: int, worse: bool) -> None:
+    before = (START, attrs.evolve(BEFORE[-1], errors=600))
+    assert verdict(before, _after(errors=600 + errors)).startswith("errors") is worse
+
+
+def test_one_message_in_a_hundred_on_a_quiet_node() -> None:
+    before = (START, Pulse(60, 0, 600, QUIET, 0))
+    after = (Pulse(65, 5, 1_100, QUIET, 0),)
+    assert verdict(before, after) == "errors: 5 in 500 events (1.00%; 0.00% before)"
+
+
+@pytest.mark.parametrize(("bucket", "worse"), [(10, False), (14, False), (17, True)])
+def test_loop_lag(bucket: int, worse: bool) -> None:
+    lag = tuple(map(sum, zip(BEFORE[-1].lag_us, _lag(bucket, 1_000), strict=True)))
+    assert verdict(BEFORE, _after(lag_us=lag)).startswith("loop lag") is worse
+
+
+def test_a_loop_that_was_slow_before_is_not_worse_as_slow() -> None:
+    before = (START, attrs.evolve(BEFORE[-1], lag_us=_lag(17, 30_000)))
+    assert verdict(before, _after(lag_us=_lag(17, 31_000))) == ""
+
+
+def test_few_passes_say_nothing_of_lag() -> None:
+    lag = tuple(map(sum, zip(BEFORE[-1].lag_us, _lag(20, 50), strict=True)))
+    assert verdict(BEFORE, _after(lag_us=lag)) == ""
+
+
+def test_a_backlog_that_stays() -> None:
+    assert verdict(BEFORE, _after(backlog=BACKLOG_LEAST + 1)).startswith("backlog")
+    assert verdict(BEFORE, _after(backlog=BACKLOG_LEAST)) == ""
+
+
+def test_a_burst_is_no_backlog() -> None:
+    after = (*_after(backlog=BACKLOG_LEAST * 10)[1:], *_after()[:1])
+    assert verdict(BEFORE, after) == ""
+    assert verdict(BEFORE, after[:1]) == ""
+
+
+def test_a_backlog_that_was_usual() -> None:
+    before = (attrs.evolve(START, backlog=BACKLOG_LEAST), BEFORE[-1])
+    assert verdict(before, _after(backlog=BACKLOG_LEAST * 3)) == ""

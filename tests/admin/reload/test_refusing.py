@@ -1,0 +1,325 @@
+"""What is refused before anything is touched, and the cause that is told."""
+
+import pytest
+import trio
+import trio.testing
+
+from admin.reload.errors import SwapFailed
+from admin.reload.instances import instances_of
+from admin.reload.suspended import suspended
+from admin.reload.swapping import roll_back, swap
+from tests.admin.reload.world import World
+
+CLASS = (
+    "import enum, attrs\nclass B: pass\nclass A(B): pass\nclass C(B):\n    {}\n    def f(self): return 1\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "name", "cause"),
+    [
+        ("def f(): return 1", "def f(: return 1", "", "doesn't compile: line 1"),
+        ("def f(): return 1", "import nowhere.at_all\ndef f(): return 1", "", "ModuleNotFoundError"),
+        ("def f(): return 1", "from os import nothing\ndef f(): return 1", "", "ImportError"),
+        ("def f(): return 1", "def f(): return 1\n1 / 0", "", "ZeroDivisionError"),
+        ("def f(): return 1", "def f(): return 1\nraise SystemExit", "", "SystemExit"),
+        ("def f(): return 1", "def f(): return g()", "f", "`g` is defined nowhere"),
+        ("import os\ndef f(): return 1", "import os\ndef f(): return os.no()", "f", "has no `no`"),
+        (CLASS.format("x = 1"), CLASS.format("x = 2"), "C", "its body changed (x)"),
+        (CLASS.format("x: int = 1"), CLASS.format("x: str = 1"), "C", "its body changed (x)"),
+        (
+            CLASS.format("__slots__ = ('a',)"),
+            CLASS.format("__slots__ = ('a', 'b')"),
+            "C",
+            "its slots changed",
+        ),
+        (CLASS.format("pass"), CLASS.format("pass").replace("C(B)", "C(A)"), "C", "its bases changed"),
+        (
+            CLASS.format("pass"),
+            CLASS.format("pass").replace("class C", "@attrs.define\nclass C"),
+            "C",
+            "its decorators changed",
+        ),
+        (CLASS.format("pass"), "class B: pass\nclass A(B): pass\n", "C", "the class was removed"),
+        (
+            CLASS.format("pass"),
+            CLASS.format("def __len__(self): return 1"),
+            "C.__len__",
+            "special method was added",
+        ),
+        (
+            CLASS.format("def __len__(self): return 1"),
+            CLASS.format("pass"),
+            "C.__len__",
+            "special method was removed",
+        ),
+        (
+            CLASS.format("def __hash__(self): return 1"),
+            CLASS.format("def __hash__(self): return 2"),
+            "C.__hash__",
+            "dicts and sets",
+        ),
+        (
+            CLASS.format("def __init_subclass__(cls): pass"),
+            CLASS.format("def __init_subclass__(cls): cls.x = 1"),
+            "C.__init_subclass__",
+            "when its classes were made",
+        ),
+        (
+            "import enum\nclass E(enum.Enum):\n    ONE = 1\n",
+            "import enum\nclass E(enum.Enum):\n    ONE = 1\n    TWO = 2\n",
+            "E",
+            "its body changed (TWO)",
+        ),
+        (
+            "def f(): return 1",
+            "import functools\n@functools.cache\ndef f(): return 1",
+            "f",
+            "decorators changed",
+        ),
+        (
+            "import functools\n@functools.singledispatch\ndef f(a: int): return 1",
+            "import functools\n@functools.singledispatch\ndef f(a: str): return 1",
+            "f",
+            "annotations changed",
+        ),
+        ("X = []\ndef f(a=1): return a", "X = []\ndef f(a=X): return a", "f", "`X` is no plain constant"),
+        ("def f(a=()): return a", "def f(a=[]): return a", "f", "can be changed"),
+        (
+            "class B: pass\nclass C(B):\n    def f(self): return 1",
+            "class B: pass\nclass C(B):\n    def f(self): return super().f()",
+            "C.f",
+            "free variables changed (none; now __class__)",
+        ),
+        ("def f(): return 1", "f = 1", "f", "it was a function and is a constant now"),
+        (
+            "def f(): return 1\nX = f()",
+            "def f(): return 2\nX = f()",
+            "f",
+            "was called when modules were imported",
+        ),
+        (
+            "def d(f): return f\n@d\ndef f(): return 1",
+            "def d(f): return f or 1\n@d\ndef f(): return 1",
+            "d",
+            "was called when modules were imported",
+        ),
+        ("A = 1\nB = A * 2", "A = 2\nB = A * 2", "A", "it went into what was made at import"),
+        ("A = 1\ndef f(a=A): return a", "A = 2\ndef f(a=A): return a", "A", "it went into what was made"),
+        ("WIRE_VERSION = 1", "WIRE_VERSION = 2", "WIRE_VERSION", "a version or format changed"),
+        (
+            "import os\nX = 1",
+            "import os\nX = 1\nos.getpid()",
+            "",
+            "does something when the module is imported",
+        ),
+        (
+            "class C:\n    def __init__(self): self.a = 1",
+            "class C:\n    def __init__(self): self.a = self.b = 1",
+            "C",
+            "(+b), and it has no `code_change`",
+        ),
+        (
+            "class C:\n    def __init__(self): self.a = 1\n    def code_change(self): self.a = 1",
+            "class C:\n    def __init__(self): self.b = 1\n    def code_change(self): self.a = 1",
+            "C",
+            "(+b, -a), and its `code_change` is that of an earlier change",
+        ),
+        (
+            "class C:\n    __slots__ = ('a',)\n    def f(self): pass",
+            "class C:\n    __slots__ = ('a',)\n    def code_change(self): pass\n    def f(self): pass",
+            "C",
+            "its objects have slots",
+        ),
+    ],
+)
+def test_what_cannot_be_loaded(world: World, before: str, after: str, name: str, cause: str) -> None:
+    module = world.change("one", before, after)
+    picture = world.picture()
+    refusals = world.plan().refusals
+    assert [one for one in refusals if one.name == name and cause in one.cause], refusals
+    assert all(one.module == module.__name__ and one.remedy for one in refusals)
+    assert world.picture() == picture
+
+
+@pytest.mark.parametrize("change", ["LIMIT = 2", "LIMIT: int = 2"])
+def test_a_constant_that_others_imported_by_value(world: World, change: str) -> None:
+    world.write("user", "from PACKAGE.one import LIMIT\n")
+    world.change("one", "LIMIT = 1", change)
+    assert "was imported by" in world.causes()["LIMIT"]
+
+
+def test_an_annotation_of_a_constant_is_no_change(world: World) -> None:
+    world.write("user", "from PACKAGE.one import LIMIT\n")
+    world.change("one", "LIMIT = 1", "LIMIT: int = 1")
+    assert world.causes() == {}
+
+
+def test_a_file_that_is_gone_while_its_module_runs(world: World) -> None:
+    world.write("one", "X = 1")
+    world.start()
+    (world.root / world.package / "one.py").unlink()
+    plan = world.plan()
+    assert plan.refusals == ()
+    assert plan.notes == (f"stays in memory until the next start: {world.package}.one",)
+
+
+def test_a_c_extension(world: World) -> None:
+    fast = world.root / world.package / "fast.so"
+    fast.write_bytes(b"\x7fELF")
+    world.write("one", "X = 1")
+    world.start()
+    fast.write_bytes(b"\x7fELF2")
+    assert "C extension" in world.causes()[""]
+
+
+def test_a_module_that_is_not_what_was_read_at_the_start(world: World) -> None:
+    """Somebody had replaced the file between import and reading, or a function by hand."""
+    module = world.change("one", "def f(): return 1", "def f(): return 2")
+    module.f = lambda: 3
+    assert world.causes() == {"f": "what runs is not what was read when the node started"}
+
+
+def test_new_code_that_fails_in_its_place_leaves_nothing_behind(world: World) -> None:
+    """Imported on its own it loads; in the running module, one name is not as its text says."""
+    module = world.change(
+        "one",
+        "A = [1]\ndef f(): return 1",
+        "import sys\nA = [1]\nB = 2\nC = A[0]\ndef f(): return 2\ndef g(): return 3",
+    )
+    module.A.clear()
+    picture = world.picture()
+    plan = world.plan()
+    assert plan.refusals == ()
+    with pytest.raises(SwapFailed, match="IndexError"):
+        swap(plan.steps)
+    assert world.picture() == picture
+    assert module.f() == 1
+
+
+# ---- what runs ---------------------------------------------------------------------------------------
+
+LOOP = """
+async def run(event):
+    {}
+        await event.wait()
+        return "old"
+    return 0
+"""
+
+
+async def test_a_loop_that_a_task_is_in(world: World) -> None:
+    event = trio.Event()
+    module = world.change(
+        "one", LOOP.format("while True:"), LOOP.format("while 1 < 2:").replace("old", "new")
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(module.run, event)
+        await trio.testing.wait_all_tasks_blocked()
+        refusals = world.plan(suspended()).refusals
+        event.set()
+    assert [one.name for one in refusals] == ["run"]
+    assert "1 task(s) are inside of it" in refusals[0].cause
+    assert world.plan(suspended()).refusals == ()
+
+
+async def test_a_task_that_ends_by_itself_is_only_noted(world: World) -> None:
+    event = trio.Event()
+    module = world.change("one", LOOP.format("if True:"), LOOP.format("if event:").replace("old", "new"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(module.run, event)
+        await trio.testing.wait_all_tasks_blocked()
+        plan = world.plan(suspended())
+        event.set()
+    assert plan.refusals == ()
+    assert any("end in its old body" in note for note in plan.notes)
+
+
+# ---- live state --------------------------------------------------------------------------------------
+
+BEFORE = "class C:\n    def __init__(self): self.a = 1\n    def f(self): return self.a\n"
+AFTER = """
+class C:
+    def __init__(self):
+        self.a = 1
+        self.b = 2
+
+    def f(self): return self.a + self.b
+
+    def code_change(self): self.b = 10 * self.a
+"""
+BACK = "\n    def code_change_back(self): del self.b\n"
+
+
+def test_live_objects_are_brought_over_and_back(world: World) -> None:
+    module = world.change("one", BEFORE, AFTER + BACK)
+    one, two = module.C(), module.C()
+    two.a = 2
+    world.roots = [{"x": [one]}, lambda: two]
+    plan = world.plan()
+    assert plan.way_back
+    picture = world.picture()
+    applied = swap(plan.steps)
+    assert (one.f(), two.f()) == (11, 22)
+    three = module.C()
+    world.roots.append(three)
+    assert three.f() == 3
+    roll_back(applied)
+    assert [vars(each) for each in (one, two, three)] == [{"a": 1}, {"a": 2}, {"a": 1}]
+    assert world.picture() == picture
+
+
+def test_a_change_without_an_inverse_is_told(world: World) -> None:
+    world.change("one", BEFORE, AFTER)
+    plan = world.plan()
+    assert not plan.way_back
+    assert any("no `code_change_back`" in note for note in plan.notes)
+    assert swap(plan.steps).no_way_back.endswith("one.C")
+
+
+def test_a_code_change_that_fails_half_way_leaves_all_objects_as_they_were(world: World) -> None:
+    failing = AFTER.replace("self.b = 10 * self.a", "self.b = 10 / self.a")
+    module = world.change("one", BEFORE, failing + BACK)
+    one, two = module.C(), module.C()
+    two.a = 0
+    world.roots = [one, two]
+    picture = world.picture()
+    with pytest.raises(SwapFailed, match="ZeroDivisionError"):
+        swap(world.plan().steps)
+    assert (vars(one), vars(two)) == ({"a": 1}, {"a": 0})
+    assert world.picture() == picture
+
+
+def test_an_inverse_that_fails_leaves_the_new_code_in_place(world: World) -> None:
+    module = world.change("one", BEFORE, AFTER + BACK)
+    one, two = module.C(), module.C()
+    world.roots = [one, two]
+    applied = swap(world.plan().steps)
+    del two.b
+    with pytest.raises(SwapFailed, match="AttributeError"):
+        roll_back(applied)
+    assert one.f() == 11
+
+
+def test_objects_are_found_wherever_they_hang(world: World) -> None:
+    world.write(
+        "one",
+        """
+        import functools
+        class C:
+            def f(self): pass
+        class Slotted:
+            __slots__ = ("x", "unset")
+        def held(what):
+            slotted = Slotted()
+            slotted.x = what[0]
+            return [slotted, {1: what[1], what[2]: 2}, what[3].f, functools.partial(print, what[4], k=what[5]),
+                    lambda: what[6], (what[0], frozenset((what[7],)))]
+        """,
+    )
+    world.start()
+    module = world.module("one")
+    wanted = [module.C() for _ in range(8)]
+    found = instances_of([module.held(wanted)], module.C, [world.package])
+    assert {id(one) for one in found} == {id(one) for one in wanted}
+    assert len(found) == 8

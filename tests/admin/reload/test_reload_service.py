@@ -1,0 +1,281 @@
+"""The whole: inspected elsewhere, swapped between batches, recorded, watched, undone by itself."""
+
+import zipfile
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+import trio
+import trio.testing
+
+from admin.reload.errors import (
+    HubTooBusy,
+    NothingToReload,
+    NothingToRollBack,
+    NoWayBack,
+    ReloadBusy,
+    ReloadRefused,
+    SourcesMoved,
+)
+from admin.reload.health import Pulse
+from admin.reload.history import CUT_OFF
+from admin.reload.service import ITSELF, Reload
+from admin.reload.settings import ReloadSettings
+from node.hub.errors import HubFull
+from tests.admin.reload.world import World
+
+QUIET = (0,) * 32
+
+
+class Node:
+    """What a reload sees of one: batches between which it may act, and pictures."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.pulse = Pulse(0, 0, 0, QUIET, 0)
+        self.soon: deque[Callable[[], None]] = deque()
+        self.batches = 0
+        self.world = world
+        self.reload = Reload(
+            folder,
+            self.soon.append,
+            lambda: self.pulse,
+            world.roots,
+            wall=lambda: 1_700_000_000.0,
+            settings=ReloadSettings(watch_s=10, before_s=10, sample_s=0.001),
+            packages=[world.package],
+            root=world.root,
+        )
+
+    async def run(self) -> None:
+        while True:
+            while self.soon:
+                self.soon.popleft()()
+                self.batches += 1
+            await trio.sleep(0.001)
+
+    def goes_on(self, **changes: Any) -> None:
+        self.pulse = attrs.evolve(self.pulse, **changes)
+
+    def state(self, number: int) -> Any:
+        return next(one for one in self.reload.history() if one["id"] == number)["state"]
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        with trio.fail_after(30):
+            while not done():  # noqa: ASYNC110
+                await trio.sleep(0.002)
+
+
+@asynccontextmanager
+async def _node(world: World, folder: Path) -> AsyncIterator[Node]:
+    made = Node(world, folder)
+    await made.reload.open()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(made.run)
+        nursery.start_soon(made.reload.run)
+        yield made
+        nursery.cancel_scope.cancel()
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("node") / "reload"
+
+
+def _started(world: World, old: str = "def f(): return 1") -> Any:
+    world.write("one", old)
+    world.start()
+    return world.module("one")
+
+
+async def test_from_files_to_the_running_node_and_back(world: World, folder: Path) -> None:
+    module = _started(world)
+    async with _node(world, folder) as node:
+        with pytest.raises(NothingToReload):
+            await node.reload.apply("ann")
+        with pytest.raises(NothingToRollBack):
+            await node.reload.rollback("ann")
+        runs = node.reload.statistics()["version"]
+        world.write("one", "def f(): return 2")
+        plan = (await node.reload.plan()).told()
+        assert plan["can_be_applied"]
+        assert [one["changed"] for one in plan["modules"]] == [["f"]]
+        assert (module.f(), node.batches) == (1, 0)
+        done = await node.reload.apply("ann", only=plan["id"])
+        assert (module.f(), node.batches) == (2, 1)
+        assert node.reload.statistics()["version"] == plan["id"] == done["id"] != runs
+        assert node.reload.versions()[module.__name__] == plan["modules"][0]["new"]
+        back = await node.reload.rollback("bob")
+        assert (module.f(), back["version"], node.reload.statistics()["version"]) == (1, runs, runs)
+        entry = node.reload.history()[-1]
+        assert (entry["who"], entry["rolled_back_by"], entry["state"]) == ("ann", "bob", "rolled_back")
+        figures = node.reload.statistics()
+        assert (figures["applied"], figures["rolled_back"], figures["undone"]) == (1, 1, 0)
+
+
+async def test_what_is_refused_is_recorded_and_touches_nothing(world: World, folder: Path) -> None:
+    module = _started(world)
+    async with _node(world, folder) as node:
+        world.write("one", "def f(: return 2")
+        with pytest.raises(ReloadRefused, match=r"nothing was touched.*doesn't compile"):
+            await node.reload.apply("ann")
+        assert (module.f(), node.batches) == (1, 0)
+        assert [one["state"] for one in node.reload.history()] == ["refused"]
+        assert node.reload.statistics()["refused"] == 1
+
+
+async def test_files_that_changed_since_the_plan(world: World, folder: Path) -> None:
+    module = _started(world)
+    async with _node(world, folder) as node:
+        world.write("one", "def f(): return 2")
+        planned = (await node.reload.plan()).id
+        world.write("one", "def f(): return 3")
+        with pytest.raises(SourcesMoved):
+            await node.reload.apply("ann", only=planned)
+        assert module.f() == 1
+
+
+async def test_one_at_a_time(world: World, folder: Path) -> None:
+    _started(world)
+    async with _node(world, folder) as node, trio.open_nursery() as nursery:
+        world.write("one", "def f(): return 2")
+        nursery.start_soon(node.reload.apply, "ann")
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(ReloadBusy):
+            await node.reload.plan()
+
+
+async def test_a_wheel(world: World, folder: Path) -> None:
+    module = _started(world)
+    wheel = folder.parent / "new.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr(f"{world.package}/__init__.py", '"""A sample."""')
+        file.writestr(f"{world.package}/one.py", f"from {world.package}.more import g\ndef f(): return g()")
+        file.writestr(f"{world.package}/more.py", "def g(): return 5")
+    async with _node(world, folder) as node:
+        await node.reload.apply("ann", wheel)
+        assert module.f() == 5
+        back = (await node.reload.plan()).told()
+        assert back["modules"][0]["changed"] == ["f"], "the files on disk are still the old ones"
+        assert back["notes"] == [f"stays in memory until the next start: {world.package}.more"]
+        await node.reload.apply("ann")
+        assert module.f() == 1
+
+
+async def test_a_change_by_which_errors_come_is_undone_by_itself(world: World, folder: Path) -> None:
+    module = _started(world)
+    async with _node(world, folder) as node:
+        node.goes_on(at_s=60, events=6_000)
+        world.write("one", "def f(): return 2")
+        number = (await node.reload.apply("ann"))["reload"]
+        assert (module.f(), node.state(number)) == (2, "watched")
+        node.goes_on(at_s=61, events=6_100, errors=50)
+        await node.until(lambda: node.state(number) == "rolled_back")
+        assert module.f() == 1
+        entry = node.reload.history()[-1]
+        assert entry["rolled_back_by"] == ITSELF
+        assert entry["cause"].startswith("errors: 50 in 100 events")
+        assert node.reload.statistics()["undone"] == 1
+
+
+async def test_a_change_that_does_no_harm_is_kept(world: World, folder: Path) -> None:
+    module = _started(world)
+    async with _node(world, folder) as node:
+        world.write("one", "def f(): return 2")
+        number = (await node.reload.apply("ann"))["reload"]
+        node.goes_on(at_s=11, events=100)
+        await node.until(lambda: node.state(number) == "kept")
+        node.goes_on(errors=100)
+        await trio.sleep(0.02)
+        assert (module.f(), node.state(number)) == (2, "kept")
+
+
+async def test_state_without_a_way_back_is_not_undone_by_itself(world: World, folder: Path) -> None:
+    module = _started(world, "class C:\n    def __init__(self): self.a = 1")
+    world.roots.append(one := module.C())
+    async with _node(world, folder) as node:
+        node.reload._roots = (one,)
+        world.write(
+            "one",
+            "class C:\n    def __init__(self): self.a = self.b = 1\n    def code_change(self): self.b = 1",
+        )
+        number = (await node.reload.apply("ann"))["reload"]
+        assert one.b == 1
+        node.goes_on(events=100, errors=50)
+        await node.until(lambda: node.state(number) == "kept")
+        assert "code_change_back" in node.reload.history()[-1]["remedy"]
+        await node.until(lambda: not node.reload._swapping.locked())
+        with pytest.raises(NoWayBack):
+            await node.reload.rollback("ann")
+        assert one.b == 1
+
+
+async def test_another_reload_while_one_is_watched(world: World, folder: Path) -> None:
+    module = _started(world)
+    async with _node(world, folder) as node:
+        numbers = []
+        for n in (2, 3):
+            world.write("one", f"def f(): return {n}")
+            numbers.append((await node.reload.apply("ann"))["reload"])
+        assert [node.state(number) for number in numbers] == ["kept", "watched"]
+        node.goes_on(events=100, errors=50)
+        await node.until(lambda: node.state(numbers[1]) == "rolled_back")
+        assert module.f() == 2
+        await node.reload.rollback("ann")
+        assert module.f() == 1
+
+
+async def test_a_process_that_was_killed_in_between(world: World, folder: Path) -> None:
+    """Nothing of a reload is on disk but its history: the next start takes the files, and says so."""
+    _started(world)
+    killed = Node(world, folder)
+    await killed.reload.open()
+    world.write("one", "def f(): return 2")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(killed.reload.apply, "ann")
+        await killed.until(lambda: bool(killed.soon))
+        as_it_was_left = (folder / "history.jsonl").read_text()
+        killed.soon.popleft()()  # so that the test can end
+    (folder / "history.jsonl").write_text(as_it_was_left)
+    async with _node(world, folder) as again:
+        assert [(one["state"], one["cause"]) for one in again.reload.history()] == [("cut_off", CUT_OFF)]
+
+
+async def test_a_rollback_does_not_wait_for_an_inspection(world: World, folder: Path) -> None:
+    module = _started(world)
+    async with _node(world, folder) as node:
+        world.write("one", "def f(): return 2")
+        await node.reload.apply("ann")
+        world.write("one", "def f(): return 3")
+        inspected = trio.Event()
+
+        async def apply() -> None:
+            with pytest.raises(SourcesMoved, match="rolled back"):
+                await node.reload.apply("bob")
+            inspected.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(apply)
+            await node.until(node.reload._inspecting.locked)
+            await node.reload.rollback("ann")
+            assert not inspected.is_set()
+        assert module.f() == 1
+
+
+async def test_a_hub_that_takes_nothing_more(
+    world: World, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = _started(world)
+
+    def full(function: Callable[[], None]) -> None:
+        raise HubFull(1)
+
+    async with _node(world, folder) as node:
+        monkeypatch.setattr(node.reload, "_soon", full)
+        world.write("one", "def f(): return 2")
+        with pytest.raises(HubTooBusy):
+            await node.reload.apply("ann")
+        assert (module.f(), node.reload.history()[-1]["state"]) == (1, "failed")
