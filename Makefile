@@ -5,7 +5,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-JOBS ?= 2
+# Of tests, at the same time: they wait for disks, timers and other processes as long as they work.
+JOBS ?= 3
 CONFIG ?=
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL_FAILED = echo "Packages can't be installed in $(VENV) (above is why). They are downloaded: is there a network, or a mirror \

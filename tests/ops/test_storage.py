@@ -1,6 +1,7 @@
 """`waystation store`, beside a real node and without one."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,20 +24,28 @@ def store(*words: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[2])
 
 
-@pytest.fixture
-def data(tmp_path: Path) -> Path:
-    """The data directory of a node that ran once, and of which `backup` and `dump` were taken while it did."""
+@pytest.fixture(scope="module")
+def taken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A node that ran once, and `backup` and `dump` of its data directory, taken while it did."""
+    folder = tmp_path_factory.mktemp("taken")
     [port] = free_ports(1)
-    with NodeProcess.start({"listen": {"port": port}}, tmp_path / "node") as node:
-        data = tmp_path / "node" / "data"
+    with NodeProcess.start({"listen": {"port": port}}, folder / "node") as node:
+        data = folder / "node" / "data"
         looked = json.loads(store("info", "--data", data, "--json").stdout)
         assert looked["groups"]["cluster"]["tables"]["claim"]["rows"] == 1024
-        for words in (("backup", tmp_path / "backup"), ("dump", tmp_path / "dump")):
+        for words in (("backup", folder / "backup"), ("dump", folder / "dump")):
             done = store(*words, "--data", data, "--json")
             assert json.loads(done.stdout)["records"] == 1027, done.stderr
         assert "another process holds" in store("verify", "--data", data).stderr
         node.stop()
-    return data
+    return folder
+
+
+@pytest.fixture
+def data(taken: Path, tmp_path: Path) -> Path:
+    """The data directory; beside it, in `tmp_path`, backup and dump: copies, which a test may damage."""
+    shutil.copytree(taken, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "node" / "data"
 
 
 def test_what_was_taken_beside_a_node_comes_back(data: Path, tmp_path: Path) -> None:
