@@ -10,6 +10,7 @@ import attrs
 from admin.channel.server import AdminServer
 from admin.commands.table import Command, CommandError, Context, Parameter, Role
 from admin.commands.words import find_command, shown
+from admin.statistics.service import Statistics
 
 
 @attrs.frozen
@@ -45,6 +46,8 @@ async def _stats(context: Context, arguments: Mapping[str, Any]) -> Any:
     found: dict[str, Any] = dict(context.node.statistics())
     if AdminServer in context.services:
         found["admin"] = context.service(AdminServer).statistics()
+    if Statistics in context.services:
+        found |= context.service(Statistics).beside()
     part = arguments["part"]
     if part is None:
         return found
@@ -111,9 +114,10 @@ COMMANDS: Final = (
         role=Role.VIEWER,
         summary="The counts of every part, as they are now.",
         help=(
-            "Everything that has statistics: hub, sessions, mail, accounts, store and this channel. Counts run"
-            " from the node's start; lengths are those of this moment. PART shows one part, or one of its parts,"
-            " as mail or store.mail. Looking costs the node next to nothing, and changes nothing."
+            "Everything that has statistics: hub, sessions, mail, accounts, store and this channel; of the last second"
+            " also the system, garbage collection, the loop, the statistics themselves, and the alarms that stand."
+            " Counts run from the node's start; lengths are those of this moment. PART shows one part, or one of its"
+            " parts, as mail or store.groups.mail. Looking costs the node next to nothing, and changes nothing."
         ),
         example="stats mail",
         parameters=(

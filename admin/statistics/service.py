@@ -73,6 +73,7 @@ class Statistics:
         self._monotonic = monotonic
         self._garbage = Garbage()
         self._lateness_us = Histogram()
+        self._beside: dict[str, Any] = {}
         self._row: tuple[float, float, dict[str, float]] | None = None  # sampled, and not kept yet
         self._began = monotonic()
 
@@ -124,8 +125,7 @@ class Statistics:
         nursery_figures = trio.lowlevel.current_statistics()
         lateness = self._lateness_us.picture()
         now, wall = self._monotonic(), self._wall()
-        figures = {
-            **self._figures(),
+        self._beside = {
             "system": system,
             "gc": self._garbage.statistics(),
             "loop": {
@@ -136,7 +136,7 @@ class Statistics:
             },
             "statistics": self.statistics(),
         }
-        sampler.take(self.sampler, now, figures)
+        sampler.take(self.sampler, now, {**self._figures(), **self._beside})
         for event in alarms.step(self.alarms, self.settings.alarms, self.sampler, wall):
             self._rang(event)
         if self.history is not None and self.sampler.interval_s > 0:
@@ -191,6 +191,10 @@ class Statistics:
             self.costs.scrapes_answered += 1
         else:
             self.costs.scrapes_refused += 1
+
+    def beside(self) -> dict[str, Any]:
+        """What the last sample took beside the node's own figures, and the alarms that stand."""
+        return {**self._beside, "alarms": self.raised()}
 
     def figures(self) -> dict[str, Any]:
         """Every figure of the last sample, flat, by path."""

@@ -12,7 +12,10 @@ import trio
 from admin.channel.client import Client, Target
 from admin.channel.settings import AdminSettings
 from admin.commands.logs import LogLevel
+from admin.statistics.service import Statistics
+from admin.statistics.settings import StatisticsSettings
 from ops.operating import Operating
+from ops.sampling import Sampling
 from tests.node.live import WALL_AT_START, Device, FakeTime, LiveNode, live_node
 
 GIVE_UP_S = 20.0
@@ -43,8 +46,10 @@ async def operated(path: Path, **sections: Any) -> AsyncIterator[Operated]:
     """A node with two registered numbers, +15551230001 and +15551230002."""
     time = FakeTime(1_000.0)
     async with live_node(path, devices=(ALICE, BOB), time=time, **sections) as node:
+        sampling = Sampling(StatisticsSettings(), path)
         operating = Operating(AdminSettings(), path, LogLevel("info"), lambda: WALL_AT_START + time())
         async with trio.open_nursery() as nursery:
+            operating.services[Statistics] = await nursery.start(sampling.run, node.running)
             await nursery.start(operating.run, node.running)
             yield Operated(node, operating, path)
             nursery.cancel_scope.cancel()
