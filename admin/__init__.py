@@ -2,6 +2,7 @@
 
 commands      the one table of commands, and what each does
 channel       the encrypted socket: keys, roles, limits, audit
+knobs         options of the configuration that can be changed live
 shell         the person's side
 statistics    figures of every part, sampled, kept, watched
 reload        replacing the code of a running node

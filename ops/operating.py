@@ -14,6 +14,7 @@ from typing import Any
 import trio
 
 from admin.channel.desk import Tell
+from admin.channel.folder import Folder
 from admin.channel.keyring import Asker
 from admin.channel.server import AdminServer
 from admin.channel.settings import AdminSettings
@@ -21,6 +22,7 @@ from admin.commands.logs import LogLevel
 from admin.commands.plain import Facts
 from admin.commands.registry import COMMANDS
 from admin.commands.table import Context
+from admin.knobs.board import FILE, Knobs
 from node.running import Running
 
 
@@ -47,6 +49,7 @@ class Operating:
             LogLevel: log_level,
             Facts: Facts(version("waystation"), str(data), wall()),
         }
+        self._knobs = self.services[Knobs] = Knobs(Folder.of(data).path / FILE, self.services, wall)
 
     async def run(
         self, running: Running, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED
@@ -58,7 +61,9 @@ class Operating:
             StoreFatal: the node must end.
         """
         self._running = running
-        await self.server.run(task_status)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._knobs.run, running)
+            await self.server.run(task_status)
 
     def _context(self, asker: Asker, tell: Tell) -> Context:
         assert self._running is not None

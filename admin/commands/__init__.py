@@ -7,5 +7,6 @@ onhub         what changes sessions happens between two passes of the hub
 plain         ping, info, stats, help
 sessions      connections and sessions: list, find, disconnect
 users         show, block, unblock, delete
+knobs         options, changed live
 logs          how much is logged
 """

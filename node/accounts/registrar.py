@@ -75,6 +75,10 @@ class Registrar:
         self._in_store = 0
         self._unwritten_wipes: dict[int, int] = {}
 
+    def adjust(self, settings: AccountsSettings) -> None:
+        """Other settings hold from now on, but for what was made of them at the start."""
+        self._settings = settings
+
     # ---- a PIN is asked for -------------------------------------------------------------------------
 
     def request_pin(self, user: int, address: str, done: Done) -> None:

@@ -172,6 +172,17 @@ class Accounts:
 
     # ---- what the operator asks for -----------------------------------------------------------------
 
+    @property
+    def settings(self) -> AccountsSettings:
+        """What holds now."""
+        return self._settings
+
+    def adjust(self, settings: AccountsSettings) -> None:
+        """Let other settings hold. What was made of them at the start (gateway, PIN rules, limits in memory) stays
+        as it is: only `open`, the waiting requests and the housekeeping are looked at again."""
+        self._settings = settings
+        self._registrar.adjust(settings)
+
     async def set_blocked(self, user: int, blocked: bool) -> Account | None:
         """Block a number or take that back. Ending its session is the caller's. None: not registered.
 

@@ -45,6 +45,11 @@ class Admission:
         self.connections = 0
         self.connections_max = connections_max
 
+    def adjust(self, settings: HubSettings, connections_max: int) -> None:
+        """Other limits hold from now on; who is in stays."""
+        self._settings = settings
+        self.connections_max = connections_max
+
     def refuse(self, address: str, tick: int) -> str | None:
         """The reason why nobody more from `address` is taken now, or None."""
         settings = self._settings

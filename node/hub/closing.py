@@ -72,6 +72,10 @@ class Closer:
         self.closed_recently = 0  # since the memory was last given back
         self._closed_before = 0  # the same, a second ago
 
+    def adjust(self, settings: HubSettings) -> None:
+        """Other limits hold from now on."""
+        self._settings = settings
+
     def close(self, connection: Connection, reason: Reason, linger: bool) -> None:
         """Nothing more is read for the handler or queued; what is queued is written first."""
         flags = connection.flags

@@ -54,11 +54,19 @@ class Handshakes:
         self._closer = closer
         self._counters = counters
         self._established = established
-        per_s = settings.handshakes_per_s_max
-        self._bucket = Bucket(per_s, max(1, per_s * BURST_MS // 1000))
+        self._set_rate(settings.handshakes_per_s_max)
         self._unanswered: deque[Connection] = deque()
         self._answered: deque[Connection] = deque()
         self._answered_next = True
+
+    def _set_rate(self, per_s: int) -> None:
+        self._bucket = Bucket(per_s, max(1, per_s * BURST_MS // 1000))
+
+    def adjust(self, settings: HubSettings) -> None:
+        """Other limits hold from now on."""
+        before, self._settings = self._settings, settings
+        if settings.handshakes_per_s_max != before.handshakes_per_s_max:
+            self._set_rate(settings.handshakes_per_s_max)
 
     @property
     def waiting(self) -> int:

@@ -136,14 +136,22 @@ class Acceptor:
         self._refusal = refusal
         self._take = take
         self._budget = settings.accepts_per_pass_max
-        per_s = settings.accepts_per_s_max
-        self._bucket = Bucket(per_s, per_s)
-        self._rest_accepts = max(1, per_s * REST_MS // 1000)
+        self._set_rate(settings.accepts_per_s_max)
         self._now = 0.0
         self.resumes_at: float | None = None  # until then no listener is polled; None: they are
         self._paused: dict[Listener, int] = {}  # → the tick at which it is polled again
         self._spare = _spare_descriptor()
         self.listeners: list[Listener] = []
+
+    def _set_rate(self, per_s: int) -> None:
+        self._bucket = Bucket(per_s, per_s)
+        self._rest_accepts = max(1, per_s * REST_MS // 1000)
+
+    def adjust(self, settings: HubSettings) -> None:
+        """Other limits hold from now on. A rest that runs ends by itself."""
+        before, self._settings = self._settings, settings
+        if settings.accepts_per_s_max != before.accepts_per_s_max:
+            self._set_rate(settings.accepts_per_s_max)
 
     def open(self, settings: ListenerSettings, listening: socket.socket | None = None) -> Listener:
         listener = Listener(settings, listening or open_socket(settings), self)

@@ -82,6 +82,10 @@ class Reader:
         self._buffer = bytearray(settings.read_bytes_max)
         self._view = memoryview(self._buffer)
 
+    def adjust(self, settings: HubSettings) -> None:
+        """Other limits hold from now on."""
+        self._settings = settings
+
     def receive(self, events: list[tuple[int, int]], until: float) -> None:
         """Deal with a batch. Descriptors stay open until the batch is over, so no event is another's.
 

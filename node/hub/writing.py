@@ -44,6 +44,10 @@ class Writer:
         self._counters = counters
         self.dirty: list[Connection] = []  # wrote in this pass; shared with the hub
 
+    def adjust(self, settings: HubSettings) -> None:
+        """Other limits hold from now on."""
+        self._settings = settings
+
     def flush(self) -> None:
         """Write what the pass queued."""
         dirty = self.dirty

@@ -1,0 +1,59 @@
+"""The settings of a running node, by the names of the configuration's sections: read, and put in their place.
+
+Settings are frozen values, checked as a whole when they are made; so a change is another value in the same
+place, and no part ever sees half of one. On the hub's task only.
+"""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+import attrs
+
+from admin.statistics.service import Statistics
+from node.hub.adjusting import adjust
+from node.running import Running
+
+Services = Mapping[type[Any], Any]
+
+
+@attrs.frozen
+class Section:
+    """read: what holds now; None where the node runs without this part. put: lets another value hold."""
+
+    read: Callable[[Running, Services], Any]
+    put: Callable[[Running, Services, Any], None]
+
+
+def _put_mail(node: Running, services: Services, settings: Any) -> None:
+    node.service.mail.settings = settings
+
+
+def _put_session(node: Running, services: Services, settings: Any) -> None:
+    node.service.settings = settings
+
+
+def _alarms(node: Running, services: Services) -> Any:
+    found = services.get(Statistics)
+    return None if found is None else found.settings.alarms
+
+
+def _put_alarms(node: Running, services: Services, settings: Any) -> None:
+    found = services[Statistics]
+    found.settings = attrs.evolve(found.settings, alarms=settings)
+
+
+SECTIONS: Final[Mapping[str, Section]] = MappingProxyType(
+    {
+        "mail": Section(lambda node, _: node.service.mail.settings, _put_mail),
+        "session": Section(lambda node, _: node.service.settings, _put_session),
+        "limits": Section(
+            lambda node, _: node.hub.settings, lambda node, _, settings: adjust(node.hub, settings)
+        ),
+        "registration": Section(
+            lambda node, _: node.service.accounts.settings,
+            lambda node, _, settings: node.service.accounts.adjust(settings),
+        ),
+        "statistics.alarms": Section(_alarms, _put_alarms),
+    }
+)
