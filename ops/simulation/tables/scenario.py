@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 
 import attrs
 
+from ops.simulation import replicas
 from ops.simulation.checkers.base import Checker
 from ops.simulation.checkers.claims import Claims
 from ops.simulation.checkers.convergence import Convergence
@@ -367,34 +368,10 @@ def _forgetting(seed: int) -> dict[str, Any]:
 
 
 def _knobs(hand: random.Random, names: tuple[str, ...], seed: int) -> dict[str, Any]:
-    window = hand.choice((2, 5, 20, 1_000))
+    window = hand.choice(replicas.WINDOWS)
     return {
         "groups": list(names),
         "weather": {"delay_max": hand.choice((1, 3, 10))},
-        "replica": {
-            "window_rows": window,
-            "whole_rows": window * hand.choice((2, 4)),
-            "chunk_rows": hand.choice((1, 5, 100, 1_000)),
-            "pulls_max": hand.choice((1, 2)),
-            "pull_partitions": hand.choice((1, 64)),
-            "start_wait_ms": 150,
-            "pull_wait_ms": 80,
-            "move_wait_ms": 100,
-            "retry_ms": 50,
-            "hail_ms": 150,
-            "stuck_ms": 400,
-            "spare_wait_ms": 100,
-            "check_ms": hand.choice((20, 100)),
-            "persist_ms": hand.choice((20, 200)),
-            "caches": True,
-            **_forgetting(seed),
-        },
-        "detector": {
-            "beat_ms": 25,
-            "suspect_ms": 80,
-            "confirm_ms": 60,
-            "tick_ms": 10,
-            "stride_ms": 20,
-            "pause_ms": 60,
-        },
+        "replica": {**replicas.knobs(hand, window), **_forgetting(seed)},
+        "detector": replicas.detector(),
     }
