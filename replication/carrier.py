@@ -259,6 +259,7 @@ class Carrier:
     ) -> None:
         def done(result: Result) -> None:
             came(result)
+            replica.flush(self.state)
             self.drain()
 
         try:

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from replication.claim import Claim
-from replication.core import effects, messages, settling
+from replication.core import effects, messages, settling, taking
 from replication.core.rows import of_part
 from replication.core.state import (
     ASIDE,
@@ -378,6 +378,9 @@ def save(state: ReplicaState) -> None:
     def stored(error: Exception | None) -> None:
         if error is not None:
             state.unsaved |= saving
+            return
+        for peer in state.peers.values():
+            taking.tell_live(state, peer)
 
     rows = [row for p in sorted(saving) if p not in state.storing for row in of_part(state.parts[p])]
     state.unsaved |= {p for p in saving if p in state.storing}

@@ -31,7 +31,7 @@ def received(state: ReplicaState, sender: bytes, message: Sequence[Any]) -> None
         _received(state, peer, message)
     except (IndexError, KeyError, TypeError, ValueError):
         state.counts.malformed += 1
-    _flush(state)
+    flush(state)
 
 
 def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
@@ -48,9 +48,7 @@ def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     elif kind == messages.HAIL:
         taking.hailed(state, peer, message)
     elif kind == messages.CLAIMS:
-        claims.learn(state, message[1])
-        peer.claims_told = True
-        taking.listen(state, peer)
+        taking.told_claims(state, peer, message)
     elif kind == messages.KNOW:
         peer.known_told = True
         streams.know(state, peer, message)
@@ -111,7 +109,7 @@ def tick(state: ReplicaState) -> None:
     copies.leave(state)
     copies.empty(state)
     _persist(state)
-    _flush(state)
+    flush(state)
 
 
 def liveness(state: ReplicaState, member: bytes, what: int) -> None:
@@ -120,7 +118,7 @@ def liveness(state: ReplicaState, member: bytes, what: int) -> None:
     if peer is not None:
         taking.liveness(state, peer, what)
         taking.tick(state)
-        _flush(state)
+        flush(state)
 
 
 def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:
@@ -131,7 +129,7 @@ def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:
 def move(state: ReplicaState, p: int, target: bytes, done: Done) -> None:
     """Move a partition to another member."""
     moving.request(state, p, target, done)
-    _flush(state)
+    flush(state)
 
 
 def placed(state: ReplicaState) -> None:
@@ -139,7 +137,7 @@ def placed(state: ReplicaState) -> None:
     for part in state.parts:
         for peer in state.peers.values():
             claims.refresh_stream(state, part, peer.id)
-    _flush(state)
+    flush(state)
 
 
 def force(state: ReplicaState, p: int) -> None:
@@ -152,16 +150,7 @@ def force(state: ReplicaState, p: int) -> None:
     if not 0 <= p < len(state.parts):
         raise UnknownMember(f"there is no partition {p}")
     claims.make(state, [(p, taking.choose(state, state.parts[p]))])
-    _flush(state)
-
-
-def _flush(state: ReplicaState) -> None:
-    """Whatever follows from what has just happened."""
-    claims.announce(state)
-    for peer in state.peers.values():
-        streams.flush(state, peer)
-        pulling.ask(state, peer)
-    claims.save(state)
+    flush(state)
 
 
 def _persist(state: ReplicaState) -> None:
@@ -170,6 +159,15 @@ def _persist(state: ReplicaState) -> None:
         for peer in state.peers.values():
             if not peer.busy and (peer.known.moved or peer.known.reshaped):
                 copies.save_known(state, peer)
+
+
+def flush(state: ReplicaState) -> None:
+    """Whatever follows from what has just happened: also to be called when the store has done something."""
+    claims.announce(state)
+    for peer in state.peers.values():
+        streams.flush(state, peer)
+        pulling.ask(state, peer)
+    claims.save(state)
 
 
 # ---- for those who watch -----------------------------------------------------------------------

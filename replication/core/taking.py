@@ -238,7 +238,10 @@ def liveness(state: ReplicaState, peer: Peer, what: int) -> None:
     if what == DEAD:
         state.heard.discard(peer.id)
         peer.claims_told = False
+    came = what == ALIVE and peer.liveness != ALIVE
     peer.liveness = what
+    if came:
+        hail(state, peer)
 
 
 def hail(state: ReplicaState, peer: Peer) -> None:
@@ -272,8 +275,19 @@ def hailed(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
 def listen(state: ReplicaState, peer: Peer) -> None:
     """A peer has been heard once it has told its claims, and what it knows of us: it may know that we are older than we
     think."""
-    if peer.claims_told and peer.known_told and peer.liveness != DEAD:
+    if peer.claims_told and peer.known_told and peer.liveness != DEAD and peer.id not in state.heard:
         state.heard.add(peer.id)
+        tick(state)
+
+
+def told_claims(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    """A peer tells the claims that it knows. At first it waits to hear that we know the same."""
+    claims.learn(state, message[1])
+    if not peer.claims_told:
+        peer.claims_told = True
+        peer.hailed_at = -(10**12)
+        hail(state, peer)
+    listen(state, peer)
 
 
 def told_live(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:

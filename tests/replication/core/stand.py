@@ -158,6 +158,7 @@ class Node:
         while self.pending and count:
             count -= 1
             self.pending.popleft()()
+            replica.flush(self.state)
             self.carry_out()
 
     # ---- what the disk does --------------------------------------------------------------------

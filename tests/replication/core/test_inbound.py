@@ -185,7 +185,7 @@ def test_frames_behind_a_claim_of_ones_own_that_is_being_stored_are_refused() ->
     ended = stand["A"].write(0, "k", 1)
     stand["A"].disk()
     stand.deliver("A", "B")
-    stand.losing = frozenset({messages.CLAIMS})
+    stand.losing = frozenset({messages.CLAIMS, messages.FRAME})
     stand["B"].disk()
     assert stand.claim("B").primary == b"B"
     stand.deliver("B", "A")

@@ -48,6 +48,40 @@ def test_a_copy_fills_while_it_is_written_to() -> None:
     assert stand["B"].store.values(0) == stand["A"].store.values(0)
 
 
+def test_chunks_that_wait_are_made_durable_together_and_no_more_wait_than_is_stated() -> None:
+    stand = filled(100, chunk_rows=2)
+    stand.start("B")
+    node, peer = stand["B"], stand["B"].state.peers[b"A"]
+    while not any(pull.answered for pull in peer.pulls.values()):
+        stand["A"].disk()
+        node.disk()
+        stand.deliver()
+    for _ in range(50):  # B's disk stands still
+        stand["A"].disk()
+        stand.deliver()
+    most = pulling.AHEAD_MAX + node.state.settings.pulls_max
+    assert pulling.AHEAD_MAX <= len(peer.pulls) <= most
+    assert node.state.counts.chunks_applied == 0
+    waited = len(peer.source.queue)
+    node.disk(2)
+    assert node.state.counts.chunks_applied == 1 + waited
+    stand.run(6_000)
+    assert node.store.values(0) == stand["A"].store.values(0)
+
+
+def test_a_copy_that_returns_is_asked_for_filled_and_told_of_without_a_tick() -> None:
+    stand = Stand(2).ready()
+    stand.crash("B")
+    stand.see()
+    stand.run(1_000)
+    stand["A"].write(0, "meanwhile", 1)
+    stand.work()
+    stand.start("B")
+    stand.work()
+    assert stand["B"].store.values(0) == {"meanwhile": 1}
+    assert stand["A"].state.parts[0].heir_live
+
+
 def test_what_was_filled_is_not_filled_again_after_a_crash() -> None:
     stand = filled(20, chunk_rows=2)
     stand.start("B")
