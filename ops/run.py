@@ -15,6 +15,7 @@ import trio
 from cyclopts import Parameter
 
 from admin.channel.errors import ChannelError
+from admin.reload.service import Reload
 from admin.statistics.service import Statistics
 from node.accounts.errors import SecretRefused
 from node.accounts.settings import AccountsSettings
@@ -25,6 +26,7 @@ from ops.config import ConfigError, node_settings, read_config, statistics_setti
 from ops.failures import told
 from ops.logs import configure_logs
 from ops.operating import Operating
+from ops.reloading import Reloading
 from ops.sampling import Sampling
 from replication.identity import DamagedIdentity
 from replication.zeromq.errors import LinkError
@@ -58,15 +60,20 @@ def run(
         settings = node_settings(read)
         operating = Operating(read.admin, settings.data, log_level) if read.admin.enabled else None
         sampling = Sampling(statistics_settings(read), settings.data) if read.statistics.enabled else None
+        reloading = Reloading(settings.data) if operating is not None else None
         raise_descriptors_max()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.freeze()
         gc.set_threshold(GC_GENERATION_0, 20, 100)
-        trio.run(_run, settings, guide, operating, sampling)
+        trio.run(_run, settings, guide, operating, sampling, reloading)
 
 
 async def _run(
-    settings: NodeSettings, guide: bool, operating: Operating | None, sampling: Sampling | None
+    settings: NodeSettings,
+    guide: bool,
+    operating: Operating | None,
+    sampling: Sampling | None,
+    reloading: Reloading | None,
 ) -> None:
     stop = trio.Event()
 
@@ -76,6 +83,10 @@ async def _run(
             statistics = await nursery.start(sampling.run, running)
             if operating is not None:
                 operating.services[Statistics] = statistics
+        if reloading is not None and operating is not None:
+            reload = await nursery.start(reloading.run, running)
+            if reload is not None:
+                operating.services[Reload] = reload
         if operating is not None:
             await nursery.start(operating.run, running)
         _ready(settings, running, guide)

@@ -10,6 +10,7 @@ import attrs
 from admin.channel.server import AdminServer
 from admin.commands.table import Command, CommandError, Context, Parameter, Role
 from admin.commands.words import find_command, shown
+from admin.reload.service import Reload
 from admin.statistics.service import Statistics
 
 
@@ -44,6 +45,8 @@ async def _info(context: Context, arguments: Mapping[str, Any]) -> Any:
 
 async def _stats(context: Context, arguments: Mapping[str, Any]) -> Any:
     found: dict[str, Any] = dict(context.node.statistics())
+    if Reload in context.services:
+        found["reload"] = context.service(Reload).statistics()
     if AdminServer in context.services:
         found["admin"] = context.service(AdminServer).statistics()
     if Statistics in context.services:

@@ -13,10 +13,12 @@ import importlib.machinery
 import importlib.util
 import marshal
 import os
+import re
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import redirect_stdout
+from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final
 
@@ -26,6 +28,7 @@ from admin.reload.units import Parsed, parse
 from admin.reload.uses import Use, Uses, in_order, uses_of
 
 NICENESS: Final = 10
+OWN: Final = Path(__file__).resolve().parents[2]
 FIX: Final = "mend it, and plan again"
 
 
@@ -33,60 +36,86 @@ Importing = Callable[[str], ModuleType]
 
 
 class Texts(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports our modules from the texts that were read, whatever lies on disk by now, compiled files included."""
+    """Imports our modules from the texts that were read, whatever lies on disk by now.
 
-    def __init__(self, parsed: Mapping[str, Parsed], paths: Mapping[str, str]) -> None:
+    A text that is the same as in this process's own place is left to Python, which has it compiled.
+    """
+
+    def __init__(
+        self, texts: Mapping[str, str], parsed: Mapping[str, Parsed], paths: Mapping[str, str]
+    ) -> None:
+        self._texts = texts
         self._parsed = parsed
         self._paths = paths
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname not in self._parsed:
+        if fullname not in self._texts:
             return None
         file = self._paths[fullname]
-        places = [file.rpartition("/")[0]] if file.endswith("/__init__.py") else None
+        package = file.endswith("/__init__.py")
+        if fullname not in self._parsed:
+            own = OWN.joinpath(*fullname.split("."), *(["__init__.py"] if package else []))
+            own = own if package else own.with_suffix(".py")
+            if own.is_file() and own.read_bytes() == self._texts[fullname].encode():
+                return None
+        places = [file.rpartition("/")[0]] if package else None
         return importlib.util.spec_from_file_location(
             fullname, file, loader=self, submodule_search_locations=places
         )
 
     def exec_module(self, module: ModuleType) -> None:
-        exec(self._parsed[module.__name__].code, vars(module))  # noqa: S102 - to see whether it can be
+        name = module.__name__
+        parsed = self._parsed.get(name)
+        code = (
+            parsed.code
+            if parsed
+            else compile(self._texts[name], self._paths[name], "exec", dont_inherit=True)
+        )
+        exec(code, vars(module))  # noqa: S102 - to see whether it can be
 
 
-def import_texts(parsed: Mapping[str, Parsed], paths: Mapping[str, str]) -> Importing:
+def import_texts(
+    texts: Mapping[str, str], parsed: Mapping[str, Parsed], paths: Mapping[str, str]
+) -> Importing:
     """For a process of its own: from here on our modules are those."""
-    sys.meta_path.insert(0, Texts(parsed, paths))
+    sys.meta_path.insert(0, Texts(texts, parsed, paths))
     return importlib.import_module
 
 
 def inspect(
     request: dict[str, Any],
-    importing: Callable[[Mapping[str, Parsed], Mapping[str, str]], Importing] = import_texts,
+    importing: Callable[
+        [Mapping[str, str], Mapping[str, Parsed], Mapping[str, str]], Importing
+    ] = import_texts,
 ) -> Draft:
     """
     Args:
-        request: old, new: module → text, of all our modules; paths: module → file, for tracebacks; versions: module →
-            (old, new); changed: modules that run and differ; loaded: all of ours that run.
+        request: new: module → text, of all our modules; old: those that run, of the changed ones; paths: module →
+            file, for tracebacks; versions: module → (old, new); changed: modules that run and differ; loaded: all of
+            ours that run.
     """
-    parsed, refusals = _parse_all(request["new"], request["paths"], set(request["loaded"]))
-    if refusals:
-        return Draft(refusals=refusals)
-    modules = _import_all(request["loaded"], importing(parsed, request["paths"]))
+    texts, paths = request["new"], request["paths"]
+    changed, loaded = set(request["changed"]), set(request["loaded"])
+    try:
+        parsed = _parse_reached(texts, paths, changed, loaded)
+    except _BrokenTexts as broken:
+        return Draft(refusals=broken.refusals)
+    modules = _import_all(request["loaded"], importing(texts, parsed, paths))
     if isinstance(modules, Refusal):
         return Draft(refusals=(modules,))
-    uses = uses_of(parsed)
-    changed = set(request["changed"])
-    fresh = _reached(changed, uses) - set(request["loaded"])
-    found = {}
-    for name in sorted(changed):
-        old = parse(name, request["old"][name], request["paths"][name])
-        found[name] = compare(old, parsed[name])
+    found = {
+        name: compare(parse(name, request["old"][name], paths[name]), parsed[name])
+        for name in sorted(changed)
+    }
+    fresh = parsed.keys() - loaded
+    uses = uses_of({**_users(texts, paths, found, loaded - changed), **parsed}, texts.keys())
     for name, one in found.items():
         _cross(one, found, fresh, uses)
         one.refusals += _missing(one, modules[name])
     changes = []
-    for name in in_order(changed | fresh, uses.imports):
+    for name in in_order(set(parsed), uses.imports):
         old_version, new_version = request["versions"][name]
         if name in found:
             changes.append(found[name].change(old_version, new_version))
@@ -95,23 +124,62 @@ def inspect(
     return Draft(
         tuple(changes),
         tuple(refusal for one in found.values() for refusal in one.refusals),
-        tuple(sorted(_outside(parsed, changed | fresh))),
+        tuple(sorted(_outside(parsed, texts))),
     )
 
 
-def _parse_all(
-    texts: dict[str, str], paths: dict[str, str], needed: set[str]
-) -> tuple[dict[str, Parsed], tuple[Refusal, ...]]:
+class _BrokenTexts(Exception):
+    def __init__(self, refusals: tuple[Refusal, ...]) -> None:
+        super().__init__()
+        self.refusals = refusals
+
+
+def _parse_reached(
+    texts: Mapping[str, str], paths: Mapping[str, str], changed: set[str], loaded: set[str]
+) -> dict[str, Parsed]:
+    """The changed modules, and those that they would import for the first time.
+
+    Raises:
+        _BrokenTexts
+    """
     parsed: dict[str, Parsed] = {}
     refusals = []
-    for name, text in texts.items():
+    left = sorted(changed)
+    seen = set(left)
+    while left:
+        name = left.pop()
         try:
-            parsed[name] = parse(name, text, paths[name])
+            parsed[name] = parse(name, texts[name], paths[name])
         except (SyntaxError, ValueError) as error:
             line = f"line {error.lineno}: " if isinstance(error, SyntaxError) else ""
             what = error.msg if isinstance(error, SyntaxError) else str(error)
             refusals.append(Refusal(name, "", f"it doesn't compile: {line}{what}", FIX))
-    return parsed, tuple(refusals)
+            continue
+        imported = uses_of({name: parsed[name]}, texts.keys()).imports[name]
+        packages = {one.rsplit(".", cut)[0] for one in imported for cut in range(1, one.count(".") + 1)}
+        fresh = ((imported | packages) & texts.keys()) - loaded - seen
+        seen |= fresh
+        left += sorted(fresh)
+    if refusals:
+        raise _BrokenTexts(tuple(refusals))
+    return parsed
+
+
+def _users(
+    texts: Mapping[str, str], paths: Mapping[str, str], found: Mapping[str, Comparison], names: set[str]
+) -> dict[str, Parsed]:
+    """The unchanged modules that may use what changed: those in whose texts the names stand."""
+    wanted = {name for one in found.values() for name in one.constants}
+    wanted |= {
+        function.name
+        for one in found.values()
+        for function in one.functions
+        if function.kind == "changed" and "." not in function.name
+    }
+    if not wanted:
+        return {}
+    mentions = re.compile(rf"\b(?:{'|'.join(map(re.escape, sorted(wanted)))})\b")
+    return {name: parse(name, texts[name], paths[name]) for name in names if mentions.search(texts[name])}
 
 
 def _import_all(names: list[str], importing: Importing) -> dict[str, ModuleType] | Refusal:
@@ -126,19 +194,7 @@ def _import_all(names: list[str], importing: Importing) -> dict[str, ModuleType]
     return modules
 
 
-def _reached(changed: set[str], uses: Uses) -> set[str]:
-    reached: set[str] = set()
-    left = list(changed)
-    while left:
-        name = left.pop()
-        if name not in reached:
-            reached.add(name)
-            packages = [name.rsplit(".", cut)[0] for cut in range(1, name.count(".") + 1)]
-            left += [one for one in (*packages, *uses.imports.get(name, ())) if one in uses.imports]
-    return reached
-
-
-def _cross(one: Comparison, found: dict[str, Comparison], fresh: set[str], uses: Uses) -> None:
+def _cross(one: Comparison, found: dict[str, Comparison], fresh: Collection[str], uses: Uses) -> None:
     """What others took from the module when they were imported doesn't change with it."""
     module = one.new.name
 
@@ -204,13 +260,9 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
     return (one for one in code.co_consts if isinstance(one, CodeType))
 
 
-def _outside(parsed: dict[str, Parsed], names: set[str]) -> set[str]:
-    return {
-        target.partition(":")[0]
-        for name in names
-        for target, _ in parsed[name].scope.imports.values()
-        if target.partition(":")[0] not in parsed and target.partition(":")[0] != "__future__"
-    }
+def _outside(parsed: Mapping[str, Parsed], texts: Mapping[str, str]) -> set[str]:
+    found = {target.partition(":")[0] for one in parsed.values() for target, _ in one.scope.imports.values()}
+    return {name for name in found if name not in texts and name != "__future__"}
 
 
 def main() -> None:

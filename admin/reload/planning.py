@@ -4,6 +4,7 @@ Nothing is touched here. This module must never run new code.
 """
 
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import CodeType, MappingProxyType, ModuleType
@@ -38,6 +39,7 @@ class Plan:
     steps: tuple[Step, ...] = attrs.field(repr=False)
     refusals: tuple[Refusal, ...]
     notes: tuple[str, ...]
+    prepare_ms: float  # the loop stood still for it
 
     @property
     def way_back(self) -> bool:
@@ -115,6 +117,7 @@ def make_plan(
         later: modules whose change waits for the next start.
         gone: modules without a file any more; they stay in memory, and nothing new leads to them.
     """
+    began = time.perf_counter()
     making = _Making(suspended, instances, paths)
     for change in draft.modules:
         module = sys.modules.get(change.name)
@@ -129,7 +132,8 @@ def make_plan(
         making.notes.append(f"stays in memory until the next start: {', '.join(gone)}")
     steps = (*making.recodes, *making.runs, *making.methods, *making.removals, *making.migrations)
     refusals = (*draft.refusals, *making.refusals)
-    return Plan(id, came_from, root, draft, steps, refusals, tuple(making.notes))
+    prepare_ms = (time.perf_counter() - began) * 1000
+    return Plan(id, came_from, root, draft, steps, refusals, tuple(making.notes), prepare_ms)
 
 
 def _module(making: _Making, module: ModuleType, change: ModuleChange) -> None:

@@ -27,7 +27,6 @@ from admin.reload.errors import (
     ReloadError,
     ReloadRefused,
     SourcesMoved,
-    SwapFailed,
 )
 from admin.reload.health import PICTURES, Pulse, verdict
 from admin.reload.history import History
@@ -114,19 +113,24 @@ class Reload:
         self._pause_ms_last = 0.0
         self._pause_ms_max = 0.0
 
-    async def open(self) -> None:
-        """Read what runs, and the history. Close to the imports: files must not have changed since.
+    async def open(self, runs: Sources | None = None) -> None:
+        """Read the history.
+
+        Args:
+            runs: the sources of what runs; None: read now. Files must not have changed since they were imported.
 
         Raises:
             NoSources, OSError
         """
-        self._runs = await trio.to_thread.run_sync(read_sources, self._root, self._packages)
+        if runs is None:
+            runs = await trio.to_thread.run_sync(read_sources, self._root, self._packages)
+        self._runs = runs
         for entry in await trio.to_thread.run_sync(self._history.open):
             log.warning(
                 "a reload was under way or watched when this node ended; it has started from the files on disk",
                 reload=entry["id"],
                 version=entry.get("version"),
-                runs=self._runs.version,
+                runs=runs.version,
             )
 
     # ---- what is asked ---------------------------------------------------------------------------
@@ -156,6 +160,8 @@ class Reload:
         async with _Alone(self._inspecting):
             runs = self._running
             plan, sources = await self._plan(wheel)
+            if self._running is not runs:
+                raise SourcesMoved("a reload was rolled back")
             if only and plan.id != only:
                 raise SourcesMoved(f"{plan.id} is there, {only} was planned")
             if plan.empty:
@@ -201,7 +207,7 @@ class Reload:
         return {name: runs.modules[name].version for name in sorted(self._loaded())}
 
     def statistics(self) -> dict[str, Any]:
-        """Cheap: for once a second. `version` is of all modules together."""
+        """Cheap: for once a second. `version` is of all modules together, `modules` has the reloaded ones."""
         return {
             "version": self._running.version,
             "applied": self._applied,
@@ -212,6 +218,7 @@ class Reload:
             "watching": int(self._watch is not None),
             "pause_ms_last": self._pause_ms_last,
             "pause_ms_max": self._pause_ms_max,
+            "modules": {one.name: one.new_version for done in self._done for one in done.plan.draft.modules},
         }
 
     # ---- planning ----------------------------------------------------------------------------------
@@ -265,7 +272,8 @@ class Reload:
         self._runs = _with(self._running, sources, plan.draft)
         self._done.append(done)
         self._applied += 1
-        self._paused(applied.pause_ms)
+        pause_ms = max(applied.pause_ms, plan.prepare_ms)
+        self._paused(pause_ms)
         if (former := self._watch) is not None:
             self._watch = None
             await self._go_on(former.done.number, state="kept", cause="another reload followed")
@@ -273,15 +281,14 @@ class Reload:
             self._watch = Watch(done, (*self._pulses, self._pulse()), self._pulse().at_s + watch_s)
         state = "watched" if watch_s > 0 else "kept"
         with trio.CancelScope(shield=True):
-            await self._go_on(number, state=state, pause_ms=applied.pause_ms)
-        log.info(
-            "reloaded", reload=number, version=plan.id, who=entry["who"], pause_ms=round(applied.pause_ms, 3)
-        )
+            await self._go_on(number, state=state, pause_ms=pause_ms)
+        log.info("reloaded", reload=number, version=plan.id, who=entry["who"], pause_ms=round(pause_ms, 3))
         return {
             **plan.told(),
             "reload": number,
             "state": state,
-            "pause_ms": applied.pause_ms,
+            "pause_ms": pause_ms,
+            "swap_ms": applied.pause_ms,
             "watch_s": watch_s,
         }
 
@@ -322,18 +329,18 @@ class Reload:
         def call() -> None:
             try:
                 outcome.append((function(), None))
-            except SwapFailed as error:
+            except Exception as error:  # noqa: BLE001 - it is the asker's, and must not end the hub
                 outcome.append((None, error))
             over.set()
 
         try:
             self._soon(call)
-        except HubFull as error:
-            raise HubTooBusy from error
+        except HubFull as full:
+            raise HubTooBusy from full
         await over.wait()
-        result, error = outcome[0]
-        if error is not None:
-            raise error
+        result, failure = outcome[0]
+        if failure is not None:
+            raise failure
         return result
 
     def _paused(self, pause_ms: float) -> None:

@@ -4,7 +4,7 @@ From the new sources of all our modules; nothing is run. This module must never 
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import attrs
 
@@ -33,23 +33,25 @@ class Uses:
     imports: dict[str, set[str]] = attrs.Factory(dict)  # module → modules that it imports
 
 
-def uses_of(modules: dict[str, Parsed]) -> Uses:
+def uses_of(users: Mapping[str, Parsed], ours: Collection[str]) -> Uses:
     """
     Args:
-        modules: all of ours, by name.
+        users: the modules to look into.
+        ours: the names of all our modules.
     """
+    modules = frozenset(ours)
     found = Uses()
-    for name, parsed in modules.items():
+    for name, parsed in users.items():
         scope = parsed.scope
         found.imports[name] = set()
         for target, _ in scope.imports.values():
             source, _, inner = target.partition(":")
-            found.imports[name] |= {source, f"{source}.{inner}"} & modules.keys()
+            found.imports[name] |= {source, f"{source}.{inner}"} & modules
             if inner and source in modules and f"{source}.{inner}" not in modules:
                 found.by_value.setdefault((source, inner), []).append(name)
         for node in ast.walk(parsed.tree):  # `import a.b` binds `a`, and imports both
             if isinstance(node, ast.Import):
-                found.imports[name] |= {one.name for one in node.names} & modules.keys()
+                found.imports[name] |= {one.name for one in node.names} & modules
         for statement in parsed.tree.body:
             if isinstance(statement, ast.Import | ast.ImportFrom) or only_types(statement):
                 continue
@@ -102,7 +104,7 @@ def _parts(node: ast.AST) -> Iterator[tuple[ast.expr, bool]]:
         yield from _parts(child)
 
 
-def _names(parsed: Parsed, node: ast.expr, modules: dict[str, Parsed]) -> Iterator[Name]:
+def _names(parsed: Parsed, node: ast.expr, modules: Collection[str]) -> Iterator[Name]:
     """What of ours an expression is: a name of the module, one that it imports, or one of a module that it imports."""
     if isinstance(node, ast.Call):  # a decorator with arguments
         yield from _names(parsed, node.func, modules)

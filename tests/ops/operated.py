@@ -12,9 +12,11 @@ import trio
 from admin.channel.client import Client, Target
 from admin.channel.settings import AdminSettings
 from admin.commands.logs import LogLevel
+from admin.reload.service import Reload
 from admin.statistics.service import Statistics
 from admin.statistics.settings import StatisticsSettings
 from ops.operating import Operating
+from ops.reloading import Reloading
 from ops.sampling import Sampling
 from tests.node.live import WALL_AT_START, Device, FakeTime, LiveNode, live_node
 
@@ -50,6 +52,8 @@ async def operated(path: Path, **sections: Any) -> AsyncIterator[Operated]:
         operating = Operating(AdminSettings(), path, LogLevel("info"), lambda: WALL_AT_START + time())
         async with trio.open_nursery() as nursery:
             operating.services[Statistics] = await nursery.start(sampling.run, node.running)
+            reloading = Reloading(path, wall=lambda: WALL_AT_START + time())
+            operating.services[Reload] = await nursery.start(reloading.run, node.running)
             await nursery.start(operating.run, node.running)
             yield Operated(node, operating, path)
             nursery.cancel_scope.cancel()

@@ -137,11 +137,11 @@ def _picture(owner: Any) -> dict[str, Any]:
     return found
 
 
-def _beside(parsed: Mapping[str, Parsed], paths: Mapping[str, str]) -> Importing:
+def _beside(texts: Mapping[str, str], parsed: Mapping[str, Parsed], paths: Mapping[str, str]) -> Importing:
     def importing(name: str) -> ModuleType:
         module = ModuleType(name)
         module.__file__ = paths[name]
-        exec(parsed[name].code, vars(module))
+        exec(compile(texts[name], paths[name], "exec"), vars(module))
         return module
 
     return importing

@@ -1,0 +1,68 @@
+"""Hot reload beside the node whose code it replaces.
+
+The sources are read before the node is opened, so that they are those which were imported.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+import trio
+
+from admin.reload.errors import NoSources
+from admin.reload.pulses import take_pulse
+from admin.reload.service import Reload
+from admin.reload.settings import ReloadSettings
+from admin.reload.sources import Sources, read_sources
+from node.running import Running
+
+log = structlog.get_logger()
+
+FOLDER = "reload"
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class Reloading:
+    """Of one node, made before it is opened."""
+
+    def __init__(
+        self,
+        data: Path,
+        settings: ReloadSettings | None = None,
+        wall: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._settings = settings
+        self._folder = data / FOLDER
+        self._wall = wall
+        self._monotonic = monotonic
+        self._sources: Sources | None = None
+        try:
+            self._sources = read_sources(ROOT)
+        except NoSources as error:
+            log.warning("this node's code can't be reloaded", cause=str(error))
+
+    async def run(
+        self, running: Running, *, task_status: trio.TaskStatus[Reload | None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Watch until cancelled. Tells the service, or None if there can be none.
+
+        Raises:
+            OSError: the history can't be read or written.
+        """
+        if self._sources is None:
+            task_status.started(None)
+            return
+        reload = Reload(
+            self._folder,
+            running.hub.soon,
+            lambda: take_pulse(running, self._monotonic()),
+            (running,),
+            wall=self._wall,
+            settings=self._settings,
+            root=ROOT,
+        )
+        await reload.open(self._sources)
+        task_status.started(reload)
+        await reload.run()
