@@ -2,9 +2,16 @@
 
 from typing import Final
 
-from admin.commands import logs, plain, sessions, statistics, users
+from admin.commands import logs, plain, reload, sessions, statistics, users
 from admin.commands.table import Command, in_order
 
 COMMANDS: Final[tuple[Command, ...]] = in_order(
-    (*plain.COMMANDS, *sessions.COMMANDS, *users.COMMANDS, *logs.COMMANDS, *statistics.COMMANDS)
+    (
+        *plain.COMMANDS,
+        *sessions.COMMANDS,
+        *users.COMMANDS,
+        *logs.COMMANDS,
+        *reload.COMMANDS,
+        *statistics.COMMANDS,
+    )
 )
