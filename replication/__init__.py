@@ -5,7 +5,8 @@
       outcome      how a write ends, and who waits for that
       procedures   what is run in a transaction
       gathering    writes of one pass become one submit
-      forwarding   questions to the node that serves a partition; naming: writes as they travel
+      asking       questions to the node that serves a partition, and from others: sent, done, answered
+      forwarding   what they are, and which are under way; naming: writes as they travel
     placed         which groups there are, and where their copies are
     labels         what tables are called between nodes
     carrier        between the core and the store

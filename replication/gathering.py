@@ -13,7 +13,7 @@ from store.errors import MergeUndeclared, StoreBusy, StoreError, UnknownTable
 from store.writes import MERGE, Write
 
 HANDED_ROWS = 512
-"""Rows that are handed over without waiting for the end of the pass: the committer and the heir begin with them meanwhile."""
+"""Rows that are handed over without waiting for the end of the pass, for committer and heir to begin with."""
 GATHERED_ROWS = 100_000
 """Rows that may wait here, of one partition."""
 HANDED_BYTES = 4 << 20

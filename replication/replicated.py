@@ -17,14 +17,15 @@ import cbor2
 import trio
 
 from replication import forwarding
+from replication.asking import Asking
 from replication.carrier import Carrier
 from replication.core import replica
 from replication.core.errors import ClaimLost, WritersWait
 from replication.core.state import LIVE, SERVING
 from replication.errors import GroupGone, NoProcedure, NotOnePartition, NotServed
-from replication.forwarding import ANSWER, OK, Forwarding, Unanswered
+from replication.forwarding import OK, Unanswered
 from replication.gathering import Done, Gathering, Heap
-from replication.naming import key_of, named, unnamed
+from replication.naming import named
 from replication.outcome import Waiter, Written
 from replication.placed import Placed
 from replication.procedures import Called, Procedure, Within
@@ -41,8 +42,6 @@ AGAIN_S = 0.05
 """Between two tries of what nobody could take."""
 TRY_S = 10.0
 """For how long it is tried, if the caller doesn't say."""
-ASK_MS = 5_000
-"""How long an answer of another node is waited for."""
 
 
 class ReplicatedGroup:
@@ -61,8 +60,8 @@ class ReplicatedGroup:
         self.placed = placed
         self.group = group
         self.carrier = carrier
-        self.forwarding = Forwarding()
-        self._send = send
+        self._asking = Asking(placed.group.name, carrier.state, send, now)
+        self.forwarding = self._asking.forwarding
         self._ring = ring
         self._now = now
         self._procedures = procedures
@@ -103,7 +102,7 @@ class ReplicatedGroup:
             self._ring()
         else:
             question = (forwarding.WRITES, named(self.group, writes), False)
-            self._forward(p, question, lambda _, code, *__: self._cast_ended(rows, failed=code != OK))
+            self._asking.forward(p, question, lambda _, code, *__: self._cast_ended(rows, failed=code != OK))
         self._casts += rows
 
     def _cast_ended(self, rows: int, *, failed: bool) -> None:
@@ -134,8 +133,7 @@ class ReplicatedGroup:
             NotServed, NotOnePartition, WritersWait, and what `store.group.submit` raises for keys and values.
         """
         p = self._partition(writes)
-        if not self.serves(p):
-            raise NotServed(f"partition {p} of group {self.name!r} isn't served by this node")
+        self.require_served(p)
         self._gathering.add(p, writes, done, settled=policy == "settled")
         self._ring()
 
@@ -165,7 +163,8 @@ class ReplicatedGroup:
             self._gathering.add(p, writes, waiter.done, settled=settled)
             self._ring()
             return await waiter.wait()
-        return Written((await self._ask(p, (forwarding.WRITES, named(self.group, writes), settled))).copies)
+        told = await self._asking.ask(p, (forwarding.WRITES, named(self.group, writes), settled))
+        return Written(told.copies)
 
     async def _until(
         self,
@@ -209,8 +208,7 @@ class ReplicatedGroup:
         self._run(partition, Within(fn, self.placed.in_store(partition)), arguments, done)
 
     def _run(self, p: int, fn: Within, arguments: tuple[Any, ...], done: Callable[..., None]) -> None:
-        if not self.serves(p):
-            raise NotServed(f"partition {p} of group {self.name!r} isn't served by this node")
+        self.require_served(p)
         self.flush()
         if self._gathering.is_holding(p):
             raise WritersWait(f"writes that came before wait to be written to partition {p}")
@@ -236,7 +234,7 @@ class ReplicatedGroup:
 
         async def attempt() -> Written:
             if not self.serves(partition):
-                return await self._ask(partition, (forwarding.CALL, name, encoded))
+                return await self._asking.ask(partition, (forwarding.CALL, name, encoded))
             waiter = Waiter()
             self._run(partition, fn, (encoded,), waiter.ran)
             written = await waiter.wait()
@@ -245,7 +243,8 @@ class ReplicatedGroup:
         return await self._until(partition, attempt, (WritersWait, StoreBusy, NotServed), timeout)
 
     async def read(self, table: str, key: tuple[Any, ...], *, timeout: float = TRY_S) -> Any:
-        """A value as the primary has it, wherever that is: with everything that was settled before.
+        """A value as the primary has it that this node knows of, wherever that is: with everything that was settled
+        under its claim and before. One that stood still or was cut off may have lost that claim without knowing it yet.
 
         Raises:
             NotServed, Refused, UnknownTable, NotOnePartition, GroupGone.
@@ -255,7 +254,7 @@ class ReplicatedGroup:
         async def attempt() -> Written:
             if self.serves(p):
                 return Written(1, await self.group.fetch(lambda reader: reader.get(table, key)))
-            return await self._ask(p, (forwarding.READ, table, key))
+            return await self._asking.ask(p, (forwarding.READ, table, key))
 
         again = (StoreBusy, WritersWait, NotServed, ClaimLost, Unanswered)
         return (await self._until(p, attempt, again, timeout)).value
@@ -269,8 +268,7 @@ class ReplicatedGroup:
 
     def primary(self, p: int) -> bytes | None:
         """Who does, as far as this node knows."""
-        claim = self.carrier.state.parts[p].claim
-        return None if claim is None else claim.primary
+        return self._asking.primary(p)
 
     def is_live(self, p: int) -> bool:
         """Whether this node's copy is complete."""
@@ -334,33 +332,31 @@ class ReplicatedGroup:
 
     def asked(self, peer: bytes, message: Sequence[Any]) -> None:
         """Another node forwards something to this one."""
-        if len(message) < 6:
-            return  # of no release that this one knows
-        _, number, p, what, *rest = message
+        self._asking.asked(peer, message, self)
 
-        def answer(copies: int, error: Exception | None, value: Any = None) -> None:
-            """value: as CBOR"""
-            self._send(peer, (ANSWER, number, copies, *forwarding.told(error), value))
+    def require_served(self, p: Any) -> None:
+        """Raises NotServed, NotOnePartition."""
+        if not self.serves(self.placed.check(p)):
+            raise NotServed(f"partition {p} of group {self.name!r} isn't served by this node")
 
-        try:
-            if not self.serves(self.placed.check(p)):
-                raise NotServed(f"partition {p} of group {self.name!r} isn't served by this node")
-            if what == forwarding.WRITES:
-                writes = [unnamed(self.group, write) for write in rest[0]]
-                if self._partition(writes) != p:
-                    raise NotOnePartition(f"these are no writes of partition {p}")
-                self._gathering.add(p, writes, answer, settled=bool(rest[1]))
-                self._ring()
-            elif what == forwarding.CALL:
-                self._run(p, Called(self._procedure(rest[0]), self.placed.in_store(p)), (rest[1],), answer)
-            elif what == forwarding.READ:
-                key = key_of(rest[1])
-                self.group.read(
-                    lambda reader: encode_value(reader.get(rest[0], key)),
-                    lambda result: answer(1, result.error, result.value),  # type: ignore[arg-type]
-                )
-        except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked is told
-            answer(0, error)
+    def take(self, p: int, writes: Sequence[Write], done: Done, *, settled: bool) -> None:
+        """Write to a partition that is served here; ``done(copies, error)``.
+
+        Raises:
+            NotOnePartition, WritersWait, and what `store.group.submit` raises for keys and values.
+        """
+        if self._partition(writes) != p:
+            raise NotOnePartition(f"these are no writes of partition {p}")
+        self._gathering.add(p, writes, done, settled=settled)
+        self._ring()
+
+    def run_called(self, p: int, name: str, arguments: bytes, done: Callable[..., None]) -> None:
+        """Run a registered procedure where its partition is served; ``done(copies, error, value)``, as CBOR.
+
+        Raises:
+            NoProcedure, NotServed, WritersWait, StoreBusy.
+        """
+        self._run(p, Called(self._procedure(name), self.placed.in_store(p)), (arguments,), done)
 
     def close(self) -> None:
         """The group is about to be dropped here: whoever waits is told, and nothing more is taken."""
@@ -421,26 +417,6 @@ class ReplicatedGroup:
             return self._procedures[name]
         except KeyError:
             raise NoProcedure(f"nothing is registered as {name!r}") from None
-
-    def _forward(self, p: int, question: tuple[Any, ...], answered: Callable[..., None]) -> None:
-        peer = self.primary(p)
-        if peer is None or peer == self.carrier.state.me:
-            raise NotServed(f"partition {p} of group {self.name!r} is served by nobody that is known now")
-        if not self.forwarding.has_room(peer):
-            raise WritersWait(f"node {peer.hex()} has many questions to answer")
-        message = self.forwarding.ask(peer, p, question, answered, self._now(), ASK_MS)
-        if not self._send(peer, message):
-            self.forwarding.forget(message[1])
-            raise NotServed(f"node {peer.hex()}, primary of partition {p}, can't be reached")
-
-    async def _ask(self, p: int, question: tuple[Any, ...]) -> Written:
-        waiter = Waiter()
-
-        def answered(copies: int, code: int, text: str, value: Any) -> None:
-            waiter.ran(copies, forwarding.error_of(code, text), None if value is None else cbor2.loads(value))
-
-        self._forward(p, question, answered)
-        return await waiter.wait()
 
     def _wake(self) -> None:
         self._changed.set()

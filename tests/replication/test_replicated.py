@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from replication import replicated
+from replication import asking
 from replication.core.errors import ClaimLost, NoMove, UnknownMember
 from replication.errors import NoProcedure, NotOnePartition, NotServed
 from replication.forwarding import Refused, Unanswered
@@ -271,7 +271,7 @@ async def test_a_transaction_comes_after_what_was_cast_before(tmp_path: Path) ->
 async def test_what_nobody_serves_is_told_with_its_cause(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replicated, "ASK_MS", 200)
+    monkeypatch.setattr(asking, "ASK_MS", 200)
     async with members_of(tmp_path, "ab", ACCOUNT, procedures=PROCEDURES) as members:
         server, other = members.server("account"), members.other("account")
         assert server is not None
