@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from admin.statistics.figures import COUNTER, Figure
+from admin.statistics.figures import COUNTER, FIGURES_MAX, Figure
 from admin.statistics.queues import drain_s, queues_of
 from admin.statistics.series import Count, Level, SamplerState, Spread
 
@@ -25,6 +26,10 @@ PREFIX: Final = "waystation"
 _UNITS: Final = MappingProxyType({"us": ("_us", "_seconds", 1e-6), "ms": ("_ms", "_seconds", 1e-3)})
 """Unit → (how a figure's name ends, how a metric's does, factor)."""
 _NOT_A_NAME: Final = re.compile(r"[^a-zA-Z0-9_]")
+
+INFINITE: Final = float("inf")
+WHOLE_MAX: Final = 1 << 53
+"""Above, a float isn't exact."""
 
 Sample = tuple[str, tuple[tuple[str, str], ...], float]
 """(what follows the metric's name, labels, value)"""
@@ -59,17 +64,21 @@ def name_of(figure: Figure, path: str) -> tuple[str, float]:
 
 
 def _plain(families: dict[str, tuple[str, str, list[Sample]]], path: str, series: Count | Level) -> None:
-    figure = series.figure
-    name, factor = name_of(figure, path)
-    kind = "gauge"
-    if figure.kind == COUNTER:
-        kind = "counter"
-        name += "_total"
-    labels = figure.labels(tuple(path.split("."))) if figure.path else ()
+    name, kind, factor, labels = _known(series.figure, path)
     family = families.get(name)
     if family is None:
-        family = families[name] = (kind, _sentence(figure.help), [])
-    family[2].append(("", labels, float(series.value) * factor))
+        family = families[name] = (kind, _sentence(series.figure.help), [])
+    family[2].append(("", labels, series.value * factor))
+
+
+@lru_cache(FIGURES_MAX)
+def _known(figure: Figure, path: str) -> tuple[str, str, float, tuple[tuple[str, str], ...]]:
+    """What doesn't change of a figure: name, type, factor, labels."""
+    name, factor = name_of(figure, path)
+    labels = figure.labels(tuple(path.split("."))) if figure.path else ()
+    if figure.kind == COUNTER:
+        return f"{name}_total", "counter", factor, labels
+    return name, "gauge", factor, labels
 
 
 def _histogram(families: dict[str, tuple[str, str, list[Sample]]], path: str, spread: Spread) -> None:
@@ -104,7 +113,7 @@ def _queues(families: dict[str, tuple[str, str, list[Sample]]], state: SamplerSt
         length.append(("", labels, line.length))
         age.append(("", labels, line.age_s))
         left = drain_s(line, state.at or 0.0)
-        drain.append(("", labels, float("inf") if left is None else left))
+        drain.append(("", labels, INFINITE if left is None else left))
     families[f"{PREFIX}_queue_length"] = ("gauge", "Entries of a queue.", length)
     families[f"{PREFIX}_queue_age_seconds"] = ("gauge", "Age of the oldest entry of a queue.", age)
     families[f"{PREFIX}_queue_drain_seconds"] = (
@@ -138,8 +147,7 @@ def _sentence(text: str) -> str:
 
 def _number(value: Any) -> str:
     """As Go's ParseFloat reads it; whole numbers without a point."""
-    if value == float("inf"):
+    if value == INFINITE:
         return "+Inf"
-    if value == int(value) and abs(value) < 1e15:
-        return str(int(value))
-    return format(value, ".12g")
+    whole = int(value)
+    return str(whole) if value == whole and -WHOLE_MAX < whole < WHOLE_MAX else format(value, ".12g")

@@ -20,7 +20,7 @@ HISTOGRAM: Final = "histogram"
 TEXT: Final = "text"
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Figure:
     """One line of the table.
 

@@ -19,6 +19,9 @@ from typing import Any, Final
 SECTOR_BYTES: Final = 512
 """In the kernel's block statistics, whatever the device's own sectors are (Documentation/block/stat.rst)."""
 
+FILE_BYTES_MAX: Final = 65_536
+"""Files of /proc are shorter, and given whole to one read that has room."""
+
 _SNMP: Final = MappingProxyType(
     {
         "InSegs": "in_segments",
@@ -84,10 +87,15 @@ class Machine:
 
     def _text(self, name: str) -> str:
         try:
-            with (self._proc / name).open("rb") as file:
-                return file.read().decode("ascii", "replace")
+            fd = os.open(f"{self._proc}/{name}", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return ""
+        try:
+            return os.read(fd, FILE_BYTES_MAX).decode("ascii", "replace")
+        except OSError:
+            return ""
+        finally:
+            os.close(fd)
 
     def read(self) -> dict[str, Any]:
         """All figures, nested as `statistics()` are."""
@@ -115,9 +123,9 @@ class Machine:
         if len(words) > 1:
             resident = int(words[1]) * self._page_bytes
             found |= {"resident_bytes": resident, "share": round(resident / self._memory_max, 4)}
-        for line in self._text("meminfo").splitlines():
-            if line.startswith("MemAvailable:"):
-                found["available_bytes"] = int(line.split()[1]) * 1024
+        _, _, after = self._text("meminfo").partition("MemAvailable:")
+        if after:
+            found["available_bytes"] = int(after.split(None, 1)[0]) * 1024
         return found
 
     def _descriptors(self) -> dict[str, Any]:
@@ -181,5 +189,5 @@ def _named(text: str, protocol: str, wanted: Mapping[str, str]) -> dict[str, int
     lines = [line.split() for line in text.splitlines() if line.startswith(f"{protocol}:")]
     if len(lines) < 2 or len(lines[0]) != len(lines[1]):
         return {}
-    counts = dict(zip(lines[0], lines[1], strict=True))
-    return {ours: int(counts[theirs]) for theirs, ours in wanted.items() if theirs in counts}
+    names, counts = lines
+    return {ours: int(counts[names.index(theirs)]) for theirs, ours in wanted.items() if theirs in names}

@@ -47,6 +47,11 @@ app.command(
 )
 
 app.command(
+    "ops.bench.stats:app",
+    name="stats",
+    help="What it costs a node to look at itself once a second.",
+)
+app.command(
     "ops.bench.tables:app",
     name="tables",
     help="What a write to tables on two nodes costs, and how fast it is; Mnesia beside it.",

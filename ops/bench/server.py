@@ -73,12 +73,18 @@ LIMITS_OFF: Mapping[str, Any] = MappingProxyType(
 
 @contextmanager
 def waystation(
-    directory: Path, users: int, *, tls: bool = False, mail: Mapping[str, Any] | None = None
+    directory: Path,
+    users: int,
+    *,
+    tls: bool = False,
+    mail: Mapping[str, Any] | None = None,
+    statistics: Mapping[str, Any] | None = None,
 ) -> Iterator[Server]:
     """A node with accounts for users 0 … users - 1, ended at the end of the block.
 
     Args:
         mail: knobs of [mail] besides `LIMITS_OFF`.
+        statistics: options of [statistics].
 
     Raises:
         NodeStartError: it ended or was not ready in time.
@@ -93,6 +99,7 @@ def waystation(
         "node": {"data": data},
         "listen": {"host": "127.0.0.1", "port": public, "plain_port": 0 if tls else plain},
         "mail": mail,
+        "statistics": dict(statistics or {}),
     }
     with NodeProcess.start(config, directory) as node:
         about = {
