@@ -2,7 +2,8 @@
 
 (SEND, peer, message)
 (STORE, rows, done)
-    Make the replica's own rows durable: done(error). Rows are (key, value or None to delete).
+    Make the replica's own rows durable: done(error). Rows are (key, value or None to delete). STORE and APPLY become
+    durable in the order in which they are asked for.
 (APPLY, peer, parts, rows, trusted, done)
     Apply another node's records and these rows, as one: done(error, sequence). trusted: frames of the primary, in
     order.
@@ -23,6 +24,9 @@
     A write, or a move, has ended: call done(copies, error).
 (REPORT, what, details)
     Something that an operator wants to know.
+(PURGE, p, before)
+    Forget the tombstones of a partition that are listed before this local sequence, and older than `tombstone_ms` by
+    the clock of the node that made them. Nobody is told how it went: what can't be done now is done in a later round.
 """
 
 SEND = 0

@@ -41,6 +41,7 @@ def tell(state: ReplicaState, peer: Peer) -> None:
 
 def _forget_frames(peer: Peer) -> None:
     source = peer.source
+    source.start = None
     kept = [item for item in source.queue if item[0] == messages.CHUNK]
     source.queue.clear()
     source.queue.extend(kept)
@@ -48,18 +49,38 @@ def _forget_frames(peer: Peer) -> None:
 
 
 def started(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
-    """The peer begins a stream."""
+    """The peer begins a stream. That waits its turn, too, and what comes of the stream meanwhile waits behind it: if the
+    peer were told at once that it is too early, the two would do nothing else until the disk is done."""
+    source = peer.source
+    incarnation, session = message[1:3]
+    was, last = _session(peer)
+    if incarnation == was and session <= last:
+        return
+    _forget_frames(peer)
+    source.start = message
+    source.expected = 1
+    source.queue.append(tuple(message))
+    pump(state, peer)
+
+
+def _session(peer: Peer) -> tuple[int, int]:
+    """(incarnation, session) of what is taken in, or will be next."""
+    source = peer.source
+    if source.start is not None:
+        return (source.start[1], source.start[2])
+    return (source.incarnation, source.session)
+
+
+def _begin(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     _, incarnation, session, base, kept, pieces = message
     source, known = peer.source, peer.known
     going_on = frozenset(kept)
-    if incarnation == source.incarnation and session <= source.session:
-        return
-    if peer.busy or (going_on and (base != known.stream.upto or not going_on <= known.stream.members)):
+    if going_on and (base != known.stream.upto or not going_on <= known.stream.members):
         source.told_at = -(10**12)
         tell(state, peer)  # something was still being taken in when it was told
         return
-    _forget_frames(peer)
-    source.incarnation, source.session, source.expected = incarnation, session, 1
+    source.start = None
+    source.incarnation, source.session = incarnation, session
     # What is to be emptied since it was told doesn't go on.
     source.refusals = {p for p in going_on if state.parts[p].copy == VOID}
     going_on -= source.refusals
@@ -82,8 +103,9 @@ def frame(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     incarnation, session, number = message[1:4]
     source = peer.source
     check = message[0] == messages.CHECK
-    if (incarnation, session) != (source.incarnation, source.session):
-        if incarnation != source.incarnation or session > source.session:
+    was, last = _session(peer)
+    if (incarnation, session) != (was, last):
+        if incarnation != was or session > last:
             tell(state, peer)
         return
     if check:
@@ -108,7 +130,9 @@ def pump(state: ReplicaState, peer: Peer) -> None:
     queue = peer.source.queue
     while queue and not peer.busy:
         kind = queue[0][0]
-        if kind == messages.CHUNK:
+        if kind == messages.START:
+            _begin(state, peer, queue.popleft())
+        elif kind == messages.CHUNK:
             pulling.apply(state, peer, queue.popleft())
         elif kind == messages.CHECK:
             digests.compare(state, peer, queue.popleft())

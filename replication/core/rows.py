@@ -7,6 +7,8 @@ they change in one transaction with the records that they speak of.
     ("stream", peer)      → [incarnation, upto]                 the cursors of the lanes
     ("echo", peer)        → [incarnation, upto]
     ("lanes", peer)       → [[p, …] in the stream, [p, …] in the echo, [[p, incarnation, sequence, head], …] the others]
+
+A cursor of the others rests upon `head`, which is the sequence itself where it rests on nothing beyond.
 """
 
 from collections.abc import Iterable
@@ -45,7 +47,12 @@ def of_known(peer: bytes, known: Knowledge) -> list[Row]:
 
 
 def restore(state: ReplicaState, rows: Iterable[Row]) -> None:
-    """Take over what a former life has left. A live copy of a partition that nobody claimed is no more than empty."""
+    """Take over what a former life has left.
+
+    A copy that was being emptied, of a partition whose claim isn't here, is only one that isn't complete: nobody says
+    by now what it missed. What may be owed to a primary is offered again. Members that are no longer are passed over,
+    and so are partitions beyond the number that there is.
+    """
     for key, value in rows:
         kind = key[0]
         if kind in ("claim", "copy"):

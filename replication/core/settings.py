@@ -10,7 +10,7 @@ class ReplicaSettings:
     Args:
         copies: how many nodes hold each partition: primary, heir, and spares beyond two.
         window_rows, window_bytes: sent to a holder and not yet acknowledged; beyond it frames are no longer sent one
-            by one but gathered, and writers wait.
+            by one but gathered. What was gathered counts, too, and beyond the window writers wait.
         whole_rows, whole_bytes: a difference of this size is sent as one frame, so that the copy stays live.
         chunk_rows, chunk_bytes: one answer to a pull.
         apply_bytes: answers that have come are made durable together up to about so much.
@@ -19,15 +19,18 @@ class ReplicaSettings:
         start_wait_ms: how long a starting node listens to others before it claims.
         pull_wait_ms: how long a takeover waits for what others have.
         move_wait_ms: how long a partition may stand still for a planned move.
-        retry_ms: when to say again what was not answered.
+        retry_ms: when to say again what was not answered, and at what pace a peer is asked again whose records could
+            not be taken in: after this time, then twice as long each time, 64 times at most.
         hail_ms: how often peers compare their claims.
         stuck_ms: an heir that is alive and acknowledges nothing for so long is replaced.
         spare_wait_ms: how long a spare leaves a takeover to those before it, for each of them.
-        check_ms: between two digests; 0 turns them off.
+        check_ms: between two digests; 0 turns them off. A copy that differed isn't compared again for eight of them,
+            and for twice as long each time that mending it didn't help.
         persist_ms: how often what acks have taught is written down.
         purge_ms: between two rounds of forgetting tombstones; 0 turns them off.
         tombstone_ms: how old a tombstone must be.
-        absence_ms: how long a node must have been out of reach before it is done without the copies it has.
+        absence_ms: how long a node must have been out of reach before floors are raised without asking it: a copy of
+            its that comes back later is emptied, with whatever it alone has.
         waiting_max: writes that wait for an heir.
         caches: whoever uses the group keeps rows in memory: it is told to cease before rows change beneath it.
     """

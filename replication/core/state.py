@@ -150,12 +150,13 @@ class Source:
 
     __slots__ = (
         "expected", "fresh", "heads", "incarnation", "mark", "opened", "queue", "queued_bytes", "refusals",
-        "session", "told_at",
+        "session", "start", "told_at",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.incarnation = 0
         self.session = 0  # 0: none; the peer was told what is known, and is to begin
+        self.start: Sequence[Any] | None = None  # of a stream that begins when what is under way is durable
         self.expected = 0  # the number of the next frame
         self.opened: dict[int, int] = {}  # partition → the peer's sequence at which it was opened
         self.heads: dict[
@@ -164,7 +165,7 @@ class Source:
         self.mark = 0  # last local sequence at which one of them was changed by anybody else
         self.fresh: set[int] = set()  # partitions that are complete once the first frame is here
         self.refusals: set[int] = set()  # partitions of this session that are not taken in
-        self.queue: deque[tuple[Any, ...]] = deque()  # messages to be applied: FRAME, CHECK, CHUNK
+        self.queue: deque[tuple[Any, ...]] = deque()  # messages to be applied: START, FRAME, CHECK, CHUNK
         self.queued_bytes = 0
         self.told_at = -(10**12)  # when KNOW was sent last
 

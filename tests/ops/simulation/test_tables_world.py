@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from ops.simulation import running
 from ops.simulation.running import Tally
 from ops.simulation.world import Outcome
 from replication.carrier import Carrier
-from replication.core import claims, copies, effects, pulling, settling
+from replication.core import claims, copies, effects, inbound, pulling, purging, settling
 from replication.core.knowledge import Knowledge
+from replication.core.state import SERVING
+from store import opening
 from store.incarnation import History
 from tests.ops.simulation.test_worlds import elsewhere
 
@@ -43,6 +46,10 @@ def test_everything_happens() -> None:
         "moves",
         "settled at 1",
         "settled at 2",
+        "purges",
+        "forgotten",
+        "voided",
+        "cleared",
     ):
         assert tally.totals.get(what, 0) > 0, what
     assert tally.totals["settled at 2"] > 0.2 * tally.totals["writes"]
@@ -56,14 +63,14 @@ def test_a_seed_is_one_run_in_every_process() -> None:
 # ---- planted bugs -----------------------------------------------------------------------------------------
 
 
-def found(rules: set[str], seeds: int, steps: int = 300) -> Outcome:
-    """The first outcome that breaks a rule; it must be one of these."""
-    for seed in range(seeds):
+def found(rules: set[str], seeds: int | Sequence[int], steps: int = 300) -> Outcome:
+    """The first outcome that breaks a rule; it must be one of these. seeds: so many, or those."""
+    for seed in range(seeds) if isinstance(seeds, int) else seeds:
         outcome = running.perform(running.draw("tables", seed, None, steps))
         if outcome.rule:
             assert outcome.rule in rules, outcome
             return outcome
-    pytest.fail(f"not found in {seeds} seeds")
+    pytest.fail(f"not found in seeds {seeds}")
 
 
 def test_a_write_that_is_called_settled_too_early_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,3 +155,54 @@ def test_a_claim_that_is_used_before_it_is_durable_is_found(monkeypatch: pytest.
     original = claims.make
     monkeypatch.setattr(claims, "make", make)
     found({"claim before use", "refused epoch"}, 20)
+
+
+def test_a_tombstone_that_is_purged_early_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No floor is raised, and nobody is waited for."""
+
+    def tick(state: Any) -> None:
+        if state.settings.purge_ms and state.now - state.purge_at >= state.settings.purge_ms:
+            state.purge_at = state.now
+            for part in state.parts:
+                if part.phase == SERVING:
+                    state.out.append((effects.PURGE, part.number, state.sequence))
+
+    monkeypatch.setattr(purging, "tick", tick)
+    rules = {
+        "nothing settled is lost",
+        "cursor truth",
+        "ack before durable",
+        "torn transactions",
+        "convergence",
+    }
+    found(rules, 20)
+
+
+def test_a_floor_that_is_raised_without_asking_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes home a moment later is void."""
+    monkeypatch.setattr(purging, "_all_told", lambda state: True)
+    found({"nothing settled is lost", "ack before durable", "torn transactions"}, (15, 30, 37), 200)
+
+
+def test_a_sequence_that_is_given_again_after_a_crash_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store goes on a little before where it was, under the name of its former life."""
+    opened = opening._Opening
+    read, begin = opened._read, History.begin
+
+    def earlier(self: Any) -> Any:
+        catalog = read(self)
+        self._sequence = max(0, self._sequence - 3)
+        return catalog
+
+    def same(self: History, identity: int, last_sequence: int, now_ms: int) -> History:
+        return self if self.lives else begin(self, identity, last_sequence, now_ms)
+
+    monkeypatch.setattr(opened, "_read", earlier)
+    monkeypatch.setattr(History, "begin", same)
+    found({"key freshness"}, 10)
+
+
+def test_an_heir_that_accepts_a_lower_epoch_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a link that is bad in one direction and an heir that has taken over: some seeds in a hundred."""
+    monkeypatch.setattr(inbound, "_may", lambda state, peer, p, epoch: p in peer.source.opened)
+    found({"refused epoch"}, (214, 137, 120))

@@ -5,7 +5,7 @@ from typing import Any
 import cbor2
 
 from replication.claim import Claim
-from replication.core import claims, effects, messages, replica
+from replication.core import claims, effects, messages, replica, streams
 from replication.core.state import LIVE, NONE, VOID
 from tests.replication.core.stand import Stand
 
@@ -194,3 +194,24 @@ def test_frames_behind_a_claim_of_ones_own_that_is_being_stored_are_refused() ->
     stand.losing = frozenset()
     stand.run(5_000)
     assert stand.copies(0) == [{"k": 1}] * 2, "it is there all the same: the winner has asked for it"
+
+
+def test_a_stream_that_begins_while_something_is_taken_in_waits_its_turn() -> None:
+    """Two nodes that told each other "begin" and "too early" did nothing else until a slow disk was done."""
+    stand = Stand(2).ready()
+    first = stand["A"].write(0, "k", 1)
+    stand["A"].disk()
+    stand.deliver("A", "B")
+    assert stand["B"].state.peers[b"A"].busy
+    told = len(stand.sent(messages.KNOW, "B", "A"))
+    streams.begin(stand["A"].state, stand["A"].state.peers[b"B"], 0, frozenset())
+    stand["A"].carry_out()
+    second = stand["A"].write(0, "l", 2)
+    stand["A"].disk()
+    stand.deliver()
+    assert len(stand.sent(messages.KNOW, "B", "A")) == told
+    assert stand["B"].state.peers[b"A"].source.start is not None
+    stand.run(2_000)
+    assert stand["B"].state.peers[b"A"].source.start is None
+    assert (first, second) == ([(2, None)], [(2, None)])
+    assert stand.copies(0) == [{"k": 1, "l": 2}] * 2

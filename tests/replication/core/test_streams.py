@@ -8,7 +8,7 @@ from replication.core.state import Waiting
 from tests.replication.core.stand import Stand
 
 
-def frames(stand: Stand, a: str = "A", b: str = "B") -> list[list[object]]:
+def frames(stand: Stand, a: str = "A", b: str = "B") -> list[list[Any]]:
     return [list(message) for message in stand.sent(messages.FRAME, a, b)]
 
 
