@@ -30,6 +30,9 @@ app.command(
     name="wsar",
     help="What nodes did, second by second, as sar prints it: from their histories, or live.",
 )
+app.command(
+    "ops.shell:shell", name="shell", help="Operate running nodes from a prompt, with completion and history."
+)
 app.command("ops.accounts:app", name="accounts", help="Accounts of a stopped node: import.")
 app.command(
     "ops.storage:app", name="store", help="Tables of a node: info, verify, backup, restore, dump, load."

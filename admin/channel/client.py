@@ -105,6 +105,15 @@ class Client:
             self._sockets.end()
             self._endpoint.close()
 
+    def is_lost(self) -> bool:
+        """Whether the connection has ended since the last request; then a new client is needed."""
+        lost = False
+        while self._monitor.poll(0):
+            event = event_of(self._monitor.recv_multipart()[0])
+            self._up = self._up or bool(event & _UP)
+            lost = lost or bool(event & (ENDS | FAILED_HANDSHAKES))
+        return lost
+
     def __enter__(self) -> Self:
         return self
 

@@ -70,7 +70,9 @@ async def _reset(context: Context, arguments: Mapping[str, Any]) -> Any:
     return {**_row(name, knobs.read(name)), "before": before}
 
 
-_KNOB: Final = Parameter(name="knob", help="Its name, as section.key of the configuration.")
+_KNOB: Final = Parameter(
+    name="knob", help="Its name, as section.key of the configuration.", suggestions=tuple(KNOBS)
+)
 
 COMMANDS: Final = (
     Command(

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from admin.commands import logs, plain, reload, sessions, statistics, users
+from admin.commands import knobs, logs, plain, reload, sessions, statistics, users
 from admin.commands.table import Command, in_order
 
 COMMANDS: Final[tuple[Command, ...]] = in_order(
@@ -11,6 +11,7 @@ COMMANDS: Final[tuple[Command, ...]] = in_order(
         *sessions.COMMANDS,
         *users.COMMANDS,
         *logs.COMMANDS,
+        *knobs.COMMANDS,
         *reload.COMMANDS,
         *statistics.COMMANDS,
     )

@@ -57,7 +57,7 @@ class Parameter:
 
     low, high: bounds of integer, number and duration, both included. choices: what a text may be.
     many: a text by place that takes all words that are left; the value is a tuple of them.
-    secret: never shown in the audit log.
+    secret: never shown in the audit log, nor kept in a shell's history. suggestions: what completion offers beside.
     """
 
     name: str
@@ -71,6 +71,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     many: bool = False
     secret: bool = False
+    suggestions: tuple[str, ...] = ()
 
     def __attrs_post_init__(self) -> None:
         assert _WORD.fullmatch(self.name), f"{self.name!r}: small letters, digits and hyphens"

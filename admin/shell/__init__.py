@@ -1,4 +1,9 @@
 """The person's side: one command, or a shell of them.
 
 rendering     results as text: tables that fit the terminal, or JSON
+lines         what a line of the shell means
+completion    what may come next on it
+history       the lines of former shells
+nodes         whom it talks to
+shell         the loop
 """

@@ -1,0 +1,132 @@
+"""The shell: reads lines, asks the nodes, shows what they answer, until its end. It must know no single command."""
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TextIO
+
+from prompt_toolkit import PromptSession
+from prompt_toolkit.history import History
+from rich.console import Console
+from rich.text import Text
+
+from admin.channel.errors import ChannelError, Refused
+from admin.channel.messages import Malformed
+from admin.commands.table import Command, CommandError
+from admin.shell.completion import TableCompleter
+from admin.shell.lines import OWN, Line, read_line
+from admin.shell.nodes import Nodes
+from admin.shell.rendering import console, show, to_json
+from replication.zeromq.errors import LinkError
+
+TOLD = (ChannelError, LinkError, Malformed, Refused, OSError)
+"""What a command may end with that is said in a line; the shell goes on."""
+
+
+class Shell:
+    """One person's shell.
+
+    Args:
+        sleep: waits between two looks of `watch`.
+    """
+
+    def __init__(self, nodes: Nodes, out: Console, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._nodes = nodes
+        self._out = out
+        self._sleep = sleep
+        self.failed = 0
+
+    @property
+    def prompt(self) -> str:
+        """Names whom the next command is for."""
+        chosen = self._nodes.chosen
+        return f"{chosen[0] if len(chosen) == 1 else f'all {len(chosen)}'}> "
+
+    def run(self, lines: Iterable[str]) -> None:
+        """Do what the lines say, until there are no more or one says exit."""
+        for text in lines:
+            if not self.do(text):
+                return
+
+    def do(self, text: str) -> bool:
+        """One line; False: it was the last."""
+        try:
+            line = read_line(text)
+        except CommandError as error:
+            self._say(str(error))
+            return True
+        match line.what:
+            case "exit":
+                return False
+            case "use":
+                if not self._nodes.choose(line.words[0]):
+                    self._say(
+                        f"there is no node {line.words[0]!r}: choose {', '.join(self._nodes.names)} or all"
+                    )
+            case "watch":
+                self._watch(line)
+            case "run":
+                self._ask(line)
+        return True
+
+    def _ask(self, line: Line) -> bool:
+        """Whether all could be asked; False: Ctrl-C."""
+        several = len(self._nodes.chosen) > 1
+        for name in self._nodes.chosen:
+            if several:
+                self._out.print(Text(f"{name}:", style="bold"))
+            try:
+                self._show(self._nodes.ask(name, line.words, lambda data: self._show(data, line)), line)
+            except TOLD as error:
+                self._say(str(error))
+            except KeyboardInterrupt:
+                self._out.print(Text("ended"))
+                return False
+        if line.words == ("help",):
+            show([{"in this shell": usage} for _, usage in OWN], self._out)
+        return True
+
+    def _watch(self, line: Line) -> None:
+        try:
+            while True:
+                if self._out.is_terminal:
+                    self._out.clear()
+                self._out.print(
+                    Text(f"every {line.seconds:g} s: {' '.join(line.words)}   (Ctrl-C ends)", style="dim")
+                )
+                if not self._ask(line):
+                    return
+                self._sleep(line.seconds)
+        except KeyboardInterrupt:
+            self._out.print()
+
+    def _show(self, data: Any, line: Line) -> None:
+        if line.json:
+            self._out.file.write(to_json(data) + "\n")
+        else:
+            show(data, self._out)
+
+    def _say(self, text: str) -> None:
+        self.failed += 1
+        self._out.print(Text(text, style="red"))
+
+
+def typed(
+    shell: Shell, commands: tuple[Command, ...], names: tuple[str, ...], history: History
+) -> Iterator[str]:
+    """Lines as somebody types them, with completion and history. Ctrl-C drops a line, Ctrl-D ends."""
+    session: PromptSession[str] = PromptSession(
+        history=history, completer=TableCompleter(commands, names), complete_while_typing=False
+    )
+    while True:
+        try:
+            yield session.prompt(lambda: shell.prompt)
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+
+
+def shell_on(nodes: Nodes, out: TextIO = sys.stdout) -> Shell:
+    """A shell that writes to `out`."""
+    return Shell(nodes, console(out))

@@ -1,0 +1,159 @@
+"""`waystation shell` beside nodes that are processes: from a pipe, and in a real terminal (tmux)."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ops.bench.node_process import NodeProcess, free_ports
+
+ROOT = Path(__file__).resolve().parents[2]
+GIVE_UP_S = 30.0
+SHELL = (sys.executable, "-m", "ops.command", "shell")
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[NodeProcess]]:
+    folder = tmp_path_factory.mktemp("shell")
+    started = []
+    for number, port in enumerate(free_ports(2)):
+        config = {"listen": {"port": 0, "plain_port": port}, "node": {"data": "data"}}
+        started.append(NodeProcess.start(config, folder / f"n{number}"))
+    yield started
+    for node in started:
+        node.kill()
+
+
+def piped(text: str, *nodes: NodeProcess) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*SHELL, *(str(node.directory / "data") for node in nodes)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=GIVE_UP_S,
+        check=False,
+    )
+
+
+def test_lines_from_a_pipe_are_done_one_after_the_other(nodes: list[NodeProcess]) -> None:
+    done = piped("info\n\njson stats hub.connections\nexit\ninfo\n", nodes[0])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count(str(nodes[0].pid)) == 1, "nothing is done after exit"
+    assert done.stdout.splitlines()[-1] == "0"
+
+
+def test_a_line_that_fails_is_said_and_the_next_is_done(nodes: list[NodeProcess]) -> None:
+    done = piped("pnig\nuser 'block\nping\n", nodes[0])
+    assert done.returncode == 1
+    assert "did you mean 'ping'?" in done.stdout
+    assert "close the quote" in done.stdout
+    assert "deployer" in done.stdout
+
+
+def test_a_command_is_for_all_nodes_until_one_is_chosen(nodes: list[NodeProcess]) -> None:
+    data = str(nodes[1].directory / "data")
+    done = piped(f"info\nuse {data}\ninfo\nuse nobody\n", *nodes)
+    assert done.stdout.count(f"{nodes[0].pid}") == 1
+    assert done.stdout.count(f"{nodes[1].pid}") == 2
+    assert "there is no node 'nobody'" in done.stdout
+
+
+class Terminal:
+    """A shell in a tmux of its own."""
+
+    def __init__(self, folder: Path, *words: str) -> None:
+        self._tmux = ("tmux", "-S", str(folder / "tmux"), "-f", "/dev/null")
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder), "TERM": "xterm"}
+        self._run("new-session", "-d", "-x", "100", "-y", "40", *SHELL, *words, environment=environment)
+
+    def _run(self, *words: str, environment: dict[str, str] | None = None) -> str:
+        done = subprocess.run(
+            [*self._tmux, *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=GIVE_UP_S,
+            check=False,
+        )
+        return done.stdout
+
+    def type(self, *keys: str) -> None:
+        self._run("send-keys", *keys)
+
+    def until(self, condition: Callable[[str], bool]) -> str:
+        """What is on the screen, once it is as it should be."""
+        ends = time.monotonic() + GIVE_UP_S
+        while not condition(screen := self._run("capture-pane", "-p")):
+            assert time.monotonic() < ends, screen
+            time.sleep(0.05)
+        return screen
+
+    def has_ended(self) -> bool:
+        return not self._run("list-sessions")
+
+    def kill(self) -> None:
+        self._run("kill-server")
+
+
+@pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
+def test_in_a_terminal_it_completes_remembers_watches_and_fits(
+    nodes: list[NodeProcess], tmp_path: Path
+) -> None:
+    terminal = Terminal(tmp_path, str(nodes[0].directory / "data"))
+    try:
+        terminal.until(lambda screen: "data>" in screen)
+        terminal.type("connections li", "Tab")
+        terminal.until(lambda screen: "connections list" in screen)
+        terminal.type("Enter")
+        terminal.until(lambda screen: "connections list" in screen and "nothing" in screen)
+        terminal.type("watch 1s stats hub.passes", "Enter")
+        terminal.until(lambda screen: "every 1 s: stats hub.passes" in screen)
+        terminal.type("C-c")
+        terminal.until(lambda screen: screen.rstrip().endswith(">"))
+        terminal.type("help", "Enter")
+        screen = terminal.until(lambda screen: "leave; so does Ctrl-D" in screen)
+        assert all(len(line) <= 100 for line in screen.splitlines())
+        terminal.type("Up", "Up", "Up", "Enter")
+        terminal.until(lambda screen: "connections list" in screen and "nothing" in screen)
+        terminal.type("C-d")
+        ends = time.monotonic() + GIVE_UP_S
+        while not terminal.has_ended():
+            assert time.monotonic() < ends
+            time.sleep(0.05)
+    finally:
+        terminal.kill()
+
+
+def test_a_node_that_was_started_again_is_found_again(nodes: list[NodeProcess], tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    config = {"listen": {"port": 0, "plain_port": port}, "node": {"data": "data"}}
+    node = NodeProcess.start(config, tmp_path)
+    shell = subprocess.Popen(
+        [*SHELL, str(tmp_path / "data")],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert shell.stdin is not None
+    assert shell.stdout is not None
+    try:
+        shell.stdin.write("json info\n")
+        shell.stdin.flush()
+        while f'"pid": {node.pid}' not in (line := shell.stdout.readline()):
+            assert line
+        assert node.stop() == 0
+        node = NodeProcess.start(config, tmp_path)
+        out, _ = shell.communicate("json info\n", timeout=GIVE_UP_S)
+        assert f'"pid": {node.pid}' in out
+        assert shell.returncode == 0
+    finally:
+        shell.kill()
+        shell.wait()
+        node.kill()
