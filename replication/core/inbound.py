@@ -49,8 +49,8 @@ def _forget_frames(peer: Peer) -> None:
 
 
 def started(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
-    """The peer begins a stream. That waits its turn, too, and what comes of the stream meanwhile waits behind it: if the
-    peer were told at once that it is too early, the two would do nothing else until the disk is done."""
+    """The peer begins a stream. That waits its turn, too, and what comes of the stream meanwhile waits behind it: if
+    the peer were told at once that it is too early, the two would do nothing else until the disk is done."""
     source = peer.source
     incarnation, session = message[1:3]
     was, last = _session(peer)
