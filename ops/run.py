@@ -27,7 +27,7 @@ from ops.failures import told
 from ops.logs import configure_logs
 from ops.operating import Operating
 from ops.reloading import Reloading
-from ops.sampling import Sampling
+from ops.sampling import Sampling, parts_of
 from replication.identity import DamagedIdentity
 from replication.zeromq.errors import LinkError
 from store.errors import StoreError
@@ -89,6 +89,8 @@ async def _run(
                 operating.services[Reload] = reload
         if operating is not None:
             await nursery.start(operating.run, running)
+            if sampling is not None and sampling.statistics is not None:
+                sampling.statistics.parts.update(parts_of(operating.services))
         _ready(settings, running, guide)
 
     with _asked_by_signals(stop):

@@ -6,11 +6,16 @@ What can be wrong with them is found before the node is opened; a history that c
 import random
 import socket
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import structlog
 import trio
 
+from admin.channel.server import AdminServer
+from admin.knobs.board import Knobs
+from admin.reload.service import Reload
 from admin.statistics.history import FILE, HistoryWriter
 from admin.statistics.machine import Machine
 from admin.statistics.scrapes import Scrapes, listen
@@ -76,6 +81,12 @@ class Sampling:
         except OSError as error:
             log.warning("history_not_kept", cause=error.strerror, path=str(self._data / FILE))
             return None
+
+
+def parts_of(services: Mapping[type[Any], Any]) -> dict[str, Callable[[], Mapping[str, Any]]]:
+    """What runs beside a node and has statistics, by the name that its figures begin with."""
+    kinds = (("admin", AdminServer), ("knobs", Knobs), ("reload", Reload))
+    return {name: services[kind].statistics for name, kind in kinds if kind in services}
 
 
 def _teller(settings: AlarmWebhookSettings, secret: bytes, node: str) -> Teller | None:

@@ -273,4 +273,48 @@ _SYSTEM: Final = (
     )
 )
 
-CATALOGUE: Final = Catalogue(_HUB + _SESSIONS + _MAIL + _ACCOUNTS + _STORE + _SYSTEM)
+_OPERATING: Final = (
+    lines(
+        COUNTER,
+        """
+        admin.connections_admitted: connections of the admin channel whose key is on the list
+        admin.connections_refused: connections of keys that aren't
+        admin.handshakes_failed: connections that proved no key
+        admin.requests: requests on the admin channel
+        admin.refused.{reason}: requests that were refused before they were read as a command
+        admin.commands.{outcome}: commands by what came of them
+        admin.lines_dropped: lines that an asker did not take in time
+        admin.answers_dropped: answers that an asker did not take in time
+        admin.audit_written: lines of the audit log
+        admin.audit_lost: lines of the audit log that could not be written
+        admin.keys_not_read: times that the list of keys had a mistake
+        knobs.ended: knobs that went back when their time was over
+        reload.applied: changes of code that were applied
+        reload.rolled_back: changes that an operator took back
+        reload.undone: changes that were undone because the node got worse
+        reload.refused: changes that were refused
+        """,
+    )
+    + lines(
+        GAUGE,
+        """
+        admin.keys: keys that may ask
+        admin.running: commands that run now
+        knobs.kept: knobs that are turned for good
+        knobs.timed: knobs that are turned for a time
+        reload.in_effect: changes of code that could be taken back
+        reload.watching: 1 while the last change is watched
+        reload.pause_ms_last [ms]: how long the last change held up the loop
+        """,
+    )
+    + lines(PEAK, "reload.pause_ms_max [ms]: the longest that a change held up the loop")
+    + lines(
+        TEXT,
+        """
+        reload.version: of all modules together
+        reload.modules.{module}: of a module that was reloaded
+        """,
+    )
+)
+
+CATALOGUE: Final = Catalogue(_OPERATING + _HUB + _SESSIONS + _MAIL + _ACCOUNTS + _STORE + _SYSTEM)

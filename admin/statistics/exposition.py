@@ -58,9 +58,9 @@ def name_of(figure: Figure, path: str) -> tuple[str, float]:
     parts = [part for part in figure.path if not part.startswith("{")] or path.split(".")
     name = _NOT_A_NAME.sub("_", "_".join((PREFIX, *parts)))
     ends, instead, factor = _UNITS.get(figure.unit, ("", "", 1.0))
-    if ends and name.endswith(ends):
-        name = name[: -len(ends)] + instead
-    return name, factor
+    if not ends or not name.endswith(ends):
+        return name, 1.0
+    return name[: -len(ends)] + instead, factor
 
 
 def _plain(families: dict[str, tuple[str, str, list[Sample]]], path: str, series: Count | Level) -> None:

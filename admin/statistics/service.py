@@ -41,7 +41,8 @@ class Costs:
 
 
 class Statistics:
-    """Of one node.
+    """Of one node. `parts`: what else has statistics, by the name that its figures begin with; more may come while it
+    runs.
 
     Args:
         figures: the node's own, as `Running.statistics`.
@@ -66,6 +67,7 @@ class Statistics:
         self.alarms = AlarmState()
         self.costs = Costs()
         self.history = history
+        self.parts: dict[str, Callable[[], Mapping[str, Any]]] = {}
         self._teller = teller
         self._figures = figures
         self._machine = machine
@@ -125,6 +127,7 @@ class Statistics:
         nursery_figures = trio.lowlevel.current_statistics()
         lateness = self._lateness_us.picture()
         now, wall = self._monotonic(), self._wall()
+        parts = {name: part() for name, part in self.parts.items()}
         self._beside = {
             "system": system,
             "gc": self._garbage.statistics(),
@@ -136,7 +139,7 @@ class Statistics:
             },
             "statistics": self.statistics(),
         }
-        sampler.take(self.sampler, now, {**self._figures(), **self._beside})
+        sampler.take(self.sampler, now, {**self._figures(), **self._beside, **parts})
         for event in alarms.step(self.alarms, self.settings.alarms, self.sampler, wall):
             self._rang(event)
         if self.history is not None and self.sampler.interval_s > 0:

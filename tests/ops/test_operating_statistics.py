@@ -9,9 +9,12 @@ import pytest
 from admin.channel.errors import Refused
 from admin.commands import statistics as commands
 from admin.statistics.alarms import AlarmSettings
+from admin.statistics.catalogue import CATALOGUE
+from admin.statistics.figures import UNKNOWN
 from admin.statistics.history import HistoryWriter
 from admin.statistics.service import Statistics
 from admin.statistics.settings import StatisticsSettings
+from ops.sampling import parts_of
 from tests.ops.operated import ALICE, BOB, Operated, operated
 
 
@@ -77,6 +80,23 @@ async def test_the_history_is_read_by_seconds_and_put_together(tmp_path: Path) -
             await node.ask("history nothing")
         with pytest.raises(Refused, match="too many"):
             await node.ask(f"history {'sessions ' * (commands.FIGURES_MAX + 1)}")
+
+
+async def test_what_runs_beside_the_node_is_sampled_too_and_every_figure_of_it_is_known(
+    tmp_path: Path,
+) -> None:
+    async with operated(tmp_path) as node:
+        statistics: Statistics = node.operating.services[Statistics]
+        statistics.parts.update(parts_of(node.operating.services))
+        await node.ask("ping")
+        with pytest.raises(Refused):
+            await node.ask("nothing of the kind")
+        await sampled(node)
+        await sampled(node)
+        found = statistics.figures()
+        assert [path for path in found if CATALOGUE.of(path) is UNKNOWN] == []
+        assert found["admin.requests"] == 2
+        assert found["knobs.kept"] == found["reload.applied"] == 0
 
 
 def test_an_answer_of_history_is_bounded(tmp_path: Path) -> None:

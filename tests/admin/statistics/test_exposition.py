@@ -66,6 +66,12 @@ def test_histograms_are_cumulative_in_base_units() -> None:
     ]
 
 
+def test_a_name_and_its_value_are_in_the_same_unit() -> None:
+    text = exposed({"loop": {"late_ms": 1_500}, "reload": {"pause_ms_max": 8}})
+    assert "waystation_loop_late_seconds 1.5\n" in text
+    assert "waystation_reload_pause_ms_max 8\n" in text
+
+
 def test_queues_and_alarms_are_there() -> None:
     waiting = [{"mail": {"pending": 3, "taken": 3}}] * 3
     text = exposed(*waiting, raised=[("lag mail", "lag")])
