@@ -7,8 +7,10 @@ key is told to the peers by whoever configures them; the secret never leaves the
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -110,16 +112,29 @@ def _write(path: Path, keys: Keys, whose: str) -> None:
         f"# The public key that belongs to it: {keys.public}\n"
         f"{keys.secret}\n"
     )
-    partial.unlink(missing_ok=True)
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with open(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(text.encode("ascii"))
-            file.flush()
-            os.fsync(descriptor)
-        with contextlib.suppress(FileExistsError):
-            os.link(partial, path)
-    finally:
+    with _alone_in(path.parent):
+        if path.exists():
+            return
         partial.unlink(missing_ok=True)
-    sync_directory(path.parent)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            with open(descriptor, "wb") as file:
+                os.fchmod(descriptor, 0o600)
+                file.write(text.encode("ascii"))
+                file.flush()
+                os.fsync(descriptor)
+            partial.rename(path)
+        finally:
+            partial.unlink(missing_ok=True)
+        sync_directory(path.parent)
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """While another process makes a key there, wait: a rename would put one pair in the place of another."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -154,6 +156,19 @@ def test_a_damaged_key_is_told_and_not_replaced(tmp_path: Path, content: bytes) 
     assert path.read_bytes() == content
     if len(content) > 10:
         assert content.decode("latin-1").strip() not in str(caught.value)
+
+
+def test_of_several_that_make_a_key_at_once_all_have_the_same(tmp_path: Path) -> None:
+    start = threading.Barrier(8)
+
+    def make(_: int) -> Keys:
+        start.wait()
+        return ensure_keys(tmp_path)
+
+    with ThreadPoolExecutor(8) as pool:
+        made = set(pool.map(make, range(8)))
+    assert made == {read_keys(tmp_path)}
+    assert os.listdir(tmp_path) == [KEY_FILE]
 
 
 def test_a_partial_file_of_a_process_that_died_is_no_key(tmp_path: Path) -> None:
