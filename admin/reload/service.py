@@ -39,10 +39,11 @@ from admin.reload.survey import request_of, survey_of
 from admin.reload.suspended import suspended
 from admin.reload.swapping import Applied, roll_back, swap
 from node.hub.errors import HubFull
+from node.hub.memory import give_back_memory
 
 log = structlog.get_logger()
 
-UNDOS_MAX: Final = 64
+UNDOS_MAX: Final = 16
 """Reloads that can be rolled back, one after the other; what is older stays."""
 DISK_REMEDY: Final = "the files are as they were: put the right ones in place, or the next start takes these"
 ITSELF: Final = "health watch"
@@ -50,12 +51,12 @@ ITSELF: Final = "health watch"
 
 @attrs.frozen
 class Done:
-    """A reload that is in effect. before: the sources that ran until then."""
+    """A reload that is in effect. before: the sources that ran until then. modules: what it replaced → version."""
 
     number: int
     applied: Applied
     before: Sources
-    plan: Plan
+    modules: dict[str, str]
 
 
 @attrs.define
@@ -218,7 +219,7 @@ class Reload:
             "watching": int(self._watch is not None),
             "pause_ms_last": self._pause_ms_last,
             "pause_ms_max": self._pause_ms_max,
-            "modules": {one.name: one.new_version for done in self._done for one in done.plan.draft.modules},
+            "modules": {name: version for done in self._done for name, version in done.modules.items()},
         }
 
     # ---- planning ----------------------------------------------------------------------------------
@@ -241,7 +242,9 @@ class Reload:
         draft = Draft(refusals=survey.refusals)
         if survey.changed and not survey.refusals:
             draft = await inspect_elsewhere(request_of(survey, runs, there, loaded))
-            if (await trio.to_thread.run_sync(read)).version != there.version:
+            again = await trio.to_thread.run_sync(read)
+            await trio.to_thread.run_sync(give_back_memory)  # of texts and what was made of them
+            if again.version != there.version:
                 raise SourcesMoved(str(root))
         plan = make_plan(
             draft,
@@ -268,7 +271,7 @@ class Reload:
         except ReloadError as error:
             await self._go_on(number, state="failed", cause=str(error))
             raise
-        done = Done(number, applied, self._running, plan)
+        done = Done(number, applied, self._running, entry["modules"])
         self._runs = _with(self._running, sources, plan.draft)
         self._done.append(done)
         self._applied += 1

@@ -3,6 +3,7 @@
 This module must never know what they mean.
 """
 
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
@@ -12,7 +13,7 @@ from typing import Final
 import attrs
 
 from admin.reload.errors import NoSources
-from admin.reload.policy import PACKAGES
+from admin.reload.policy import PACKAGES, rule_of
 
 SOURCE_BYTES_MAX: Final = 4 << 20
 """Of one file; ours have tens of kilobytes."""
@@ -33,16 +34,28 @@ class Source:
 @attrs.frozen
 class Sources:
     """root: what an interpreter finds the modules in, a directory or a wheel. data: file → hash, of all that is no
-    Python source: schemas, C extensions."""
+    Python source: schemas, C extensions. version: of all that a node is made of."""
 
     root: Path
     modules: Mapping[str, Source] = attrs.field(repr=False)
     data: Mapping[str, str] = attrs.field(repr=False)
+    version: str = attrs.field(init=False)
 
-    @property
-    def version(self) -> str:
-        """Of all of it."""
-        return version_of("".join(f"{name} {one.version}\n" for name, one in sorted(self.modules.items())))
+    @version.default
+    def _version(self) -> str:
+        modules = [(name, one.version) for name, one in self.modules.items() if not waits(name)]
+        return version_of("".join(f"{name} {version}\n" for name, version in sorted(modules)))
+
+
+def waits(module: str) -> bool:
+    """Whether a change of it takes effect at the next start only, whatever it is."""
+    rule = rule_of(module)
+    return rule is not None and rule.verdict == "later"
+
+
+def _wanted(module: str) -> bool:
+    """What never runs in a node isn't kept: the benchmarks, the simulator."""
+    return not waits(module) or module in sys.modules
 
 
 def version_of(text: str) -> str:
@@ -61,8 +74,10 @@ def read_sources(root: Path, packages: Sequence[str] = PACKAGES) -> Sources:
         for name, content in _wheel(root, packages) if root.is_file() else _tree(root, packages):
             path = PurePosixPath(name)
             if path.suffix == ".py":
+                if not _wanted(module := _module(path)):
+                    continue
                 text = content.decode("utf-8")
-                modules[_module(path)] = Source(str(root / name), text, version_of(text))
+                modules[module] = Source(str(root / name), text, version_of(text))
             elif path.suffix not in IGNORED:
                 data[name] = blake2b(content).hexdigest()[:VERSION_CHARACTERS]
     except (OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:

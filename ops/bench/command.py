@@ -47,6 +47,11 @@ app.command(
 )
 
 app.command(
+    "ops.bench.reloads:app",
+    name="reload",
+    help="How long a node stands still when its code is replaced.",
+)
+app.command(
     "ops.bench.stats:app",
     name="stats",
     help="What it costs a node to look at itself once a second.",

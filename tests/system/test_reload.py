@@ -1,0 +1,146 @@
+"""Code replaced in a real node with sessions and messages on it: nothing is dropped, and what is bad is undone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from admin.channel.client import Client, Target
+from admin.channel.errors import Refused
+from node.wire import verbs
+from ops.bench.identities import device_key, number_of, stream_of
+from ops.bench.node_process import NodeProcess
+from ops.bench.reloads import APPLY, ROLLBACK, Load, Stand, all_arrived, stand_of
+from ops.bench.screen import Screen
+from ops.faults.raw import RawPhone
+
+SENDER, RECIPIENT = 40, 41
+"""Users of the idle part that no generator logs in."""
+GIVE_UP_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    folder = tmp_path_factory.mktemp("reload")
+    with stand_of(Load(idle=30, busy=10, rate=100, reloads=0), folder, Screen(), spare=2) as made:
+        yield made
+
+
+def _state(stand: Stand) -> dict[str, Any]:
+    state: dict[str, Any] = stand.admin.ask(("reload", "history"))[-1]
+    return state
+
+
+def test_reloads_in_a_row_drop_and_lose_nothing(stand: Stand) -> None:
+    """`waystation bench reload` does so fifty times with 10,000 sessions; here it is a few with few."""
+    stand.busy.begin()
+    before = stand.admin.ask(("stats", "reload"))["version"]
+    versions = set()
+    for number in range(1, 4):
+        stand.revisions.revise(number)
+        done = stand.admin.ask(APPLY)
+        assert sum(len(module["changed"]) for module in done["modules"]) > 10
+        versions.add(done["id"])
+        assert stand.admin.ask(("reload", "versions", "node.talk"))["node.talk"] in str(done["modules"])
+    for _ in range(3):
+        assert stand.admin.ask(ROLLBACK)["state"] == "rolled_back"
+    assert stand.admin.ask(("stats", "reload"))["version"] == before
+    assert len(versions) == 3
+    all_arrived(stand)
+    hub = stand.admin.ask(("stats", "hub"))
+    assert (hub["connections"], sum(hub["closed"].values()), hub["failures"]) == (40, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cause"),
+    [
+        ("def ack(", "def ack(:", "doesn't compile"),
+        ("from math import ceil", "from math import sealing", "can't be imported"),
+        ("PAUSE_SHARE = 8", "import nowhere\nPAUSE_SHARE = 8", "No module named 'nowhere'"),
+    ],
+)
+def test_what_does_not_load_is_refused(stand: Stand, before: str, after: str, cause: str) -> None:
+    stand.revisions.restore()
+    talk = stand.revisions.folder / "node" / "talk.py"
+    text = talk.read_text()
+    assert before in text
+    talk.write_text(text.replace(before, after, 1))
+    with pytest.raises(Refused, match=cause):
+        stand.admin.ask(APPLY)
+    assert _state(stand)["state"] == "refused"
+    stand.revisions.restore()
+
+
+class Persistent:
+    """A sender who repeats what wasn't accepted, on as many connections as it takes."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._phone: RawPhone | None = None
+        self.repeated = 0
+
+    def send(self, n: int) -> None:
+        until = time.monotonic() + GIVE_UP_S
+        while True:
+            try:
+                phone = self._connected()
+                phone.send(verbs.SEND, number_of(RECIPIENT), stream_of(SENDER), n, n, b"body")
+                phone.expect(verbs.ACCEPTED)
+            except OSError:
+                assert time.monotonic() < until, f"message {n} was refused for too long"
+                self.close()
+                self.repeated += 1
+            else:
+                return
+
+    def _connected(self) -> RawPhone:
+        if self._phone is None:
+            self._phone = RawPhone("127.0.0.1", self._port, tls=False)
+            self._phone.login(number_of(SENDER), device_key(SENDER))
+        return self._phone
+
+    def close(self) -> None:
+        if self._phone is not None:
+            self._phone.socket.close()
+            self._phone = None
+
+
+def test_a_change_that_raises_in_one_of_a_hundred_messages_is_undone_by_itself(stand: Stand) -> None:
+    stand.revisions.restore()
+    stand.revisions.fault(one_in=100)
+    number = stand.admin.ask(("reload", "apply"))["reload"]
+    sender = Persistent(stand.port)
+    for n in range(1, 151):
+        sender.send(n)
+    sender.close()
+    assert sender.repeated > 0, "the fault was no fault"
+    state = _state(stand)
+    assert (state["id"], state["state"], state["rolled_back_by"]) == (number, "rolled_back", "health watch")
+    assert state["cause"].startswith("errors: ")
+    with RawPhone("127.0.0.1", stand.port, tls=False) as recipient:
+        recipient.login(number_of(RECIPIENT), device_key(RECIPIENT))
+        found: set[int] = set()
+        while len(found) < 150:
+            _, peer, stream, n, *_ = recipient.expect(verbs.DELIVER)
+            found.add(n)
+            recipient.send(verbs.ACK, peer, stream, n, n)
+    assert found == set(range(1, 151))
+    stand.revisions.restore()
+
+
+def test_a_node_that_is_killed_starts_with_the_files_on_disk(tmp_path: Path) -> None:
+    with stand_of(Load(idle=2, busy=2, rate=1, reloads=0), tmp_path, Screen()) as stand:
+        stand.revisions.revise(1)
+        version = stand.admin.ask(("reload", "apply"))["id"]
+        stand.node.kill()
+        with (
+            NodeProcess.start(stand.config, stand.node.directory, environment=stand.revisions.environment),
+            Client(Target.find(str(stand.config["node"]["data"]))) as admin,
+        ):
+            assert admin.ask(("stats", "reload"))["version"] == version
+            assert [one["state"] for one in admin.ask(("reload", "history"))] == ["cut_off"]
+            assert admin.ask(APPLY)["state"] == "nothing differs"
