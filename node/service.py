@@ -24,6 +24,7 @@ from node.mail.state import Effect, MailState
 from node.outlet import Outlet
 from node.session import ASKING, GREETED, NEW, TALKING, Session
 from node.settings import SessionSettings
+from node.tracing import Trace, attach
 from node.wire import errors
 from node.wire.codec import decode_client, encode
 from node.wire.limits import FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, HEADER_SIZE
@@ -80,6 +81,7 @@ class Service:
         self.dropped = 0
         self.rate_limited = 0
         self.logins = 0
+        self.traces: dict[int, Trace] = {}
         self._clock = clock
         self._monotonic = monotonic
         self._tables = tables
@@ -124,6 +126,8 @@ class Service:
         except errors.WireError as error:
             bad = error
             consumed = len(data)
+        if self.traces and session.user in self.traces:
+            self.traces[session.user].received(frames)
         handlers = self._handlers
         for frame in frames:
             handle = handlers[session.phase].get(frame[0])
@@ -188,6 +192,8 @@ class Service:
             session.refuse(errors.INTERNAL)
             return
         self.logins += 1
+        if session.user in self.traces:
+            attach(session)
         session.phase = TALKING
         session.expect(self.settings.ping_after_s)
         epoch = self._epoch_of(self._tables.partition_of(session.user))

@@ -8,5 +8,6 @@ plain         ping, info, stats, help
 sessions      connections and sessions: list, find, disconnect
 users         show, block, unblock, delete
 knobs         options, changed live
+tracing       one user's frames, without what they carry
 logs          how much is logged
 """
