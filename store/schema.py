@@ -61,6 +61,7 @@ class Table:
         partitioned: the first element of every key is the partition, an int ≥ 0.
         tombstones: a deleted key leaves a tombstone, which replicas and versions see, until it is purged.
         merge: what MERGE and conflicting replicated records do: a function, or the name of one of `store.merges`.
+            With tombstones a delete wins over the whole row or not at all (docs/replication.md, what a split does).
         indexes: secondary indexes.
         local_content: never replicated: no entry in `changes`.
         read_only: every write is refused.
