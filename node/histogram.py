@@ -8,8 +8,8 @@ from __future__ import annotations
 import attrs
 
 BUCKETS = 32
-REST = 1 << (BUCKETS - 2)
-"""From here on numbers are counted in the last bucket, however large."""
+BITS_MAX = 64
+"""Of a number that is recorded."""
 
 
 class Histogram:
@@ -18,9 +18,9 @@ class Histogram:
     __slots__ = ("buckets", "most", "total")
 
     def __init__(self) -> None:
-        self.buckets = [
-            0
-        ] * BUCKETS  # bucket i: less than 2**i, and not in the one before; the last: the rest
+        # bucket i: less than 2**i, and not in the one before. More than are handed out, so that `record` needs no look
+        # whether there is one.
+        self.buckets = [0] * (BITS_MAX + 1)
         self.most = 0
         self.total = 0
 
@@ -30,10 +30,17 @@ class Histogram:
         elif number < 0:
             number = 0
         self.total += number
-        self.buckets[number.bit_length() if number < REST else BUCKETS - 1] += 1
+        self.buckets[number.bit_length()] += 1
 
     def picture(self) -> Distribution:
-        return Distribution(tuple(self.buckets), self.most, self.total)
+        return together(self)
+
+
+def together(*histograms: Histogram) -> Distribution:
+    """What several have recorded, as one."""
+    sums = list(map(sum, zip(*(one.buckets for one in histograms), strict=True)))
+    buckets = (*sums[: BUCKETS - 1], sum(sums[BUCKETS - 1 :]))  # the last: the rest
+    return Distribution(buckets, max(one.most for one in histograms), sum(one.total for one in histograms))
 
 
 @attrs.frozen

@@ -13,6 +13,7 @@ from node.accounts.numbercheck import NumberCheck
 from node.accounts.outcomes import Replaced
 from node.accounts.service import Accounts
 from node.clock import SteadyClock
+from node.histogram import together
 from node.hub.admission import STOPPING
 from node.hub.connection import Reason
 from node.hub.listener import Listener
@@ -233,6 +234,7 @@ class Service:
     def statistics(self) -> dict[str, Any]:
         """Numbers for the operator; cheap."""
         mail = self.mail
+        latencies = mail.latencies
         return {
             "sessions": len(mail.sessions),
             "logins": self.logins,
@@ -240,8 +242,8 @@ class Service:
             "rate_limited": self.rate_limited,
             "mail": {
                 **attrs.asdict(mail.counts),
-                "accepted_ms": attrs.asdict(mail.latencies.accepted.picture()),
-                "delivery_ms": attrs.asdict(mail.latencies.delivery.picture()),
+                "accepted_ms": attrs.asdict(together(latencies.both, latencies.accepted)),
+                "delivery_ms": attrs.asdict(together(latencies.both, latencies.delivered)),
                 "pairs": len(mail.pairs),
                 "boxes": len(mail.boxes),
                 "pending": mail.pending,

@@ -43,7 +43,6 @@ def _ack(state: MailState, pair: Pair, first: int, last: int) -> None:
         if handed is not None:
             box.inflight -= 1
             box.inflight_bytes -= handed[0]
-            state.latencies.delivery.record(state.now - handed[1])
         message = pair.pending.get(n)
         end = n
         if message is not None:
@@ -53,9 +52,11 @@ def _ack(state: MailState, pair: Pair, first: int, last: int) -> None:
             pair.gone.add(n)
             _note(state, pair, n, n)
             state.counts.accepted_delivered += 1
-            state.latencies.accepted.record(state.now - message.arrived)
+            latencies = state.latencies
+            (latencies.accepted if handed is None else latencies.both).record(state.now - message.arrived)
             state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, DELIVERED))
         elif handed is not None:
+            state.latencies.delivered.record(state.now - handed[1])
             _took(state, pair, n, handed[0] - delivery.ENTRY_BYTES)
         else:
             end = min(last, pair.settled_to(n))

@@ -263,13 +263,15 @@ class Counts:
 
 
 class Latencies:
-    """In ms since a message was taken in.
+    """In ms since a message was taken in; apart, so that most messages are recorded once.
 
-    accepted: until its sender was told so. delivery: until the ack of a recipient that it was handed to.
+    accepted: until its sender was told that it is accepted. delivered: until the ack of a recipient that it was
+    handed to. both: where the one is the other.
     """
 
-    __slots__ = ("accepted", "delivery")
+    __slots__ = ("accepted", "both", "delivered")
 
     def __init__(self) -> None:
         self.accepted = Histogram()
-        self.delivery = Histogram()
+        self.delivered = Histogram()
+        self.both = Histogram()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node.histogram import Histogram
+from node.histogram import Histogram, together
 
 
 @given(st.lists(st.integers(0, 10**9), min_size=1), st.floats(0, 1))
@@ -38,3 +38,13 @@ def test_the_sum_is_kept_and_what_is_below_zero_counts_as_zero():
         histogram.record(number)
     picture = histogram.picture()
     assert (picture.total, picture.buckets[0], sum(picture.buckets)) == (8, 1, 3)
+
+
+def test_several_are_handed_out_as_one():
+    small, large = Histogram(), Histogram()
+    small.record(1)
+    large.record(2**40)
+    large.record(1)
+    picture = together(small, large)
+    assert (picture.buckets[1], picture.buckets[-1], sum(picture.buckets)) == (2, 1, 3)
+    assert (picture.most, picture.total) == (2**40, 2**40 + 2)
