@@ -11,10 +11,13 @@ from tests.client.test_core_history import History
 
 
 class FileStore:
-    """As `MemoryStore`; `load` is what a new process does."""
+    """As `MemoryStore`; `load` is what a new process does.
+
+    Nothing here loses power, so the file is in memory: thousands of commits would wait for a disk that others use too.
+    """
 
     def __init__(self) -> None:
-        self.directory = tempfile.TemporaryDirectory(prefix="waystation-")
+        self.directory = tempfile.TemporaryDirectory(prefix="waystation-", dir="/dev/shm")
         self.state: State | None = None
 
     def load(self) -> Snapshot:
