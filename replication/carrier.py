@@ -236,7 +236,7 @@ class Carrier:
 
     def _apply(
         self,
-        peer: bytes,
+        peer: bytes | None,
         parts: Sequence[Any],
         rows: Sequence[Any],
         trusted: bool,

@@ -13,6 +13,7 @@ Read downwards:
     inbound     a holder's side of a stream: fencing, applying, acks
     pulling     one way to catch up: asking any node for the changes of partitions since a cursor
     copies      when a copy is live, filling or void
+    leaving     copies that are not to be any more: when they may be emptied
     settling    writes that wait for the heir
     taking      starts, takeovers, lost heirs, yielding
     moving      planned moves

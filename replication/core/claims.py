@@ -21,7 +21,6 @@ from replication.core.state import (
     SERVING,
     VOID,
     Partition,
-    Peer,
     ReplicaState,
 )
 
@@ -40,7 +39,9 @@ def digest(state: ReplicaState) -> bytes:
     for part in state.parts:
         claim = part.claim
         if claim is not None:
-            hasher.update(b"%d %d %b;" % (part.number, claim.epoch, claim.primary))
+            hasher.update(
+                b"%d %d %d %b %b;" % (part.number, claim.epoch, claim.floor, claim.primary, claim.heir or b"")
+            )
     return hasher.digest()
 
 
@@ -49,15 +50,35 @@ def digest(state: ReplicaState) -> bytes:
 
 def learn(state: ReplicaState, told: Iterable[Any]) -> None:
     """Claims that somebody has told of: those that beat ours are obeyed."""
+    again = []
     for p, row in told:
         part = state.parts[p]
         claim = Claim.from_row(row)
         if not claim.beats(part.claim):
+            if _made_twice(state, part, claim):
+                again.append((p, part.claim.heir if part.claim is not None else None))
             continue
         making = state.storing.get(p)
         if making is not None and making.beats(claim):
             continue  # ours will be durable in a moment, and wins
         _obey(state, part, claim)
+    if again:
+        make(state, again)
+
+
+def _made_twice(state: ReplicaState, part: Partition, claim: Claim) -> bool:
+    """Whether a former life of this node has made another claim of the rank of ours: its directory was set back. Then
+    none of both may stand, and what was settled under the other one is to be learned from those who have it."""
+    ours = part.claim
+    if ours is None or ours.rank != claim.rank or ours == claim or claim.primary != state.me:
+        return False
+    if part.phase not in (GATHERING, SERVING) or part.number in state.storing:
+        return False  # the next one will be above both anyway
+    state.out.append((effects.REPORT, "claimed_twice", {"partition": part.number, "epoch": claim.epoch}))
+    for peer in state.peers.values():
+        if state.reachable(peer):
+            peer.wanted[part.number] = -1
+    return True
 
 
 def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
@@ -69,21 +90,15 @@ def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
         state.out.append((effects.REPORT, "older_directory", {"partition": part.number}))
         part.copy = NONE  # first, or the heir would be filled from it
         step_down(state, part)
+        offer(state, part)
         return
     step_down(state, part)
-    if (
-        part.copy == LIVE
-        and not _follows(state, part, before, claim)
-        and not _carried(state, part, before, claim)
-    ):
+    if part.copy == LIVE and _follows(state, part, before, claim):
+        part.asof = claim.epoch
+        tell_live(state, part)
+    elif part.copy == LIVE and not _carried(state, part, before, claim):
         part.copy = NONE
-    if part.copy == LIVE:
-        if _follows(state, part, before, claim):
-            part.asof = claim.epoch
-        if claim.heir == state.me:
-            tell_live(state, part)
-    else:
-        missed(state, part)
+    missed(state, part)
     part.born_at = None
     offer(state, part)
 
@@ -106,18 +121,6 @@ def missed(state: ReplicaState, part: Partition) -> None:
         part.asof = claim.floor
 
 
-def came_along(state: ReplicaState, peer: Peer, told: Iterable[Any]) -> None:
-    """The peer's stream has come to claims of its own: copies that it keeps up to date are complete under them."""
-    for p, row in told:
-        part = state.parts[p]
-        claim = part.claim
-        if claim is None or claim.primary != peer.id or claim.rank != Claim.from_row(row).rank:
-            continue
-        if part.copy == LIVE and p in peer.source.opened and p in peer.known.stream.members:
-            part.asof = claim.epoch
-            state.unsaved.add(p)
-
-
 def _newborn(state: ReplicaState, part: Partition) -> bool:
     """Whether all that the copy holds was written here since it began empty, and that not long ago: then nothing of it
     can be older than a tombstone that was forgotten. So it is on a node that lost its directory and started alone."""
@@ -132,13 +135,14 @@ def _follows(state: ReplicaState, part: Partition, before: Claim | None, claim: 
         before is not None
         and claim.heir == state.me
         and claim.prior == before.rank
+        and part.asof == before.epoch
         and state.me in (before.primary, before.heir)
     )
 
 
 def _carried(state: ReplicaState, part: Partition, before: Claim | None, claim: Claim) -> bool:
     """Whether the same primary's stream keeps a complete copy up to date. It stays what it is; that it is complete
-    under the next claim is known when the stream has come to that (`came_along`): this claim may have been told
+    under the next claim is known when the stream has come to that (`copies.complete`): this claim may have been told
     ahead of it."""
     peer = state.peers.get(claim.primary)
     return (
@@ -174,7 +178,12 @@ def tell_live(state: ReplicaState, part: Partition) -> None:
 def offer(state: ReplicaState, part: Partition) -> None:
     """The primary is to learn what was changed here by anybody but itself."""
     claim = part.claim
-    if claim is None or claim.primary == state.me or part.copy == VOID:
+    if claim is None:
+        return
+    for other in state.peers.values():
+        if other.id != claim.primary or part.copy == VOID:
+            other.offers.pop(part.number, None)
+    if claim.primary == state.me or part.copy == VOID:
         return
     peer = state.peers.get(claim.primary)
     foreign = part.foreign(claim.primary)
@@ -183,9 +192,6 @@ def offer(state: ReplicaState, part: Partition) -> None:
         if not part.owing:
             part.owing = True
             state.unsaved.add(part.number)  # a crash doesn't make it forget
-    for other in state.peers.values():
-        if other is not peer:
-            other.offers.pop(part.number, None)
 
 
 def step_down(state: ReplicaState, part: Partition) -> None:
@@ -215,7 +221,6 @@ def make(
     state: ReplicaState,
     wanted: Iterable[tuple[int, bytes | None]],
     *,
-    prior: Claim | None = None,
     raise_floor: bool = False,
 ) -> None:
     """Claim partitions, each with the heir that is named; used when the claims are durable."""
@@ -258,14 +263,15 @@ def _use(state: ReplicaState, part: Partition, claim: Claim) -> None:
     """A claim of this node is durable."""
     before = part.claim
     part.claim = claim
+    # A copy that its stream has not brought up to the claim before may be behind what was settled.
+    whole = before is None or (part.copy == LIVE and part.asof == before.epoch)
     if part.copy == LIVE:
         part.asof = claim.epoch
     p = part.number
     same_heir = before is not None and before.primary == state.me and before.heir == claim.heir
     if not same_heir:
-        part.heir_live = (
-            claim.heir is not None and claim.heir in state.peers and p in state.peers[claim.heir].live
-        )
+        # Nor is a spare that was complete before: what was settled with the former heir may still be on its way.
+        part.heir_live = False
     state.announcing.add(p)
     for peer in state.peers.values():
         peer.offers.pop(p, None)
@@ -285,7 +291,6 @@ def _use(state: ReplicaState, part: Partition, claim: Claim) -> None:
             part.born_at = state.now
         part.phase = GATHERING
         part.since = state.sequence
-        whole = part.copy == LIVE or before is None
         part.gather_until = state.now + (state.settings.pull_wait_ms if whole else GATHER_MS_MAX)
         part.gathering = {peer.id for peer in state.peers.values() if state.reachable(peer)}
         for who in part.gathering:
@@ -321,18 +326,25 @@ def holders(state: ReplicaState, part: Partition) -> set[bytes]:
     claim = part.claim
     if claim is None or claim.primary != state.me or part.copy != LIVE:
         return set()
-    found: set[bytes] = set()
+    found = spares(state, part, claim)
     if claim.heir is not None:
         found.add(claim.heir)
-    if state.settings.copies > 2:
-        for node in state.ranked(part.number):
-            if len(found) >= state.settings.copies - 1:
-                break
-            if node != state.me:
-                found.add(node)
     successor = replacement(state, part)
     if successor is not None:
         found.add(successor)
+    return found
+
+
+def spares(state: ReplicaState, part: Partition, claim: Claim) -> set[bytes]:
+    """The first in rank besides the claim's primary and heir, if more than two copies are wanted."""
+    found: set[bytes] = set()
+    if state.settings.copies > 2:
+        wanted = state.settings.copies - (1 if claim.heir is None else 2)
+        for node in state.ranked(part.number):
+            if len(found) >= wanted:
+                break
+            if node not in (claim.primary, claim.heir):
+                found.add(node)
     return found
 
 

@@ -5,6 +5,8 @@ settled under it reaches the heir by definition. So a filling copy may settle ne
 served.
 """
 
+from collections.abc import Set
+
 from replication.core import claims, effects, inbound, rows
 from replication.core.state import LIVE, NONE, VOID, Partition, Peer, ReplicaState
 
@@ -49,6 +51,15 @@ def fill(state: ReplicaState, peer: Peer) -> None:
             complete(state, part, peer)
 
 
+def doubt(state: ReplicaState, peer: Peer, kept: Set[int]) -> None:
+    """The peer begins another life. It has proven that it has what came from it of the partitions that are kept; of
+    all others it may have been set back, and lack what its former life has sent."""
+    for part in state.parts:
+        if part.number not in kept and peer.id in part.touched:
+            part.touched[None] = max(part.touched.pop(peer.id), part.touched.get(None, 0))
+            claims.offer(state, part)
+
+
 def progress(state: ReplicaState) -> list[tuple[int, float]]:
     """(partition, share) of the copies that fill: how much of what the primary had when its stream began is here."""
     found = []
@@ -66,9 +77,15 @@ def progress(state: ReplicaState) -> list[tuple[int, float]]:
 
 
 def complete(state: ReplicaState, part: Partition, peer: Peer) -> None:
-    """The copy has everything that its primary, the peer, had when it opened the stream."""
+    """The copy has everything that its primary, the peer, had when it opened the stream.
+
+    Under a claim that was heard of by another way it isn't complete before the stream has come so far: what was settled
+    before, with another heir, may still be on its way.
+    """
     claim = part.claim
     if claim is None or claim.primary != peer.id or part.copy == VOID:
+        return
+    if peer.source.told.get(part.number) != claim:
         return
     part.copy = LIVE
     part.asof = claim.epoch
@@ -100,22 +117,6 @@ def empty(state: ReplicaState) -> None:
                 _empty(state, part)
 
     state.out.append((effects.STORE, own, forgotten))
-
-
-def leave(state: ReplicaState) -> None:
-    """Empty copies that this node is not to have any more, once nobody needs them: the claim is others', and its
-    primary has nothing left to learn here."""
-    for part in state.parts:
-        claim = part.claim
-        if not part.touched or part.copy == VOID or claim is None or state.me in (claim.primary, claim.heir):
-            continue
-        peer = state.peers.get(claim.primary)
-        if peer is None or not state.reachable(peer) or part.number in peer.offers:
-            continue
-        if part.number in peer.source.opened or state.me in state.ranked(part.number):
-            continue
-        part.copy = VOID
-        state.unsaved.add(part.number)
 
 
 def _empty(state: ReplicaState, part: Partition) -> None:

@@ -5,8 +5,8 @@
     Make the replica's own rows durable: done(error). Rows are (key, value or None to delete). STORE and APPLY become
     durable in the order in which they are asked for.
 (APPLY, peer, parts, rows, trusted, done)
-    Apply another node's records and these rows, as one: done(error, sequence). trusted: frames of the primary, in
-    order.
+    Apply another node's records and these rows, as one: done(error, sequence). peer: whom they count as changed by;
+    None: by this node. trusted: frames of the primary, in order.
 (READ, wants, limit_rows, limit_bytes, done)
     Read the changes of [(p, since), …]: done(error, head, parts, progress). progress is [(p, through, whole), …],
     head the sequence that the reading saw.

@@ -9,6 +9,7 @@ claim that is known.
 from collections.abc import Sequence
 from typing import Any
 
+from replication.claim import Claim
 from replication.core import claims, copies, digests, effects, messages, pulling, rows
 from replication.core.state import LIVE, VOID, Peer, ReplicaState
 
@@ -33,6 +34,8 @@ def tell(state: ReplicaState, peer: Peer) -> None:
         for part in state.parts
         if part.number not in stream.members and part.claim is not None and part.claim.primary == peer.id
     ]
+    # Of those that fill, frames have brought more than their cursors say.
+    others += [[p, stream.incarnation, stream.upto] for p in source.opened if p not in stream.members]
     message = (
         messages.KNOW, state.incarnation, stream.incarnation, stream.upto, sorted(stream.members), others,
     )  # fmt: skip
@@ -80,6 +83,8 @@ def _begin(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         tell(state, peer)  # something was still being taken in when it was told
         return
     source.start = None
+    if incarnation != source.incarnation:
+        copies.doubt(state, peer, going_on)
     source.incarnation, source.session = incarnation, session
     # What is to be emptied since it was told doesn't go on.
     source.refusals = {p for p in going_on if state.parts[p].copy == VOID}
@@ -95,7 +100,7 @@ def _begin(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
             claims.incomplete(state, part)
     known.begin(incarnation, base, going_on)
     source.mark = max((state.parts[p].foreign(peer.id) for p in going_on), default=0)
-    source.fresh = set(going_on)
+    source.told = {}
 
 
 def frame(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
@@ -193,11 +198,10 @@ def _apply(state: ReplicaState, peer: Peer) -> None:
         state.counts.rows_applied += sum(part[3] for part in parts)
         if session == (source.incarnation, source.session):
             _ack(state, peer, number, to, after, refused)
-            for one in taken:
-                claims.came_along(state, peer, one[7])
-            for p in source.fresh & source.opened.keys():
+            told = {p: Claim.from_row(row) for one in taken for p, row in one[7]}
+            source.told |= told
+            for p in told.keys() & source.opened.keys() & stream.members:
                 copies.complete(state, state.parts[p], peer)
-            source.fresh.clear()
             copies.fill(state, peer)
         pump(state, peer)
 
@@ -224,6 +228,7 @@ def _shape(state: ReplicaState, peer: Peer, one: Sequence[Any]) -> None:
     source = peer.source
     for p in one[6]:
         source.opened.pop(p, None)
+        source.told.pop(p, None)
         source.refusals.discard(p)
         copies.left(state, peer, state.parts[p])
     peer.known.part(one[6])

@@ -33,9 +33,10 @@ is `Claim.row()`.
     (OFFER, inc, [[p, sequence], …], inc', number)
         I have changes up to there that may not have come from you. (inc', number): of the HAIL that asked for it, and
         then that is all; else 0.
-    (LIVE, inc, at, [[p, epoch, foreign, inc', through], …])
-        My copies are complete under your claims of these epochs. I am at `at` now; the last that anybody but you
-        changed in them was at `foreign`, and what you changed in them I have up to (inc', through).
+    (LIVE, inc, at, inc', session, [[p, epoch, foreign, inc', through], …])
+        My copies are complete under your claims of these epochs; session is your stream's. I am at `at` now; the last
+        that anybody but you changed in them was at `foreign`, and what you changed in them I have up to (inc',
+        through).
     (LIVED, [[p, epoch, through], …])
         I have heard of it.
     (YIELD, [[p, claim], …])
@@ -46,6 +47,10 @@ is `Claim.row()`.
         A range of keys in them had another one here.
     (HAND, p, epoch)
         A planned move: take the partition over from my claim of this epoch.
+    (SPARE, [[p, epoch], …])
+        I have copies of these, and am to have none, by your claims of these epochs. Are they needed?
+    (FREE, [[p, epoch], …])
+        They are not: under these claims all copies that are to be are complete.
 """
 
 HAIL = 0
@@ -63,8 +68,10 @@ YIELD = 11
 CHECK = 12
 DIFFERS = 13
 HAND = 14
+SPARE = 15
+FREE = 16
 
 NAMES = (
     "hail", "claims", "know", "start", "frame", "ack", "pull", "chunk", "offer", "live", "lived", "yield", "check",
-    "differs", "hand",
+    "differs", "hand", "spare", "free",
 )  # fmt: skip

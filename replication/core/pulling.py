@@ -173,7 +173,10 @@ def apply(state: ReplicaState, peer: Peer, first: Sequence[Any]) -> None:
                 _learned(state, peer, incarnation, head, [row for row in progress if row[0] in wanted])
         inbound.pump(state, peer)
 
-    state.out.append((effects.APPLY, peer.id, parts, rows.of_known(peer.id, after), False, applied))
+    # A former life's chunk may hold what the present one lacks: it counts as anybody's.
+    ours = all(message[2] == peer.source.incarnation for message, _, _ in taken)
+    source = peer.id if ours else None
+    state.out.append((effects.APPLY, source, parts, rows.of_known(peer.id, after), False, applied))
 
 
 def _continues(state: ReplicaState, peer: Peer, p: int, since: Cursor | None, known_then: Knowledge) -> bool:

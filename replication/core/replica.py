@@ -9,6 +9,7 @@ from replication.core import (
     copies,
     digests,
     inbound,
+    leaving,
     messages,
     moving,
     pulling,
@@ -67,6 +68,10 @@ def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         moving.handed(state, peer, (kind, message[1], message[2]))
     elif kind == messages.DIFFERS:
         digests.differs(state, peer, message)
+    elif kind == messages.SPARE:
+        leaving.asked(state, peer, message)
+    elif kind == messages.FREE:
+        leaving.told(state, peer, message)
     else:
         raise ValueError(f"unknown message {kind!r}")
 
@@ -106,7 +111,7 @@ def tick(state: ReplicaState) -> None:
     moving.tick(state)
     digests.tick(state)
     purging.tick(state)
-    copies.leave(state)
+    leaving.tick(state)
     copies.empty(state)
     _persist(state)
     flush(state)

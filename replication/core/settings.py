@@ -31,6 +31,7 @@ class ReplicaSettings:
         tombstone_ms: how old a tombstone must be.
         absence_ms: how long a node must have been out of reach before floors are raised without asking it: a copy of
             its that comes back later is emptied, with whatever it alone has.
+        leave_ms: how long a copy that is of no use any more is kept, for it may be wanted again.
         waiting_max: writes that wait for an heir.
         caches: whoever uses the group keeps rows in memory: it is told to cease before rows change beneath it.
     """
@@ -57,6 +58,7 @@ class ReplicaSettings:
     purge_ms: int = 3_600_000
     tombstone_ms: int = 30 * 86_400_000
     absence_ms: int = 30 * 86_400_000
+    leave_ms: int = 60_000
     waiting_max: int = 1_000_000
     caches: bool = False
 

@@ -66,7 +66,8 @@ class Partition:
     __slots__ = (
         "asof", "born_at", "ceased", "claim", "copy", "differed", "differs_at", "early", "gather_until",
         "gathering", "heir_live", "move_done", "move_to", "move_until", "number", "owing", "phase", "since",
-        "single_since", "touched", "waiting", "writing", "yield_at", "yields",
+        "single_since", "touched", "useless_since", "waiting", "writing",
+        "yield_at", "yields",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -93,6 +94,7 @@ class Partition:
         self.yields = 0
         self.yield_at = -(10**12)  # when the heir was asked to take over last
         self.single_since: int | None = None  # since when it stands at fewer live copies than it should
+        self.useless_since: int | None = None  # since when it is of no use here, as far as this node knows
         self.gathering: set[bytes] = set()  # peers that are to be asked before it is served
         self.gather_until = 0
         self.move_to: bytes | None = None
@@ -149,8 +151,8 @@ class Source:
     """What one peer, a primary, sends to this node."""
 
     __slots__ = (
-        "expected", "fresh", "heads", "incarnation", "mark", "opened", "queue", "queued_bytes", "refusals",
-        "session", "start", "told_at",
+        "expected", "heads", "incarnation", "mark", "opened", "queue", "queued_bytes", "refusals",
+        "session", "start", "told", "told_at",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -163,7 +165,7 @@ class Source:
             int, int
         ] = {}  # … → where the peer was when a piece was read that wasn't the last; else 0
         self.mark = 0  # last local sequence at which one of them was changed by anybody else
-        self.fresh: set[int] = set()  # partitions that are complete once the first frame is here
+        self.told: dict[int, Claim] = {}  # partition → the claim that the stream has reached
         self.refusals: set[int] = set()  # partitions of this session that are not taken in
         self.queue: deque[tuple[Any, ...]] = deque()  # messages to be applied: START, FRAME, CHECK, CHUNK
         self.queued_bytes = 0
@@ -189,7 +191,8 @@ class Peer:
     __slots__ = (
         "ahead", "ask_at", "busy", "claims_told", "dead_since", "failures", "hailed_at", "id",
         "incarnation", "known", "known_told", "live", "live_told_at", "live_untold", "liveness",
-        "offered_all", "offered_at", "offers", "patience", "pulls", "reads", "source", "stream", "wanted",
+        "offered_all", "offered_at", "offers", "patience", "pulls", "reads", "source",
+        "spare_at", "stream", "wanted",
     )  # fmt: skip
 
     def __init__(self, identity: bytes) -> None:
@@ -224,6 +227,7 @@ class Peer:
         self.live: set[int] = set()  # partitions of ours of which it has told that its copy is complete
         self.live_untold: dict[int, int] = {}  # partition → epoch
         self.live_told_at = -(10**12)
+        self.spare_at = -(10**12)  # when it was asked whether copies here are needed last
 
 
 @attrs.define

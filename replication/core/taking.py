@@ -292,7 +292,9 @@ def told_claims(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None
 
 def told_live(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     """A holder's copies are complete."""
-    _, incarnation, at, told = message
+    _, incarnation, at, mine, session, told = message
+    if mine != state.incarnation or session != peer.stream.session:
+        return  # what it says of our changes, it says of those of another life
     for p, epoch, foreign, ours, through in told:
         part = state.parts[p]
         claim = part.claim
@@ -315,7 +317,11 @@ def told_live(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
 def tell_live(state: ReplicaState, peer: Peer) -> None:
     """Say, until it is heard, which copies are complete, and how far the stream has brought them: a cursor that pieces
     have moved says less, for they leave out what was overwritten since."""
-    if not peer.live_untold or state.now - peer.live_told_at < state.settings.retry_ms:
+    if (
+        not peer.live_untold
+        or not peer.source.session
+        or state.now - peer.live_told_at < state.settings.retry_ms
+    ):
         return
     for p in [p for p in peer.live_untold if state.parts[p].copy != LIVE]:
         del peer.live_untold[p]  # it fills anew, and is told of when it is complete again
@@ -333,7 +339,10 @@ def tell_live(state: ReplicaState, peer: Peer) -> None:
         ]
         for p in sorted(ready)
     ]
-    message = (messages.LIVE, state.incarnation, state.sequence, told)
+    source = peer.source
+    message = (
+        messages.LIVE, state.incarnation, state.sequence, source.incarnation, source.session, told,
+    )  # fmt: skip
     state.out.append((effects.SEND, peer.id, message))
 
 

@@ -1,6 +1,7 @@
 """One primary per claim, durable before it is used; and nothing settled under a refused epoch.
 
 *one claim per rank*: claims are ordered by (epoch, primary). Two different ones of the same rank would both be obeyed.
+Only a node whose disk was set back may make one anew; at rest all disks hold the same claim.
 *claim before use*: a node serves under a claim only when that claim stands on its disk.
 *refused epoch*: a write is settled at two copies only if another node took it in, or what came after it, while it had
 written down no claim that beats the primary's.
@@ -43,7 +44,8 @@ class Claims:
         self._on: dict[tuple[int, str, int], Rank] = {}  # what stands on a node's disk
         self._taken: dict[tuple[int, str, str, bytes], list[tuple[Version, Rank]]] = {}
         self._ever: set[tuple[int, str, int, Rank]] = set()
-        self._restored: set[int] = set()
+        self._set_back: dict[tuple[bytes, str, int], int] = {}
+        """(primary, group, partition) → the lowest epoch that it was set back to: above it, it may claim anew"""
 
     def subscriptions(self) -> Mapping[type, object]:
         """Commits, lost disks, and what nodes serve and say."""
@@ -79,7 +81,8 @@ class Claims:
         self._on[node, group, number] = claim.rank
         self._ever.add((node, group, number, claim.rank))
         before = self._known.setdefault((group, number, claim.rank), claim)
-        if before != claim and not self._restored:
+        known_to = self._set_back.get((claim.rank[1], group, number))
+        if before != claim and (known_to is None or claim.rank[0] <= known_to):
             raise Violation(
                 "one claim per rank",
                 f"node {node}, partition {number} of {group}: {claim}, and there is {before}",
@@ -87,10 +90,12 @@ class Claims:
 
     def _lost(self, lost: DiskLost) -> None:
         # A node that forgets what it claimed may claim the same rank again: whoever is alone can't know better.
-        self._restored.add(lost.node)
         for group, count in self._partitions.items():
             for number in range(count):
                 claim = claim_on(self._disks[lost.node], group, number)
+                place = (name_of(lost.node), group, number)
+                epoch = 0 if claim is None else claim.rank[0]
+                self._set_back[place] = min(epoch, self._set_back.get(place, epoch))
                 self._on[lost.node, group, number] = NOBODY if claim is None else claim.rank
 
     def _serves(self, serving: Serving) -> None:
@@ -128,7 +133,12 @@ class Claims:
         return number
 
     def verdict(self, disks: Disks) -> None:
-        """All was said at once."""
+        """Whoever was set back, at rest there is one claim of each partition, the same on all disks."""
+        for group, count in self._partitions.items():
+            for number in range(count):
+                found = {claim_on(disk, group, number) for disk in disks.values()}
+                if len(found) > 1:
+                    raise Violation("one claim per rank", f"partition {number} of {group}, at rest: {found}")
 
 
 def _local(record: Landed) -> int:

@@ -20,7 +20,7 @@ from ops.simulation.trace import Trace
 from ops.simulation.writes import Attempted, Change, Placed, Refused, Settled
 from replication import detectorstate
 from replication.carrier import Carrier
-from replication.core import replica, rows
+from replication.core import invariants, replica, rows
 from replication.core.errors import ReplicationError
 from replication.core.settings import ReplicaSettings
 from replication.core.state import ALIVE, DEAD, SERVING, SILENT, UNKNOWN, ReplicaState
@@ -237,6 +237,7 @@ class TablesNode:
 
     def _drain(self, carrier: Carrier) -> None:
         carrier.drain()
+        invariants.check(carrier.state)
 
     def _detected(self, effects: Sequence[Any], now: int) -> None:
         for effect in effects:

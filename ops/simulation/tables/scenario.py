@@ -319,10 +319,10 @@ class Tables:
             states = [node.carriers[group].state for node in nodes if isinstance(node, TablesNode)]
             for p in range(count):
                 parts = [state.parts[p] for state in states]
-                ranks = {part.claim.rank if part.claim is not None else None for part in parts}
-                if len(ranks) != 1:
+                claims = {part.claim for part in parts}
+                if len(claims) != 1:
                     return (
-                        f"nodes know different claims of partition {p} of {group}: {sorted(map(str, ranks))}"
+                        f"nodes know different claims of partition {p} of {group}: {sorted(map(str, claims))}"
                     )
                 serving = [part for part in parts if part.phase == SERVING and not part.ceased]
                 if len(serving) != 1:

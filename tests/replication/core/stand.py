@@ -12,7 +12,7 @@ from typing import Any
 
 import cbor2
 
-from replication.core import effects, replica, rows, settling
+from replication.core import effects, invariants, replica, rows, settling
 from replication.core.settings import ReplicaSettings
 from replication.core.state import ALIVE, DEAD, ReplicaState
 
@@ -126,6 +126,7 @@ class Node:
             out, state.out = state.out, []
             for effect in out:
                 self._carry_out(*effect)
+        invariants.check(state)
 
     def _carry_out(self, code: int, *rest: Any) -> None:
         if code == effects.SEND:
@@ -175,7 +176,12 @@ class Node:
         done(None)
 
     def _applied(
-        self, peer: bytes, parts: Sequence[Any], own: Sequence[Any], trusted: bool, done: Callable[..., None]
+        self,
+        peer: bytes | None,
+        parts: Sequence[Any],
+        own: Sequence[Any],
+        trusted: bool,
+        done: Callable[..., None],
     ) -> None:
         if self.failure is not None:
             failure, self.failure = self.failure, None

@@ -118,7 +118,7 @@ def test_a_copy_that_missed_the_purge_of_tombstones_is_void(stand: Stand) -> Non
     stand["A"].write(0, "k", 1)
     stand.work()
     part = stand["C"].state.parts[0]
-    part.copy, part.asof, part.touched = NONE, 2, {b"A": 1}
+    part.copy, part.asof, part.touched = NONE, 2, {b"A": 0}
     told(stand["C"], Claim(5, b"A", b"B", floor=4, prior=(1, b"A")))
     assert part.copy == VOID
 

@@ -150,6 +150,7 @@ def test_an_answer_that_comes_twice_is_applied_once() -> None:
 def test_a_void_copy_is_not_learned_from() -> None:
     stand = Stand(2).ready()
     stand["B"].state.parts[0].copy = VOID
+    stand["B"].state.peers[b"A"].source.opened.clear()
     replica.received(stand["B"].state, b"A", [messages.PULL, 1, [[0, 0, 0, 0, 0]]])
     stand["B"].carry_out()
     stand["B"].disk(1)

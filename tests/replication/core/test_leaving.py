@@ -1,0 +1,91 @@
+"""A copy too many is emptied, and not before those that are to be are complete."""
+
+import attrs
+
+from replication.core import messages, replica
+from replication.core.state import LIVE, NONE, VOID
+from tests.replication.core.stand import Stand
+
+
+def fewer(stand: Stand, copies: int) -> None:
+    """An operator wants fewer copies."""
+    stand.settings = attrs.evolve(stand.settings, copies=copies)
+    for node in stand.nodes.values():
+        node.state.settings = stand.settings
+        replica.placed(node.state)
+        node.carry_out()
+
+
+def three() -> Stand:
+    """Three copies, and a record."""
+    stand = Stand(3, copies=3, leave_ms=1_000).ready()
+    stand["A"].write(0, "k", 1)
+    stand.run(1_000)
+    assert [stand[name].state.parts[0].copy for name in "ABC"] == [LIVE] * 3
+    return stand
+
+
+def test_a_spare_that_is_not_wanted_any_more_is_emptied() -> None:
+    stand = three()
+    fewer(stand, 2)
+    stand.run(5_000)
+    assert [stand[name].state.parts[0].copy for name in "ABC"] == [LIVE, LIVE, NONE]
+    assert stand["C"].store.values(0) == {}
+    assert stand.copies(0) == [{"k": 1}] * 2
+    asked = len(stand.sent(messages.SPARE))
+    stand.run(5_000)
+    assert len(stand.sent(messages.SPARE)) == asked, "it is done"
+
+
+def test_it_is_kept_while_the_heir_is_not_complete() -> None:
+    stand = three()
+    stand["A"].state.peers[b"B"].live.clear()
+    stand["A"].state.parts[0].heir_live = False
+    stand.losing = frozenset({messages.LIVE})
+    fewer(stand, 2)
+    stand.run(5_000)
+    assert stand.sent(messages.SPARE, "C", "A")
+    assert stand["C"].store.values(0) == {"k": 1}
+
+
+def test_it_is_kept_while_the_primary_may_learn_from_it() -> None:
+    stand = three()
+    stand.losing = frozenset({messages.OFFER})
+    stand["C"].state.peers[b"A"].offers[0] = stand["C"].state.sequence
+    fewer(stand, 2)
+    stand.run(5_000)
+    assert stand["C"].store.values(0) == {"k": 1}
+
+
+def test_an_answer_that_comes_late_empties_nothing() -> None:
+    stand = three()
+    node = stand["C"]
+    free = [messages.FREE, [[0, stand.claim("C").epoch]]]
+    replica.received(node.state, b"A", free)
+    assert node.state.parts[0].copy == LIVE, "it is wanted again"
+    fewer(stand, 2)
+    stand.run(300)
+    replica.received(node.state, b"A", [messages.FREE, [[0, stand.claim("C").epoch + 1]]])
+    replica.received(node.state, b"B", free)
+    assert node.state.parts[0].copy != VOID, "it is of another claim, or of another node"
+    replica.received(node.state, b"A", free)
+    assert node.state.parts[0].copy == VOID
+
+
+def test_a_node_that_stood_in_for_the_heir_keeps_its_copy_for_a_while() -> None:
+    stand = Stand(3, leave_ms=10_000).ready()
+    stand["A"].write(0, "k", 1)
+    stand.crash("B")
+    stand.see()
+    stand.run(3_000)
+    assert stand["C"].store.values(0) == {"k": 1}
+    stand.start("B")
+    stand.run(1_000)
+    replica.move(stand["A"].state, 0, b"B", lambda copies, error: None)
+    stand["A"].carry_out()
+    stand.run(5_000)
+    assert stand.claim("A").primary == b"B"
+    assert stand["C"].store.values(0) == {"k": 1}
+    stand.run(15_000)
+    assert stand["C"].store.values(0) == {}
+    assert stand.copies(0) == [{"k": 1}] * 2
