@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from replication.core import claims, copies, effects, inbound, messages, purging, rows, streams
-from replication.core.knowledge import NOTHING, Cursor, Knowledge
+from replication.core.knowledge import NOTHING, Knowledge
 from replication.core.state import DEAD, LIVE, SERVING, VOID, Part, Peer, Pull, ReplicaState
 
 AHEAD_MAX = 8
@@ -44,10 +44,11 @@ def ask(state: ReplicaState, peer: Peer) -> None:
     while due and open_ < settings.pulls_max:
         some, due = due[: settings.pull_partitions], due[settings.pull_partitions :]
         places = {p: peer.ahead.get(p) or peer.known.place(p) for p in some}
-        pull = Pull(state.serial(), {p: place[:2] for p, place in places.items()}, state.now)
+        floors = {p: _floor(state, p) for p in some}
+        pull = Pull(state.serial(), {p: place[:2] for p, place in places.items()}, floors, state.now)
         peer.pulls[pull.id] = pull
         open_ += 1
-        wants = [[p, *place, _floor(state, p)] for p, place in places.items()]
+        wants = [[p, *place, floors[p]] for p, place in places.items()]
         state.out.append((effects.SEND, peer.id, (messages.PULL, pull.id, wants)))
 
 
@@ -138,9 +139,7 @@ def apply(state: ReplicaState, peer: Peer, first: Sequence[Any]) -> None:
     for chunk in chunks:
         _, number, incarnation, head, some, progress = chunk
         pull = peer.pulls[number]
-        wanted = {
-            row[0] for row in progress if _continues(state, peer, row[0], pull.since.get(row[0]), after)
-        }
+        wanted = {row[0] for row in progress if _continues(state, peer, row[0], pull, after)}
         parts += [part for part in some if part[0] in wanted]
         for p, through, _, void in progress:
             if p in wanted and not void:
@@ -179,9 +178,13 @@ def apply(state: ReplicaState, peer: Peer, first: Sequence[Any]) -> None:
     state.out.append((effects.APPLY, source, parts, rows.of_known(peer.id, after), False, applied))
 
 
-def _continues(state: ReplicaState, peer: Peer, p: int, since: Cursor | None, known_then: Knowledge) -> bool:
-    """Whether a chunk begins no further than what is known."""
+def _continues(state: ReplicaState, peer: Peer, p: int, pull: Pull, known_then: Knowledge) -> bool:
+    """Whether a chunk begins no further than what is known, and comes from above the floor as it is by now: below it
+    tombstones may be forgotten here, and what they bury may be in the chunk."""
+    since = pull.since.get(p)
     if p not in peer.wanted or since is None or state.parts[p].copy == VOID:
+        return False
+    if pull.floors[p] != _floor(state, p):
         return False
     known = known_then.cursor(p)
     return since in (known, NOTHING) or (since[0] == known[0] and since[1] <= known[1])

@@ -175,11 +175,12 @@ class Source:
 class Pull:
     """A question that is under way."""
 
-    __slots__ = ("answered", "asked_at", "ends", "id", "since")
+    __slots__ = ("answered", "asked_at", "ends", "floors", "id", "since")
 
-    def __init__(self, number: int, since: dict[int, Cursor], asked_at: int) -> None:
+    def __init__(self, number: int, since: dict[int, Cursor], floors: dict[int, int], asked_at: int) -> None:
         self.id = number
         self.since = since  # partition → the cursor that was sent
+        self.floors = floors  # partition → the floor here, then
         self.asked_at = asked_at
         self.answered = False  # the answer waits to be applied
         self.ends: frozenset[int] = frozenset()  # partitions of which nothing more is wanted after it

@@ -2,9 +2,10 @@
 
 from typing import Any
 
+import attrs
 import pytest
 
-from replication.core import messages, pulling, replica
+from replication.core import effects, messages, pulling, replica
 from replication.core.state import LIVE, VOID
 from tests.replication.core.stand import Node, Stand
 
@@ -240,3 +241,34 @@ def test_who_does_not_know_of_the_floor_does_not_answer_and_asks_for_the_claim()
     stand["B"].disk()
     assert [effect[2][0] for effect in effects_] == [messages.HAIL]
     assert not [chunk for chunk in stand.sent(messages.CHUNK, "B", "A") if chunk[1] == 77]
+
+
+@pytest.mark.parametrize("raised", [False, True])
+def test_what_was_asked_for_under_a_lower_floor_is_not_taken_in_and_is_asked_for_again(raised: bool) -> None:
+    stand = Stand(2).ready()
+    state = stand["B"].state
+    peer = state.peers[b"A"]
+    pulling.want(peer, 0)
+    pulling.ask(state, peer)
+    (pull,) = peer.pulls.values()
+    part = state.parts[0]
+    assert part.claim is not None
+    if raised:
+        part.claim = attrs.evolve(part.claim, floor=part.claim.epoch)
+    incarnation, since = pull.since[0]
+    state.out.clear()
+    chunk = [
+        messages.CHUNK,
+        pull.id,
+        incarnation,
+        since + 3,
+        [[0, "t", b"\x80", 0]],
+        [[0, since + 3, True, False]],
+    ]
+    replica.received(state, b"A", chunk)
+    (applied,) = (effect for effect in state.out if effect[0] == effects.APPLY)
+    assert bool(applied[2]) is not raised
+    applied[-1](None, 0)
+    assert (0 in peer.wanted) is raised
+    pulling.ask(state, peer)
+    assert [one.floors for one in peer.pulls.values()] == ([{0: part.claim.epoch}] if raised else [])
