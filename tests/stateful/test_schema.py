@@ -53,7 +53,7 @@ from store.store import Store
 from store.transform import transform_step
 from store.verify import verify_group
 from store.writes import DELETE, MERGE, PUT
-from tests.store.worlds import Plain, abandon, by_size
+from tests.store.worlds import MEMORY, Plain, abandon, by_size
 
 NAMES = ("coded", "apple", "pear", "plum")
 INDEXES = {
@@ -129,11 +129,11 @@ class SchemaMachine(RuleBasedStateMachine):
     def make(self) -> None:
         """A place for the store."""
         Refusing.refuse = False
-        self.path = Path(tempfile.mkdtemp(prefix="waystation-test-"))
+        self.path = Path(tempfile.mkdtemp(prefix="waystation-test-", dir=MEMORY))
 
     def die(self) -> None:
         """The process is gone; what it had committed stays."""
-        copy = Path(tempfile.mkdtemp(prefix="waystation-test-"))
+        copy = Path(tempfile.mkdtemp(prefix="waystation-test-", dir=MEMORY))
         shutil.copytree(self.path, copy, dirs_exist_ok=True)
         abandon(self.store)
         shutil.rmtree(self.path)

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from store.writes import DELETE, MERGE, PUT, REMOVE
 from tests.store.peers import Peer, tables
+from tests.store.worlds import MEMORY
 
 NAMES = [table.name for table in tables()]
 PARTITIONS = (0, 1, 40, None)
@@ -43,7 +44,7 @@ steps = st.lists(st.tuples(st.integers(0, 2), st.lists(one_write(), min_size=1) 
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps, st.tuples(*[st.integers(0, 3)] * 3), st.sampled_from(["disc", "ram"]))
 def test_nodes_that_pull_from_one_another_agree(steps: Any, epochs: Any, storage: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         nodes = [Peer(Path(folder) / str(n), tables(storage), epoch=epoch) for n, epoch in enumerate(epochs)]
         positions: Any = {
             (one, other): dict.fromkeys(PARTITIONS, 0) for one in range(3) for other in range(3)
@@ -90,7 +91,7 @@ def any_write(draw: Any) -> Any:
 def test_a_node_that_is_told_every_commit_has_what_its_source_has(
     submits: Any, together: bool, storage: str
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         source = Peer(Path(folder) / "source", tables(storage))
         target = Peer(Path(folder) / "target", tables(storage))
         for writes in submits:

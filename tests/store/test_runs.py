@@ -17,7 +17,7 @@ from store.record import Version
 from store.stale import Stale, read_log
 from store.writes import DELETE, PUT
 from tests.store.peers import Peer, tables
-from tests.store.worlds import GROUP, Crashing
+from tests.store.worlds import GROUP, MEMORY, Crashing
 
 NAMES = [table.name for table in tables()]
 PUTS = ("last", "whole", "plain", "position", "coloured", "bag")
@@ -63,7 +63,7 @@ def carried(table: str, number: int, epoch: int, *, tombstone: bool = False) -> 
     st.integers(0, 3),
 )
 def test_puts_of_a_run_are_the_puts_one_by_one(rounds: Any, storage: str, epoch: int) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         one, many = (
             Peer(Path(folder) / name, tables(storage), epoch=epoch, identity=lambda: 9, clock=lambda: 5.0)
             for name in ("one", "many")
@@ -112,7 +112,7 @@ some_records = st.lists(
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(some_records, max_size=4), st.booleans(), st.sampled_from(["disc", "ram"]))
 def test_records_taken_in_a_run_are_those_taken_one_by_one(rounds: Any, mine: bool, storage: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         one, many = (Peer(Path(folder) / name, tables(storage)) for name in ("one", "many"))
         for some in rounds:
             if mine:

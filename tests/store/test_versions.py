@@ -17,6 +17,7 @@ from store.schema import Group, Table
 from store.store import Store
 from store.verify import verify_group
 from store.writes import APPLY, DELETE, MERGE, PUT, REMOVE
+from tests.store.worlds import MEMORY
 
 
 def union(old: Any, new: Any) -> Any:
@@ -85,7 +86,7 @@ steps = st.lists(st.tuples(st.integers(0, 2), writes | st.just("catch up"), st.i
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 @given(steps, st.tuples(*[st.integers(0, 3)] * 3), st.sampled_from(["disc", "ram"]))
 def test_nodes_that_exchange_their_changes_agree(steps: Any, epochs: Any, storage: str) -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         nodes = [Store.open(Path(folder) / str(n), groups(storage), committer="inline") for n in range(3)]
         for node, epoch in zip(nodes, epochs, strict=True):
             node.group("g").epochs = lambda partition, epoch=epoch: epoch  # type: ignore[misc]
