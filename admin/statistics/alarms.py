@@ -170,13 +170,13 @@ def _room(level: Any, settings: AlarmSettings) -> Iterator[Measure]:
         level(f"system.memory.{name}") for name in ("resident_bytes", "limit_bytes", "available_bytes")
     )
     if settings.memory_share and resident is not None and limit:
-        used = resident / limit
+        left = limit - resident
         if available is not None:
-            # What others use counts too, in so far as it is what this process can't have.
-            used = max(used, 1.0 - (available + resident) / limit)
+            left = min(left, available)  # what others use can't be had
+        used = 1.0 - left / limit
         yield Measure(
             "memory", "memory", round(used, 4), settings.memory_share, used / settings.memory_share,
-            f"{used:.0%} of the memory is in use",
+            f"{left / (1 << 20):.0f} MiB of memory are left, {used:.0%} are in use",
         )  # fmt: skip
 
 

@@ -225,6 +225,7 @@ _SYSTEM: Final = (
         gc.uncollectable.{generation}: objects that they could not free
         statistics.samples: times that all of this was taken
         statistics.missed: seconds in which it was not, because the loop was late
+        statistics.failures: samples that failed; the first is in the log
         statistics.cpu_seconds [seconds]: CPU that taking, keeping and showing it has cost
         statistics.history_errors: records of the history that could not be written
         statistics.figures_dropped: figures that were left out of a record for want of room

@@ -34,6 +34,7 @@ class Figure:
 
     def fits(self, parts: tuple[str, ...]) -> bool:
         """Whether a path is of this figure."""
+        parts = self._gathered(parts)
         return len(parts) == len(self.path) and all(
             wanted == part or wanted.startswith("{") for wanted, part in zip(self.path, parts, strict=True)
         )
@@ -42,9 +43,16 @@ class Figure:
         """The names that stood for braces: (label, value)."""
         return tuple(
             (wanted[1:-1], part)
-            for wanted, part in zip(self.path, parts, strict=True)
+            for wanted, part in zip(self.path, self._gathered(parts), strict=True)
             if wanted.startswith("{")
         )
+
+    def _gathered(self, parts: tuple[str, ...]) -> tuple[str, ...]:
+        """A name at the end may have points of its own."""
+        last = len(self.path) - 1
+        if self.path[last].startswith("{") and len(parts) > last:
+            return (*parts[:last], ".".join(parts[last:]))
+        return parts
 
 
 def figure(path: str, kind: str, text: str, unit: str = "") -> Figure:

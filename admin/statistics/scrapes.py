@@ -62,6 +62,9 @@ class Scrapes:
                     await self._answer(stream)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # gone without waiting for the answer
+        except Exception:  # whatever it is: no scrape is worth a node
+            self._counted(False)
+            log.exception("scrape_failed")
 
     async def _answer(self, stream: trio.abc.Stream) -> None:
         if self._open >= CONNECTIONS_MAX:
@@ -71,11 +74,9 @@ class Scrapes:
         self._open += 1
         try:
             status, reason = judge(await _request(stream))
+            told = answer(self._render()) if status == 200 else refusal(status, reason)
             self._counted(status == 200)
-            if status == 200:
-                await stream.send_all(answer(self._render()))
-            else:
-                await stream.send_all(refusal(status, reason))
+            await stream.send_all(told)
         finally:
             self._open -= 1
 

@@ -36,6 +36,7 @@ class Costs:
 
     cpu_seconds: float = 0.0
     missed: int = 0
+    failures: int = 0
     scrapes_answered: int = 0
     scrapes_refused: int = 0
 
@@ -107,10 +108,15 @@ class Statistics:
     async def look(self, late_s: float) -> None:
         """One sample, by a loop that came so late to it."""
         self._lateness_us.record(int(late_s * 1e6))
-        system, seconds = await trio.to_thread.run_sync(self._apart)
-        began = time.thread_time()
-        self._take(system, late_s)
-        self.costs.cpu_seconds += seconds + time.thread_time() - began
+        try:
+            system, seconds = await trio.to_thread.run_sync(self._apart)
+            began = time.thread_time()
+            self._take(system, late_s)
+            self.costs.cpu_seconds += seconds + time.thread_time() - began
+        except Exception:  # whatever it is: no statistic is worth a node
+            if not self.costs.failures:
+                log.exception("sample_failed")
+            self.costs.failures += 1
 
     def _apart(self) -> tuple[dict[str, Any], float]:
         """In a thread: what may block. Gives the system's figures, and the CPU that it took."""
@@ -163,6 +169,7 @@ class Statistics:
         found: dict[str, Any] = {
             "samples": self.sampler.samples,
             "missed": self.costs.missed,
+            "failures": self.costs.failures,
             "cpu_seconds": round(self.costs.cpu_seconds, 6),
             "alarms": len(self.alarms.raised),
             "uptime_seconds": round(self._monotonic() - self._began, 3),

@@ -70,7 +70,10 @@ class Teller:
             await self._bell.wait()
         body = body_of(self._waiting.popleft(), self._node)
         for tried in range(1, self._settings.tries_max + 1):
-            failure, wait_ms = await self._poster.post(body, tried)
+            try:
+                failure, wait_ms = await self._poster.post(body, tried)
+            except Exception as error:  # noqa: BLE001 - whatever it is: no alarm is worth a node
+                failure, wait_ms = f"could not be posted to ({type(error).__name__})", None
             if failure is None:
                 self.told += 1
                 return

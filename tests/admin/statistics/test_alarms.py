@@ -108,6 +108,7 @@ def test_what_waits_too_long_rings_however_short_its_queue_is() -> None:
         ({"system": {"disk": {"free_bytes": 1 << 20}}}, "disk space"),
         ({"system": {"memory": {"resident_bytes": 95, "limit_bytes": 100}}}, "memory"),
         ({"system": {"memory": {"resident_bytes": 1, "limit_bytes": 100, "available_bytes": 2}}}, "memory"),
+        ({"system": {"memory": {"resident_bytes": 60, "limit_bytes": 100, "available_bytes": 4}}}, "memory"),
         ({"store": {"groups": {"mail": {"fatal": "a sync failed"}}}}, "store mail"),
     ],
 )

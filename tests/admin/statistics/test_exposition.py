@@ -160,6 +160,20 @@ async def test_no_more_are_answered_at_once_than_there_may_be(autojump_clock: tr
     assert scrapes._open == 0
 
 
+async def test_a_scrape_that_fails_ends_its_connection_and_nothing_else() -> None:
+    counted: list[bool] = []
+    ours, theirs = trio.testing.memory_stream_pair()
+
+    def broken() -> str:
+        raise KeyError("figure")
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Scrapes(broken, counted.append).serve, theirs)
+        await ours.send_all(b"GET /metrics HTTP/1.1\r\n\r\n")
+        assert await ours.receive_some() == b""
+    assert counted == [False]
+
+
 async def test_it_listens_where_it_is_told(nursery: trio.Nursery) -> None:
     listening = listen("127.0.0.1", 0)
     port = listening.getsockname()[1]

@@ -92,6 +92,13 @@ def test_a_figure_that_nobody_knows_is_a_level() -> None:
     assert sampler.values(sampled({"what": {"is": 3}}))["what.is"] == 3
 
 
+def test_a_name_at_the_end_of_a_path_may_have_points() -> None:
+    figure = sampler.CATALOGUE.of("reload.modules.node.mail.acking")
+    assert figure.labels(("reload", "modules", "node", "mail", "acking")) == (
+        ("module", "node.mail.acking"),
+    )
+
+
 def test_a_sample_at_the_same_moment_changes_nothing() -> None:
     state = sampled(mail(sends=1), mail(sends=5))
     sampler.take(state, 101.0, mail(sends=50))

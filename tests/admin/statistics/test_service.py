@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+import structlog
 import trio
 
 from admin.statistics.alarms import RAISED, Alarm, AlarmSettings, Event
@@ -124,6 +125,20 @@ async def test_what_it_costs_is_counted(tmp_path: Path) -> None:
     assert after_one > 0
     statistics.scrape()
     assert statistics.costs.cpu_seconds > after_one
+
+
+async def test_a_part_that_fails_costs_a_sample_and_not_the_node(tmp_path: Path) -> None:
+    clock = Clock()
+    statistics = statistics_of(tmp_path, {"mail": {"sends": 1}}, clock)
+    statistics.parts["broken"] = lambda: {}["nothing"]
+    with structlog.testing.capture_logs() as logs:
+        await statistics.look(0.0)
+        await statistics.look(0.0)
+    assert [one["event"] for one in logs] == ["sample_failed"], "told once"
+    assert statistics.statistics()["failures"] == 2
+    del statistics.parts["broken"]
+    await statistics.look(0.0)
+    assert statistics.figures()["statistics.failures"] == 2
 
 
 # ---- alarms ------------------------------------------------------------------------------------------
