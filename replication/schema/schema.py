@@ -198,7 +198,7 @@ class Schema:
                 begun[p] = position
                 try:
                     written = await one.call(TRANSFORM, table, procedure, position, p, partition=p)
-                except Exception as error:  # the procedure's own, too: whatever ended it, there is a place to go on
+                except Exception as error:  # the procedure's own, too
                     raise TransformFailed(f"table {table!r}, partition {p}: {error}", begun) from error
                 seen, some, position = written.value
                 looked += seen
