@@ -48,8 +48,5 @@ def read_secret(path: Path, option: str = "registration.webhook.secret_file") ->
     except OSError as error:
         raise SecretRefused(f"{option} can't be read: {error.strerror}") from None
     if len(secret) < 32:
-        raise SecretRefused(
-            f"{option} holds fewer than 32 characters:"
-            " make one with `openssl rand -hex 32`"
-        )
+        raise SecretRefused(f"{option} holds fewer than 32 characters: make one with `openssl rand -hex 32`")
     return secret
