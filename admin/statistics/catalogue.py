@@ -68,6 +68,9 @@ _MAIL: Final = (
         mail.refused: messages that were refused for good, or until a mailbox has room
         mail.delivered: messages that were handed to their recipient's session
         mail.acks: acks of recipients
+        mail.skips: numbers that senders gave up
+        mail.reads: marks of recipients up to where they have read
+        mail.confirms: confirmations of senders that they know what was received or read
         mail.accepted_delivered: messages accepted because the recipient has them: never written, write-behind hits
         mail.accepted_stored: messages accepted because they are on disk
         mail.commits: commits of mail

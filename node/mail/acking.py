@@ -146,6 +146,7 @@ def _is_believed(pair: Pair, n: int) -> bool:
 
 def read(state: MailState, recipient: int, sender: int, stream: bytes, upto: int) -> bool:
     """The recipient's owner has read all up to a number. False if it could not be taken in now."""
+    state.counts.reads += 1
     return loading.with_pair(state, (recipient, sender, stream), partial(_read, state, upto=upto))
 
 

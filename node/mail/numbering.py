@@ -40,6 +40,7 @@ def send(
 
 def skip(state: MailState, sender: int, recipient: int, stream: bytes, n: int, base: int) -> None:
     """The sender gives up a number that was refused. Answered as a send is."""
+    state.counts.skips += 1
     pair = state.pairs.get((recipient, sender, stream))
     if pair is not None:
         pair.used = True

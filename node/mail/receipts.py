@@ -46,6 +46,7 @@ def confirm(
     state: MailState, sender: int, recipient: int, stream: bytes, kind: int, first: int, last: int
 ) -> bool:
     """The sender's client has stored a receipt. False if that could not be taken in now: it will be told again."""
+    state.counts.confirms += 1
     key = (sender, recipient, stream)
     owed = find(state, *key)
     if owed is not None:

@@ -260,6 +260,9 @@ class Counts:
     loads: int = 0
     marked: int = 0
     receipts_marked: int = 0
+    skips: int = 0
+    reads: int = 0
+    confirms: int = 0
 
 
 class Latencies:

@@ -85,7 +85,7 @@ async def test_a_message_is_counted_on_each_of_its_steps(node: LiveNode, alice: 
     rest = differences(before, mail_of(node))
     assert {name: rest[name] for name in rest if name not in ("commits", "marked", "receipts_marked")} == {
         "sends": 2, "taken": 2, "loads": 2, "delivered": 2, "acks": 2, "accepted_delivered": 1,
-        "accepted_stored": 1, "written": 1,
+        "accepted_stored": 1, "written": 1, "confirms": 1,
         "pairs": 1, "boxes": 1,
     }, "nothing waits any more"  # fmt: skip
 
@@ -157,3 +157,15 @@ async def test_latencies_are_those_of_the_senders_tick_and_of_the_recipients_ack
     await node.settle()
     mail = mail_of(node)
     assert [sum(mail[name]["buckets"]) for name in ("accepted_ms", "delivery_ms")] == [2, 2]
+
+
+async def test_what_is_said_besides_messages_is_counted_by_kind(
+    node: LiveNode, alice: Device, bob: Device
+) -> None:
+    sender, recipient = await node.login(alice), await node.login(bob)
+    before = mail_of(node)
+    await sender.send(alice.skip(bob, 1), (verbs.CONFIRM, bob.user, alice.stream, verbs.KIND_DELIVERED, 1, 1))
+    await recipient.send((verbs.READ, alice.user, alice.stream, 1), (verbs.READ, alice.user, alice.stream, 1))
+    await node.settle()
+    counted = differences(before, mail_of(node))
+    assert [counted[name] for name in ("skips", "confirms", "reads")] == [1, 1, 2]

@@ -94,9 +94,7 @@ def test_a_figure_that_nobody_knows_is_a_level() -> None:
 
 def test_a_name_at_the_end_of_a_path_may_have_points() -> None:
     figure = sampler.CATALOGUE.of("reload.modules.node.mail.acking")
-    assert figure.labels(("reload", "modules", "node", "mail", "acking")) == (
-        ("module", "node.mail.acking"),
-    )
+    assert figure.labels(("reload", "modules", "node", "mail", "acking")) == (("module", "node.mail.acking"),)
 
 
 def test_a_sample_at_the_same_moment_changes_nothing() -> None:
