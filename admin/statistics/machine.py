@@ -16,6 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from store.memory import ROOT, memory_limit
+
 SECTOR_BYTES: Final = 512
 """In the kernel's block statistics, whatever the device's own sectors are (Documentation/block/stat.rst)."""
 
@@ -45,18 +47,18 @@ class Machine:
 
     Args:
         data: the data directory, whose file system and device are looked at.
-        proc, sys: where those file systems are mounted; tests bring their own.
+        root: where /proc and /sys are; tests bring their own.
     """
 
     __slots__ = ("_block", "_data", "_loop_clock", "_memory_max", "_page_bytes", "_proc", "_sys")
 
-    def __init__(self, data: Path, proc: Path = Path("/proc"), sys: Path = Path("/sys")) -> None:
+    def __init__(self, data: Path, root: Path = ROOT) -> None:
         self._data = data
-        self._proc = proc
-        self._sys = sys
+        self._proc = root / "proc"
+        self._sys = root / "sys"
         self._page_bytes = os.sysconf("SC_PAGE_SIZE")
         self._block = self._device()
-        self._memory_max = self._memory_limit()
+        self._memory_max = memory_limit(root)
         self._loop_clock = time.pthread_getcpuclockid(threading.get_ident())
 
     def _device(self) -> Path | None:
@@ -67,23 +69,6 @@ class Machine:
             return None
         path = self._sys / "dev" / "block" / f"{os.major(device)}:{os.minor(device)}" / "stat"
         return path if path.is_file() else None
-
-    def _memory_limit(self) -> int:
-        """The least of what the machine has and the control groups above this process allow."""
-        limit = os.sysconf("SC_PHYS_PAGES") * self._page_bytes
-        group = next(
-            (line[3:] for line in self._text("self/cgroup").splitlines() if line.startswith("0::/")), None
-        )
-        if group is None:
-            return limit
-        root = self._sys / "fs" / "cgroup"
-        folder = root / group.strip("/")
-        while True:
-            with contextlib.suppress(OSError, ValueError):  # "max", or no such controller
-                limit = min(limit, int((folder / "memory.max").read_text()))
-            if folder == root or root not in folder.parents:
-                return limit
-            folder = folder.parent
 
     def _text(self, name: str) -> str:
         try:
@@ -118,11 +103,14 @@ class Machine:
         }
 
     def _memory(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"limit_bytes": self._memory_max}
+        found: dict[str, Any] = {}
         words = self._text("self/statm").split()
         if len(words) > 1:
-            resident = int(words[1]) * self._page_bytes
-            found |= {"resident_bytes": resident, "share": round(resident / self._memory_max, 4)}
+            found["resident_bytes"] = int(words[1]) * self._page_bytes
+        if self._memory_max:
+            found["limit_bytes"] = self._memory_max
+            if "resident_bytes" in found:
+                found["share"] = round(found["resident_bytes"] / self._memory_max, 4)
         _, _, after = self._text("meminfo").partition("MemAvailable:")
         if after:
             found["available_bytes"] = int(after.split(None, 1)[0]) * 1024

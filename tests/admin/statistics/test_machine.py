@@ -3,8 +3,6 @@
 import gc
 from pathlib import Path
 
-import pytest
-
 from admin.statistics.figures import UNKNOWN
 from admin.statistics.garbage import Garbage
 from admin.statistics.machine import Machine
@@ -25,9 +23,9 @@ def test_every_figure_of_this_machine_is_known(tmp_path: Path) -> None:
 
 
 def test_what_a_kernel_does_not_say_is_left_out(tmp_path: Path) -> None:
-    found = Machine(tmp_path, proc=tmp_path / "proc", sys=tmp_path / "sys").read()
+    found = Machine(tmp_path, tmp_path).read()
     assert found["tcp"] == found["io"] == {}
-    assert set(found["memory"]) == {"limit_bytes"}
+    assert found["memory"] == {}
     assert "open" not in found["descriptors"]
     assert "reads" not in found["disk"]
     assert "load_1m" not in found
@@ -35,14 +33,14 @@ def test_what_a_kernel_does_not_say_is_left_out(tmp_path: Path) -> None:
 
 
 def test_tcp_is_read_by_its_names_whatever_their_order(tmp_path: Path) -> None:
-    net = tmp_path / "net"
-    net.mkdir()
+    net = tmp_path / "proc" / "net"
+    net.mkdir(parents=True)
     (net / "snmp").write_text("Ip: Forwarding\nIp: 1\nTcp: OutSegs RetransSegs\nTcp: 70 3\n")
     (net / "netstat").write_text("TcpExt: Other ListenDrops\nTcpExt: 5 9\n")
     (net / "sockstat").write_text(
         "sockets: used 29\nTCP: inuse 10 orphan 2 tw 307 alloc 11 mem 3\nUDP: inuse 0\n"
     )
-    found = Machine(tmp_path, proc=tmp_path).read()["tcp"]
+    found = Machine(tmp_path, tmp_path).read()["tcp"]
     assert found["memory_bytes"] % 3 == 0
     del found["memory_bytes"]
     assert found == {
@@ -50,25 +48,17 @@ def test_tcp_is_read_by_its_names_whatever_their_order(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("limits", "expected"),
-    [
-        ({"a": "4096", "a/b": "max"}, 4096),
-        ({"a": "max", "a/b": "8192"}, 8192),
-        ({"a": "4096", "a/b": "512"}, 512),
-    ],
-)
-def test_memory_is_limited_by_every_control_group_above(
-    tmp_path: Path, limits: dict[str, str], expected: int
-) -> None:
-    (tmp_path / "self").mkdir()
-    (tmp_path / "self" / "cgroup").write_text("1:name=old:/\n0::/a/b\n")
-    for group, limit in limits.items():
-        folder = tmp_path / "fs" / "cgroup" / group
-        folder.mkdir(parents=True)
-        (folder / "memory.max").write_text(f"{limit}\n")
-    found = Machine(tmp_path, proc=tmp_path, sys=tmp_path).read()
-    assert found["memory"]["limit_bytes"] == expected
+def test_memory_is_limited_by_the_control_group(tmp_path: Path) -> None:
+    group = tmp_path / "sys" / "fs" / "cgroup" / "a"
+    group.mkdir(parents=True)
+    (group / "memory.max").write_text("1048576\n")
+    (tmp_path / "proc" / "self").mkdir(parents=True)
+    (tmp_path / "proc" / "self" / "cgroup").write_text("0::/a\n")
+    (tmp_path / "proc" / "self" / "statm").write_text("999 64 1 1 0 1 0\n")
+    (tmp_path / "proc" / "meminfo").write_text("MemTotal: 9999999 kB\nMemFree: 1 kB\nMemAvailable: 500 kB\n")
+    memory = Machine(tmp_path, tmp_path).read()["memory"]
+    assert (memory["limit_bytes"], memory["available_bytes"]) == (1_048_576, 512_000)
+    assert memory["share"] == memory["resident_bytes"] / 1_048_576 > 0
 
 
 def test_collections_of_garbage_are_timed_while_they_are_watched() -> None:
