@@ -14,7 +14,7 @@ from node.accounts.outcomes import Replaced
 from node.accounts.service import Accounts
 from node.clock import SteadyClock
 from node.histogram import together
-from node.hub.admission import STOPPING
+from node.hub.admission import DRAINING, STOPPING
 from node.hub.connection import Reason
 from node.hub.listener import Listener
 from node.mail import effects, expiry, presence, writebehind
@@ -176,7 +176,7 @@ class Service:
         return self._monotonic() + max(0, due - self._clock()) / 1000
 
     def refusal(self, reason: str) -> bytes:
-        code = errors.SHUTTING_DOWN if reason == STOPPING else errors.TOO_MANY_CONNECTIONS
+        code = errors.SHUTTING_DOWN if reason in (STOPPING, DRAINING) else errors.TOO_MANY_CONNECTIONS
         return encode((ERROR, code, errors.REGISTRY[code].text, REFUSAL_RETRY_MS, None))
 
     def bye(self, session: Session, retry_ms: int) -> None:

@@ -7,6 +7,7 @@ onhub         what changes sessions happens between two passes of the hub
 plain         ping, info, stats, help
 sessions      connections and sessions: list, find, disconnect
 users         show, block, unblock, delete
+draining      empty a node before it is stopped
 knobs         options, changed live
 tracing       one user's frames, without what they carry
 logs          how much is logged

@@ -12,6 +12,7 @@ from admin.commands.table import Command, CommandError, Context, Parameter, Role
 from admin.commands.words import find_command, shown
 from admin.reload.service import Reload
 from admin.statistics.service import Statistics
+from node.hub.adjusting import is_draining
 
 
 @attrs.frozen
@@ -38,6 +39,7 @@ async def _info(context: Context, arguments: Mapping[str, Any]) -> Any:
         "started": facts.started,
         "up_s": round(context.clock() - facts.started, 1),
         "addresses": {name: f"{host}:{port}" for name, host, port in node.addresses},
+        "draining": is_draining(node.hub),
         "connections": node.hub.counters.connections,
         "sessions": len(node.service.mail.sessions),
     }

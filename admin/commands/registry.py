@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from admin.commands import knobs, logs, plain, reload, sessions, statistics, tracing, users
+from admin.commands import draining, knobs, logs, plain, reload, sessions, statistics, tracing, users
 from admin.commands.table import Command, in_order
 
 COMMANDS: Final[tuple[Command, ...]] = in_order(
@@ -12,6 +12,7 @@ COMMANDS: Final[tuple[Command, ...]] = in_order(
         *users.COMMANDS,
         *logs.COMMANDS,
         *knobs.COMMANDS,
+        *draining.COMMANDS,
         *tracing.COMMANDS,
         *reload.COMMANDS,
         *statistics.COMMANDS,

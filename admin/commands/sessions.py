@@ -12,12 +12,11 @@ import trio
 
 from admin.commands.onhub import on_hub
 from admin.commands.table import Command, CommandError, Context, Parameter, Role
+from node.hub.walking import connections_from
 from node.session import ASKING, GREETED, NEW, TALKING, Session
 
 LISTED_DEFAULT: Final = 50
 LISTED_MAX: Final = 5_000
-SLICE: Final = 500
-"""Connections looked at before other tasks have their turn: 0.1 ms."""
 CLOSED_MAX: Final = 100_000
 """Connections that one command ends."""
 CLOSED_AT_ONCE: Final = 100
@@ -46,8 +45,9 @@ def described(session: Session) -> dict[str, Any]:
 async def matching(context: Context, arguments: Mapping[str, Any]) -> AsyncGenerator[Session, None]:
     """Connections that fit, in no order that means something; they may end while this looks."""
     address, idle, phase = arguments["address"], arguments["idle"], arguments["phase"]
-    found = iter(context.node.hub.connections())
-    while some := list(islice(found, SLICE)):
+    place: int | None = 0
+    while place is not None:
+        some, place = connections_from(context.node.hub, place)
         for one in some:
             if (
                 (address is None or one.address == address)

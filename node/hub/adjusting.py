@@ -36,3 +36,13 @@ def adjust(hub: Hub[Any], settings: HubSettings) -> None:
     hub._handshakes.adjust(settings)
     hub._reader.adjust(settings)
     hub._writer.adjust(settings)
+
+
+def set_draining(hub: Hub[Any], draining: bool) -> None:
+    """Take nobody more, or take them again. Who is connected stays until he is sent away."""
+    hub._admission.draining = draining
+
+
+def is_draining(hub: Hub[Any]) -> bool:
+    """Whether nobody more is taken."""
+    return hub._admission.draining

@@ -16,7 +16,8 @@ ADDRESS_FULL = "address_full"  # connections from this address
 TOO_OFTEN = "too_often"  # accepts from this address within the window
 NO_DESCRIPTOR = "no_descriptor"  # the process or the system is out of descriptors
 STOPPING = "stopping"
-REFUSALS = (TOO_MANY, ADDRESS_FULL, TOO_OFTEN, NO_DESCRIPTOR, STOPPING)
+DRAINING = "draining"  # it serves on, and takes nobody more
+REFUSALS = (TOO_MANY, ADDRESS_FULL, TOO_OFTEN, NO_DESCRIPTOR, STOPPING, DRAINING)
 
 ADDRESSES_MAX = 100_000  # that the window of accepts remembers; when full, it starts anew
 
@@ -35,7 +36,7 @@ def network_of(host: str) -> str:
 class Admission:
     """Counts connections per address and in all."""
 
-    __slots__ = ("_counts", "_recent", "_settings", "_window_end", "connections", "connections_max")
+    __slots__ = ("_counts", "_recent", "_settings", "_window_end", "connections", "connections_max", "draining")
 
     def __init__(self, settings: HubSettings, connections_max: int) -> None:
         self._settings = settings
@@ -44,6 +45,7 @@ class Admission:
         self._window_end = 0
         self.connections = 0
         self.connections_max = connections_max
+        self.draining = False  # whether nobody more is taken
 
     def adjust(self, settings: HubSettings, connections_max: int) -> None:
         """Other limits hold from now on; who is in stays."""
@@ -52,6 +54,8 @@ class Admission:
 
     def refuse(self, address: str, tick: int) -> str | None:
         """The reason why nobody more from `address` is taken now, or None."""
+        if self.draining:
+            return DRAINING
         settings = self._settings
         if settings.accepts_per_address_max:
             if tick >= self._window_end or len(self._recent) >= ADDRESSES_MAX:

@@ -37,7 +37,7 @@ class Operated:
 
         def talk() -> Any:
             with Client(Target.find(str(self.data))) as client:
-                return client.ask(shlex.split(line), item, **more)
+                return client.ask(shlex.split(line), item, **{"seconds_max": GIVE_UP_S / 2, **more})
 
         with trio.fail_after(GIVE_UP_S):
             return await trio.to_thread.run_sync(talk)

@@ -103,7 +103,7 @@ class Channel:
 
         def talk() -> Any:
             with Client(self.target(by)) as client:
-                return client.ask(words, **more)
+                return client.ask(words, **{"seconds_max": GIVE_UP_S / 2, **more})
 
         with trio.fail_after(GIVE_UP_S):
             return await trio.to_thread.run_sync(talk)
