@@ -237,8 +237,8 @@ def tick(state: ReplicaState, peer: Peer) -> None:
         del peer.pulls[pull.id]
         for p in pull.since:
             peer.ahead.pop(p, None)
-    if not state.reachable(peer):
-        # What it may have, it will offer when it is back.
+    if not state.reachable(peer) and not peer.busy:
+        # What it may have, it will offer when it is back. What came of it is taken in first: nobody serves beneath it.
         for p in [p for p in peer.wanted if _own(state, p)]:
             del peer.wanted[p]
             state.parts[p].gathering.discard(peer.id)

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from replication.core import effects, messages, pulling, replica
-from replication.core.state import LIVE, VOID
+from replication.core.state import DEAD, LIVE, VOID
 from tests.replication.core.stand import Node, Stand
 
 
@@ -210,6 +210,34 @@ def test_whoever_keeps_rows_in_memory_is_told_before_they_change_beneath_it() ->
     assert served_while_changed
     assert not any(served_while_changed)
     assert stand.copies(0) == [{"left": 1, "right": 2}] * 2
+
+
+def test_nobody_is_served_while_what_a_peer_sent_before_it_left_is_being_taken_in() -> None:
+    stand = Stand(2, caches=True).ready()
+    state = stand["A"].state
+    peer = state.peers[b"B"]
+    pulling.want(peer, 0)
+    pulling.ask(state, peer)
+    (pull,) = peer.pulls.values()
+    incarnation, since = pull.since[0]
+    state.out.clear()
+    chunk = [
+        messages.CHUNK,
+        pull.id,
+        incarnation,
+        since + 3,
+        [[0, "t", b"\x80", 0]],
+        [[0, since + 3, False, False]],
+    ]
+    replica.received(state, b"B", chunk)
+    (applied,) = (effect for effect in state.out if effect[0] == effects.APPLY)
+    state.out.clear()
+    peer.liveness = DEAD
+    pulling.tick(state, peer)
+    assert not state.out
+    applied[-1](None, since)
+    pulling.tick(state, peer)
+    assert [effect[0] for effect in state.out if effect[0] == effects.SERVE] == [effects.SERVE]
 
 
 def test_what_can_not_be_taken_in_is_not_asked_for_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
