@@ -321,6 +321,8 @@ class Batch(Runs):
             self._forget_entry(table, key, old)
             if table.indexes and not tombstone:
                 self._index(table, key, old, [[] for _ in table.indexes])
+            if table.watchers and not tombstone:
+                self.events.append((table, None, None, 1))
 
     def _forget_entry(self, table: TableState, key: bytes, old: bytes) -> None:
         if table.listed:

@@ -186,6 +186,10 @@ class OpenGroup(Submitting, Alterable):
 
     def _publish(self, events: Iterable[Event]) -> None:
         for table, physical, payload, sequence in events:
+            if physical is None:
+                for watcher in tuple(table.watchers):
+                    watcher.miss(sequence)
+                continue
             key = logical_key(table, physical)
             for watcher in tuple(table.watchers):
                 # Decoded for each: nobody sees what another subscriber does to a value.

@@ -32,7 +32,8 @@ class Deleted:
 
 @attrs.frozen(slots=True)
 class Missed:
-    """`count` events before the next one were dropped: the subscription was full. Read the table again."""
+    """`count` events before the next one were dropped, for the subscription was full; or so many rows were, since the
+    copy here is emptied, and filled from others perhaps. Read the table again."""
 
     count: int
 
@@ -67,6 +68,11 @@ class Subscription:
             self._missed += 1
         else:
             self._waiting.append(event)
+        self._wanted.set()
+
+    def miss(self, count: int) -> None:
+        """What happened to so many rows is not told of one by one. Called by the store, on the loop."""
+        self._missed += count
         self._wanted.set()
 
     def take(self) -> list[Happening]:

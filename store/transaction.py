@@ -148,7 +148,7 @@ class Transaction(Reading):
 
     def clear(self, partition: int | None, limit: int = PURGE_ROWS) -> bool:
         """Drop `limit` rows of a partition's replicated tables, at most, with all that belongs to them, and leave no
-        trace: no tombstone, no event, nothing tapped. Whether there are more.
+        trace: no tombstone, nothing tapped; subscribers are told only how many they `Missed`. Whether there are more.
         """
         for state in self._states.values():
             if state.listed and state.partitioned == (partition is not None):

@@ -27,8 +27,9 @@ SEQUENCE_KEY: Final = b"sequence"
 Epochs = Callable[[int | None], int]
 """partition (None for tables without) → the epoch of its claim."""
 
-Event = tuple[TableState, bytes, bytes | None, int]
-"""(table, physical key, payload or None if deleted, local sequence)"""
+Event = tuple[TableState, bytes | None, bytes | None, int]
+"""(table, physical key, payload or None if deleted, local sequence); (table, None, None, rows): a copy was emptied of
+them."""
 
 
 class Places:

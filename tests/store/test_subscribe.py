@@ -103,6 +103,22 @@ def test_who_does_not_keep_up_is_told_how_much_was_missed(store: Store) -> None:
         assert [type(event) for event in slow.take()] == [Changed]
 
 
+def test_a_copy_that_is_emptied_is_told_as_missed_and_not_as_deleted(store: Store) -> None:
+    group = store.group("g")
+    table, other = group.table("fast"), group.table("disc")
+    commit(store, *((PUT, table.id, (1, n), n) for n in range(5)), (DELETE, table.id, (1, 0)))
+    with table.subscribe(limit=100) as events, other.subscribe(limit=100) as others:
+        group.submit_transaction(lambda result: None, lambda transaction: transaction.clear(1, 3))
+        store.deliver_results()
+        assert events.take() == [Missed(3)]
+        commit(store, (PUT, table.id, (1, 9), 9))
+        group.submit_transaction(lambda result: None, lambda transaction: transaction.clear(1, 100))
+        store.deliver_results()
+        assert [type(event) for event in events.take()] == [Changed, Missed]
+        assert table.count() == 0
+        assert others.take() == []
+
+
 async def test_events_can_be_awaited(store: Store) -> None:
     table = store.group("g").table("disc")
     subscription = table.subscribe(limit=2)
