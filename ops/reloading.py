@@ -64,5 +64,9 @@ class Reloading:
             root=ROOT,
         )
         await reload.open(self._sources)
+        running.hub.rescue = reload.rescue
         task_status.started(reload)
-        await reload.run()
+        try:
+            await reload.run()
+        finally:
+            running.hub.rescue = None

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from admin.reload.errors import ReloadError
 
-VISITS_MAX: Final = 500_000
+VISITS_MAX: Final = 200_000
 """Objects looked at. It is done while the node stands still: more of them would be felt."""
 CONTAINERS: Final = (tuple, list, set, frozenset, deque)
 ATOMS: Final = (str, bytes, int, float, complex, type(None), type)

@@ -40,6 +40,7 @@ from admin.reload.suspended import suspended
 from admin.reload.swapping import Applied, roll_back, swap
 from node.hub.errors import HubFull
 from node.hub.memory import give_back_memory
+from store.errors import StoreFatal
 
 log = structlog.get_logger()
 
@@ -107,6 +108,7 @@ class Reload:
         self._pulses: deque[Pulse] = deque(maxlen=math.ceil(self.settings.before_s / self.settings.sample_s))
         self._done: deque[Done] = deque(maxlen=UNDOS_MAX)
         self._watch: Watch | None = None
+        self._rescued: deque[tuple[int, str, float]] = deque()  # to be recorded: (reload, cause, pause)
         self._applied = 0
         self._rolled_back = 0
         self._undone = 0
@@ -303,17 +305,8 @@ class Reload:
             raise NoWayBack(done.applied.no_way_back)
         with trio.CancelScope(shield=True):
             pause_ms = await self._between_batches(partial(roll_back, done.applied))
-            self._done.pop()
-            self._runs = done.before
-            self._watch = None
-            self._pulses.clear()  # nobody is to be compared with what was bad
-            self._rolled_back += 1
-            self._undone += who == ITSELF
-            self._paused(pause_ms)
-            ended = {"rolled_back_at": self._wall(), "rolled_back_by": who, "rollback_pause_ms": pause_ms}
-            await self._go_on(
-                done.number, state="rolled_back", **ended, **({"cause": cause} if cause else {})
-            )
+            self._is_undone(done, who, pause_ms)
+            await self._go_on(done.number, **self._ended(who, pause_ms, cause))
         log.warning("rolled back", reload=done.number, who=who, cause=cause, remedy=DISK_REMEDY)
         return {
             "reload": done.number,
@@ -323,6 +316,19 @@ class Reload:
             "pause_ms": pause_ms,
             "note": DISK_REMEDY,
         }
+
+    def _is_undone(self, done: Done, who: str, pause_ms: float) -> None:
+        self._done.pop()
+        self._runs = done.before
+        self._watch = None
+        self._pulses.clear()  # nobody is to be compared with what was bad
+        self._rolled_back += 1
+        self._undone += who == ITSELF
+        self._paused(pause_ms)
+
+    def _ended(self, who: str, pause_ms: float, cause: str) -> dict[str, Any]:
+        ended = {"rolled_back_at": self._wall(), "rolled_back_by": who, "rollback_pause_ms": pause_ms}
+        return {"state": "rolled_back", **ended, **({"cause": cause} if cause else {})}
 
     async def _between_batches(self, function: Callable[[], Any]) -> Any:
         """Have the hub call it, and wait. What it raises is raised here, never in the hub."""
@@ -365,6 +371,9 @@ class Reload:
 
     async def step(self) -> None:
         """One picture, and what follows from it."""
+        while self._rescued:
+            number, cause, pause_ms = self._rescued.popleft()
+            await self._go_on(number, **self._ended(ITSELF, pause_ms, cause))
         pulse = self._pulse()
         self._pulses.append(pulse)
         watch = self._watch
@@ -372,6 +381,25 @@ class Reload:
             watch.after.append(pulse)
             await self._judge(watch, pulse)
         await trio.sleep(self.settings.sample_s)
+
+    def rescue(self, error: Exception) -> bool:
+        """For the hub, on whose thread it is called: a pass failed. True: a reload that is watched was undone, and the
+        node may go on. What the pass had begun may be done twice, which phones are used to.
+        """
+        watch = self._watch
+        if watch is None or isinstance(error, StoreFatal) or self._swapping.locked():
+            return False
+        done = watch.done
+        if done.applied.no_way_back or self._done[-1] is not done:
+            return False
+        pause_ms = roll_back(done.applied)
+        self._is_undone(done, ITSELF, pause_ms)
+        cause = f"{type(error).__name__} ended a pass of the hub"
+        self._rescued.append((done.number, cause, pause_ms))
+        log.error(
+            "a reload failed outside of any connection, and was undone", reload=done.number, cause=cause
+        )
+        return True
 
     async def _judge(self, watch: Watch, pulse: Pulse) -> None:
         worse = verdict(watch.before, tuple(watch.after))

@@ -46,7 +46,7 @@ class Hub(Generic[C]):
     """Owns the poll set, and runs the passes.
 
     `asleep`, `dirty`, `wheel`, `closer` and `settings` are for `Connection`; `connections_max` is what the settings
-    ask for, or less where the descriptors allow less.
+    ask for, or less where the descriptors allow less; `rescue` says whether a pass that failed may be passed over.
 
     Raises:
         DescriptorsTooFew: they allow next to no connection.
@@ -108,6 +108,7 @@ class Hub(Generic[C]):
         self._leaving: list[C] | None = None  # who has yet to be told that the node stops; None: it doesn't
         self._stopped = trio.Event()
         self._closed = False
+        self.rescue: Callable[[Exception], bool] | None = None
 
     # ---- for the composition root ----------------------------------------------------------------
 
@@ -195,9 +196,7 @@ class Hub(Generic[C]):
         self._closed = True
         self._stopped.set()
         self._acceptor.close()
-        for entry in self._pollset.entries:
-            if isinstance(entry, Connection):
-                self.closer.lose(entry, "stopped")
+        self._cut_off("stopped")
         while self.closer.pending:
             self._announce()
         self.closer.finish()
@@ -266,7 +265,11 @@ class Hub(Generic[C]):
             counters.lag_us.record(int((now - self._polled_at) * 1e6))
             counters.batches.record(len(events))
             self._polled_at = now
-            self._pass(events, now)
+            try:
+                self._pass(events, now)
+            except Exception as error:
+                if self.rescue is None or not self.rescue(error):
+                    raise
             if clock() >= turn_ends or self._stopped.is_set():
                 self._busy = True
                 return
@@ -429,10 +432,10 @@ class Hub(Generic[C]):
                     self._failed(connection, error)
                 self.closer.close(connection, "stopping", linger=True)
 
-    def _cut_off(self) -> None:
+    def _cut_off(self, reason: str = "stopping") -> None:
         for entry in self._pollset.entries:
             if isinstance(entry, Connection):
-                self.closer.lose(entry, "stopping")
+                self.closer.lose(entry, reason)
 
     def statistics(self) -> HubStatistics:
         """A picture of the moment; cheap enough for once a second."""

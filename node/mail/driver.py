@@ -107,8 +107,14 @@ class MailDriver:
         carry = self._carry
         while state.out:
             out, state.out = state.out, []
-            for effect in out:
-                carry[effect[0]](effect)
+            left = iter(out)
+            effect: Effect = ()
+            try:
+                for effect in left:
+                    carry[effect[0]](effect)
+            except BaseException:  # the node ends by it, or its code is rolled back and does it again
+                state.out[:0] = [effect, *left]
+                raise
 
     def tick(self) -> None:
         """Write what is due; ask again for what the store was too busy to read."""

@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COPIED: Final = ("admin", "client", "node", "ops", "replication", "store")
@@ -26,7 +26,11 @@ CHANGED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """File → functions and methods that every revision changes."""
-FAULTY: Final = ("node/talk.py", "send")
+Place = Literal["session", "router"]
+FAULTS: Final[Mapping[Place, tuple[str, str, str]]] = MappingProxyType(
+    {"session": ("node/talk.py", "send", "frame[3]"), "router": ("node/outlet.py", "deliver", "effect[4]")}
+)
+"""Where a message passes → file, function, and what is its number there."""
 
 
 class Revisions:
@@ -47,11 +51,12 @@ class Revisions:
         for name, functions in CHANGED.items():
             self._write(name, functions, f"_revision = {number}")
 
-    def fault(self, one_in: int) -> None:
-        """The handler of messages raises for every message of whose number this is a divisor."""
-        name, function = FAULTY
-        line = f"if frame[3] % {one_in} == 0: raise RuntimeError('a fault of the test')"
-        self._write(name, (function,), line)
+    def fault(self, place: Place, one_in: int) -> None:
+        """A function raises for every message of whose number this is a divisor."""
+        name, function, number = FAULTS[place]
+        self._write(
+            name, (function,), f"if {number} % {one_in} == 0: raise RuntimeError('a fault of the test')"
+        )
 
     def restore(self) -> None:
         """As they were copied."""

@@ -111,7 +111,7 @@ class Persistent:
 
 def test_a_change_that_raises_in_one_of_a_hundred_messages_is_undone_by_itself(stand: Stand) -> None:
     stand.revisions.restore()
-    stand.revisions.fault(one_in=100)
+    stand.revisions.fault("session", one_in=100)
     number = stand.admin.ask(("reload", "apply"))["reload"]
     sender = Persistent(stand.port)
     for n in range(1, 151):
@@ -130,6 +130,29 @@ def test_a_change_that_raises_in_one_of_a_hundred_messages_is_undone_by_itself(s
             recipient.send(verbs.ACK, peer, stream, n, n)
     assert found == set(range(1, 151))
     stand.revisions.restore()
+
+
+def test_a_change_that_raises_outside_of_any_connection_is_undone_before_the_node_ends(stand: Stand) -> None:
+    """Effects are carried out for all sessions at once: an exception there would end the node."""
+    stand.revisions.restore()
+    stand.revisions.fault("router", one_in=100)
+    number = stand.admin.ask(("reload", "apply"))["reload"]
+    sender = Persistent(stand.port)
+    with RawPhone("127.0.0.1", stand.port, tls=False) as recipient:
+        recipient.login(number_of(RECIPIENT), device_key(RECIPIENT))
+        for n in range(151, 251):
+            sender.send(n)
+            _, peer, stream, came, *_ = recipient.expect(verbs.DELIVER)
+            assert came == n
+            recipient.send(verbs.ACK, peer, stream, n, n)
+    sender.close()
+    assert sender.repeated == 0
+    until = time.monotonic() + GIVE_UP_S
+    while _state(stand)["state"] != "rolled_back":
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert _state(stand)["id"] == number
+    assert "RuntimeError ended a pass" in _state(stand)["cause"]
 
 
 def test_a_node_that_is_killed_starts_with_the_files_on_disk(tmp_path: Path) -> None:

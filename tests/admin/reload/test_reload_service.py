@@ -26,6 +26,7 @@ from admin.reload.history import CUT_OFF
 from admin.reload.service import ITSELF, Reload
 from admin.reload.settings import ReloadSettings
 from node.hub.errors import HubFull
+from store.errors import StoreFatal
 from tests.admin.reload.world import World
 
 QUIET = (0,) * 32
@@ -279,3 +280,19 @@ async def test_a_hub_that_takes_nothing_more(
         with pytest.raises(HubTooBusy):
             await node.reload.apply("ann")
         assert (module.f(), node.reload.history()[-1]["state"]) == (1, "failed")
+
+
+async def test_a_pass_that_fails_by_a_watched_reload_is_rescued_once(world: World, folder: Path) -> None:
+    module = _started(world)
+    async with _node(world, folder) as node:
+        assert not node.reload.rescue(ValueError())
+        world.write("one", "def f(): return 2")
+        number = (await node.reload.apply("ann"))["reload"]
+        assert not node.reload.rescue(StoreFatal("the disk is gone")), "the node must end"
+        assert module.f() == 2
+        assert node.reload.rescue(ValueError("the text may be of a phone"))
+        assert module.f() == 1
+        assert not node.reload.rescue(ValueError())
+        await node.until(lambda: node.state(number) == "rolled_back")
+        entry = node.reload.history()[-1]
+        assert (entry["rolled_back_by"], entry["cause"]) == (ITSELF, "ValueError ended a pass of the hub")

@@ -185,3 +185,35 @@ def test_failures_told_apart_are_bounded():
         for number in range(3 * KINDS_MAX):
             log.log(type(f"Bug{number}", (Exception,), {})(), "test", 0)
             assert len(log._seen) <= KINDS_MAX
+
+
+@pytest.mark.parametrize("place", ["begin_pass", "end_pass"])
+def test_a_pass_that_failed_is_passed_over_if_somebody_says_so(rig, monkeypatch, place):
+    peer = rig.connect()
+    told = []
+
+    def fail():
+        raise Bug
+
+    def rescue(error):
+        told.append(error)
+        monkeypatch.undo()
+        return True
+
+    monkeypatch.setattr(rig.handler, place, fail)
+    rig.hub.rescue = rescue
+    peer.send(framed(b"hello"))
+    rig.turn()
+    assert [type(error) for error in told] == [Bug]
+    assert peer.read(9) == framed(b"hello")
+
+
+def test_a_pass_that_failed_ends_the_hub_if_nobody_can_help(rig):
+    def fail():
+        raise Bug
+
+    rig.hub.rescue = lambda error: False
+    rig.handler.end_pass = fail
+    rig.hub.soon(lambda: None)
+    with pytest.raises(Bug):
+        rig.turn()

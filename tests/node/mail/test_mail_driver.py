@@ -193,3 +193,23 @@ def test_serving_looks_for_what_is_to_be_told_again(rig: Rig) -> None:
     rig.keeper.answer()
     rig.driver.drain()
     assert rig.state.healing == {}
+
+
+def test_an_effect_that_could_not_be_carried_out_is_not_forgotten(rig: Rig) -> None:
+    """Code that is rolled back leaves the rest to the code that was there before."""
+    carried: list[tuple[Any, ...]] = []
+
+    def carry(effect: tuple[Any, ...]) -> None:
+        if effect[1] == 2:
+            raise ValueError
+        carried.append(effect)
+
+    rig.driver._carry[effects.BUSY] = carry
+    asked = [(effects.BUSY, n) for n in range(1, 5)]
+    rig.state.out = list(asked)
+    with pytest.raises(ValueError):
+        rig.driver.drain()
+    assert (carried, rig.state.out) == (asked[:1], asked[1:])
+    rig.driver._carry[effects.BUSY] = carried.append
+    rig.driver.drain()
+    assert carried == asked
