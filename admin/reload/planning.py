@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import PurePath
 from types import CodeType, MappingProxyType, ModuleType
 from typing import Any, Final
 
@@ -160,7 +161,7 @@ def _recode(making: _Making, module: ModuleType, change: FunctionChange) -> None
             return
         raise
     name = f"{module.__name__}.{change.name}"
-    if change.kind == "changed" and (tasks := making.suspended.get(found.function.__code__, 0)):
+    if change.kind == "changed" and (tasks := _inside(making.suspended, change)):
         if change.loops:
             cause = f"{tasks} task(s) are inside of it and stay in its old body for as long as they go round"
             remedy = "make the loop thin (`while True: await step()`), and restart the node"
@@ -178,6 +179,16 @@ def _recode(making: _Making, module: ModuleType, change: FunctionChange) -> None
             (change.defaults, change.keywords) if change.redefaulted else None,
             forget=change.kind == "changed",
         )
+    )
+
+
+def _inside(suspended: Mapping[CodeType, int], change: FunctionChange) -> int:
+    """Tasks in any of its bodies, those of earlier versions included, which differ by lines at least."""
+    return sum(
+        tasks
+        for code, tasks in suspended.items()
+        if code.co_qualname == change.name
+        and PurePath(code.co_filename).name == PurePath(change.old.co_filename).name
     )
 
 

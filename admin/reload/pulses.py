@@ -19,7 +19,7 @@ WAITING: Final = (
 
 
 def take_pulse(node: Running, now: float) -> Pulse:
-    """Cheap enough for twice a second."""
+    """Cheap enough for once a second."""
     hub = node.hub.statistics()
     mail: Mapping[str, Any] = node.service.statistics()["mail"]
     return Pulse(

@@ -9,7 +9,7 @@ class ReloadSettings:
 
     watch_s: float = 60.0
     before_s: float = 60.0
-    sample_s: float = 0.5
+    sample_s: float = 1.0
 
     def __attrs_post_init__(self) -> None:
         assert 0 < self.sample_s <= self.before_s

@@ -223,6 +223,19 @@ async def test_a_loop_that_a_task_is_in(world: World) -> None:
     assert world.plan(suspended()).refusals == ()
 
 
+async def test_a_loop_that_a_task_is_in_since_before_its_lines_moved(world: World) -> None:
+    event = trio.Event()
+    module = world.change("one", LOOP.format("while True:"), f"# moved\n{LOOP.format('while True:')}")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(module.run, event)
+        await trio.testing.wait_all_tasks_blocked()
+        world.apply()
+        world.write("one", LOOP.format("while 1 < 2:"))
+        refusals = world.plan(suspended()).refusals
+        event.set()
+    assert [one.name for one in refusals] == ["run"]
+
+
 async def test_a_task_that_ends_by_itself_is_only_noted(world: World) -> None:
     event = trio.Event()
     module = world.change("one", LOOP.format("if True:"), LOOP.format("if event:").replace("old", "new"))
