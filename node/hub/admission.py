@@ -36,7 +36,15 @@ def network_of(host: str) -> str:
 class Admission:
     """Counts connections per address and in all."""
 
-    __slots__ = ("_counts", "_recent", "_settings", "_window_end", "connections", "connections_max", "draining")
+    __slots__ = (
+        "_counts",
+        "_recent",
+        "_settings",
+        "_window_end",
+        "connections",
+        "connections_max",
+        "draining",
+    )
 
     def __init__(self, settings: HubSettings, connections_max: int) -> None:
         self._settings = settings
