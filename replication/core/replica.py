@@ -195,6 +195,7 @@ def status(state: ReplicaState) -> dict[str, Any]:
                 "sent": peer.stream.sent,
                 "acked": peer.stream.acked,
                 "inflight_rows": peer.stream.inflight_rows,
+                "behind_rows": peer.stream.behind_rows,
                 "lagging": peer.stream.lagging,
                 "filling": len(peer.wanted),
                 "pulls": len(peer.pulls),
