@@ -116,7 +116,7 @@ def missed(state: ReplicaState, part: Partition) -> None:
     if claim is None or claim.primary == state.me or part.copy != NONE or part.asof >= claim.floor:
         return
     if part.touched and not _newborn(state, part):
-        _void(state, part)
+        void(state, part)
     else:
         part.asof = claim.floor
 
@@ -155,7 +155,7 @@ def _carried(state: ReplicaState, part: Partition, before: Claim | None, claim: 
     )
 
 
-def _void(state: ReplicaState, part: Partition) -> None:
+def void(state: ReplicaState, part: Partition) -> None:
     """The copy has missed tombstones that nobody remembers: nothing more is taken in before it is empty."""
     p = part.number
     part.copy = VOID

@@ -71,5 +71,5 @@ def told(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         part = state.parts[p]
         claim = part.claim
         if claim is not None and (claim.epoch, claim.primary) == (epoch, peer.id) and _useless(state, part):
-            part.copy = VOID
+            claims.void(state, part)  # also on the streams of those that were its primaries before
             state.unsaved.add(p)

@@ -89,3 +89,15 @@ def test_a_node_that_stood_in_for_the_heir_keeps_its_copy_for_a_while() -> None:
     stand.run(15_000)
     assert stand["C"].store.values(0) == {}
     assert stand.copies(0) == [{"k": 1}] * 2
+
+
+def test_what_a_former_primarys_stream_still_carries_is_not_taken_into_what_is_emptied() -> None:
+    stand = three()
+    fewer(stand, 2)
+    stand.run(300)
+    source = stand["C"].state.peers[b"B"].source
+    source.opened[0] = 0
+    replica.received(stand["C"].state, b"A", [messages.FREE, [[0, stand.claim("C").epoch]]])
+    stand["C"].carry_out()
+    assert 0 not in source.opened
+    assert 0 in source.refusals
