@@ -94,7 +94,7 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
     if state.me not in ranked and part.move_to is None:
         _away(state, part, ranked)
     if state.settings.copies < 2:
-        return (None,) if heir is not None and heir not in ranked and part.move_to is None else None
+        return (None,) if heir is not None and part.move_to is None else None
     if heir is None:
         found = choose(state, part)
         return None if found is None else (found,)

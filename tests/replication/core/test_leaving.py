@@ -101,3 +101,18 @@ def test_what_a_former_primarys_stream_still_carries_is_not_taken_into_what_is_e
     stand["C"].carry_out()
     assert 0 not in source.opened
     assert 0 in source.refusals
+
+
+def test_where_one_copy_is_wanted_the_heir_goes_too() -> None:
+    stand = three()
+    fewer(stand, 1)
+    stand.run(5_000)
+    assert stand.claim("A").heir is None
+    assert [stand[name].state.parts[0].copy for name in "ABC"] == [LIVE, NONE, NONE]
+    ended = stand["A"].write(0, "k", 2)
+    stand.work()
+    assert ended == [(1, None)]
+    fewer(stand, 2)
+    stand.run(5_000)
+    assert stand.claim("A").heir == b"B"
+    assert stand["B"].store.values(0) == {"k": 2}
