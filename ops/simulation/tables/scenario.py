@@ -367,11 +367,17 @@ def _forgetting(seed: int) -> dict[str, Any]:
     return found
 
 
+def _spares(seed: int) -> dict[str, Any]:
+    """How many copies there are to be, and how soon one too many is emptied."""
+    hand = random.Random(f"tables spares {seed}")
+    return {"copies": hand.choice((2, 2, 2, 3)), "leave_ms": hand.choice((100, 60_000))}
+
+
 def _knobs(hand: random.Random, names: tuple[str, ...], seed: int) -> dict[str, Any]:
     window = hand.choice(replicas.WINDOWS)
     return {
         "groups": list(names),
         "weather": {"delay_max": hand.choice((1, 3, 10))},
-        "replica": {**replicas.knobs(hand, window), **_forgetting(seed)},
+        "replica": {**replicas.knobs(hand, window), **_forgetting(seed), **_spares(seed)},
         "detector": replicas.detector(),
     }
