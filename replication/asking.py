@@ -19,12 +19,13 @@ from replication.forwarding import ANSWER, Answered, Forwarding
 from replication.gathering import Done
 from replication.naming import key_of, unnamed
 from replication.outcome import Waiter, Written
+from replication.zeromq.errors import MessageTooLarge
 from store.group import OpenGroup
 from store.record import encode_value
 from store.writes import Write
 
 ASK_MS = 5_000
-"""How long an answer of another node is waited for."""
+"""How long an answer of another node is waited for, beside the time for bytes (`forwarding.ASKED_BYTES_S`)."""
 
 Send = Callable[[bytes, Sequence[Any]], bool]
 
@@ -64,30 +65,49 @@ class Asking:
         claim = self._state.parts[p].claim
         return None if claim is None else claim.primary
 
-    def forward(self, p: int, question: tuple[Any, ...], answered: Answered) -> None:
-        """Send a question to a partition's primary.
+    def require_room(self, p: int) -> bytes:
+        """Who would be asked about a partition.
 
         Raises:
-            NotServed, WritersWait: it was not sent.
+            NotServed, WritersWait: nobody can be now.
         """
         peer = self.primary(p)
         if peer is None or peer == self._state.me:
             raise NotServed(f"partition {p} of group {self._name!r} is served by nobody that is known now")
         if not self.forwarding.has_room(peer):
-            raise WritersWait(f"node {peer.hex()} has many questions to answer")
-        message = self.forwarding.ask(peer, p, question, answered, self._now(), ASK_MS)
-        if not self._send(peer, message):
-            self.forwarding.forget(message[1])
-            raise NotServed(f"node {peer.hex()}, primary of partition {p}, can't be reached")
+            raise WritersWait(f"node {peer.hex()} has many questions to answer, or many bytes")
+        return peer
 
-    async def ask(self, p: int, question: tuple[Any, ...]) -> Written:
+    def forward(self, p: int, question: tuple[Any, ...], size: int, answered: Answered) -> None:
+        """Send a question of about `size` bytes to a partition's primary.
+
+        Raises:
+            NotServed, WritersWait, MessageTooLarge: it was not sent.
+        """
+        peer = self.require_room(p)
+        message = self.forwarding.ask(peer, p, question, answered, self._now(), ASK_MS, size)
+        try:
+            sent = self._send(peer, message)
+        except MessageTooLarge as error:
+            self.forwarding.forget(message[1])
+            raise MessageTooLarge(
+                f"it is too large to be forwarded to node {peer.hex()}, primary of partition {p}: {error.cause}",
+                "write it in parts, or on the primary itself; nothing was changed",
+            ) from None
+        if not sent:
+            self.forwarding.forget(message[1])
+            raise NotServed(
+                f"node {peer.hex()}, primary of partition {p}, can't be reached, or its link has no room"
+            )
+
+    async def ask(self, p: int, question: tuple[Any, ...], size: int = 0) -> Written:
         """As `forward`, and wait for the answer. Raises that, too, if it is an error."""
         waiter = Waiter()
 
         def answered(copies: int, code: int, text: str, value: Any) -> None:
             waiter.ran(copies, forwarding.error_of(code, text), None if value is None else cbor2.loads(value))
 
-        self.forward(p, question, answered)
+        self.forward(p, question, size, answered)
         return await waiter.wait()
 
     def asked(self, peer: bytes, message: Sequence[Any], here: Asked) -> None:

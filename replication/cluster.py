@@ -36,7 +36,7 @@ from replication.schema import changes, declared
 from replication.schema.keeper import Keeper
 from replication.schema.schema import TRANSFORM, Schema
 from replication.schema.transforming import transform
-from replication.tables import REPLICA, replicated
+from replication.tables import REPLICA, remembered, replicated
 from replication.zeromq.address import Address
 from replication.zeromq.errors import MessageTooLarge
 from replication.zeromq.keys import Keys, ensure_keys
@@ -50,8 +50,6 @@ log = structlog.get_logger()
 
 TICK_MS = 100
 """Between two ticks of the replicas."""
-ROWS_MAX = 1_000_000
-"""Rows of the table `replica`, of which there are a few for each partition and peer."""
 
 
 def node_of(key: str) -> bytes:
@@ -157,7 +155,7 @@ class Cluster:
             position=group.position,
             now=self.now(),
         )
-        rows.restore(state, group.table(REPLICA.name).range(limit=ROWS_MAX))
+        rows.restore(state, remembered(group.table(REPLICA.name)))
         if any(table.state.ram and table.state.listed for table in group.tables):
             rows.forget(state)
         self.links.open(channel)
@@ -294,8 +292,10 @@ class Cluster:
         try:
             return self.links.send(peer, group, tuple(message))
         except MessageTooLarge:
-            self.too_large += 1  # the stream begins anew, and the peer pulls what it lacks in pieces
-            return False
+            self.too_large += 1
+            if group is not None and message[0] == ASK:
+                raise  # whoever asks is told
+            return False  # the stream begins anew, and the peer pulls what it lacks in pieces
 
     def _judged(self, effects: Iterable[tuple[Any, ...]]) -> None:
         for effect in effects:

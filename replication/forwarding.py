@@ -7,7 +7,10 @@
     (ANSWER, id, copies, error code, text, value as CBOR)
 
 What was asked of a node that went away is answered with `Unanswered`: it may have happened. Plain writes are
-sent again by whoever asked, for doing them twice is as good as once; calls are not.
+sent again by whoever asked, for doing them twice is as good as once, if he didn't choose otherwise; calls are not.
+
+A question is waited for the longer the more bytes are under way to that peer, it included: it comes behind them, and
+who gave it up early would only add to them by asking again.
 """
 
 from collections.abc import Callable
@@ -27,6 +30,11 @@ CALL = 2
 
 ASKED_MAX = 20_000
 """Questions to one peer that are unanswered."""
+
+ASKED_BYTES_MAX = 16 << 20
+"""Bytes to one peer that are unanswered, beyond which nothing more is asked; the last question may go beyond it."""
+ASKED_BYTES_S = 1 << 20
+"""Bytes in a second that a peer takes in, makes durable and settles at least; else it may be given up."""
 
 OK = 0
 NOT_HERE = 1
@@ -58,24 +66,30 @@ class Refused(ReplicationError):
     remedy = "mend what it says"
 
 
-class _Asked:
-    __slots__ = ("answered", "peer", "until")
+UNDONE = (WritersWait, StoreBusy, NotServed)
+"""With these nothing has happened, and nothing is under way."""
 
-    def __init__(self, peer: bytes, answered: Answered, until: int) -> None:
+
+class _Asked:
+    __slots__ = ("answered", "peer", "size", "until")
+
+    def __init__(self, peer: bytes, answered: Answered, size: int, until: int) -> None:
         self.peer = peer
         self.answered = answered
+        self.size = size
         self.until = until
 
 
 class Forwarding:
     """Questions of one group that are under way. `now` in milliseconds is passed in."""
 
-    __slots__ = ("_asked", "_number", "_of", "unanswered")
+    __slots__ = ("_asked", "_bytes", "_number", "_of", "unanswered")
 
     def __init__(self) -> None:
         self._number = 0
         self._asked: dict[int, _Asked] = {}
         self._of: dict[bytes, int] = {}
+        self._bytes: dict[bytes, int] = {}
         self.unanswered = 0
 
     def __len__(self) -> int:
@@ -83,15 +97,31 @@ class Forwarding:
 
     def has_room(self, peer: bytes) -> bool:
         """Whether one more may be asked."""
-        return self._of.get(peer, 0) < ASKED_MAX
+        return self._of.get(peer, 0) < ASKED_MAX and self._bytes.get(peer, 0) < ASKED_BYTES_MAX
+
+    def is_half_full(self) -> bool:
+        """Whether more than half of what a peer may be asked is under way to one."""
+        return any(count > ASKED_MAX // 2 for count in self._of.values()) or any(
+            size > ASKED_BYTES_MAX // 2 for size in self._bytes.values()
+        )
 
     def ask(
-        self, peer: bytes, p: int, question: tuple[Any, ...], answered: Answered, now: int, wait_ms: int
+        self,
+        peer: bytes,
+        p: int,
+        question: tuple[Any, ...],
+        answered: Answered,
+        now: int,
+        wait_ms: int,
+        size: int = 0,
     ) -> tuple[Any, ...]:
-        """The message to send."""
+        """The message to send. `wait_ms`: for the answer, beside the time that its bytes and those before take."""
         self._number += 1
-        self._asked[self._number] = _Asked(peer, answered, now + wait_ms)
+        under_way = self._bytes.get(peer, 0) + size
+        until = now + wait_ms + under_way * 1000 // ASKED_BYTES_S
+        self._asked[self._number] = _Asked(peer, answered, size, until)
         self._of[peer] = self._of.get(peer, 0) + 1
+        self._bytes[peer] = under_way
         return (ASK, self._number, p, *question)
 
     def answer(self, peer: bytes, message: Any) -> None:
@@ -130,6 +160,7 @@ class Forwarding:
     def _end(self, number: int, asked: _Asked) -> None:
         del self._asked[number]
         self._of[asked.peer] -= 1
+        self._bytes[asked.peer] -= asked.size
 
 
 def told(error: Exception | None) -> tuple[int, str]:

@@ -29,16 +29,17 @@ class Heap:
     Args:
         writes: encoded, in order.
         local, settled: whom to tell when they are durable here, or settled.
-        casts: how many of the rows nobody waits for.
+        casts, cast_bytes: how many of the rows nobody waits for, and their bytes.
     """
 
-    __slots__ = ("casts", "local", "settled", "writes")
+    __slots__ = ("cast_bytes", "casts", "local", "settled", "writes")
 
     def __init__(self, writes: Encoded) -> None:
         self.writes = writes
         self.local: list[Done] = []
         self.settled: list[Done] = []
         self.casts = 0
+        self.cast_bytes = 0
 
     def of_all(self, error: Exception | None) -> Exception | None:
         """What its callers are told. A table that was altered meanwhile is one caller's fault; nothing happened, so
@@ -75,8 +76,9 @@ class Gathering:
         """Whether writes to a partition wait here."""
         return p in self._heaps
 
-    def add(self, p: int, writes: Sequence[Write], done: Done | None, *, settled: bool = False) -> None:
-        """Take in writes of one partition; ``done`` is called when theirs are durable here, or settled.
+    def add(self, p: int, writes: Sequence[Write], done: Done | None, *, settled: bool = False) -> int:
+        """Take in writes of one partition; ``done`` is called when theirs are durable here, or settled. Gives how many
+        bytes of keys and values they are.
 
         Raises:
             WritersWait: too many wait. What `store.group.submit` raises for keys and values. Nothing was taken in.
@@ -94,28 +96,32 @@ class Gathering:
                 raise WritersWait(f"partition {p} takes no writes at the moment")
             heap = self._heaps[p] = Heap(self._encoded())
             gathered = heap.writes
+        before = gathered.size
         gathered.add(writes)
+        size = gathered.size - before
         if done is None:
             heap.casts += len(writes)
+            heap.cast_bytes += size
         elif settled:
             heap.settled.append(done)
         else:
             heap.local.append(done)
         if len(gathered.rows) >= HANDED_ROWS or gathered.size >= HANDED_BYTES:
             self._hand(p)
+        return size
 
     def flush(self) -> None:
         """Hand everything over that can be."""
         for p in tuple(self._heaps):
             self._hand(p)
 
-    def close(self, error: Exception) -> int:
-        """Nothing more will be taken: whoever waits is told. Gives the number of rows that nobody waits for."""
+    def close(self, error: Exception) -> tuple[int, int]:
+        """Nothing more will be taken: whoever waits is told. Gives the rows that nobody waits for, and their bytes."""
         heaps = list(self._heaps.values())
         self._heaps.clear()
         for heap in heaps:
             heap.failed(error)
-        return sum(heap.casts for heap in heaps)
+        return sum(heap.casts for heap in heaps), sum(heap.cast_bytes for heap in heaps)
 
     def _hand(self, p: int) -> None:
         # Out of here first: whoever is called back meanwhile may add to the next one.

@@ -23,7 +23,7 @@ from replication.core import replica
 from replication.core.errors import ClaimLost, WritersWait
 from replication.core.state import LIVE, SERVING
 from replication.errors import GroupGone, NoProcedure, NotOnePartition, NotServed
-from replication.forwarding import OK, Unanswered
+from replication.forwarding import OK, UNDONE, Unanswered
 from replication.gathering import Done, Gathering, Heap
 from replication.naming import named
 from replication.outcome import Waiter, Written
@@ -38,6 +38,8 @@ from store.writes import Write
 Policy = Literal["local", "settled"]
 CAST_ROWS_MAX = 50_000
 """Rows that were cast and have not been written yet."""
+CAST_BYTES_MAX = 64 << 20
+"""The same in bytes; the last cast may go beyond it."""
 AGAIN_S = 0.05
 """Between two tries of what nobody could take."""
 TRY_S = 10.0
@@ -67,6 +69,7 @@ class ReplicatedGroup:
         self._procedures = procedures
         self._gathering = Gathering(self._submit, group.encoded)
         self._casts = 0
+        self._cast_bytes = 0
         self.casts_failed = 0
         self._gone: GroupGone | None = None
         self._changed = trio.Event()
@@ -89,33 +92,47 @@ class ReplicatedGroup:
         and told nobody: who must know commits.
 
         Raises:
-            WritersWait: CAST_ROWS_MAX rows are under way; nothing was written. `wait_room` waits for some of them.
+            WritersWait: CAST_ROWS_MAX rows or CAST_BYTES_MAX bytes are under way, or as much as the primary may be
+                asked at once; nothing was written. `wait_room` waits for some of them.
             NotServed: this node doesn't serve the partition, and reaches nobody who does.
+            MessageTooLarge: it can't be forwarded in one message.
             NotOnePartition, GroupGone, what `store.group.submit` raises for keys and values.
         """
         rows = len(writes)
-        if self._casts + rows > CAST_ROWS_MAX:
-            raise WritersWait(f"{self._casts} rows that were cast are under way")
+        if self._casts + rows > CAST_ROWS_MAX or self._cast_bytes >= CAST_BYTES_MAX:
+            raise WritersWait(f"{self._casts} rows, {self._cast_bytes} bytes that were cast are under way")
         p = self._partition(writes)
         if self.serves(p):
-            self._gathering.add(p, writes, None)
+            size = self._gathering.add(p, writes, None)
             self._ring()
         else:
-            question = (forwarding.WRITES, named(self.group, writes), False)
-            self._asking.forward(p, question, lambda _, code, *__: self._cast_ended(rows, failed=code != OK))
+            question, size = self._question(p, writes, False)
+            self._asking.forward(
+                p, question, size, lambda _, code, *__: self._cast_ended(rows, size, failed=code != OK)
+            )
         self._casts += rows
+        self._cast_bytes += size
 
-    def _cast_ended(self, rows: int, *, failed: bool) -> None:
+    def _question(self, p: int, writes: Sequence[Write], settled: bool) -> tuple[tuple[Any, ...], int]:
+        self._asking.require_room(p)  # before anything large is encoded in vain
+        rows, size = named(self.group, writes)
+        return (forwarding.WRITES, rows, settled), size
+
+    def _cast_ended(self, rows: int, size: int, *, failed: bool) -> None:
         self._casts -= rows
+        self._cast_bytes -= size
         if failed:
             self.casts_failed += rows
-        if self._casts <= CAST_ROWS_MAX // 2:
+        if not self._is_half_cast():
             self._wake()
 
+    def _is_half_cast(self) -> bool:
+        return self._casts > CAST_ROWS_MAX // 2 or self._cast_bytes > CAST_BYTES_MAX // 2
+
     async def wait_room(self) -> None:
-        """Wait until half of what may be cast at once is free."""
+        """Wait until half of what may be cast at once is free, and half of what another node may be asked."""
         self.flush()
-        while self._casts > CAST_ROWS_MAX // 2:
+        while self._is_half_cast() or self.forwarding.is_half_full():
             await self._changed.wait()
         await trio.lowlevel.checkpoint()
 
@@ -138,24 +155,32 @@ class ReplicatedGroup:
         self._ring()
 
     async def commit(
-        self, writes: Sequence[Write], *, policy: Policy = "settled", timeout: float = TRY_S
+        self,
+        writes: Sequence[Write],
+        *,
+        policy: Policy = "settled",
+        timeout: float = TRY_S,
+        again: bool = True,
     ) -> Written:
         """Write, all or nothing, to one partition.
 
         Args:
-            timeout: seconds after which it gives up finding somebody who takes it.
+            timeout: seconds after which it gives up finding somebody who takes it; a try that is under way goes on.
+            again: write again what may have happened, or may be under way yet (its node went away, or didn't answer in
+                time). False: raise that instead; only what surely didn't happen is tried again.
 
         Raises:
-            NotServed: nobody who could be reached took it in time. If it was sent to somebody who then went away, it
-                may have happened.
+            NotServed: nobody who could be reached took it in time. With `again`, it may have happened all the same.
+            ClaimLost, Unanswered: only without `again`: it may have happened.
+            MessageTooLarge: another node is primary, and it can't be forwarded in one message.
             NotOnePartition, GroupGone; what `store.group.submit` raises for keys and values.
             Refused: another node is primary, and says that it can't be done.
             Cancelled, it stops waiting; the write may happen all the same.
         """
         p = self._partition(writes)
         settled = policy == "settled"
-        again = (ClaimLost, WritersWait, StoreBusy, NotServed, Unanswered)
-        return await self._until(p, lambda: self._try(p, writes, settled), again, timeout)
+        errors = (*UNDONE, ClaimLost, Unanswered) if again else UNDONE
+        return await self._until(p, lambda: self._try(p, writes, settled), errors, timeout)
 
     async def _try(self, p: int, writes: Sequence[Write], settled: bool) -> Written:
         if self.serves(p):
@@ -163,7 +188,7 @@ class ReplicatedGroup:
             self._gathering.add(p, writes, waiter.done, settled=settled)
             self._ring()
             return await waiter.wait()
-        told = await self._asking.ask(p, (forwarding.WRITES, named(self.group, writes), settled))
+        told = await self._asking.ask(p, *self._question(p, writes, settled))
         return Written(told.copies)
 
     async def _until(
@@ -225,6 +250,7 @@ class ReplicatedGroup:
         Raises:
             NotServed: nobody who could be reached ran it in time.
             ClaimLost, Unanswered: it may have happened.
+            MessageTooLarge: the arguments can't be forwarded in one message.
             Refused: another node is primary, and the procedure raised something there. What it raises, if this one is.
             NoProcedure, NotOnePartition, GroupGone, ValueNotStorable: nothing happened.
         """
@@ -234,13 +260,13 @@ class ReplicatedGroup:
 
         async def attempt() -> Written:
             if not self.serves(partition):
-                return await self._asking.ask(partition, (forwarding.CALL, name, encoded))
+                return await self._asking.ask(partition, (forwarding.CALL, name, encoded), len(encoded))
             waiter = Waiter()
             self._run(partition, fn, (encoded,), waiter.ran)
             written = await waiter.wait()
             return Written(written.copies, cbor2.loads(written.value))
 
-        return await self._until(partition, attempt, (WritersWait, StoreBusy, NotServed), timeout)
+        return await self._until(partition, attempt, UNDONE, timeout)
 
     async def read(self, table: str, key: tuple[Any, ...], *, timeout: float = TRY_S) -> Any:
         """A value as the primary has it that this node knows of, wherever that is: with everything that was settled
@@ -256,8 +282,7 @@ class ReplicatedGroup:
                 return Written(1, await self.group.fetch(lambda reader: reader.get(table, key)))
             return await self._asking.ask(p, (forwarding.READ, table, key))
 
-        again = (StoreBusy, WritersWait, NotServed, ClaimLost, Unanswered)
-        return (await self._until(p, attempt, again, timeout)).value
+        return (await self._until(p, attempt, (*UNDONE, ClaimLost, Unanswered), timeout)).value
 
     # ---- who serves ----------------------------------------------------------------------------
 
@@ -361,7 +386,7 @@ class ReplicatedGroup:
     def close(self) -> None:
         """The group is about to be dropped here: whoever waits is told, and nothing more is taken."""
         self._gone = GroupGone(f"group {self.name!r} was deleted")
-        self._cast_ended(self._gathering.close(self._gone), failed=True)
+        self._cast_ended(*self._gathering.close(self._gone), failed=True)
         self.carrier.close()
         self.forwarding.close()
         self._wake()
@@ -371,6 +396,7 @@ class ReplicatedGroup:
         return {
             **replica.status(self.carrier.state),
             "casts": self._casts,
+            "cast_bytes": self._cast_bytes,
             "casts_failed": self.casts_failed,
             "forwarded": len(self.forwarding),
             "unanswered": self.forwarding.unanswered,
@@ -382,7 +408,7 @@ class ReplicatedGroup:
         def durable(copies: int, error: Exception | None) -> None:
             error = heap.of_all(error)
             if heap.casts:
-                self._cast_ended(heap.casts, failed=error is not None)
+                self._cast_ended(heap.casts, heap.cast_bytes, failed=error is not None)
             for done in heap.local:
                 done(copies, error)
 
@@ -396,7 +422,7 @@ class ReplicatedGroup:
         except (StoreBusy, WritersWait):
             raise
         except Exception:
-            self._cast_ended(heap.casts, failed=True)
+            self._cast_ended(heap.casts, heap.cast_bytes, failed=True)
             raise
         self.carrier.drain()
 

@@ -102,6 +102,35 @@ def test_questions_to_one_peer_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert them.has_room(A)
 
 
+def test_bytes_to_one_peer_are_bounded_and_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarding, "ASKED_BYTES_MAX", 100)
+    them = Forwarding()
+    first = them.ask(A, 0, (READ, "t", (1,)), Ends(), 0, 100, 99)[1]
+    assert them.has_room(A)
+    assert them.is_half_full()
+    them.ask(A, 0, (READ, "t", (1,)), Ends(), 0, 100, 50)
+    assert not them.has_room(A)
+    assert them.has_room(B)
+    them.answer(A, [ANSWER, first, 1, OK, "", None])
+    assert them.has_room(A)
+    them.gone(A)
+    assert not them.is_half_full()
+
+
+def test_what_is_behind_many_bytes_is_waited_for_the_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(forwarding, "ASKED_BYTES_S", 1_000)
+    them, large, small, other = Forwarding(), Ends(), Ends(), Ends()
+    them.ask(A, 0, (READ, "t", (1,)), large, 0, 100, 500)
+    them.ask(A, 0, (READ, "t", (1,)), small, 0, 100, 10)
+    them.ask(B, 0, (READ, "t", (1,)), other, 0, 100, 10)
+    them.tick(110)
+    assert (large.all, small.all, len(other.all)) == ([], [], 1)
+    them.tick(609)
+    assert (len(large.all), small.all) == (1, [])
+    them.tick(610)
+    assert len(small.all) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "comes"),
     [

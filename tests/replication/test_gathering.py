@@ -98,6 +98,17 @@ def test_each_caller_is_told_of_its_own_when_it_wants(group: Any, taker: Taker, 
     assert (heap.local, heap.settled, heap.casts) == ([local], [settled], 2)
 
 
+def test_bytes_that_nobody_waits_for_are_counted_apart(group: Any, taker: Taker, gather: Gathering) -> None:
+    large = gather.add(0, put(group, 1, value=b"x" * 5_000), None)
+    small = gather.add(0, put(group, 2), None)
+    other = gather.add(0, put(group, 3, value=b"x" * 5_000), Ends())
+    gather.flush()
+    (heap,) = taker.heaps
+    assert 5_000 < large < 5_100
+    assert heap.cast_bytes == large + small
+    assert heap.writes.size == large + small + other
+
+
 @pytest.mark.parametrize("error", [StoreBusy("full"), WritersWait("the heir doesn't keep up")])
 def test_what_there_is_no_room_for_waits_in_its_order_and_is_lost_nowhere(
     group: Any, taker: Taker, gather: Gathering, error: Exception
@@ -240,7 +251,9 @@ def test_closed_it_tells_whoever_waits(group: Any, taker: Taker, gather: Gatheri
     ends = Ends()
     gather.add(0, put(group, 1, 2), None)
     gather.add(1, put(group, 3), ends)
-    assert gather.close(ClaimLost("gone")) == 2
+    rows, size = gather.close(ClaimLost("gone"))
+    assert rows == 2
+    assert size > 0
     assert ends.all == [(0, "ClaimLost")]
     gather.flush()
     assert taker.took == []

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
 import trio.testing
 
-from replication import asking
-from replication.core.errors import ClaimLost, NoMove, UnknownMember
+from replication import asking, forwarding, replicated
+from replication.core.errors import ClaimLost, NoMove, UnknownMember, WritersWait
 from replication.errors import NoProcedure, NotOnePartition, NotServed
 from replication.forwarding import Refused, Unanswered
+from replication.zeromq.errors import MessageTooLarge
 from store.errors import KeyNotStorable, OtherPartition, TableReadOnly, UnknownTable, ValueNotStorable
 from store.operations import CreateTable, DropTable, SetReadOnly
 from store.subscribe import Changed, Deleted, Missed
@@ -335,6 +338,110 @@ async def test_the_other_side_goes_on_when_the_primary_is_gone_and_nothing_settl
         assert len(await members.equal("account", "account")) == 101
         await until(lambda: not group.statistics()["single"])
         assert (await group.commit([(PUT, number, (101,), 101)])).copies == 2
+
+
+# ---- large writes ------------------------------------------------------------------------------
+
+
+async def test_large_commits_at_once_are_sent_one_after_another_and_each_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "ASK_MS", 0)  # what is waited for is the bytes' time alone
+    monkeypatch.setattr(forwarding, "ASKED_BYTES_MAX", 1 << 20)
+    monkeypatch.setattr(forwarding, "ASKED_BYTES_S", 50_000)
+    async with members_of(tmp_path, "ab", ACCOUNT) as members:
+        server, other = members.server("account"), members.other("account")
+        assert server is not None
+        asked, heard = members[server].group("account").asked, []
+        group = members[other].group("account")
+        number = group.table("account").id
+        under_way = []
+
+        def listen(peer: bytes, message: Any) -> None:
+            heard.append(message[1])
+            under_way.append(len(group.forwarding))
+            asked(peer, message)
+
+        members[server].group("account").asked = listen  # type: ignore[method-assign]
+        async with trio.open_nursery() as nursery:
+            for i in range(8):
+                writes = [(PUT, number, (i,), b"x" * 700_000)]
+                nursery.start_soon(partial(group.commit, writes, timeout=60))
+        assert len(heard) == 8
+        assert max(under_way) == 2
+        assert group.forwarding.unanswered == 0
+        assert len(await members.equal("account", "account")) == 8
+
+
+async def test_what_is_too_large_to_be_forwarded_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with members_of(tmp_path, "ab", ACCOUNT) as members:
+        other = members[members.other("account")]
+        group = other.group("account")
+        monkeypatch.setattr(
+            other.links, "settings", attrs.evolve(other.links.settings, message_bytes_max=600_000)
+        )
+        large = [(PUT, group.table("account").id, (i,), b"x" * 400_000) for i in range(2)]
+        with trio.fail_after(5), pytest.raises(MessageTooLarge, match="write it in parts"):
+            await group.commit(large, timeout=60)
+        with pytest.raises(MessageTooLarge, match="primary of partition 0"):
+            group.cast(large)
+        assert len(group.forwarding) == 0
+        assert group.statistics()["cast_bytes"] == 0
+        assert (await group.commit(large[:1])).copies == 2
+
+
+@pytest.mark.parametrize("again", [True, False])
+async def test_what_may_have_happened_is_written_again_only_by_who_wants_that(
+    tmp_path: Path, again: bool
+) -> None:
+    async with members_of(tmp_path, "ab", ACCOUNT) as members:
+        server, other = members.server("account"), members.other("account")
+        assert server is not None
+        primary, group = members[server].group("account"), members[other].group("account")
+        number = group.table("account").id
+        asked, heard = primary.asked, []
+
+        def listen(peer: bytes, message: Any) -> None:
+            heard.append(message)
+            if len(heard) > 1:
+                asked(peer, message)
+
+        primary.asked = listen  # type: ignore[method-assign]
+
+        async def lose() -> None:
+            await until(lambda: bool(heard))
+            group.forwarding.gone(members.node(server))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lose)
+            if again:
+                assert (await group.commit([(PUT, number, ("k",), 1)])).copies == 2
+            else:
+                with pytest.raises(Unanswered, match="look whether it has"):
+                    await group.commit([(PUT, number, ("k",), 1)], again=False)
+        assert len(heard) == 1 + again
+
+
+async def test_what_is_cast_is_bounded_in_bytes_on_every_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicated, "CAST_BYTES_MAX", 20_000)
+    async with members_of(tmp_path, "ab", ACCOUNT) as members:
+        for name in "ab":
+            group = members[name].group("account")
+            writes = [(PUT, group.table("account").id, (name,), b"x" * 9_000)]
+            for _ in range(3):
+                group.cast(writes)
+            assert 27_000 < group.statistics()["cast_bytes"] < 28_000
+            with pytest.raises(WritersWait, match="bytes that were cast"):
+                group.cast(writes)
+            await group.wait_room()
+            assert group.statistics()["cast_bytes"] <= 10_000
+            group.cast(writes)
+            await group.drained()
+            assert (group.statistics()["cast_bytes"], group.casts_failed) == (0, 0)
 
 
 # ---- moving ------------------------------------------------------------------------------------
