@@ -88,14 +88,17 @@ def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
     if claim.primary == state.me:
         # One that this node doesn't remember having made: its directory is older than itself.
         state.out.append((effects.REPORT, "older_directory", {"partition": part.number}))
-        part.copy = NONE  # first, or the heir would be filled from it
+        part.copy, part.thin = NONE, False  # first, or the heir would be filled from it
         step_down(state, part)
         offer(state, part)
         return
     step_down(state, part)
-    if part.copy == LIVE and _follows(state, part, before, claim):
+    if part.sound and _follows(state, part, before, claim):
         part.asof = claim.epoch
-        tell_live(state, part)
+        if part.copy == LIVE:
+            tell_live(state, part)
+    elif part.thin:
+        part.thin = False  # what was settled meanwhile isn't here
     elif part.copy == LIVE and not _carried(state, part, before, claim):
         part.copy = NONE
     missed(state, part)
@@ -105,7 +108,7 @@ def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
 
 def incomplete(state: ReplicaState, part: Partition) -> None:
     """The copy isn't complete any more."""
-    part.copy = NONE
+    part.copy, part.thin = NONE, False
     state.unsaved.add(part.number)
     missed(state, part)
 
@@ -158,7 +161,7 @@ def _carried(state: ReplicaState, part: Partition, before: Claim | None, claim: 
 def void(state: ReplicaState, part: Partition) -> None:
     """The copy has missed tombstones that nobody remembers: nothing more is taken in before it is empty."""
     p = part.number
-    part.copy = VOID
+    part.copy, part.thin = VOID, False
     for peer in state.peers.values():
         peer.wanted.pop(p, None)
         if peer.source.opened.pop(p, None) is not None:
@@ -239,7 +242,10 @@ def make(
             part.phase = CLAIMING
         rows += [
             (("claim", p), claim.row()),
-            (("copy", p), [part.copy, epoch if part.copy == LIVE else part.asof]),
+            (
+                ("copy", p),
+                [part.copy, epoch if part.copy == LIVE else part.asof, *([False, True] if part.thin else [])],
+            ),
         ]
     if not made:
         return
@@ -303,7 +309,7 @@ def serve(state: ReplicaState, part: Partition) -> None:
     """Whatever could be gathered is here."""
     assert part.claim is not None
     part.phase = SERVING
-    part.ceased = False
+    part.ceased = part.thin = False
     if part.copy != LIVE or part.asof != part.claim.epoch:
         part.copy, part.asof = LIVE, part.claim.epoch
         state.unsaved.add(part.number)

@@ -15,7 +15,7 @@ def opened(state: ReplicaState, peer: Peer, part: Partition, at: int) -> None:
     """The primary's stream carries the partition from its sequence ``at`` on; what was before is to be pulled."""
     claim = part.claim
     assert claim is not None
-    if part.copy == LIVE and not (claim.heir == state.me and part.asof == claim.epoch):
+    if part.sound and not (claim.heir == state.me and part.asof == claim.epoch):
         claims.incomplete(state, part)
     state.unsaved.add(part.number)  # durable no later than the first piece
     peer.source.heads.pop(part.number, None)
@@ -26,7 +26,7 @@ def opened(state: ReplicaState, peer: Peer, part: Partition, at: int) -> None:
 def left(state: ReplicaState, peer: Peer, part: Partition) -> None:
     """The primary's stream doesn't carry the partition any more: unless it is the heir's, the copy falls behind."""
     claim = part.claim
-    if part.copy == LIVE and claim is not None and claim.primary == peer.id and claim.heir != state.me:
+    if part.sound and claim is not None and claim.primary == peer.id and claim.heir != state.me:
         claims.incomplete(state, part)
 
 
@@ -87,7 +87,7 @@ def complete(state: ReplicaState, part: Partition, peer: Peer) -> None:
         return
     if peer.source.told.get(part.number) != claim:
         return
-    part.copy = LIVE
+    part.copy, part.thin = LIVE, False
     part.asof = claim.epoch
     state.unsaved.add(part.number)
     claims.tell_live(state, part)

@@ -11,7 +11,7 @@ from typing import Any
 
 from replication.claim import Claim
 from replication.core import claims, copies, digests, effects, messages, pulling, rows
-from replication.core.state import LIVE, VOID, Peer, ReplicaState
+from replication.core.state import VOID, Peer, ReplicaState
 
 FRAMES_MAX = 512
 """Frames in one apply."""
@@ -96,7 +96,7 @@ def _begin(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     peer.incarnation = incarnation
     for p in pieces:
         part = state.parts[p]
-        if part.claim is not None and part.claim.primary == peer.id and part.copy == LIVE:
+        if part.claim is not None and part.claim.primary == peer.id and part.sound:
             claims.incomplete(state, part)
     known.begin(incarnation, base, going_on)
     source.mark = max((state.parts[p].foreign(peer.id) for p in going_on), default=0)

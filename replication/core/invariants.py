@@ -10,6 +10,7 @@ from replication.core.state import (
     GATHERING,
     LIVE,
     MOVING,
+    NONE,
     SERVING,
     VOID,
     Partition,
@@ -52,6 +53,9 @@ def _check_part(state: ReplicaState, part: Partition) -> None:
     if part.phase not in (SERVING, MOVING, GATHERING):
         assert not part.waiting, f"writes of {p} wait for another's heir"
         assert not part.early, f"writes of {p} wait for another's heir"
+    if part.thin:
+        assert part.copy == NONE, f"the copy of {p} lacks what was in memory, and is {part.copy}"
+        assert claim is not None, f"the copy of {p} was complete under no claim"
     if part.heir_live:
         assert claim is not None, f"nobody has claimed {p}, and its heir is known to be complete"
         assert claim.primary == state.me, f"{p} is another's, and its heir is known to be complete"

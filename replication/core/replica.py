@@ -17,6 +17,7 @@ from replication.core import (
     settling,
     streams,
     taking,
+    unserved,
 )
 from replication.core.errors import UnknownMember
 from replication.core.state import ALIVE, LIVE, SERVING, Done, Part, Peer, ReplicaState
@@ -113,6 +114,7 @@ def tick(state: ReplicaState) -> None:
     purging.tick(state)
     leaving.tick(state)
     copies.empty(state)
+    unserved.tick(state)
     _persist(state)
     flush(state)
 
@@ -187,6 +189,7 @@ def status(state: ReplicaState) -> dict[str, Any]:
         "served": len(served),
         "live": sum(part.copy == LIVE for part in state.parts),
         "single": [[part.number, state.now - (part.single_since or 0)] for part in single],
+        "unserved": unserved.listed(state),
         "waiting": state.waiting,
         "filling": [[p, share] for p, share in copies.progress(state)],
         "peers": {

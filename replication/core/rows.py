@@ -2,8 +2,9 @@
 they change in one transaction with the records that they speak of.
 
     ("claim", p)          → Claim.row()
-    ("copy", p)           → [copy, the epoch under which it was complete last], and True if
-                            there may be something here that its primary lacks
+    ("copy", p)           → [copy, the epoch under which it was complete last], and whether
+                            there may be something here that its primary lacks, and whether
+                            it lacks only what was kept in memory; left out if neither is so
     ("stream", peer)      → [incarnation, upto]                 the cursors of the lanes
     ("echo", peer)        → [incarnation, upto]
     ("lanes", peer)       → [[p, …] in the stream, [p, …] in the echo, [[p, incarnation, sequence, head], …] the others]
@@ -24,7 +25,8 @@ Row = tuple[tuple[Any, ...], Any]
 
 def of_part(part: Partition) -> list[Row]:
     """Claim and copy of a partition."""
-    rows: list[Row] = [(("copy", part.number), [part.copy, part.asof, *([True] if part.owing else [])])]
+    flags = [part.owing, True] if part.thin else [True] if part.owing else []
+    rows: list[Row] = [(("copy", part.number), [part.copy, part.asof, *flags])]
     if part.claim is not None:
         rows.append((("claim", part.number), part.claim.row()))
     return rows
@@ -63,7 +65,8 @@ def restore(state: ReplicaState, rows: Iterable[Row]) -> None:
                 part.claim = Claim.from_row(value)
             else:
                 part.copy, part.asof = value[:2]
-                part.owing = len(value) > 2
+                part.owing = any(value[2:3])
+                part.thin = any(value[3:4])
             continue
         peer = state.peers.get(key[1])
         if peer is None:
@@ -72,6 +75,7 @@ def restore(state: ReplicaState, rows: Iterable[Row]) -> None:
     for part in state.parts:
         if part.copy not in (NONE, LIVE) and part.claim is None:
             part.copy = NONE
+        part.thin = part.thin and part.copy == NONE and part.claim is not None
         # Who changed it is not remembered: everything that is here may be news to anybody.
         part.touched = {state.me: state.sequence} if state.sequence else {}
         primary = part.claim.primary if part.claim is not None else None
@@ -81,10 +85,13 @@ def restore(state: ReplicaState, rows: Iterable[Row]) -> None:
 
 def forget(state: ReplicaState) -> None:
     """Records that were kept in memory only went with the former life: no copy is complete, and everything is to be
-    asked for again."""
+    asked for again. A copy that was complete has all of what is on disc: that is remembered, for such a one may be
+    served if nobody has a better one, and one that was being filled may not."""
+    state.forgetful = True
     for part in state.parts:
         if part.copy == LIVE:
             part.copy = NONE
+            part.thin = part.claim is not None
             state.unsaved.add(part.number)
     for peer in state.peers.values():
         peer.known = Knowledge()

@@ -66,7 +66,7 @@ class Partition:
     __slots__ = (
         "asof", "born_at", "ceased", "claim", "copy", "differed", "differs_at", "early", "gather_until",
         "gathering", "heir_live", "move_done", "move_to", "move_until", "number", "owing", "phase", "since",
-        "single_since", "touched", "useless_since", "waiting", "writing",
+        "single_since", "thin", "touched", "unserved_since", "useless_since", "waiting", "writing",
         "yield_at", "yields",
     )  # fmt: skip
 
@@ -75,6 +75,7 @@ class Partition:
         self.claim: Claim | None = None
         self.phase = ASIDE
         self.copy = NONE
+        self.thin = False  # it was complete when this node went down, and lacks only rows kept in memory
         self.born_at: int | None = (
             None  # when this node claimed it out of nothing, empty; None: it didn't, in this life
         )
@@ -94,12 +95,18 @@ class Partition:
         self.yields = 0
         self.yield_at = -(10**12)  # when the heir was asked to take over last
         self.single_since: int | None = None  # since when it stands at fewer live copies than it should
+        self.unserved_since: int | None = None  # since when nobody serves it, as far as this node knows
         self.useless_since: int | None = None  # since when it is of no use here, as far as this node knows
         self.gathering: set[bytes] = set()  # peers that are to be asked before it is served
         self.gather_until = 0
         self.move_to: bytes | None = None
         self.move_until = 0
         self.move_done: Done | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether everything on disc is here that was settled: it is complete, or was when this node went down."""
+        return self.copy == LIVE or self.thin
 
     def foreign(self, primary: bytes) -> int:
         """The last local sequence at which it was changed by anybody but ``primary``."""
@@ -248,6 +255,7 @@ class Counts:
     lost: int = 0
     refused: int = 0
     takeovers: int = 0
+    thinned: int = 0
     heirs_lost: int = 0
     moves: int = 0
     yields: int = 0
@@ -296,6 +304,7 @@ class ReplicaState:
         self.parts = [Partition(number) for number in range(partitions)]
         self.peers: dict[bytes, Peer] = {member: Peer(member) for member in members if member != me}
         self.started_at = now
+        self.forgetful = False  # rows that were kept in memory went with the former life
         self.starting = True  # others are listened to before anything is claimed
         self.heard: set[bytes] = set()  # those that have told their claims since the start
         self.storing: dict[int, Claim] = {}  # claims of this node that are being made durable

@@ -79,7 +79,7 @@ def _fell_behind(state: ReplicaState, peer: Peer, partitions: set[int]) -> None:
         peer.wanted[p] = -1
         part = state.parts[p]
         if part.claim is not None and part.claim.primary == state.me and part.phase == ASIDE:
-            part.copy = NONE  # not to be served before what is missing is here
+            part.copy, part.thin = NONE, False  # not to be served before what is missing is here
             state.unsaved.add(p)
 
 

@@ -27,7 +27,8 @@ TAKEN_MAX = 4_096
 AWAY_MS = 1_000
 """Between two tries of a node that is to have no copy to move what it serves."""
 YIELDS_MAX = 8
-"""An heir that was asked so often and doesn't take over isn't complete either: then what is left is gathered."""
+"""An heir that was asked so often and doesn't take over isn't complete either: then what is left is gathered. As often,
+each `retry_ms`, a copy that lacks only what was kept in memory waits for somebody who has more."""
 
 PAUSE_MS = 1_000
 """Longer between two looks, and this node itself stood still."""
@@ -71,8 +72,12 @@ def _look(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
         return (choose(state, part),) if _first(state, part) else None
     if claim.primary == state.me:
         return _own(state, part)
-    whole = part.copy == LIVE and part.asof >= claim.floor  # else it lacks what is forgotten by now
+    if part.thin and not _gone(state, claim.primary):
+        part.yields = 0
+    whole = part.sound and part.asof >= claim.floor  # else it lacks what is forgotten by now
     if _gone(state, claim.primary) and whole and part.phase == ASIDE and _next(state, part):
+        if part.thin and not _waited(state, part):
+            return None
         state.counts.takeovers += 1
         state.out.append((effects.REPORT, "takeover", {"partition": part.number, "from": claim.primary}))
         return (choose(state, part),)
@@ -85,6 +90,8 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
     heir = claim.heir
     if part.phase == ASIDE:
         if part.copy == LIVE or heir is None or heir not in state.peers or part.yields > YIELDS_MAX:
+            if part.thin:
+                _thinned(state, part)
             return (choose(state, part),)
         _yield(state, part, state.peers[heir])
         return None
@@ -199,14 +206,39 @@ def choose(state: ReplicaState, part: Partition, but: bytes | None = None) -> by
 
 
 def _yield(state: ReplicaState, part: Partition, heir: Peer) -> None:
-    """This node's directory is older than its claim. The heir has everything that was settled: it is asked to serve."""
-    if state.now - part.yield_at < state.settings.retry_ms or not state.reachable(heir):
+    """This node's directory is older than its claim, or lacks what was kept in memory. The heir has everything that was
+    settled: it is asked to serve. In the second case it isn't waited for for ever: what is on disc is here."""
+    if state.now - part.yield_at < state.settings.retry_ms:
+        return
+    there = state.reachable(heir)
+    if not there and not part.thin:
         return
     part.yield_at = state.now
     part.yields += 1
     assert part.claim is not None
+    if not there:
+        return
     told = [[part.number, part.claim.row()]]
     state.out.append((effects.SEND, heir.id, (messages.YIELD, told)))
+
+
+def _waited(state: ReplicaState, part: Partition) -> bool:
+    """Whether somebody with more than this node, which is next and lacks what was kept in memory, had time enough to
+    come back."""
+    if state.now - part.yield_at >= state.settings.retry_ms:
+        part.yield_at = state.now
+        part.yields += 1
+    if part.yields <= YIELDS_MAX:
+        return False
+    _thinned(state, part)
+    return True
+
+
+def _thinned(state: ReplicaState, part: Partition) -> None:
+    """A copy is about to be served that lacks what was kept in memory, but for what others still have."""
+    part.yields = 0
+    state.counts.thinned += 1
+    state.out.append((effects.REPORT, "memory_lost", {"partition": part.number}))
 
 
 def yielded(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
@@ -277,7 +309,17 @@ def listen(state: ReplicaState, peer: Peer) -> None:
     think."""
     if peer.claims_told and peer.known_told and peer.liveness != DEAD and peer.id not in state.heard:
         state.heard.add(peer.id)
+        if state.forgetful:
+            _remember(state, peer)
         tick(state)
+
+
+def _remember(state: ReplicaState, peer: Peer) -> None:
+    """What this node serves may lack rows that were kept in memory here and that the peer still has: not even those
+    that once came from here may be taken for known."""
+    for part in state.parts:
+        if part.claim is not None and part.claim.primary == state.me and part.phase in (GATHERING, SERVING):
+            pulling.want(peer, part.number)
 
 
 def told_claims(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:

@@ -97,6 +97,10 @@ class Node:
         self.reports: list[tuple[str, Any]] = []
         self.serves: dict[int, int] = {}
         self.up = False
+        self.paused = False
+        """Nothing reaches it, and it does nothing; what is sent to it waits."""
+        self.ahead = 0
+        """How far its clock is ahead (ms)."""
         self.failure: Exception | None = None
         """What the next apply comes to."""
 
@@ -114,10 +118,15 @@ class Node:
             incarnation=incarnation,
             sequence=self.store.sequence,
             position=self.store.position,
-            now=stand.now,
+            now=stand.now + self.ahead,
         )
         rows.restore(self.state, self.store.own.items())
+        if stand.ram:
+            for place in [place for place in self.store.rows if place[1] in stand.ram]:
+                del self.store.rows[place]
+            rows.forget(self.state)
         self.up = True
+        self.paused = False
         self.carry_out()
 
     def carry_out(self) -> None:
@@ -156,7 +165,7 @@ class Node:
 
     def disk(self, count: int = 1_000) -> None:
         """Do what waits, in its order."""
-        while self.pending and count:
+        while self.pending and count and not self.paused:
             count -= 1
             self.pending.popleft()()
             replica.flush(self.state)
@@ -251,6 +260,10 @@ class Node:
 
     def write(self, p: int, key: str, value: Any) -> list[Any]:
         """Hand a write to the store. The list gets (copies, error) when it has ended."""
+        return self.transact(p, {key: value})
+
+    def transact(self, p: int, values: dict[str, Any]) -> list[Any]:
+        """As `write`, all of them in one commit."""
         ended: list[Any] = []
         error = settling.writable(self.state, p)
         if error is not None:
@@ -262,17 +275,20 @@ class Node:
             claim = self.state.parts[p].claim
             assert claim is not None
             incarnation = self.store.lives[-1][0]
-            there = self.store.rows.get((p, key))
-            version = (claim.epoch, first + 1, incarnation)
-            if there is not None and version <= there[0]:
-                version = (there[0][0] + 1, first + 1, incarnation)
-            assert self.store.put(p, key, version, value)
-            attempt = Attempt(p, key, version, value)
-            self.stand.attempts.append(attempt)
-            self._tapped(first, {p: [key]}, None)
+            attempts = []
+            for key, value in values.items():
+                there = self.store.rows.get((p, key))
+                version = (claim.epoch, self.store.sequence + 1, incarnation)
+                if there is not None and version <= there[0]:
+                    version = (there[0][0] + 1, self.store.sequence + 1, incarnation)
+                assert self.store.put(p, key, version, value)
+                attempts.append(Attempt(p, key, version, value))
+            self.stand.attempts += attempts
+            self._tapped(first, {p: list(values)}, None)
 
             def done(copies: int, error: Exception | None) -> None:
-                attempt.copies = copies
+                for attempt in attempts:
+                    attempt.copies = copies
                 ended.append((copies, error))
 
             replica.written(self.state, p, self.store.sequence, done)
@@ -296,6 +312,8 @@ class Stand:
         self.cut: set[tuple[bytes, bytes]] = set()
         self.losing: frozenset[int] = frozenset()
         """Messages of these kinds are lost."""
+        self.ram: frozenset[str] = frozenset()
+        """Keys whose rows are kept in memory only: a start forgets them."""
         self.attempts: list[Attempt] = []
         self.said: list[tuple[bytes, bytes, Any]] = []
         """Everything that was ever sent: (from, to, message)."""
@@ -329,7 +347,7 @@ class Stand:
 
     def crash(self, *letters: str) -> None:
         for letter in letters:
-            self[letter].up = False
+            self[letter].up = self[letter].paused = False
             self[letter].pending.clear()
             for (a, b), link in self.links.items():
                 if letter.encode() in (a, b):
@@ -356,10 +374,10 @@ class Stand:
         for (sender, receiver), link in self.links.items():
             if (a is None or sender == a.encode()) and (b is None or receiver == b.encode()):
                 node = self.nodes[receiver]
-                while link and delivered < count:
+                while link and not node.paused and delivered < count:
                     delivered += 1
                     if node.up:
-                        node.state.now = self.now
+                        node.state.now = self.now + node.ahead
                         replica.received(node.state, sender, cbor2.loads(link.popleft()))
                         node.carry_out()
                     else:
@@ -369,8 +387,8 @@ class Stand:
     def tick(self) -> None:
         self.now += TICK_MS
         for node in self.nodes.values():
-            if node.up:
-                node.state.now = self.now
+            if node.up and not node.paused:
+                node.state.now = self.now + node.ahead
                 replica.tick(node.state)
                 node.carry_out()
 
@@ -380,7 +398,9 @@ class Stand:
             for name, node in self.nodes.items():
                 if node.up and (not letters or name.decode() in letters):
                     node.disk()
-            if not self.deliver() and not any(node.pending for node in self.nodes.values() if node.up):
+            if not self.deliver() and not any(
+                node.pending for node in self.nodes.values() if node.up and not node.paused
+            ):
                 return
         raise AssertionError("messages go back and forth without an end")
 

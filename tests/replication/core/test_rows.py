@@ -95,6 +95,20 @@ def test_what_is_found_at_a_start_may_be_news_to_anybody() -> None:
     assert all(part.foreign(b"B") == 40 for part in after.parts)
 
 
+def test_that_only_memory_was_lost_is_remembered_and_nothing_else_is_taken_for_it() -> None:
+    before, after = state(), state()
+    for part, copy in zip(before.parts, (LIVE, NONE, VOID), strict=False):
+        part.claim, part.copy = Claim(3, b"A", b"B"), copy
+    before.parts[2].owing = True
+    rows.forget(before)
+    rows.restore(after, [row for part in before.parts for row in rows.of_part(part)])
+    assert [(part.thin, part.owing) for part in after.parts[:3]] == [
+        (True, False),
+        (False, False),
+        (False, True),
+    ]
+
+
 def test_a_void_copy_of_what_nobody_claimed_is_only_empty() -> None:
     after = state()
     rows.restore(after, [(("copy", 1), [VOID, 3])])
