@@ -1,5 +1,6 @@
 """Some replicas together: whatever happens on the way, copies agree in the end and nothing settled is missing."""
 
+from contextlib import suppress
 from copy import deepcopy
 from functools import cache
 from typing import Any
@@ -264,14 +265,15 @@ KEYS = st.lists(st.integers(-3, 3), min_size=1, max_size=6)
 
 
 class Replicas(RuleBasedStateMachine):
-    """Writes and deletes, lost and delayed messages, crashes, splits, wrong opinions, moves, purges, and one directory
-    restored or lost between two times of quiet. Then copies are equal, what was settled on two nodes is there or
-    gave way to a later write, and nothing is there that nobody wrote."""
+    """Writes, deletes and transactions, lost and delayed messages, crashes, pauses, splits, wrong opinions, moves,
+    purges, clocks that jump ahead, and one directory restored, lost or cloned between two times of
+    quiet. Then copies are equal, what was settled on two nodes is there or gave way to a later write, nothing is there
+    that nobody wrote, and pairs are whole."""
 
-    letters = "ABCD"
+    letters = "ABCDE"
 
     @initialize(
-        count=st.integers(2, 4),
+        count=st.integers(2, 5),
         partitions=st.integers(1, 3),
         copies=st.integers(2, 3),
         small=st.booleans(),
@@ -301,7 +303,7 @@ class Replicas(RuleBasedStateMachine):
         servers = self.stand.servers(p)
         return self.stand[servers[n % len(servers)]] if servers else None
 
-    @rule(n=st.integers(0, 3), p=st.integers(0, 2), keys=KEYS)
+    @rule(n=st.integers(0, 4), p=st.integers(0, 2), keys=KEYS)
     def write(self, n: int, p: int, keys: list[int]) -> None:
         """0 is a new key; others are written again, or deleted if negative."""
         p %= self.stand.partitions
@@ -316,12 +318,23 @@ class Replicas(RuleBasedStateMachine):
             except ReplicationError:
                 continue
 
-    @rule(n=st.integers(0, 3), p=st.integers(0, 2), keys=KEYS)
+    @rule(n=st.integers(0, 4), p=st.integers(0, 2), keys=KEYS)
     def write_and_settle(self, n: int, p: int, keys: list[int]) -> None:
         self.write(n, p, keys)
         self.stand.work()
 
-    @rule(n=st.integers(0, 3), p=st.integers(0, 2), to=st.integers(0, 3))
+    @rule(n=st.integers(0, 4), p=st.integers(0, 2), deleted=st.booleans())
+    def transact(self, n: int, p: int, deleted: bool) -> None:
+        """Two keys that are only ever changed together, to the same."""
+        p %= self.stand.partitions
+        node = self.served_by(n, p)
+        if node is not None:
+            self.values += 1
+            value = None if deleted else self.values
+            with suppress(ReplicationError):
+                node.transact(p, {"left": value, "right": value})
+
+    @rule(n=st.integers(0, 4), p=st.integers(0, 2), to=st.integers(0, 4))
     def move(self, n: int, p: int, to: int) -> None:
         p %= self.stand.partitions
         node = self.served_by(n, p)
@@ -329,12 +342,12 @@ class Replicas(RuleBasedStateMachine):
             replica.move(node.state, p, self.node(to).name, lambda copies, error: None)
             node.carry_out()
 
-    @rule(n=st.integers(0, 3), count=st.integers(1, 4))
+    @rule(n=st.integers(0, 4), count=st.integers(1, 4))
     def disk(self, n: int, count: int) -> None:
         if self.node(n).up:
             self.node(n).disk(count)
 
-    @rule(a=st.integers(0, 3), b=st.integers(0, 3), count=st.integers(1, 5))
+    @rule(a=st.integers(0, 4), b=st.integers(0, 4), count=st.integers(1, 5))
     def deliver(self, a: int, b: int, count: int) -> None:
         self.stand.deliver(self.node(a).name.decode(), self.node(b).name.decode(), count)
 
@@ -351,37 +364,70 @@ class Replicas(RuleBasedStateMachine):
         for _ in range(length):
             self.stand.tick()
 
-    @rule(a=st.integers(0, 3), b=st.integers(0, 3))
+    @rule(a=st.integers(0, 4), b=st.integers(0, 4))
     def lose(self, a: int, b: int) -> None:
         """What is on the way from a to b."""
         link = self.stand.links.get((self.node(a).name, self.node(b).name))
         if link is not None:
             link.clear()
 
-    @rule(a=st.integers(0, 3), b=st.integers(0, 3))
+    @rule(a=st.integers(0, 4), b=st.integers(0, 4))
     def repeat(self, a: int, b: int) -> None:
         link = self.stand.links.get((self.node(a).name, self.node(b).name))
         if link:
             link.append(link[0])
 
-    @rule(n=st.integers(0, 3), seen=st.booleans())
+    @rule(n=st.integers(0, 4), seen=st.booleans())
     def crash(self, n: int, seen: bool) -> None:
         self.stand.crash(self.node(n).name.decode())
         if seen:
             self.stand.see()
 
-    @rule(n=st.integers(0, 3))
+    @rule(n=st.integers(0, 4))
     def start(self, n: int) -> None:
         if not self.node(n).up:
             self.stand.start(self.node(n).name.decode())
 
-    @rule(n=st.integers(0, 3))
+    @rule(n=st.integers(0, 4))
+    def pause(self, n: int) -> None:
+        self.node(n).paused = self.node(n).up
+
+    @rule(n=st.integers(0, 4))
+    def resume(self, n: int) -> None:
+        """What was sent meanwhile comes late."""
+        self.node(n).paused = False
+
+    @rule(n=st.integers(0, 4), by=st.sampled_from([1, 500, 5_000, 3_600_000]))
+    def jump(self, n: int, by: int) -> None:
+        """The clock of the core is monotonic: it can be late to look, and never goes back."""
+        self.node(n).ahead += by
+
+    @rule(n=st.integers(0, 4))
     def copy_directory(self, n: int) -> None:
         self.copies[self.node(n).name.decode()] = deepcopy(self.node(n).store)
 
-    @rule(n=st.integers(0, 3), restored=st.booleans())
+    @rule(n=st.integers(0, 4), restored=st.booleans())
     def lose_directory(self, n: int, restored: bool) -> None:
         """An older copy of it is put in its place, or nothing; at any moment, once between two times of quiet."""
+        letter = self.node(n).name.decode()
+        self.replace(n, deepcopy(self.copies.get(letter)) if restored else None)
+
+    @rule(n=st.integers(0, 4), goes_on=st.booleans())
+    def clone_directory(self, n: int, goes_on: bool) -> None:
+        """A machine is copied; the copy runs in its place, and what the original still wrote is heard by nobody. (One
+        name is one node: both lives can't be heard at once.)"""
+        if not self.spared or not self.node(n).up:
+            return
+        clone = deepcopy(self.node(n).store)
+        if goes_on:
+            for p in range(self.stand.partitions):
+                if p in self.node(n).serves:
+                    self.write(n, p, [0, 1])
+            self.node(n).disk()
+        self.replace(n, clone)
+
+    def replace(self, n: int, store: Any) -> None:
+        """A node starts anew, on that directory or an empty one."""
         if not self.spared:
             return
         letter = self.node(n).name.decode()
@@ -391,17 +437,16 @@ class Replicas(RuleBasedStateMachine):
             attempt.copies *= attempt.copies == 2
         self.promised = [attempt for attempt in self.promised if attempt.copies]
         self.stand.crash(letter)
-        store = deepcopy(self.copies.get(letter)) if restored else None
         self.node(n).store = store or type(self.node(n).store)()
         self.stand.start(letter)
 
-    @rule(a=st.integers(0, 3), b=st.integers(0, 3))
+    @rule(a=st.integers(0, 4), b=st.integers(0, 4))
     def cut_one_way(self, a: int, b: int) -> None:
         link = (self.node(a).name, self.node(b).name)
         if link in self.stand.links:
             self.stand.cut.add(link)
 
-    @rule(a=st.integers(0, 3), b=st.integers(0, 3), what=st.sampled_from([ALIVE, SILENT, DEAD, DEAD]))
+    @rule(a=st.integers(0, 4), b=st.integers(0, 4), what=st.sampled_from([ALIVE, SILENT, DEAD, DEAD]))
     def opinion(self, a: int, b: int, what: int) -> None:
         """A detector may think anything."""
         node = self.node(a)
@@ -409,7 +454,7 @@ class Replicas(RuleBasedStateMachine):
             replica.liveness(node.state, self.node(b).name, what)
             node.carry_out()
 
-    @rule(side=st.sets(st.integers(0, 3)), seen=st.booleans())
+    @rule(side=st.sets(st.integers(0, 4)), seen=st.booleans())
     def split(self, side: set[int], seen: bool) -> None:
         letters = [name.decode() for name in self.stand.names]
         one = "".join(letter for n, letter in enumerate(letters) if n in side)
@@ -431,6 +476,8 @@ class Replicas(RuleBasedStateMachine):
         """Everything runs and is heard: every partition is served by one node, and its copies hold what they must."""
         stand = self.stand
         stand.heal()
+        for node in stand.nodes.values():
+            node.paused = False
         stand.start(*[node.name.decode() for node in stand.nodes.values() if not node.up])
         stand.run(20_000)
         for _ in range(10):  # a purge makes a claim, which takes a moment to be told
@@ -449,7 +496,9 @@ class Replicas(RuleBasedStateMachine):
             primary, heir = stand.nodes[claim.primary], stand.nodes[claim.heir]
             assert primary.state.parts[p].phase == SERVING
             assert primary.state.parts[p].heir_live
-            assert primary.store.values(p) == heir.store.values(p)
+            values = primary.store.values(p)
+            assert values == heir.store.values(p)
+            assert values.get("left") == values.get("right"), "a transaction is torn"
         assert all(node.state.waiting == 0 for node in stand.nodes.values())
         self.judge()
         self.spared = True
