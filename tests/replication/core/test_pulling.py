@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from replication.core import effects, messages, pulling, replica
-from replication.core.state import DEAD, LIVE, VOID
+from replication.core.state import DEAD, LIVE, VOID, Peer, Pull
 from tests.replication.core.stand import Node, Stand
 
 
@@ -19,6 +19,17 @@ def filled(rows: int, **settings: Any) -> Stand:
         stand["A"].write(0, f"k{n}", n)
     stand.work()
     return stand
+
+
+def asking(stand: Stand, who: str, whom: bytes) -> tuple[Peer, Pull, int, int]:
+    """A question about partition 0 is under way: to whom, the question, and the cursor in it."""
+    state = stand[who].state
+    peer = state.peers[whom]
+    pulling.want(peer, 0)
+    pulling.ask(state, peer)
+    (pull,) = peer.pulls.values()
+    state.out.clear()
+    return peer, pull, *pull.since[0]
 
 
 def test_a_new_copy_fills_a_chunk_at_a_time_and_serves_nothing_meanwhile() -> None:
@@ -215,12 +226,7 @@ def test_whoever_keeps_rows_in_memory_is_told_before_they_change_beneath_it() ->
 def test_nobody_is_served_while_what_a_peer_sent_before_it_left_is_being_taken_in() -> None:
     stand = Stand(2, caches=True).ready()
     state = stand["A"].state
-    peer = state.peers[b"B"]
-    pulling.want(peer, 0)
-    pulling.ask(state, peer)
-    (pull,) = peer.pulls.values()
-    incarnation, since = pull.since[0]
-    state.out.clear()
+    peer, pull, incarnation, since = asking(stand, "A", b"B")
     chunk = [
         messages.CHUNK,
         pull.id,
@@ -275,16 +281,11 @@ def test_who_does_not_know_of_the_floor_does_not_answer_and_asks_for_the_claim()
 def test_what_was_asked_for_under_a_lower_floor_is_not_taken_in_and_is_asked_for_again(raised: bool) -> None:
     stand = Stand(2).ready()
     state = stand["B"].state
-    peer = state.peers[b"A"]
-    pulling.want(peer, 0)
-    pulling.ask(state, peer)
-    (pull,) = peer.pulls.values()
+    peer, pull, incarnation, since = asking(stand, "B", b"A")
     part = state.parts[0]
     assert part.claim is not None
     if raised:
         part.claim = attrs.evolve(part.claim, floor=part.claim.epoch)
-    incarnation, since = pull.since[0]
-    state.out.clear()
     chunk = [
         messages.CHUNK,
         pull.id,
