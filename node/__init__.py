@@ -14,5 +14,7 @@ histogram   counts by powers of two
 posting     signed JSON to an address of the operator's
 retry       how long to pause before something is tried again
 clock       the time that mail counts by
+tables      the group `users`: all that is kept of a user
+takeover    directories of before that group
 running     a node from an open store to its graceful end
 """

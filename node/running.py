@@ -5,6 +5,7 @@ taken.
 """
 
 import secrets
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -23,7 +24,6 @@ from node.accounts.numbercheck import NumberCheck
 from node.accounts.outcomes import Replaced
 from node.accounts.service import Accounts
 from node.accounts.settings import AccountsSettings
-from node.accounts.tables import GROUP as ACCOUNT_GROUP
 from node.clock import SteadyClock
 from node.hub.hub import Hub
 from node.hub.listener import Listener
@@ -31,22 +31,20 @@ from node.hub.settings import HubSettings, ListenerSettings
 from node.mail.rows import MailTables
 from node.mail.settings import MailSettings
 from node.mail.sweep import Sweep
-from node.mail.tables import MAIL
 from node.service import Service
 from node.session import Session
 from node.settings import SessionSettings
+from node.tables import GROUPS, STORE_DIRECTORY, USERS
+from node.takeover import take_over
 from replication.claim import claim_alone
 from replication.identity import ensure_identity
 from replication.placement import Placement
-from replication.tables import CLUSTER
 from store.errors import StoreError, StoreFatal
 from store.limits import StoreSettings
 from store.store import Store
 
 log = structlog.get_logger()
 
-GROUPS = (CLUSTER, ACCOUNT_GROUP, MAIL)
-STORE_DIRECTORY = "store"
 FINISH_S = 30.0
 """How long writing what is left may take at the end; a disk that is full stays full."""
 WIPES_AGAIN_S = 5.0
@@ -72,6 +70,7 @@ class Surroundings:
     """What a node takes from the world besides its directory and its phones; tests bring a world of their own.
 
     output: where the printing gateway shows PINs. wall, monotonic: seconds. chance: makes PINs and jitter.
+    listening: a socket for this listener that is there already; None: one is opened.
     """
 
     output: TextIO = attrs.Factory(lambda: sys.stdout)
@@ -79,6 +78,7 @@ class Surroundings:
     monotonic: Callable[[], float] = time.monotonic
     chance: Random = attrs.Factory(secrets.SystemRandom)
     committer: Literal["thread", "inline"] = "thread"
+    listening: Callable[[ListenerSettings], socket.socket | None] = lambda _: None
 
 
 @attrs.frozen
@@ -90,6 +90,7 @@ class Running:
     statistics: Callable[[], dict[str, Any]]
     service: Service
     hub: Hub[Session]
+    listeners: tuple[Listener, ...] = ()
 
 
 async def run_node(
@@ -111,6 +112,7 @@ async def run_node(
         Cancelled, it closes without a word; everything that was accepted is on disk all the same.
     """
     world = surroundings or Surroundings()
+    take_over(settings.data)
     with Store.open(
         settings.data / STORE_DIRECTORY,
         GROUPS,
@@ -125,9 +127,9 @@ async def run_node(
             opening.cancel_scope.cancel()
         placement = Placement(identity.secret, identity.partitions)
         epochs = {partition: claim.epoch for partition, claim in claims.items()}
-        for name in (ACCOUNT_GROUP.name, MAIL.name):
-            store.group(name).epochs = lambda partition: epochs[partition] if partition is not None else 0
-        tables = MailTables(store.group(MAIL.name), placement.partition_of)
+        users = store.group(USERS.name)
+        users.epochs = lambda partition: epochs[partition] if partition is not None else 0
+        tables = MailTables(users, placement.partition_of)
         clock = SteadyClock(world.wall, world.monotonic)
         service = Service(
             settings.session,
@@ -141,7 +143,7 @@ async def run_node(
         )
         accounts = service.accounts = Accounts(
             settings.accounts,
-            store.group(ACCOUNT_GROUP.name),
+            users,
             placement.partition_of,
             make_gateway(
                 settings.accounts,
@@ -164,7 +166,7 @@ async def run_node(
             )
         hub.watch(store.eventfd, lambda: _delivered(store))
         try:
-            listeners = [hub.listen(listener) for listener in settings.listeners]
+            listeners = [hub.listen(one, world.listening(one)) for one in settings.listeners]
             await _serve(
                 settings, hub, service, accounts, tables, listeners, stop, store, ready, identity.node
             )
@@ -203,7 +205,7 @@ async def _serve(
         nursery.start_soon(_finish_wipes, accounts, service, hub)
         await nursery.start(hub.run)
         addresses = tuple((one.settings.name, one.address[0], one.address[1]) for one in listeners)
-        ready(Running(node, addresses, statistics, service, hub))
+        ready(Running(node, addresses, statistics, service, hub, tuple(listeners)))
         await stop.wait()
         log.info("stopping", connections=hub.statistics().connections)
         await hub.stop(settings.stop_grace_s)

@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from node.running import GROUPS, STORE_DIRECTORY
+from node.tables import GROUPS, STORE_DIRECTORY
+from node.takeover import refuse_former
 from ops.config import CERTIFICATE, KEY
 from replication.zeromq.keys import KEY_FILE
 from store import backup as backups
@@ -69,6 +70,7 @@ def bring_back(source: Path, data: Path, report: Report) -> int:
         CopyRefused, StoreError, OSError: there are no tables then.
     """
     whole = (source / STORE_DIRECTORY).is_dir()
+    refuse_former(source / STORE_DIRECTORY if whole else source)
     identity = _identity(source) if whole else {}
     for name, content in identity.items():
         if (data / name).exists() and (data / name).read_bytes() != content:
@@ -104,6 +106,7 @@ def load_dump(source: Path, data: Path, report: Report) -> int:
         StoreError, OSError: tables that weren't there aren't there now; of those that were see `store.dump.load`.
     """
     target = data / STORE_DIRECTORY
+    refuse_former(target)
     if (target / MARKER).exists() or (target.is_dir() and any(target.iterdir())):
         with Store.open(target, GROUPS, committer="inline") as store:
             return dumps.load(store, source, report)

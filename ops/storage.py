@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from node.running import GROUPS, STORE_DIRECTORY
+from node.tables import GROUPS, STORE_DIRECTORY
+from node.takeover import refuse_former
 from ops.copies import CopyRefused, back_up, bring_back, load_dump
 from ops.failures import told
 from store import backup as backups
@@ -65,6 +66,7 @@ def _progress() -> Iterator[Report]:
 def _look(data: Path, *, discover: bool = False) -> Store:
     """Open for reading, beside a node that may be running."""
     path = data / STORE_DIRECTORY
+    refuse_former(path)
     return Store.open(path, GROUPS, read_only=True, beside=True, discover=discover, committer="inline")
 
 
@@ -120,6 +122,7 @@ def _indexes(table: dict[str, Any]) -> str:
 def verify(*, data: Data = _HERE, as_json: AsJson = False) -> None:
     """Read every record and check it against its checksum, its indexes and the list of changes."""
     with _told(), _progress() as report:
+        refuse_former(data / STORE_DIRECTORY)
         records = backups.verify(data / STORE_DIRECTORY, GROUPS, report)
         _say(as_json, f"{records:,} records, all sound", records=records)
 

@@ -12,6 +12,7 @@ from admin.commands.table import Command, CommandError, Context, Parameter, Role
 from admin.commands.words import find_command, shown
 from admin.reload.service import Reload
 from admin.statistics.service import Statistics
+from admin.systemd.supervision import Supervision
 from node.hub.adjusting import is_draining
 
 
@@ -51,6 +52,8 @@ async def _stats(context: Context, arguments: Mapping[str, Any]) -> Any:
         found["reload"] = context.service(Reload).statistics()
     if AdminServer in context.services:
         found["admin"] = context.service(AdminServer).statistics()
+    if Supervision in context.services:
+        found["systemd"] = context.service(Supervision).statistics()
     if Statistics in context.services:
         found |= context.service(Statistics).beside()
     part = arguments["part"]
@@ -122,7 +125,7 @@ COMMANDS: Final = (
             "Everything that has statistics: hub, sessions, mail, accounts, store and this channel; of the last second"
             " also the system, garbage collection, the loop, the statistics themselves, and the alarms that stand."
             " Counts run from the node's start; lengths are those of this moment. PART shows one part, or one of its"
-            " parts, as mail or store.groups.mail. Looking costs the node next to nothing, and changes nothing."
+            " parts, as mail or store.groups.users. Looking costs the node next to nothing, and changes nothing."
         ),
         example="stats mail",
         parameters=(

@@ -15,7 +15,7 @@ Pure:
   errors        what goes wrong besides
 
 Driving them:
-  tables        the store's group `account`
+  tables        its tables in the store
   service       what the node's handlers call
   registrar     PIN requests and registrations: the machine in a transaction, then what follows
   doorkeeper    logins: the account read, the signature judged

@@ -19,7 +19,9 @@ from node.accounts.errors import ImportRefused
 from node.accounts.keys import is_device_key
 from node.accounts.numbers import NumberRefused, is_number, parse_number
 from node.accounts.records import Account
-from node.accounts.tables import ACCOUNT, GROUP
+from node.accounts.tables import ACCOUNT
+from node.tables import GROUPS, STORE_DIRECTORY, USERS
+from node.takeover import take_over
 from node.wire.limits import NUMBER_MAX, STREAM_SIZE
 from replication.identity import ensure_identity
 from replication.placement import Placement
@@ -30,9 +32,6 @@ from store.writes import MERGE
 
 ROWS_MAX: Final = 2_000
 """Accounts in one transaction."""
-
-STORE: Final = "store"
-"""Where a data directory has its store."""
 
 LINE_MAX: Final = 4_096
 """Characters of a line."""
@@ -71,13 +70,14 @@ async def import_accounts(
         ImportRefused: if `accounts` is `read_accounts(…)` and a line is wrong.
         StoreError, DamagedIdentity: the directory can't be used.
     """
-    with Store.open(Path(data_dir) / STORE, [CLUSTER, GROUP]) as store:
+    take_over(Path(data_dir))
+    with Store.open(Path(data_dir) / STORE_DIRECTORY, GROUPS) as store:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store.run)
             identity = await ensure_identity(store.group(CLUSTER.name))
             placement = Placement(identity.secret, identity.partitions)
             written = await write_accounts(
-                store.group(GROUP.name), placement.partition_of, accounts, progress
+                store.group(USERS.name), placement.partition_of, accounts, progress
             )
             nursery.cancel_scope.cancel()
     return written

@@ -1,4 +1,5 @@
-"""The group `account` as the store is told of it: what is kept, and what the rows are keyed by.
+"""The tables of accounts as the store is told of them: what is kept, and what the rows are keyed by. A node has them in
+its group `users` (node/tables.py); the group `account` is of them alone: tests, and directories of before.
 
 `account` (p, user) → records.Account, the registered device · `pin` (p, user) → pins.PinRecord. p is the
 user's partition. A registration changes both in one transaction. This module must never read or write a

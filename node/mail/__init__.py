@@ -19,7 +19,7 @@ settling     what the outcome of a commit means for those who wait for it
 presence     a user's session comes and goes
 settings     the limits, and their relations
 reconcile    a merged pair and its messages are made to agree, in the store's own transaction
-tables       the group `mail` and its tables
+tables       the tables of mail, and a group of them alone, for simulations and tests
 rows         batches as writes of the store, and its reads
 committing   what the driver needs of whoever keeps the rows
 replicated   the same, of a replicated group

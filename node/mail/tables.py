@@ -1,4 +1,5 @@
-"""The group `mail`: one environment, since a message, its pair and its receipts must change together.
+"""The tables of mail: in one group, since a message, its pair and its receipts must change together. A node has them in
+its group `users` (node/tables.py); the group `mail` is of them alone: simulations, tests, and directories of before.
 
 The first element of every key is the partition: the recipient's, but for `receipt` the sender's.
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from node.running import GROUPS, STORE_DIRECTORY
+from node.tables import GROUPS, STORE_DIRECTORY
 from ops.bench.node_process import NodeProcess, free_ports
 from ops.copies import CopyRefused, back_up, bring_back
 from replication.zeromq.keys import KEY_FILE, ensure_keys, read_keys
@@ -96,7 +96,7 @@ def test_the_key_by_which_other_nodes_know_a_node_is_in_its_backup(tmp_path: Pat
 def test_a_refused_dump_or_backup_leaves_nothing(data: Path, tmp_path: Path) -> None:
     dump = tmp_path / "dump"
     dump.write_bytes(dump.read_bytes()[:-1])
-    piece = tmp_path / "backup" / "store" / "mail" / "data.mdb"
+    piece = tmp_path / "backup" / "store" / "users" / "data.mdb"
     piece.write_bytes(piece.read_bytes()[:-4096])
     for words in (("load", dump), ("load", tmp_path / "none"), ("restore", tmp_path / "backup")):
         target = tmp_path / "target"

@@ -66,7 +66,7 @@ def test_the_first_start_makes_everything_and_shows_it_to_nobody(node: NodeProce
     assert mode(data / "key.pem") == 0o600
     assert "CERTIFICATE" in (data / "certificate.pem").read_text()
     assert "ready public=127.0.0.1:" in node.ready_line
-    assert (data / "store" / "mail" / "data.mdb").exists()
+    assert (data / "store" / "users" / "data.mdb").exists()
 
 
 def test_the_second_start_keeps_the_identity(node: NodeProcess, config: dict[str, dict[str, object]]) -> None:

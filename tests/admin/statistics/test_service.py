@@ -74,7 +74,7 @@ async def test_every_figure_of_a_node_that_serves_is_known(tmp_path: Path) -> No
         assert [path for path in found if CATALOGUE.of(path) is UNKNOWN] == []
         assert found["mail.taken"] == 1
         assert found["system.memory.resident_bytes"] > 1 << 20
-        assert {line["queue"] for line in statistics.queues()} >= {"mail", "commits of mail", "soon", "pins"}
+        assert {line["queue"] for line in statistics.queues()} >= {"mail", "commits of users", "soon", "pins"}
 
 
 async def test_a_sample_is_kept_when_the_next_one_is_taken(tmp_path: Path) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 
 import msgspec
 
-import node.running
-from node.accounts import provision
 from node.accounts.gateway import Delivery
 from node.accounts.printing import PrintingGateway
 from node.accounts.settings import AccountsSettings
@@ -64,7 +62,3 @@ async def test_the_line_of_the_printing_gateway_is_as_shown(make_delivery: Calla
     output = io.StringIO()
     await PrintingGateway(output).deliver(make_delivery(pin="271828"))
     assert output.getvalue() in PAGE
-
-
-def test_an_import_writes_where_a_node_reads() -> None:
-    assert provision.STORE == node.running.STORE_DIRECTORY

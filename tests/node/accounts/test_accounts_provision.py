@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.accounts.errors import ImportRefused
-from node.accounts.provision import STORE, NewAccount, import_accounts, provision, read_accounts
+from node.accounts.provision import NewAccount, import_accounts, provision, read_accounts
 from node.accounts.records import Account, from_value
-from node.accounts.tables import GROUP
+from node.tables import GROUPS, STORE_DIRECTORY
 from replication.identity import read_identity
 from replication.placement import Placement
 from replication.tables import CLUSTER
@@ -24,12 +24,12 @@ STREAM = b"stream 1"
 
 def stored(data: Path, user: int) -> Account | None:
     """As a node would find it after its start."""
-    with Store.open(data / STORE, [CLUSTER, GROUP], committer="inline") as store:
+    with Store.open(data / STORE_DIRECTORY, GROUPS, committer="inline") as store:
         identity = read_identity(store.group(CLUSTER.name))
         assert identity is not None
         placement = Placement(identity.secret, identity.partitions)
         key = (placement.partition_of(user), user)
-        value = store.group("account").table("account").get(key)
+        value = store.group("users").table("account").get(key)
     return None if value is None else from_value(value)
 
 
@@ -57,7 +57,7 @@ async def test_an_import_tells_its_progress_and_undoes_no_newer_device(tmp_path:
 
 def test_a_directory_in_use_is_refused(tmp_path: Path) -> None:
     with (
-        Store.open(tmp_path / "data" / STORE, [CLUSTER, GROUP], committer="inline"),
+        Store.open(tmp_path / "data" / STORE_DIRECTORY, GROUPS, committer="inline"),
         pytest.raises(DirectoryInUse),
     ):
         provision(tmp_path / "data", [(ALICE, KEY, STREAM)])
