@@ -51,6 +51,7 @@ class Carrier:
         "_send",
         "_single",
         "_touched",
+        "claimed",
         "group",
         "labels",
         "state",
@@ -75,6 +76,7 @@ class Carrier:
         self._epochs: dict[int, int] = {}
         self._touched: dict[int, int] = {}  # partition → the last sequence of the last commit that changed it
         self._draining = False
+        self.claimed: Callable[[int], None] | None = None  # told of each partition whose claim is another one
         carry: dict[int, Callable[..., object]] = {
             effects.SEND: self._send,
             effects.STORE: self._store,
@@ -106,12 +108,21 @@ class Carrier:
         self._draining = True
         state = self.state
         try:
-            while state.out:
+            while state.out or state.reclaimed:
                 out, state.out = state.out, []
                 for effect in out:
                     self._carry[effect[0]](*effect[1:])
+                if state.reclaimed:
+                    self._tell_claimed()
         finally:
             self._draining = False
+
+    def _tell_claimed(self) -> None:
+        state = self.state
+        changed, state.reclaimed = state.reclaimed, set()
+        if self.claimed is not None:
+            for p in sorted(changed):
+                self.claimed(p)
 
     def close(self) -> None:
         """The group is about to be dropped: whoever waits for something is told."""

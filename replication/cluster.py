@@ -1,49 +1,47 @@
-"""One member of a cluster: its store, its links to the others, what it thinks of them, and a replica of each group.
+"""One member of a cluster: its links to the others, what it thinks of them, and a replica of each group.
 
-The members are a fixed list. `open_cluster` starts everything; peers may come up in any order, and a node may start
-alone.
+The members are a fixed list. `opening` starts everything; peers may come up in any order, and a node may start alone.
+Whatever is handed to a core is handed over within a pass of the host (`hosting`), so that who serves phones is never
+surprised in the middle of something.
 """
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import attrs
 import structlog
 import trio
 
+from replication import detectorstate
 from replication.carrier import Carrier
+from replication.clustersettings import ClusterSettings, node_of
 from replication.core import replica, rows
-from replication.core.settings import ReplicaSettings
 from replication.core.state import ALIVE, DEAD, SILENT, UNKNOWN, ReplicaState
 from replication.detector import Detector
-from replication.detectorstate import SEND, STATE, DetectorSettings
+from replication.detectorstate import SEND, STATE
 from replication.forwarding import ANSWER, ASK
+from replication.hosting import Channel, Host, Listen
 from replication.labels import Labels
+from replication.listening import GroupListener
 from replication.placed import Placed
 from replication.procedures import Procedure
 from replication.ranking import ByHand, Ranking
 from replication.ranking import Member as Ranked
 from replication.replicated import ReplicatedGroup
-from replication.schema import changes, declared
-from replication.schema.keeper import Keeper
-from replication.schema.schema import TRANSFORM, Schema
-from replication.schema.transforming import transform
-from replication.tables import REPLICA, remembered, replicated
+from replication.schema.schema import Schema
+from replication.tables import REPLICA, remembered
 from replication.zeromq.address import Address
 from replication.zeromq.errors import MessageTooLarge
-from replication.zeromq.keys import Keys, ensure_keys
+from replication.zeromq.keys import Keys
 from replication.zeromq.links import Links
 from replication.zeromq.members import Member
-from replication.zeromq.settings import LinkSettings
-from store.limits import StoreSettings
 from store.store import Store
 
 log = structlog.get_logger()
@@ -52,62 +50,26 @@ TICK_MS = 100
 """Between two ticks of the replicas."""
 
 
-def node_of(key: str) -> bytes:
-    """A node's id: eight bytes that its public key (Z85) gives."""
-    return blake2b(key.encode(), digest_size=8, person=b"ws-node").digest()
-
-
-@attrs.frozen
-class Neighbour:
-    """A configured member: its public key (Z85), where its control link is, its server's label, its weight."""
-
-    key: str
-    address: str
-    server: str = ""
-    weight: int = 100
-
-    @property
-    def node(self) -> bytes:
-        """Its id."""
-        return node_of(self.key)
-
-
-STORE: Final = StoreSettings(linger_ms=0, batch_rows=20_000)
-"""What comes is gathered already, over each pass here and each frame of a peer's, so a commit waits for no company; and
-the more of a backlog is in one commit, the fewer pages it writes for each record."""
-
-
-@attrs.frozen(kw_only=True)
-class ClusterSettings:
-    """Everything that a member is told.
-
-    Args:
-        data: its directory: the store, and the file of its keys.
-        name: the cluster's; all members must name the same.
-        members: all of them, this one too.
-    """
-
-    data: Path
-    name: str
-    members: tuple[Neighbour, ...]
-    replica: ReplicaSettings = attrs.Factory(ReplicaSettings)
-    detector: DetectorSettings = attrs.Factory(DetectorSettings)
-    links: LinkSettings = attrs.Factory(LinkSettings)
-    store: StoreSettings = STORE
-
-
 class Cluster:
-    """Made by `open_cluster`. It is also what its links tell of messages (`zeromq.receiver.Receiver`)."""
+    """Made by `opening`. It is also what its links tell of messages (`zeromq.receiver.Receiver`)."""
 
     def __init__(
-        self, settings: ClusterSettings, keys: Keys, store: Store, procedures: Mapping[str, Procedure]
+        self,
+        settings: ClusterSettings,
+        keys: Keys,
+        store: Store,
+        procedures: Mapping[str, Procedure],
+        host: Host,
     ) -> None:
         self.settings = settings
         self.store = store
-        self.me = node_of(keys.public)
+        self.me = settings.node or node_of(keys.public)
+        self._host = host
+        self._reading = False  # what one wake-up of a link brought is being handed over
         self.groups: dict[str, ReplicatedGroup] = {}
-        self._channels: dict[str, str] = {}
-        self.schema: Schema  # set by `open_cluster`
+        self._groups_on: dict[str, str] = {}  # channel → the group whose messages it carries
+        self._channels: dict[str, Channel] = {}  # the host's own
+        self.schema: Schema  # set by `opening.take_part`
         self.reports: dict[str, int] = {}
         self.too_large = 0
         self._procedures = procedures
@@ -129,13 +91,18 @@ class Cluster:
     # ---- groups --------------------------------------------------------------------------------
 
     def start_group(
-        self, placed: Placed, identity: bytes | None = None, tables: Mapping[str, bytes] | None = None
+        self,
+        placed: Placed,
+        identity: bytes | None = None,
+        tables: Mapping[str, bytes] | None = None,
+        listen: Listen | None = None,
     ) -> ReplicatedGroup:
         """Take part in a group that the store has open. Its links must be running.
 
         Args:
             identity: of a group that was made at run time: nodes talk only about the same creation of it.
             tables: the same of its tables.
+            listen: makes the host's part of it, if it keeps something of it in memory.
 
         Raises:
             LinkError: it doesn't.
@@ -159,12 +126,15 @@ class Cluster:
         if any(table.state.ram and table.state.listed for table in group.tables):
             rows.forget(state)
         self.links.open(channel)
-        self._channels[channel] = name
-        listener = _Listener(self, name)
+        self._groups_on[channel] = name
+        listener = GroupListener(name, self.reports)
         send = partial(self._send, channel)
         carrier = Carrier(state, group, send, listener, None if identity is None else Labels(tables or {}))
         opened = ReplicatedGroup(placed, group, carrier, send, self._ring, self.now, self._procedures)
         listener.group = opened
+        if listen is not None:
+            listener.hosted = listen(opened)
+        carrier.claimed = listener.claimed
         self.groups[name] = opened
         for peer in state.peers:
             self._liveness(state, peer)
@@ -175,12 +145,13 @@ class Cluster:
         one = self.groups[placed.group.name]
         before, one.placed = one.placed, placed
         if (before.nodes, before.copies, before.spread) != (placed.nodes, placed.copies, placed.spread):
-            state = one.carrier.state
-            state.now = self.now()
-            state.ranked = self._ranked(placed)
-            state.settings = attrs.evolve(state.settings, copies=placed.copies)
-            replica.placed(state)
-            one.carrier.drain()
+            with self.within():
+                state = one.carrier.state
+                state.now = self.now()
+                state.ranked = self._ranked(placed)
+                state.settings = attrs.evolve(state.settings, copies=placed.copies)
+                replica.placed(state)
+                one.carrier.drain()
 
     def _ranked(self, placed: Placed) -> Callable[[int], Sequence[bytes]]:
         name = placed.group.name
@@ -191,20 +162,65 @@ class Cluster:
     def stop_group(self, name: str) -> None:
         """Take no part in a group any more; the store still has it open."""
         one = self.groups.pop(name)
-        one.close()
-        for channel in [channel for channel, of in self._channels.items() if of == name]:
-            del self._channels[channel]
+        with self.within():
+            one.close()
+        for channel in [channel for channel, of in self._groups_on.items() if of == name]:
+            del self._groups_on[channel]
             self.links.close(channel)
+
+    # ---- channels of the host ------------------------------------------------------------------
+
+    def open_channel(
+        self, name: str, channel: Channel, *, messages_max: int | None = None, bytes_max: int | None = None
+    ) -> None:
+        """Open links to every peer that has a channel of this name open, too, now or later. The links must be running.
+
+        Args:
+            messages_max, bytes_max: what may wait for one peer; None: as for groups.
+
+        Raises:
+            GroupOpen, TooManyGroups, AddressInUse, AddressUnusable, LinksClosed.
+        """
+        self.links.open(name, messages_max=messages_max, bytes_max=bytes_max)
+        self._channels[name] = channel
+
+    def close_channel(self, name: str) -> None:
+        """Close it; what is queued is lost. Raises GroupUnknown."""
+        self.links.close(name)
+        del self._channels[name]
+
+    def send(self, peer: bytes, name: str, message: Sequence[Any] | bytes) -> bool:
+        """Queue a message on a channel. Whether there was room, and a link; True is no promise that it arrives.
+
+        Raises:
+            MessageTooLarge, MessageNotSendable: our own mistakes; never for what a peer does.
+        """
+        return self.links.send(peer, name, message)
+
+    def reset(self, peer: bytes, name: str) -> None:
+        """What this peer says on a channel makes no sense: its link is made anew."""
+        self.links.reset(peer, name)
+
+    def is_alive(self, peer: bytes) -> bool:
+        """Whether a member is there: this node itself, or one that is heard and hears us."""
+        return peer == self.me or (peer in self.nodes and self.detector.state_of(peer) == detectorstate.ALIVE)
 
     # ---- what the links tell -------------------------------------------------------------------
 
     def received(self, peer: bytes, group: str | None, message: list[Any]) -> None:
         """A message came."""
+        if not self._reading:
+            self._reading = True
+            self._host.begin()
         now = self.now()
         if group is None:
             self._judged(self.detector.received(peer, tuple(message), now))
             return
         self._judged(self.detector.heard(peer, now))
+        channel = self._channels.get(group)
+        if channel is not None:
+            channel.received(peer, message)
+            return
         one = self._on(group)
         if one is None:
             return
@@ -220,26 +236,43 @@ class Cluster:
 
     def passed(self) -> None:
         """One wake-up's messages have been handed over."""
-        for one in tuple(self.groups.values()):
-            one.flush()
+        if self._reading:
+            self._reading = False
+            self.flush()
+            self._host.end()
 
     def connected(self, peer: bytes, group: str | None) -> None:
         """A link is up: greet."""
-        one = self._on(group)
-        if one is not None and peer in one.carrier.state.peers:
-            one.carrier.state.peers[peer].hailed_at = -(10**12)
-            self._tick_group(one)
+        with self.within():
+            one = self._on(group)
+            if one is not None and peer in one.carrier.state.peers:
+                one.carrier.state.peers[peer].hailed_at = -(10**12)
+                self._tick_group(one)
+            elif group in self._channels:
+                self._channels[group].connected(peer)
 
     def disconnected(self, peer: bytes, group: str | None) -> None:
         """A link is down: what was asked over it won't be answered."""
-        one = self._on(group)
-        if one is not None:
-            one.forwarding.gone(peer)
+        with self.within():
+            one = self._on(group)
+            if one is not None:
+                one.forwarding.gone(peer)
+            elif group in self._channels:
+                self._channels[group].disconnected(peer)
 
     def _on(self, channel: str | None) -> ReplicatedGroup | None:
-        return self.groups.get(self._channels.get(channel, "")) if channel is not None else None
+        return self.groups.get(self._groups_on.get(channel, "")) if channel is not None else None
 
     # ---- running -------------------------------------------------------------------------------
+
+    @contextmanager
+    def within(self) -> Iterator[None]:
+        """A pass of the host: around whatever is done to a group by a task that is in none."""
+        self._host.begin()
+        try:
+            yield
+        finally:
+            self._host.end()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Links, ticks and gathered writes, until cancelled."""
@@ -257,10 +290,11 @@ class Cluster:
 
     def tick(self) -> None:
         """Time has passed."""
-        for one in tuple(self.groups.values()):
-            one.flush()  # what was written before a partition stands still for a move goes with it
-            self._tick_group(one)
-            one.tick()
+        with self.within():
+            for one in tuple(self.groups.values()):
+                one.flush()  # what was written before a partition stands still for a move goes with it
+                self._tick_group(one)
+                one.tick()
 
     def _tick_group(self, one: ReplicatedGroup) -> None:
         state = one.carrier.state
@@ -271,7 +305,8 @@ class Cluster:
     async def _watch(self) -> None:
         while True:
             await trio.sleep(self.settings.detector.tick_ms / 1000)
-            self._judged(self.detector.tick(self.now()))
+            with self.within():
+                self._judged(self.detector.tick(self.now()))
 
     async def _flush(self) -> None:
         while True:
@@ -280,11 +315,28 @@ class Cluster:
     async def _flush_once(self) -> None:
         await self._bell.wait()
         self._bell = trio.Event()
+        with self.within():
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand over to the store what was gathered. A host that writes to groups does so before its pass ends."""
         for one in tuple(self.groups.values()):
             one.flush()
 
     def _ring(self) -> None:
         self._bell.set()
+
+    async def move(self, group: str, p: int, target: bytes) -> None:
+        """Move a partition that is served here to another member.
+
+        Raises:
+            NoMove, ClaimLost, UnknownMember, NotOnePartition, GroupGone: it stays where it is.
+            KeyError: there is no such group.
+            Cancelled, it stops waiting; the move may happen all the same.
+        """
+        with self.within():
+            waiter = self.groups[group].start_move(p, target)
+        await waiter.wait()
 
     # ---- within --------------------------------------------------------------------------------
 
@@ -325,79 +377,5 @@ class Cluster:
         }
 
 
-class _Listener:
-    """What a group's replica tells."""
-
-    __slots__ = ("_cluster", "_name", "group")
-
-    def __init__(self, cluster: Cluster, name: str) -> None:
-        self._cluster = cluster
-        self._name = name
-        self.group: ReplicatedGroup | None = None
-
-    def serve(self, partition: int, epoch: int) -> None:
-        if self.group is not None:
-            self.group.changed()
-
-    def cease(self, partition: int) -> None:
-        if self.group is not None:
-            self.group.changed()
-
-    def report(self, what: str, details: Mapping[str, Any]) -> None:
-        reports = self._cluster.reports
-        reports[what] = reports.get(what, 0) + 1
-        shown = {
-            name: value.hex() if isinstance(value, bytes) else str(value) for name, value in details.items()
-        }
-        log.warning(what, group=self._name, **shown)
-
-
 def _what(state: str) -> int:
     return {"alive": ALIVE, "dead": DEAD, "unknown": UNKNOWN}.get(state, SILENT)
-
-
-@asynccontextmanager
-async def open_cluster(
-    settings: ClusterSettings,
-    groups: Sequence[Placed],
-    *,
-    procedures: Mapping[str, Procedure] | None = None,
-    drive_store: bool = True,
-    ready: Callable[[Cluster], None] = lambda _: None,
-) -> AsyncIterator[Cluster]:
-    """A member of a cluster, running inside the `async with`.
-
-    Args:
-        groups: what is replicated; each is opened with what a replica must remember.
-        procedures: by name, what `ReplicatedGroup.call` runs on whichever node is primary.
-        drive_store: deliver the store's results; False if a hub does.
-
-    Raises:
-        StoreError, MembersUnusable, AddressInUse, AddressUnusable, KeyFileExposed, KeyFileDamaged.
-    """
-    settings.data.mkdir(parents=True, exist_ok=True)
-    keys = ensure_keys(settings.data)
-    ordered = sorted((*groups, declared.placed(len(settings.members))), key=lambda placed: -placed.load_order)
-    known = dict(procedures or {})
-    known[declared.NAME] = changes.apply
-    known[TRANSFORM] = partial(transform, known)
-    with Store.open(
-        settings.data / "store", [replicated(placed.group) for placed in ordered], settings=settings.store
-    ) as store:
-        cluster = Cluster(settings, keys, store, known)
-        async with trio.open_nursery() as nursery:
-            if drive_store:
-                nursery.start_soon(store.run)
-            await nursery.start(cluster.run)
-            for placed in ordered:
-                cluster.start_group(placed)
-            keeper = Keeper(cluster, cluster.groups[declared.NAME])
-            cluster.schema = Schema(
-                cluster.groups[declared.NAME], keeper, lambda: cluster.groups, cluster.nodes
-            )
-            nursery.start_soon(keeper.run)
-            ready(cluster)
-            try:
-                yield cluster
-            finally:
-                nursery.cancel_scope.cancel()

@@ -301,9 +301,7 @@ class ReplicatedGroup:
 
     async def wait_ready(self, *, local: bool = False) -> None:
         """Wait until every partition is served by somebody whom this node reaches; with `local`: is complete here.
-
-        Raises GroupGone.
-        """
+        Raises GroupGone."""
         self._check(0)
         while not all(self._ready(p, local) for p in range(self.placed.partitions)):
             await self._changed.wait()
@@ -315,10 +313,8 @@ class ReplicatedGroup:
             return self.is_live(p)
         if self.serves(p):
             return True
-        state = self.carrier.state
-        claim = state.parts[p].claim
-        peer = state.peers.get(claim.primary) if claim is not None else None
-        return peer is not None and state.reachable(peer)
+        state, primary = self.carrier.state, self.primary(p)
+        return primary in state.peers and state.reachable(state.peers[primary])
 
     async def move(self, p: int, target: bytes) -> None:
         """Move a partition that is served here to another node.
@@ -327,12 +323,16 @@ class ReplicatedGroup:
             NoMove, ClaimLost, UnknownMember, NotOnePartition, GroupGone: it stays where it is.
             Cancelled, it stops waiting; the move may happen all the same.
         """
+        await self.start_move(p, target).wait()
+
+    def start_move(self, p: int, target: bytes) -> Waiter:
+        """`move`, begun; the same is raised by waiting. Raises NotOnePartition, GroupGone."""
         self._check(p)
         self.flush()
         waiter = Waiter()
         replica.move(self.carrier.state, p, target, waiter.done)
         self.carrier.drain()
-        await waiter.wait()
+        return waiter
 
     def force(self, p: int) -> None:
         """Serve a partition from what this node has, complete or not, when no complete copy is left."""

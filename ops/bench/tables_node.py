@@ -19,7 +19,9 @@ from attrs import asdict, frozen
 from ops.bench.tables_plan import Contents, Load, contents_of
 from ops.bench.tables_writers import TABLE, Phase
 from ops.run import GC_GENERATION_0, SWITCH_INTERVAL_S
-from replication.cluster import Cluster, ClusterSettings, Neighbour, node_of, open_cluster
+from replication.cluster import Cluster
+from replication.clustersettings import ClusterSettings, Neighbour, node_of
+from replication.opening import open_cluster
 from replication.placed import Placed
 from replication.replicated import ReplicatedGroup
 from replication.schema.declared import NAME as SCHEMA

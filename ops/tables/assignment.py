@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from replication.cluster import STORE, ClusterSettings, Neighbour
+from replication.clustersettings import STORE, ClusterSettings, Neighbour
 from replication.core.settings import ReplicaSettings
 from replication.detectorstate import DetectorSettings
 from replication.zeromq.settings import LinkSettings

@@ -20,7 +20,7 @@ from ops.tables.assignment import Assignment
 from ops.tables.cables import Cables
 from ops.tables.handle import GO_ON, STOP, GoneError, Handle
 from ops.tables.schema import DRILLED
-from replication.cluster import node_of
+from replication.clustersettings import node_of
 from replication.zeromq.keys import ensure_keys
 
 OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(

@@ -20,7 +20,8 @@ from ops.logs import configure_logs
 from ops.tables.assignment import Assignment
 from ops.tables.orders import DOINGS, Jams
 from ops.tables.schema import TRANSFER, placed, transfer
-from replication.cluster import Cluster, open_cluster
+from replication.cluster import Cluster
+from replication.opening import open_cluster
 
 LINE_BYTES_MAX: Final = 16 << 20
 READ_BYTES: Final = 1 << 16

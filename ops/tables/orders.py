@@ -13,7 +13,8 @@ from typing import Any, Final
 import trio
 
 from ops.tables import watching
-from replication.cluster import Cluster, node_of
+from replication.cluster import Cluster
+from replication.clustersettings import node_of
 from replication.core.errors import WritersWait
 from replication.errors import NotServed
 from replication.replicated import ReplicatedGroup

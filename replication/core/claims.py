@@ -84,6 +84,7 @@ def _made_twice(state: ReplicaState, part: Partition, claim: Claim) -> bool:
 def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
     before = part.claim
     part.claim = claim
+    state.reclaimed.add(part.number)
     state.unsaved.add(part.number)
     if claim.primary == state.me:
         # One that this node doesn't remember having made: its directory is older than itself.
@@ -269,6 +270,7 @@ def _use(state: ReplicaState, part: Partition, claim: Claim) -> None:
     """A claim of this node is durable."""
     before = part.claim
     part.claim = claim
+    state.reclaimed.add(part.number)
     # A copy that its stream has not brought up to the claim before may be behind what was settled.
     whole = before is None or (part.copy == LIVE and part.asof == before.epoch)
     if part.copy == LIVE:

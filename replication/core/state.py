@@ -308,6 +308,7 @@ class ReplicaState:
         self.starting = True  # others are listened to before anything is claimed
         self.heard: set[bytes] = set()  # those that have told their claims since the start
         self.storing: dict[int, Claim] = {}  # claims of this node that are being made durable
+        self.reclaimed: set[int] = set()  # partitions whose claim is another one, for who routes by claims
         self.unsaved: set[int] = set()  # partitions whose claim or copy differs from what is durable
         self.announcing: set[int] = set()  # partitions whose claim is to be told to everybody
         self.clearing: set[int] = set()  # void copies that are being emptied

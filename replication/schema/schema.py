@@ -30,7 +30,7 @@ LOOK_S = 0.02
 
 
 class Schema:
-    """Made by `cluster.open_cluster`. Everything raises `SchemaRefused` for what makes no sense, `NotServed` and
+    """Made by `opening.take_part`. Everything raises `SchemaRefused` for what makes no sense, `NotServed` and
     `Unanswered` as `ReplicatedGroup.call` does."""
 
     def __init__(

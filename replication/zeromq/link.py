@@ -13,7 +13,6 @@ from replication.zeromq.adapter import Socket
 from replication.zeromq.address import Address
 from replication.zeromq.members import Member
 from replication.zeromq.outbox import Outbox
-from replication.zeromq.settings import LinkSettings
 
 Group = str | None
 """The name of a group; None is the control link."""
@@ -67,11 +66,11 @@ class Link:
         "ups",
     )
 
-    def __init__(self, peer: Member, group: Group, control: Link | None, settings: LinkSettings) -> None:
+    def __init__(self, peer: Member, group: Group, control: Link | None, queue: tuple[int, int]) -> None:
         self.peer = peer
         self.group = group
         self.control = control
-        self.outbox = Outbox(settings.queue_messages_max, settings.queue_bytes_max)
+        self.outbox = Outbox(*queue)
         self.aim: Address | None = None
         self.bell = Bell()
         self.socket: Socket | None = None
@@ -128,8 +127,8 @@ class Heard:
 
 
 class Entrance:
-    """Where all peers connect for one group, or for control. place: the port, or the suffix of the path,
-    which then is `path`."""
+    """Where all peers connect for one group, or for control. place: the port, or the suffix of the path, which then is
+    `path`. queue: messages and bytes that may wait for each peer; None: as the settings say."""
 
     __slots__ = (
         "bell",
@@ -141,6 +140,7 @@ class Entrance:
         "monitor",
         "path",
         "place",
+        "queue",
         "scope",
         "socket",
     )
@@ -151,6 +151,7 @@ class Entrance:
         self.monitor = monitor
         self.place = place
         self.path = path
+        self.queue: tuple[int, int] | None = None
         self.greeted: dict[bytes, Greeted] = {}
         self.heard: dict[bytes, Heard] = {}
         self.held = False

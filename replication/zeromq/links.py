@@ -147,8 +147,11 @@ class Links:
 
     # ---- groups ----------------------------------------------------------------------------------
 
-    def open(self, group: str) -> None:
+    def open(self, group: str, *, messages_max: int | None = None, bytes_max: int | None = None) -> None:
         """Open the links of a group to every peer that has it open too, now or later.
+
+        Args:
+            messages_max, bytes_max: what may wait for one peer; None: as the settings say.
 
         Raises:
             GroupOpen, TooManyGroups, AddressInUse, AddressUnusable
@@ -163,6 +166,10 @@ class Links:
         if not 0 < len(group.encode()) <= GROUP_NAME_BYTES_MAX:
             raise GroupUnknown(f"{group!r} can't be a group", f"choose 1 to {GROUP_NAME_BYTES_MAX} bytes")
         entrance = self._binder.bind_group(group, self._listen)
+        entrance.queue = (
+            messages_max or self.settings.queue_messages_max,
+            bytes_max or self.settings.queue_bytes_max,
+        )
         self._enter(entrance)
         self._announce()
 
@@ -352,7 +359,7 @@ class Links:
                 member,
                 group,
                 self._links.get((None, member.node)) if group is not None else None,
-                self.settings,
+                entrance.queue or (self.settings.queue_messages_max, self.settings.queue_bytes_max),
             )
             link.aim = member.address if group is None else self._offers.get(member.node, {}).get(group)
             self._links[group, member.node] = link

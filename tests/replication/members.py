@@ -10,10 +10,12 @@ from typing import Any
 import attrs
 import trio
 
-from replication.cluster import Cluster, ClusterSettings, Neighbour, open_cluster
+from replication.cluster import Cluster
+from replication.clustersettings import ClusterSettings, Neighbour
 from replication.core.settings import ReplicaSettings
 from replication.detectorstate import DetectorSettings
 from replication.errors import GroupGone
+from replication.opening import open_cluster
 from replication.placed import Placed
 from replication.replicated import ReplicatedGroup
 from replication.zeromq.keys import ensure_keys

@@ -1,0 +1,57 @@
+"""What a replica of a group tells: to those who wait at the group, to an operator, and to a host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from replication.hosting import Hosted
+from replication.replicated import ReplicatedGroup
+
+log = structlog.get_logger()
+
+
+class GroupListener:
+    """Of one group. `group` and `hosted` are set once they are made, before the replica does anything.
+
+    reports: what was told an operator how often, of all groups.
+    """
+
+    __slots__ = ("_name", "_reports", "group", "hosted")
+
+    def __init__(self, name: str, reports: dict[str, int]) -> None:
+        self._name = name
+        self._reports = reports
+        self.group: ReplicatedGroup | None = None
+        self.hosted: Hosted | None = None
+
+    def serve(self, partition: int, epoch: int) -> None:
+        """This node serves it from now on."""
+        if self.hosted is not None:
+            self.hosted.serve(partition, epoch)
+        if self.group is not None:
+            self.group.changed()
+
+    def cease(self, partition: int) -> None:
+        """It doesn't."""
+        if self.hosted is not None:
+            self.hosted.cease(partition)
+        if self.group is not None:
+            self.group.changed()
+
+    def claimed(self, partition: int) -> None:
+        """Another claim is known."""
+        if self.hosted is not None:
+            self.hosted.claimed(partition)
+
+    def report(self, what: str, details: Mapping[str, Any]) -> None:
+        """For an operator."""
+        self._reports[what] = self._reports.get(what, 0) + 1
+        shown = {
+            name: value.hex() if isinstance(value, bytes) else str(value) for name, value in details.items()
+        }
+        log.warning(what, group=self._name, **shown)
+        if self.hosted is not None:
+            self.hosted.report(what, details)
