@@ -6,4 +6,6 @@ knobs         options of the configuration that can be changed live
 shell         the person's side
 statistics    figures of every part, sampled, kept, watched
 reload        replacing the code of a running node
+profiling     where a node's time goes, what its tasks wait for, what its memory holds
+systemd       what a node and systemd say to each other
 """

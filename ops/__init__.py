@@ -4,6 +4,7 @@ command     the command itself: which words call what
 run         `waystation run`: one node in the foreground
 chat        `waystation chat`: a phone in a terminal
 wsar        `waystation wsar`: what nodes did, from their histories or live
+keeping     `--output`: a command's result in a file of the asker's
 sampling    statistics beside the node: file, sockets and receivers
 accounts    `waystation accounts`: accounts in bulk, into a stopped node
 storage     `waystation store`: a look at the tables, backup, restore, dump, load

@@ -17,6 +17,7 @@ from admin.channel.errors import ChannelError, Refused
 from admin.channel.messages import Malformed
 from admin.shell.rendering import console, show, to_json
 from ops.failures import told
+from ops.keeping import Keeping
 from replication.zeromq.errors import LinkError
 
 app = App(name="admin", help="Ask a running node for one command.", help_flags=[], version_flags=[])
@@ -24,12 +25,13 @@ app = App(name="admin", help="Ask a running node for one command.", help_flags=[
 KEY: Final = "WAYSTATION_ADMIN_KEY"
 NODE_KEY: Final = "WAYSTATION_ADMIN_NODE_KEY"
 USAGE: Final = f"""\
-Usage: waystation admin NODE COMMAND … [--json] [--key FILE] [--node-key KEY]
+Usage: waystation admin NODE COMMAND … [--json] [--output FILE] [--key FILE] [--node-key KEY]
 
 NODE is the data directory of a node on this machine, or host:port of one elsewhere.
 COMMAND is one of those that "waystation admin NODE help" shows; "help COMMAND" tells all about it.
 
   --json           the result as JSON
+  --output FILE    write it to a file here: JSON; of profile the stacks, as a flame graph if FILE ends in .svg
   --key FILE       the secret key to ask with; else ${KEY}, else the directory's own
   --node-key KEY   the node's public key (its admin/node.pub); else ${NODE_KEY}, else the directory's own
 
@@ -46,6 +48,7 @@ class Line:
     json: bool = False
     key: str = ""
     node_key: str = ""
+    output: str = ""
 
     def target(self) -> Target:
         """Raises ChannelError, LinkError, OSError."""
@@ -73,7 +76,7 @@ def read_line(tokens: Sequence[str]) -> Line:
             break
         if word == "--json":
             given["json"] = True
-        elif name in ("--key", "--node-key"):
+        elif name in ("--key", "--node-key", "--output"):
             if not equals and not left:
                 raise Unclear(f"{name} needs a value")
             given[name[2:].replace("-", "_")] = value if equals else left.pop()
@@ -100,6 +103,7 @@ def admin(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=Fals
     words = _meant(line.words)
     out = console(sys.stdout)
     with told(ChannelError, LinkError, Malformed, Refused, OSError), Client(line.target()) as client:
+        keeping = Keeping(line.output) if line.output else None
 
         def item(data: Any) -> None:
             if line.json:
@@ -109,7 +113,10 @@ def admin(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=Fals
             sys.stdout.flush()
 
         try:
-            item(client.ask(words, item))
+            if keeping is None:
+                item(client.ask(words, item))
+            else:
+                item(keeping.keep(client.ask(keeping.words(words), item)))
         except KeyboardInterrupt:
             sys.exit(130)
 

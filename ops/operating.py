@@ -23,6 +23,7 @@ from admin.commands.plain import Facts
 from admin.commands.registry import COMMANDS
 from admin.commands.table import Context
 from admin.knobs.board import FILE, Knobs
+from admin.profiling.service import Profiling
 from node.running import Running
 
 
@@ -61,9 +62,13 @@ class Operating:
             StoreFatal: the node must end.
         """
         self._running = running
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self._knobs.run, running)
-            await self.server.run(task_status)
+        profiling = self.services[Profiling] = Profiling()
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._knobs.run, running)
+                await self.server.run(task_status)
+        finally:
+            profiling.close()
 
     def _context(self, asker: Asker, tell: Tell) -> Context:
         assert self._running is not None

@@ -15,6 +15,7 @@ import trio
 
 from admin.channel.server import AdminServer
 from admin.knobs.board import Knobs
+from admin.profiling.service import Profiling
 from admin.reload.service import Reload
 from admin.statistics.history import FILE, HistoryWriter
 from admin.statistics.machine import Machine
@@ -85,7 +86,7 @@ class Sampling:
 
 def parts_of(services: Mapping[type[Any], Any]) -> dict[str, Callable[[], Mapping[str, Any]]]:
     """What runs beside a node and has statistics, by the name that its figures begin with."""
-    kinds = (("admin", AdminServer), ("knobs", Knobs), ("reload", Reload))
+    kinds = (("admin", AdminServer), ("knobs", Knobs), ("reload", Reload), ("profiling", Profiling))
     return {name: services[kind].statistics for name, kind in kinds if kind in services}
 
 

@@ -11,4 +11,5 @@ draining      empty a node before it is stopped
 knobs         options, changed live
 tracing       one user's frames, without what they carry
 logs          how much is logged
+profiling     where time goes, what tasks wait for, what memory holds
 """

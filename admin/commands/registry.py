@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from admin.commands import draining, knobs, logs, plain, reload, sessions, statistics, tracing, users
+from admin.commands import (
+    draining,
+    knobs,
+    logs,
+    plain,
+    profiling,
+    reload,
+    sessions,
+    statistics,
+    tracing,
+    users,
+)
 from admin.commands.table import Command, in_order
 
 COMMANDS: Final[tuple[Command, ...]] = in_order(
@@ -16,5 +27,6 @@ COMMANDS: Final[tuple[Command, ...]] = in_order(
         *tracing.COMMANDS,
         *reload.COMMANDS,
         *statistics.COMMANDS,
+        *profiling.COMMANDS,
     )
 )

@@ -297,6 +297,10 @@ _OPERATING: Final = (
         reload.rolled_back: changes that an operator took back
         reload.undone: changes that were undone because the node got worse
         reload.refused: changes that were refused
+        profiling.profiles: profiles that were taken
+        profiling.samples: samples of all profiles
+        profiling.cpu_seconds [seconds]: CPU of the thread that takes them
+        profiling.heaps: times that the heap was counted
         """,
     )
     + lines(
@@ -308,6 +312,8 @@ _OPERATING: Final = (
         knobs.timed: knobs that are turned for a time
         reload.in_effect: changes of code that could be taken back
         reload.watching: 1 while the last change is watched
+        profiling.looking: looks into the node that go on
+        profiling.tasks_known: tasks of which it is known when they began
         reload.pause_ms_last [ms]: how long the last change held up the loop
         """,
     )
