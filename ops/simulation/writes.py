@@ -32,6 +32,24 @@ class Attempted(NamedTuple):
     changes: tuple[Change, ...]
 
 
+class Half(NamedTuple):
+    """What a transaction does to one of its keys: `added` to what it read, which the transaction `before` had put."""
+
+    key: Key
+    before: int
+    added: int
+
+
+class Transferred(NamedTuple):
+    """A transaction that moves an amount runs on a primary. Whether it is committed is another matter."""
+
+    node: int
+    group: str
+    incarnation: int
+    stamp: int
+    halves: tuple[Half, ...]
+
+
 class Placed(NamedTuple):
     """A primary has committed it: its last change has this sequence, the others those before it.
 

@@ -5,6 +5,7 @@ positions    which write stands at which (incarnation, sequence); other checkers
 settled      nothing settled is lost; no ghosts; what is called durable is, at that moment
 convergence  at rest, all copies are the same
 torn         tables that change together agree wherever they are served
+sums         transactions that move amounts: no lost update, none by half but by a split, sums
 freshness    no position is given to two writes
 claims       one primary per claim, durable before use; nothing settled under a refused epoch
 cursors      what a node has written down that it knows of a peer, it has

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from ops.simulation.checkers.base import Violation
 from ops.simulation.records import Key, Landings, Version
 from ops.simulation.trace import Trace
 from ops.simulation.writes import Attempted, Change, Settled
@@ -61,7 +62,11 @@ class Positions:
         return self._forgets and self.buried.get((group, table, keys.encode(key)), NEVER) >= version
 
     def of(self, settled: Settled) -> list[tuple[Change, Version]]:
-        """Each change of a write with the version that it was given."""
+        """Each change of a write with the version that it was given.
+
+        Raises:
+            Violation: it was told of a place where another write is, or none.
+        """
         attempted = self.attempted[settled.write]
         first = settled.sequence - len(attempted.changes) + 1
         return [
@@ -73,9 +78,8 @@ class Positions:
         key = keys.encode(change.key)
         place = self.places.get((incarnation, sequence))
         if place is not None:
-            assert (place.group, place.table, place.key) == (group, change.table, key), (
-                f"{change} was placed where another write is"
-            )
+            if (place.group, place.table, place.key) != (group, change.table, key):
+                raise Violation("key freshness", f"{change} was placed where another write is, {place}")
             return place.version
         # Overwritten in the commit that wrote it, under the same claim, so never seen.
         after = [
@@ -83,5 +87,6 @@ class Positions:
             for version in self._of_key.get((group, change.table, key), ())
             if version[2] == incarnation and version[1] > sequence
         ]
-        assert after, f"{change} was placed where nothing was committed"
+        if not after:
+            raise Violation("ack before durable", f"{change} was placed where nothing was committed")
         return (min(after, key=lambda version: version[1])[0], sequence, incarnation)

@@ -4,5 +4,6 @@ schema    the groups and tables
 node      a node without sockets: store, replicas, detector, forwarding of writes
 events    what nodes say of themselves, for checkers
 claims    what stands on disks of claims and copies
-scenario  what clients do, what knobs a seed turns, and when a world is at rest
+drawing   what a seed decides: what clients do, and which knobs are turned
+scenario  what is done, what is looked at, and when a world is at rest
 """

@@ -15,9 +15,9 @@ from ops.simulation.machine import Machine
 from ops.simulation.network import Network
 from ops.simulation.tables.claims import name_of, node_of
 from ops.simulation.tables.events import Ceased, Reported, Serving
-from ops.simulation.tables.schema import LEFT, RIGHT, groups, store_write
+from ops.simulation.tables.schema import LEFT, PURSE, RIGHT, groups, store_write
 from ops.simulation.trace import Trace
-from ops.simulation.writes import Attempted, Change, Placed, Refused, Settled
+from ops.simulation.writes import Attempted, Change, Half, Placed, Refused, Settled, Transferred
 from replication import detectorstate
 from replication.carrier import Carrier
 from replication.core import invariants, replica, rows
@@ -273,11 +273,27 @@ class TablesNode:
         try:
             if attempted.changes[0].table in (LEFT, RIGHT):
                 carrier.transact(p, _transaction, (attempted.changes,), client.ran)
+            elif attempted.changes[0].table == PURSE:
+                carrier.transact(p, self._transfer, (attempted.group, attempted.changes), client.ran)
             else:
                 carrier.write(p, [store_write(carrier.group, change) for change in attempted.changes], client)
         except (ReplicationError, StoreError) as error:
             self.around.trace.observe(Refused(attempted.write, type(error).__name__))
         self._drain(carrier)
+
+    def _transfer(self, transaction: Any, group: str, changes: Sequence[Change]) -> int:
+        """Adds to two keys what the changes say; gives the last sequence."""
+        stamp = self.machine.hand.getrandbits(48) | 1
+        halves = []
+        for change in changes:
+            found = transaction.get(change.table, change.key) or {"amount": 0, "stamp": 0}
+            halves.append(Half(change.key, found["stamp"], change.value))
+            amount = found["amount"] + change.value
+            transaction.put(change.table, change.key, {"amount": amount, "stamp": stamp})
+        incarnation = self.carriers[group].group.history.current.id
+        self.around.trace.observe(Transferred(self.number, group, incarnation, stamp, tuple(halves)))
+        sequence: int = transaction._batch.sequence
+        return sequence
 
     def move(self, group: str, p: int, target: int) -> None:
         """An operator moves a partition, if it is served here."""

@@ -1,15 +1,14 @@
-"""What clients do in the world of tables, what a seed decides, and when such a world is at rest."""
+"""The world of tables: what is done to it, what is looked at, and when it is at rest."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from hashlib import blake2b
 from typing import Any, ClassVar, Final
 
 import attrs
 
-from ops.simulation import replicas
 from ops.simulation.checkers.base import Checker
 from ops.simulation.checkers.claims import Claims
 from ops.simulation.checkers.convergence import Convergence
@@ -17,16 +16,17 @@ from ops.simulation.checkers.cursors import Cursors
 from ops.simulation.checkers.freshness import Freshness
 from ops.simulation.checkers.positions import Positions
 from ops.simulation.checkers.settled import SettledWrites
+from ops.simulation.checkers.sums import Sums
 from ops.simulation.checkers.torn import Torn
 from ops.simulation.disk import Commit, VirtualDisk
-from ops.simulation.faults import Faults
 from ops.simulation.machine import Machine
 from ops.simulation.plan import Plan, Step
 from ops.simulation.records import Key, Landings, Reader
 from ops.simulation.tables.claims import REPLICA, VOID, holders, is_void_on, name_of
+from ops.simulation.tables.drawing import KEYS, NAME, NEVER_ABSENT_MS, PARTITIONS, plan
 from ops.simulation.tables.events import Ceased, Serving
 from ops.simulation.tables.node import TablesNode
-from ops.simulation.tables.schema import LEFT, PLAIN, RIGHT, SLICED, TABLES, TAGS, WHOLE
+from ops.simulation.tables.schema import LEFT, PLAIN, PURSE, RIGHT, TABLES, TAGS, WHOLE
 from ops.simulation.trace import DiskLost, Down
 from ops.simulation.world import World
 from ops.simulation.writes import DELETE, MERGE, PUT, Attempted, Change, Refused, Settled
@@ -35,18 +35,11 @@ from replication.core.state import SERVING
 from replication.detectorstate import DetectorSettings
 from store import keys
 
-PARTITIONS: Final = 4
-KEYS: Final = 5
-"""Keys of a table, in each partition: few, so that writes meet."""
-
 WHOLE_CHUNK: Final = 100
 """Rows of a pull's answer that hold everything that such a world has written to a partition."""
 
 FIRST_PROBE: Final = 1_000_000
 """Numbers of the writes that are made at rest are above it."""
-
-NEVER_ABSENT_MS: Final = 600_000
-"""As `absence_ms`: nobody is away for so long in such a world, and what is settled is never forgiven for that."""
 
 CALM_PURGE_MS: Final = 1_570
 """As `purge_ms` when a world comes to rest."""
@@ -58,7 +51,7 @@ QUIET_ROUNDS: Final = 6
 class Tables:
     """One run of it."""
 
-    name: ClassVar[str] = "tables"
+    name: ClassVar[str] = NAME
     tick_ms: ClassVar[int] = 10
 
     def __init__(self, world: World) -> None:
@@ -74,7 +67,17 @@ class Tables:
         self.replica = ReplicaSettings(**knobs["replica"])
         self.detector = DetectorSettings(**knobs["detector"])
         self.totals: dict[str, int] = dict.fromkeys(
-            ("writes", "settled at 2", "settled at 1", "refused", "serves", "voided", "forgotten"), 0
+            (
+                "writes",
+                "settled at 2",
+                "settled at 1",
+                "refused",
+                "serves",
+                "voided",
+                "forgotten",
+                "transfers",
+            ),
+            0,
         )
         self.disks: dict[int, VirtualDisk] = {}
         self.serving: dict[tuple[int, str, int], int] = {}
@@ -97,18 +100,25 @@ class Tables:
         self.torn = [
             Torn(self.disks, group, LEFT, RIGHT, self._serves) for group in self.group_names if whole
         ]
+        self.sums = [
+            Sums(self.disks, group, PURSE, self._serves, partial(_slice, group))
+            for group in self.group_names
+            if whole
+        ]
+        replicated = (*TABLES, PURSE)
         self.checkers: Sequence[Checker] = (
             self.settled,
             Convergence(
-                [(group, table, group != WHOLE) for group, table in every],
+                [(group, table, group != WHOLE) for group in self.group_names for table in replicated],
                 self.partitions,
                 lambda group, partition: holders(self.disks, group, partition),
                 forgets=self.forgets,
             ),
             Freshness(merged),
             *self.torn,
+            *self.sums,
             Claims(self.positions, self.disks, self.partitions, (WHOLE,)),
-            Cursors(self.disks, self.positions, self.partitions, (WHOLE,), TABLES),
+            Cursors(self.disks, self.positions, self.partitions, (WHOLE,), replicated),
         )
         for kind, observer in (
             (Serving, self._began),
@@ -127,26 +137,7 @@ class Tables:
     @classmethod
     def draw(cls, seed: int, nodes: int | None, steps: int) -> Plan:
         """Knobs, clients and faults."""
-        hand = random.Random(f"tables {seed}")
-        nodes = nodes or hand.choice((2, 3, 3, 3, 4, 5))
-        names = hand.choice(((WHOLE,), (SLICED,), (SLICED,), (WHOLE, SLICED)))
-        plan: list[Step] = []
-        faults = Faults(hand, nodes)
-        pace = hand.choice((1, 4, 10, 25))
-        moves = hand.choice((0.0, 0.0, 0.01, 0.05))
-        at = 0
-        for write in range(steps):
-            at += int(hand.expovariate(1 / pace))
-            roll = hand.random()
-            if roll < faults.share:
-                plan += faults.draw(at)
-            elif roll < faults.share + moves:
-                group = hand.choice(names)
-                plan.append(Step(at, "move", (group, _partition(hand, group), hand.randrange(nodes))))
-            else:
-                plan.append(_client(hand, at, write, hand.randrange(nodes), hand.choice(names)))
-        plan.sort(key=lambda step: step.at)
-        return Plan(cls.name, seed, nodes, _knobs(hand, names, seed), tuple(plan[:steps]))
+        return plan(seed, nodes, steps)
 
     def ranked(self, group: str, partition: int) -> Sequence[bytes]:
         """Any order will do, as long as all nodes have the same."""
@@ -167,11 +158,14 @@ class Tables:
     # ---- what is done ---------------------------------------------------------------------------------
 
     def act(self, step: Step) -> bool:
-        """Clients' writes, and moves."""
+        """Clients' writes, moves of partitions, and moves of amounts."""
         if step.kind == "move":
             group, partition, target = step.arguments
             for machine in self.world.machines:
                 machine.ask(TablesNode.move, group, partition, target)
+            return True
+        if step.kind == "transfer":
+            self._transfer(*step.arguments)
             return True
         if step.kind != "write":
             return False
@@ -194,13 +188,24 @@ class Tables:
         attempted = Attempted(write, node, group, changes)
         self.world.machines[node].ask(TablesNode.write, attempted, partition)
 
+    def _transfer(
+        self, write: int, node: int, group: str, partition: int, debit: int, credit: int, amount: int
+    ) -> None:
+        self.totals["transfers"] += 1
+        places: list[Key] = [(key,) if group == WHOLE else (partition, key) for key in (debit, credit)]
+        changes = (Change(PUT, PURSE, places[0], -amount), Change(PUT, PURSE, places[1], amount))
+        self.world.machines[node].ask(TablesNode.write, Attempted(write, node, group, changes), partition)
+
     # ---- what is heard --------------------------------------------------------------------------------
 
     def _began(self, serving: Serving) -> None:
         self.totals["serves"] += 1
         self.serving[serving.node, serving.group, serving.partition] = serving.epoch
+        partition = serving.partition if serving.group != WHOLE else None
         for torn in self.torn:
-            torn.look(serving.node, serving.group, serving.partition if serving.group != WHOLE else None)
+            torn.look(serving.node, serving.group, partition)
+        for sums in self.sums:
+            sums.look(serving.node, serving.group, partition)
 
     def _ceased(self, ceased: Ceased) -> None:
         self.serving.pop((ceased.node, ceased.group, ceased.partition), None)
@@ -278,6 +283,7 @@ class Tables:
             self._quiet = 0
             return False
         self._quiet += 1
+        self.totals["halves"] = sum(len(sums.halves) for sums in self.sums)
         for carrier in self._carriers():
             for name in (
                 "takeovers",
@@ -339,45 +345,9 @@ class Tables:
         return self._unsettled() or f"writes made at rest don't settle at two copies: {waiting}"
 
 
-def _partition(hand: random.Random, group: str) -> int:
-    return 0 if group == WHOLE else hand.randrange(PARTITIONS)
-
-
-def _client(hand: random.Random, at: int, write: int, node: int, group: str) -> Step:
-    kind = hand.choice((PUT, PUT, DELETE, MERGE, MERGE, "pair", "pair", "pair", "unpair"))
-    return Step(at, "write", (write, node, group, kind, _partition(hand, group), hand.randrange(KEYS)))
+def _slice(group: str, key: Key) -> int | None:
+    return None if group == WHOLE else key[0]
 
 
 def _partition_of(group: str, key: Key) -> int:
     return 0 if group == WHOLE else key[0]
-
-
-def _forgetting(seed: int) -> dict[str, Any]:
-    """Whether and how soon tombstones are forgotten, and whether copies are compared on the way."""
-    hand = random.Random(f"tables forgetting {seed}")
-    found: dict[str, Any] = {"purge_ms": 0}
-    if hand.random() < 0.75:
-        found = {
-            "purge_ms": hand.choice((20, 110, 530)),
-            "tombstone_ms": hand.choice((0, 50, 300)),
-            "absence_ms": hand.choice((NEVER_ABSENT_MS, NEVER_ABSENT_MS, 200, 1_000)),
-        }
-    if hand.random() < 0.2:
-        found["check_ms"] = 0
-    return found
-
-
-def _spares(seed: int) -> dict[str, Any]:
-    """How many copies there are to be, and how soon one too many is emptied."""
-    hand = random.Random(f"tables spares {seed}")
-    return {"copies": hand.choice((2, 2, 2, 3)), "leave_ms": hand.choice((100, 60_000))}
-
-
-def _knobs(hand: random.Random, names: tuple[str, ...], seed: int) -> dict[str, Any]:
-    window = hand.choice(replicas.WINDOWS)
-    return {
-        "groups": list(names),
-        "weather": {"delay_max": hand.choice((1, 3, 10))},
-        "replica": {**replicas.knobs(hand, window), **_forgetting(seed), **_spares(seed)},
-        "detector": replicas.detector(),
-    }

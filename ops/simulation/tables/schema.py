@@ -1,4 +1,4 @@
-"""The groups of the world of tables: one without partitions, one with, and in it two tables that change together."""
+"""The groups of the world of tables: one without partitions, one with, and in it tables that change together."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ PLAIN: Final = "plain"
 TAGS: Final = "tags"
 LEFT: Final = "left"
 RIGHT: Final = "right"
+PURSE: Final = "purse"
 
 
 def union(old: Any, new: Any) -> Any:
@@ -41,12 +42,14 @@ def _group(name: str) -> Group:
                 Table(TAGS, partitioned=partitioned, merge=union),
                 Table(LEFT, partitioned=partitioned, tombstones=True),
                 Table(RIGHT, partitioned=partitioned, tombstones=True),
+                Table(PURSE, partitioned=partitioned, tombstones=True),
             ),
         )
     )
 
 
 TABLES: Final = (PLAIN, TAGS, LEFT, RIGHT)
+"""Tables whose values name the writes that they are from. In `PURSE` they are sums."""
 
 
 def store_write(group: OpenGroup, change: Change) -> Write:
