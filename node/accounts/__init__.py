@@ -16,6 +16,7 @@ Pure:
 
 Driving them:
   tables        its tables in the store
+  keeping       who makes changes durable: a group alone, or with copies
   service       what the node's handlers call
   registrar     PIN requests and registrations: the machine in a transaction, then what follows
   doorkeeper    logins: the account read, the signature judged

@@ -16,6 +16,7 @@ from node.accounts import pins, records, registration
 from node.accounts.budgets import Budgets
 from node.accounts.courier import Courier
 from node.accounts.gateway import Delivery
+from node.accounts.keeping import Keeping
 from node.accounts.keys import is_device_key
 from node.accounts.numbers import is_number
 from node.accounts.outcomes import Outcome, Refused, Registered, Replaced
@@ -28,7 +29,6 @@ from node.accounts.tables import ACCOUNT, PIN
 from node.accounts.wipes import WaitingAnswers
 from node.wire import errors
 from store.errors import StoreError
-from store.group import OpenGroup
 from store.results import Result
 from store.transaction import Transaction
 
@@ -42,7 +42,7 @@ class Registrar:
     def __init__(
         self,
         settings: AccountsSettings,
-        group: OpenGroup,
+        keeping: Keeping,
         partition_of: Callable[[int], int],
         courier: Courier,
         *,
@@ -53,7 +53,7 @@ class Registrar:
     ) -> None:
         self._settings = settings
         self._rules = settings.pin_rules()
-        self._group = group
+        self._keeping = keeping
         self._partition_of = partition_of
         self._courier = courier
         self._secret = secret
@@ -103,7 +103,7 @@ class Registrar:
                 self._courier.release()
             done(step.outcome)
 
-        error = self._transact(written, ask_pin_in, self._key(user), event, self._secret, self._rules)
+        error = self._transact(written, ask_pin_in, self._key(user), event)
         if error is not None:
             self._courier.release()
             done(error)
@@ -158,7 +158,7 @@ class Registrar:
                 self._address_guesses.refund(address, self._clock())
             self._registered(step, done)
 
-        error = self._transact(written, register_device_in, self._key(user), event, self._secret, self._rules)
+        error = self._transact(written, register_device_in, self._key(user), event)
         if error is not None:
             self._address_guesses.refund(address, self._clock())
             done(error)
@@ -204,6 +204,13 @@ class Registrar:
         """Those that were reported and aren't written yet, user → generation; a copy."""
         return dict(self._unwritten_wipes)
 
+    def forget(self, gone: Callable[[int], bool]) -> None:
+        """Of these users another node is the primary from now on: it ends what is to be wiped. Who waits for that is
+        told at once, and its login waits instead."""
+        for user in [user for user in self._unwritten_wipes if gone(user)]:
+            del self._unwritten_wipes[user]
+        self._answers.release(gone)
+
     def write_wipes(self) -> None:
         """Try again what the store couldn't write. Called now and then."""
         for user, generation in tuple(self._unwritten_wipes.items()):
@@ -219,19 +226,24 @@ class Registrar:
             if result.value:
                 self._answers.wiped(user, generation)
 
+        key = self._key(user)
         try:
-            self._group.submit_transaction(written, wiped_in, self._key(user), generation)
+            self._keeping.submit(key[0], written, wiped_in, key, generation)
         except StoreError as error:
             _log.warning("wipe_not_written", cause=cause_of(error))
 
     # ---- the store ----------------------------------------------------------------------------------
 
     def _transact(
-        self, written: Callable[[Result], None], fn: Callable[..., Step], *args: Any
+        self,
+        written: Callable[[Result], None],
+        fn: Callable[..., Step],
+        key: tuple[int, int],
+        event: AskPin | RegisterDevice,
     ) -> Refused | None:
         """Hand a transaction over; `written` is called later. Or the refusal, if the store takes none."""
         try:
-            self._group.submit_transaction(written, fn, *args)
+            self._keeping.submit(key[0], written, fn, key, event, self._secret, self._rules)
         except StoreError as error:
             return refusal_for(error, self._settings.overloaded_retry_ms)
         self._in_store += 1

@@ -9,7 +9,9 @@ be gone by then. Nothing here knows connections or frames.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from itertools import groupby
+from operator import itemgetter
 from random import Random
 from typing import Any, Final
 
@@ -20,6 +22,7 @@ from node.accounts import pins, records
 from node.accounts.courier import Courier
 from node.accounts.doorkeeper import Doorkeeper
 from node.accounts.gateway import Gateway
+from node.accounts.keeping import Alone, Keeping
 from node.accounts.outcomes import Outcome, Refused, Replaced
 from node.accounts.records import Account
 from node.accounts.registrar import Registrar
@@ -41,7 +44,7 @@ class Accounts:
     """Accounts of one node.
 
     Args:
-        group: the open group of `tables.GROUP`.
+        group: an open group with the tables of `tables`; it is only read.
         partition_of: user → partition.
         gateway: not yet entered; `run` does that.
         secret: 32 bytes, the same after a restart and for nothing else: PINs are hashed with it.
@@ -49,6 +52,7 @@ class Accounts:
         random: SystemRandom() but in tests, since it makes the PINs.
         on_replaced: called on the loop once a new device is durable. End the old one's session, expire
             its waiting mail, then call `wiped`.
+        keeping: who makes changes durable; the group itself if it stands alone.
     """
 
     def __init__(
@@ -62,9 +66,11 @@ class Accounts:
         clock: Callable[[], int],
         random: Random,
         on_replaced: Callable[[Replaced], None],
+        keeping: Keeping | None = None,
     ) -> None:
         self._settings = settings
         self._group = group
+        self._keeping = keeping or Alone(group)
         self._partition_of = partition_of
         self._clock = clock
         self._tell_replaced = on_replaced
@@ -77,7 +83,7 @@ class Accounts:
         self._doorkeeper = Doorkeeper(settings, group, partition_of, clock=clock)
         self._registrar = Registrar(
             settings,
-            group,
+            self._keeping,
             partition_of,
             self._courier,
             secret=secret,
@@ -142,9 +148,10 @@ class Accounts:
         return None if value is None else records.from_value(value)
 
     async def unfinished_wipes(self) -> list[Replaced]:
-        """Replacements of before this start whose mail isn't expired yet, at most WIPES_LISTED_MAX: as many
-        mean that there may be more, once these are done. Those that were reported and are only to be written yet, or
-        were reported while this read, are left out: what came for the new device since must not be expired with them.
+        """Replacements of before this start, or of before this node served their partition, whose mail isn't expired
+        yet, at most WIPES_LISTED_MAX: as many mean that there may be more, once these are done. Those that were
+        reported and are only to be written yet, or were reported while this read, are left out: what came for the new
+        device since must not be expired with them.
 
         Raises:
             StoreError: it can't be read, or not now.
@@ -157,7 +164,7 @@ class Accounts:
             )
         finally:
             self._listings = [one for one in self._listings if one is not reported]
-        found = map(_replacement, items)
+        found = (_replacement(item) for item in items if self._keeping.serves(item[0][0]))
         return [replaced for replaced in found if reported.get(replaced.user, 0) < replaced.generation]
 
     def wiped(self, user: int, generation: int) -> None:
@@ -165,6 +172,10 @@ class Accounts:
         for reported in self._listings:
             reported[user] = generation
         self._registrar.wiped(user, generation)
+
+    def ceased(self, partitions: Collection[int]) -> None:
+        """This node doesn't serve these partitions any more."""
+        self._registrar.forget(lambda user: self._partition_of(user) in partitions)
 
     def _replaced(self, replaced: Replaced) -> None:
         self._doorkeeper.replaced(replaced.user)
@@ -190,7 +201,7 @@ class Accounts:
             StoreError: it isn't written.
         """
         key = (self._partition_of(user), user)
-        value = await self._group.transact(_set_blocked_in, key, blocked)
+        value = await self._keeping.transact(key[0], _set_blocked_in, key, blocked)
         self._doorkeeper.replaced(user)
         return None if value is None else records.from_value(value)
 
@@ -205,7 +216,7 @@ class Accounts:
             StoreError: it isn't written.
         """
         key = (self._partition_of(user), user)
-        found = await self._group.transact(retire_in, key, nobodys_key(), self._clock())
+        found = await self._keeping.transact(key[0], retire_in, key, nobodys_key(), self._clock())
         if found is None:
             return None
         account = records.from_value(found[0])
@@ -255,9 +266,12 @@ class Accounts:
         found: list[Item] = await self._group.fetch(lambda reader: reader.prefix(PIN.name, (), after, limit))
         self._swept_to = found[-1][0] if len(found) == limit else None
         now = self._clock()
-        spent = [key for key, value in found if _is_spent(value, now)]
-        if spent:
-            self._swept += await self._group.transact(_sweep_in, spent, now)
+        spent = [key for key, value in found if self._keeping.serves(key[0]) and _is_spent(value, now)]
+        if not self._keeping.confined:
+            self._swept += await self._keeping.transact(0, _sweep_in, spent, now) if spent else 0
+            return
+        for partition, keys in groupby(spent, itemgetter(0)):
+            self._swept += await self._keeping.transact(partition, _sweep_in, list(keys), now)
 
 
 def _replacement(item: Item) -> Replaced:

@@ -39,6 +39,11 @@ class WaitingAnswers:
         """A newer device came before the wipe was done: tell those that waited that they are too late."""
         self._give(user, generation - 1, present=False)
 
+    def release(self, gone: Callable[[int], bool]) -> None:
+        """Others see to the wipes of these users: give all answers."""
+        for user in [user for user in self._answers if gone(user)]:
+            self._give(user, max(generation for generation, _ in self._answers[user]))
+
     def _give(self, user: int, upto: int, *, present: bool = True) -> None:
         waiting = self._answers.pop(user, None)
         if waiting is None:
