@@ -11,6 +11,7 @@ storage     `waystation store`: a look at the tables, backup, restore, dump, loa
 copies      data directories as a whole: copied out, brought back, filled from a dump
 soak        `waystation soak`: load and faults for as long as asked, and the verdict
 config      the configuration file, as settings of the parts
+systemd     a node as a service: units, and what puts them in place
 logs        how events become lines on standard error
 failures    named errors, told without a traceback
 bench       measuring a node, and a peer in the same run

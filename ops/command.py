@@ -14,6 +14,11 @@ app = App(
 )
 app.command("ops.run:run", name="run", help="Run a node in the foreground.")
 app.command(
+    "ops.systemd.install:install_service",
+    name="install-service",
+    help="Write systemd units, user and directories for nodes of this server.",
+)
+app.command(
     "ops.chat:chat",
     name="chat",
     help="Talk in the terminal as one phone number.\n\n"

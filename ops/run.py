@@ -1,9 +1,11 @@
 """`waystation run`: one node in the foreground, as systemd or `make run` starts it."""
 
+import faulthandler
 import gc
+import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -17,11 +19,13 @@ from cyclopts import Parameter
 from admin.channel.errors import ChannelError
 from admin.reload.service import Reload
 from admin.statistics.service import Statistics
+from admin.systemd.notify import is_journal
+from admin.systemd.supervision import Supervision
 from node.accounts.errors import SecretRefused
 from node.accounts.settings import AccountsSettings
 from node.hub.errors import HubError
 from node.hub.memory import raise_descriptors_max
-from node.running import NodeSettings, Running, run_node
+from node.running import NodeSettings, Running, Surroundings, run_node
 from ops.config import ConfigError, node_settings, read_config, statistics_settings
 from ops.failures import told
 from ops.logs import configure_logs
@@ -49,14 +53,19 @@ def run(
         bool, Parameter(negative="", help="Print how to talk to this node once it is ready.")
     ] = False,
 ) -> None:
-    """Run a node in the foreground until SIGTERM or SIGINT, then stop gracefully."""
+    """Run a node in the foreground until SIGTERM or SIGINT, then stop gracefully.
+
+    What systemd sets in the environment is heeded: NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, JOURNAL_STREAM.
+    """
     with told(
         ConfigError, StoreError, DamagedIdentity, SecretRefused, HubError, ChannelError, LinkError, OSError
     ):
+        faulthandler.enable()  # killed by the watchdog (SIGABRT), it says where it stood
         read = read_config(config)
         if data is not None:
             read = attrs.evolve(read, node=attrs.evolve(read.node, data=str(data.absolute())))
-        log_level = configure_logs(read.node.log)
+        log_level = configure_logs(read.node.log, is_journal(sys.stderr.fileno(), os.environ))
+        supervision = Supervision.of(os.environ)
         settings = node_settings(read)
         operating = Operating(read.admin, settings.data, log_level) if read.admin.enabled else None
         sampling = Sampling(statistics_settings(read), settings.data) if read.statistics.enabled else None
@@ -65,7 +74,7 @@ def run(
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.freeze()
         gc.set_threshold(GC_GENERATION_0, 20, 100)
-        trio.run(_run, settings, guide, operating, sampling, reloading)
+        trio.run(_run, settings, guide, operating, sampling, reloading, supervision)
 
 
 async def _run(
@@ -74,8 +83,10 @@ async def _run(
     operating: Operating | None,
     sampling: Sampling | None,
     reloading: Reloading | None,
+    supervision: Supervision,
 ) -> None:
     stop = trio.Event()
+    surroundings = Surroundings(listening=supervision.prepare(settings.listeners))
 
     async def operate(running: Running) -> None:
         """Whoever reads that the node is ready may ask it for something."""
@@ -88,20 +99,29 @@ async def _run(
             if reload is not None:
                 operating.services[Reload] = reload
         if operating is not None:
+            operating.services[Supervision] = supervision
             await nursery.start(operating.run, running)
             if sampling is not None and sampling.statistics is not None:
                 sampling.statistics.parts.update(parts_of(operating.services))
+        supervision.keep(running.listeners)
+        supervision.ready()
+        nursery.start_soon(supervision.run, running.hub, lambda: _status(running))
         _ready(settings, running, guide)
 
-    with _asked_by_signals(stop):
+    with _asked_by_signals(stop, supervision.stopping):
         async with trio.open_nursery() as nursery:
-            await run_node(settings, lambda running: nursery.start_soon(operate, running), stop)
+            await run_node(
+                settings,
+                lambda running: nursery.start_soon(operate, running),
+                stop,
+                surroundings=surroundings,
+            )
             nursery.cancel_scope.cancel()
     log.info("stopped")
 
 
 @contextmanager
-def _asked_by_signals(stop: trio.Event) -> Iterator[None]:
+def _asked_by_signals(stop: trio.Event, stopping: Callable[[], None]) -> Iterator[None]:
     """SIGTERM and SIGINT ask the node to stop. When it has, they are ignored until the process ends: one that comes in
     these last moments must not turn a graceful stop into a death by signal."""
     token = trio.lowlevel.current_trio_token()
@@ -109,6 +129,8 @@ def _asked_by_signals(stop: trio.Event) -> Iterator[None]:
     def ask() -> None:
         if stop.is_set():
             log.warning("stopping already; a second signal changes nothing")
+            return
+        stopping()
         stop.set()
 
     for number in _STOPPING:
@@ -118,6 +140,11 @@ def _asked_by_signals(stop: trio.Event) -> Iterator[None]:
     finally:
         for number in _STOPPING:
             signal.signal(number, signal.SIG_IGN)
+
+
+def _status(running: Running) -> str:
+    connections, sessions = running.hub.counters.connections, len(running.service.mail.sessions)
+    return f"serving {sessions} sessions on {connections} connections"
 
 
 def _ready(settings: NodeSettings, running: Running, guide: bool) -> None:

@@ -42,12 +42,16 @@ REST_MS = 20  # with no accepts left, listeners rest until so much time's worth 
 
 
 class Listener(Entry):
-    """A listening socket. `settings` says whether it speaks TLS; `address` is where it really listens."""
+    """A listening socket. `settings` says whether it speaks TLS; `address` is where it really listens; `opened`: here,
+    and not there before."""
 
-    __slots__ = ("_acceptor", "address", "family", "settings", "socket")
+    __slots__ = ("_acceptor", "address", "family", "opened", "settings", "socket")
 
-    def __init__(self, settings: ListenerSettings, listening: socket.socket, acceptor: Acceptor) -> None:
+    def __init__(
+        self, settings: ListenerSettings, listening: socket.socket, acceptor: Acceptor, opened: bool = True
+    ) -> None:
         self._acceptor = acceptor
+        self.opened = opened
         self.settings = settings
         self.socket = listening
         self.fd = listening.fileno()
@@ -79,14 +83,8 @@ def open_socket(settings: ListenerSettings) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if settings.reuse_port:
             listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if settings.send_buffer_bytes:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
-        if settings.receive_buffer_bytes:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.receive_buffer_bytes)
         listening.bind((settings.host, settings.port))
-        listening.listen(settings.backlog)
-        listening.setblocking(False)
+        prepare(listening, settings)
     except OSError as error:
         listening.close()
         raise OSError(
@@ -95,6 +93,21 @@ def open_socket(settings: ListenerSettings) -> socket.socket:
             " another address or port under [listen]",
         ) from None
     return listening
+
+
+def prepare(listening: socket.socket, settings: ListenerSettings) -> None:
+    """Make a bound socket listen as the settings say, or one that listens already listen so from now on.
+
+    Raises:
+        OSError
+    """
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    if settings.send_buffer_bytes:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.send_buffer_bytes)
+    if settings.receive_buffer_bytes:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, settings.receive_buffer_bytes)
+    listening.listen(settings.backlog)
+    listening.setblocking(False)
 
 
 class Acceptor:
@@ -154,7 +167,7 @@ class Acceptor:
             self._set_rate(settings.accepts_per_s_max)
 
     def open(self, settings: ListenerSettings, listening: socket.socket | None = None) -> Listener:
-        listener = Listener(settings, listening or open_socket(settings), self)
+        listener = Listener(settings, listening or open_socket(settings), self, listening is None)
         self._pollset.add(listener, IN if self.resumes_at is None else 0)
         self.listeners.append(listener)
         return listener

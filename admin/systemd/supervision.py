@@ -1,0 +1,197 @@
+"""What a node says to systemd while it lives, and how it proves that it does.
+
+The watchdog is fed by the hub itself: a function that its next pass calls sends WATCHDOG=1. If the loop is stuck, or
+the hub makes no passes any more, nothing is sent, and systemd restarts the node. Without systemd all of this rests.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any, Final
+
+import structlog
+import trio
+
+from admin.systemd.inherited import STORED, Inherited
+from admin.systemd.notify import Notifier, one_line, reloading
+from node.hub.errors import HubFull
+from node.hub.hub import Hub
+from node.hub.listener import Listener
+from node.hub.settings import ListenerSettings
+
+log = structlog.get_logger()
+
+FEEDS_PER_TIMEOUT: Final = 4
+"""A feed that is lost, and one that comes late, are no reason to die."""
+STATUS_EVERY_S: Final = 10.0
+END_S_MAX: Final = 50.0
+"""How long the end may take without a feed; below TimeoutStopSec of the unit."""
+BARRIER_S_MAX: Final = 5.0
+
+
+class Supervision:
+    """Of one process. `feeds` counts what the hub's passes have sent.
+
+    Args:
+        notifier: None: nobody supervises.
+        inherited: what came with the start.
+        watchdog_s: how long systemd waits for a sign of life; 0: it doesn't.
+    """
+
+    def __init__(self, notifier: Notifier | None, inherited: Inherited, watchdog_s: float = 0.0) -> None:
+        self.feeds = 0
+        self.skipped = 0
+        self.stored = 0
+        self._notifier = notifier
+        self._inherited = inherited
+        self._watchdog_s = watchdog_s
+        self._asked = False  # the hub has a feed to send
+        self._status = ""
+
+    @classmethod
+    def of(cls, environment: MutableMapping[str, str]) -> Supervision:
+        """By the variables that systemd has set; those that only this process may use are taken out."""
+        pid = os.getpid()
+        inherited = Inherited.of(environment, pid)
+        watchdog_s = _watchdog_s(
+            environment.get("WATCHDOG_USEC", ""), environment.pop("WATCHDOG_PID", ""), pid
+        )
+        try:
+            notifier = Notifier.of(environment)
+        except ValueError as error:
+            log.warning("nobody can be told how this node is", cause=str(error))
+            notifier = None
+        return cls(notifier, inherited, watchdog_s)
+
+    @property
+    def is_supervised(self) -> bool:
+        return self._notifier is not None
+
+    def close(self) -> None:
+        """Nobody is told anything more."""
+        self._inherited.close_rest()
+        if self._notifier is not None:
+            self._notifier.close()
+            self._notifier = None
+
+    # ---- sockets -------------------------------------------------------------------------------
+
+    def prepare(
+        self, listeners: Sequence[ListenerSettings]
+    ) -> Callable[[ListenerSettings], socket.socket | None]:
+        """Take what there is for these, and let go of the rest, before a socket is opened. Gives what `Surroundings`
+        wants: the socket for a listener, or None.
+
+        Raises:
+            OSError: an inherited socket can't be used.
+        """
+        found = {one.name: self._inherited.take(one) for one in listeners}
+        stale = [name for name in self._inherited.close_rest() if name.startswith(STORED)]
+        if stale and self._notifier is not None:
+            log.info("sockets that were kept don't fit the configuration any more", names=stale)
+            for name in stale:
+                self._notifier.tell("FDSTOREREMOVE=1", f"FDNAME={name}")
+            self._notifier.barrier(BARRIER_S_MAX)  # systemd has closed its copies: their ports are free
+        return lambda settings: found.get(settings.name)
+
+    def keep(self, listeners: Sequence[Listener]) -> None:
+        """Have systemd hold what we listen on while the node is restarted. What it has already it takes no second time;
+        what comes from a socket unit it holds anyway."""
+        if self._notifier is None:
+            return
+        for one in listeners:
+            if one.opened:
+                name = f"FDNAME={STORED}{one.settings.name}"
+                # FDPOLL=0: a listener is always kept, whatever a poll says of it
+                if self._notifier.tell("FDSTORE=1", name, "FDPOLL=0", descriptors=(one.fd,)):
+                    self.stored += 1
+
+    # ---- what is said --------------------------------------------------------------------------
+
+    def ready(self) -> None:
+        """Phones are served; also ends what `reloading` has begun."""
+        self._tell("READY=1", f"MAINPID={os.getpid()}", "STATUS=serving")
+
+    def reloading(self, status: str) -> None:
+        self._tell(*reloading(), f"STATUS={one_line(status)}")
+
+    def hand_over(self, pid: int) -> None:
+        """Another process of the service is the main one from now on. Waits until that is known. Blocks."""
+        if self._notifier is not None:
+            self._notifier.tell(f"MAINPID={pid}")
+            self._notifier.barrier(BARRIER_S_MAX)
+
+    def stopping(self) -> None:
+        """The loop is busy with its end, and the last writing has no passes: the watchdog is to wait for it."""
+        watchdog = (f"WATCHDOG_USEC={int(END_S_MAX * 1e6)}",) if self._watchdog_s else ()
+        self._tell("STOPPING=1", "STATUS=stopping", *watchdog)
+
+    def _tell(self, *lines: str) -> None:
+        if self._notifier is not None:
+            self._notifier.tell(*lines)
+
+    # ---- the watchdog --------------------------------------------------------------------------
+
+    async def run(self, hub: Hub[Any], status: Callable[[], str]) -> None:
+        """Feed the watchdog from the hub's passes, and say how the node is, until cancelled."""
+        if self._notifier is None:
+            return
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._say, status)
+            if self._watchdog_s:
+                nursery.start_soon(self._watch, hub)
+
+    async def _watch(self, hub: Hub[Any]) -> None:
+        while True:
+            self.ask(hub)
+            await trio.sleep(self._watchdog_s / FEEDS_PER_TIMEOUT)
+
+    def ask(self, hub: Hub[Any]) -> None:
+        """Have the hub's next pass send a feed; nothing, if it hasn't sent the last one yet."""
+        if self._asked:
+            self.skipped += 1
+            return
+        try:
+            hub.soon(self._feed)
+        except HubFull:
+            self.skipped += 1
+        else:
+            self._asked = True
+
+    def _feed(self) -> None:
+        """In a pass of the hub."""
+        self._asked = False
+        self.feeds += 1
+        self._tell("WATCHDOG=1")
+
+    async def _say(self, status: Callable[[], str]) -> None:
+        while True:
+            self._say_once(status())
+            await trio.sleep(STATUS_EVERY_S)
+
+    def _say_once(self, text: str) -> None:
+        if text != self._status:
+            self._status = text
+            self._tell(f"STATUS={one_line(text)}")
+
+    def statistics(self) -> dict[str, Any]:
+        """Numbers for the operator."""
+        notifier = self._notifier
+        return {
+            "supervised": int(notifier is not None),
+            "told": notifier.sent if notifier is not None else 0,
+            "lost": notifier.lost if notifier is not None else 0,
+            "watchdog_s": self._watchdog_s,
+            "feeds": self.feeds,
+            "feeds_skipped": self.skipped,
+            "sockets_stored": self.stored,
+        }
+
+
+def _watchdog_s(microseconds: str, wanted_pid: str, pid: int) -> float:
+    """sd_watchdog_enabled(3)."""
+    if not microseconds.isdecimal() or wanted_pid not in ("", str(pid)):
+        return 0.0
+    return int(microseconds) / 1e6

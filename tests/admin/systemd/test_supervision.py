@@ -1,0 +1,109 @@
+"""The watchdog lives on the hub's passes, and on nothing else."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from admin.systemd.inherited import Inherited
+from admin.systemd.notify import Notifier
+from admin.systemd.supervision import Supervision
+from node.hub.hub import Hub
+from node.hub.settings import HubSettings
+from tests.node.hub.echo import Echo, EchoHandler
+
+GIVE_UP_S = 20.0
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
+        bound.bind(str(tmp_path / "notify"))
+        bound.setblocking(False)
+        yield bound
+
+
+@contextmanager
+def of(tmp_path: Path, watchdog_s: float = 0.04) -> Iterator[Supervision]:
+    with closing(Supervision(Notifier(str(tmp_path / "notify")), Inherited({}), watchdog_s)) as made:
+        yield made
+
+
+def said(manager: socket.socket) -> list[str]:
+    found = []
+    while True:
+        try:
+            found.append(manager.recv(1_000).decode())
+        except BlockingIOError:
+            return found
+
+
+async def test_a_hub_that_makes_no_passes_feeds_nothing_although_the_loop_runs(
+    tmp_path: Path, manager: socket.socket
+) -> None:
+    hub: Hub[Echo] = Hub(HubSettings(), EchoHandler())
+    with trio.fail_after(GIVE_UP_S), of(tmp_path) as supervision:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervision.run, hub, lambda: "well")
+            while supervision.skipped < 5:  # noqa: ASYNC110 - it would have fed five times
+                await trio.sleep(0.001)
+            assert supervision.feeds == 0
+            assert said(manager) == ["STATUS=well"]
+            hub.turn()
+            assert supervision.feeds == 1, "one pass, one feed, however often it was asked for"
+            assert said(manager) == ["WATCHDOG=1"]
+            await nursery.start(hub.run)
+            while supervision.feeds < 3:  # noqa: ASYNC110
+                await trio.sleep(0.001)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_watchdog_nobody_asked_for_is_not_fed(tmp_path: Path, manager: socket.socket) -> None:
+    hub: Hub[Echo] = Hub(HubSettings(), EchoHandler())
+    with of(tmp_path, 0.0) as supervision:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(supervision.run, hub, lambda: "well")
+            await trio.testing.wait_all_tasks_blocked()
+            hub.turn()
+            nursery.cancel_scope.cancel()
+    hub.close()
+    assert said(manager) == ["STATUS=well"]
+
+
+@pytest.mark.parametrize(
+    ("environment", "seconds"),
+    [
+        ({"WATCHDOG_USEC": "3000000"}, 3.0),
+        ({"WATCHDOG_USEC": "3000000", "WATCHDOG_PID": "1"}, 0.0),
+        ({"WATCHDOG_USEC": "soon"}, 0.0),
+        ({}, 0.0),
+    ],
+)
+def test_the_watchdog_is_for_the_process_that_is_named(environment: dict[str, str], seconds: float) -> None:
+    supervision = Supervision.of(environment)
+    assert supervision.statistics()["watchdog_s"] == seconds
+    assert "WATCHDOG_PID" not in environment
+
+
+def test_unsupervised_all_rests() -> None:
+    supervision = Supervision.of({"NOTIFY_SOCKET": "vsock:2:1"})
+    assert not supervision.is_supervised
+    supervision.ready()
+    supervision.reloading("x")
+    supervision.stopping()
+    supervision.hand_over(1)
+    supervision.keep([])
+    assert supervision.prepare([]) is not None
+
+
+def test_the_end_gives_the_watchdog_time(tmp_path: Path, manager: socket.socket) -> None:
+    with of(tmp_path, 2.0) as supervision:
+        supervision.stopping()
+    assert said(manager) == ["STOPPING=1\nSTATUS=stopping\nWATCHDOG_USEC=50000000"]
+    with of(tmp_path, 0.0) as supervision:
+        supervision.stopping()
+    assert said(manager) == ["STOPPING=1\nSTATUS=stopping"]
