@@ -16,5 +16,8 @@ retry       how long to pause before something is tried again
 clock       the time that mail counts by
 tables      the group `users`: all that is kept of a user
 takeover    directories of before that group
-running     a node from an open store to its graceful end
+running     a node from its directory to its graceful end
+alone       one that stands alone
+assembling  what serves phones, put together
+serving     until it is to stop
 """

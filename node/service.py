@@ -18,6 +18,7 @@ from node.hub.admission import DRAINING, STOPPING
 from node.hub.connection import Reason
 from node.hub.listener import Listener
 from node.mail import effects, expiry, presence, writebehind
+from node.mail.committing import Committing
 from node.mail.driver import MailDriver
 from node.mail.rows import MailTables
 from node.mail.settings import MailSettings
@@ -25,6 +26,7 @@ from node.mail.state import Effect, MailState
 from node.outlet import Outlet
 from node.session import ASKING, GREETED, NEW, TALKING, Session
 from node.settings import SessionSettings
+from node.tapping import Tap
 from node.tracing import Trace, attach
 from node.wire import errors
 from node.wire.codec import decode_client, encode
@@ -74,6 +76,8 @@ class Service:
         numbers: NumberCheck,
         clock: SteadyClock,
         monotonic: Callable[[], float] = time.monotonic,
+        *,
+        committing: Committing | None = None,
     ) -> None:
         self.settings = settings
         self.mail = MailState(mail_settings, clock())
@@ -83,6 +87,7 @@ class Service:
         self.rate_limited = 0
         self.logins = 0
         self.traces: dict[int, Trace] = {}
+        self.tap: Tap | None = None
         self._clock = clock
         self._monotonic = monotonic
         self._tables = tables
@@ -106,6 +111,7 @@ class Service:
             },
             known,
             lambda user, generation: self.accounts.wiped(user, generation),
+            committing,
         )
 
     # ---- the hub's Handler ---------------------------------------------------------------------

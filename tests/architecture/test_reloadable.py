@@ -21,7 +21,7 @@ THICK = MappingProxyType(
     {
         "admin.channel.server": ("_watch",),
         "admin.knobs.board": ("_put",),
-        "node.running": ("_finish_wipes",),
+        "node.serving": ("finish_wipes",),
         "replication.replicated": ("_until",),
         "replication.zeromq.adapter": ("wait", "receive"),
         "replication.zeromq.incoming": ("_watch",),

@@ -91,7 +91,7 @@ async def test_a_stop_that_cannot_write_ends_all_the_same_and_says_so(
     tmp_path: Path, alice: Device, bob: Device, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     time = FakeTime(1_000.0)
-    monkeypatch.setattr("node.running.FINISH_S", 0.1)
+    monkeypatch.setattr("node.alone.FINISH_S", 0.1)
     with capture_logs() as logs:
         async with live_node(tmp_path, devices=(alice, bob), time=time) as node:
             sender, recipient = await node.login(alice), await node.login(bob)

@@ -1,0 +1,129 @@
+"""The parts of a node that are the same whether it stands alone or is a member of a cluster, put together on an open
+store. Nothing runs yet. This module must never wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import structlog
+
+from node.accounts.gateways import make_gateway
+from node.accounts.keeping import Keeping
+from node.accounts.numbercheck import NumberCheck
+from node.accounts.service import Accounts
+from node.clock import SteadyClock
+from node.hub.hub import Hub
+from node.mail.committing import Committing
+from node.mail.rows import MailTables
+from node.service import Service
+from node.session import Session
+from node.tables import USERS
+from replication.identity import Identity
+from replication.placement import Placement
+from store.store import Store
+
+if TYPE_CHECKING:
+    from node.running import NodeSettings, Surroundings
+
+log = structlog.get_logger()
+
+
+@attrs.frozen(kw_only=True)
+class Parts:
+    """What serves phones. node: this node's id. partition_of: user → partition."""
+
+    node: bytes
+    store: Store
+    hub: Hub[Session]
+    service: Service
+    accounts: Accounts
+    tables: MailTables
+    partition_of: Callable[[int], int]
+
+    def statistics(self) -> dict[str, Any]:
+        """Of all of them."""
+        return {
+            "hub": attrs.asdict(self.hub.statistics()),
+            **self.service.statistics(),
+            "accounts": self.accounts.statistics(),
+            "store": self.store.statistics(),
+        }
+
+
+def assemble(
+    settings: NodeSettings,
+    world: Surroundings,
+    store: Store,
+    identity: Identity,
+    epoch_of: Callable[[int], int],
+    *,
+    committing: Committing | None = None,
+    keeping: Keeping | None = None,
+    trusted_since: Callable[[int], int] | None = None,
+) -> Parts:
+    """
+    Args:
+        epoch_of: partition → the epoch of its claim.
+        committing, keeping: who makes mail and accounts durable; None: the store's group, which has no copies.
+        trusted_since: see `MailTables`.
+
+    Raises:
+        DescriptorsTooFew, SecretRefused
+    """
+    placement = Placement(identity.secret, identity.partitions)
+    users = store.group(USERS.name)
+    tables = MailTables(users, placement.partition_of, trusted_since, settings.mail.mailbox_messages_max)
+    clock = SteadyClock(world.wall, world.monotonic)
+    service = Service(
+        settings.session,
+        settings.mail,
+        tables,
+        epoch_of,
+        lambda user: service.accounts.may_be_registered(user),
+        NumberCheck(settings.accounts.numbers),
+        clock,
+        world.monotonic,
+        committing=committing,
+    )
+    service.accounts = Accounts(
+        settings.accounts,
+        users,
+        placement.partition_of,
+        make_gateway(
+            settings.accounts,
+            output=world.output,
+            clock=lambda: int(world.wall() * 1000),
+            random=world.chance,
+        ),
+        secret=blake2b(identity.secret, digest_size=32, person=b"ws-accounts").digest(),
+        clock=clock,
+        random=world.chance,
+        on_replaced=service.replaced,
+        keeping=keeping,
+    )
+    hub: Hub[Session] = Hub(settings.hub, service, world.monotonic, world.chance)
+    if hub.connections_max < settings.hub.connections_max:
+        log.info(
+            "the limit on open files allows fewer connections than limits.connections_max",
+            connections_max=hub.connections_max,
+            asked=settings.hub.connections_max,
+            remedy="raise ulimit -Hn, or LimitNOFILE= of the systemd unit",
+        )
+    hub.watch(store.eventfd, lambda: _delivered(store))
+    return Parts(
+        node=identity.node,
+        store=store,
+        hub=hub,
+        service=service,
+        accounts=service.accounts,
+        tables=tables,
+        partition_of=placement.partition_of,
+    )
+
+
+def _delivered(store: Store) -> None:
+    store.deliver_results()
