@@ -1,4 +1,4 @@
-"""`waystation admin NODE COMMAND …`: one command, its result, and an exit status for scripts.
+"""`waystation admin NODE|--all COMMAND …`: one command, its result, and an exit status for scripts.
 
 The words are the node's to understand; here only the node, the key and the form of the output are chosen.
 """
@@ -12,12 +12,19 @@ from typing import Annotated, Any, Final
 import attrs
 from cyclopts import App, Parameter
 
-from admin.channel.client import Client, Target
+from admin.channel.client import Client
 from admin.channel.errors import ChannelError, Refused
 from admin.channel.messages import Malformed
-from admin.shell.rendering import console, show, to_json
+from admin.channel.roster import PLACES, VARIABLE, Entry
+from admin.commands.table import CommandError
+from admin.commands.words import read_duration
+from admin.shell.crowd import Reply, ask_each
+from admin.shell.nodes import Nodes
+from admin.shell.rendering import clean, console, show, to_json
+from admin.shell.together import show_item, show_together, to_line
 from ops.failures import told
 from ops.keeping import Keeping
+from ops.nodes import entries_of
 from replication.zeromq.errors import LinkError
 
 app = App(name="admin", help="Ask a running node for one command.", help_flags=[], version_flags=[])
@@ -26,16 +33,21 @@ KEY: Final = "WAYSTATION_ADMIN_KEY"
 NODE_KEY: Final = "WAYSTATION_ADMIN_NODE_KEY"
 USAGE: Final = f"""\
 Usage: waystation admin NODE COMMAND … [--json] [--output FILE] [--key FILE] [--node-key KEY]
+       waystation admin --all COMMAND … [--nodes PLACE] [--timeout TIME] [--json] [--key FILE]
 
-NODE is the data directory of a node on this machine, or host:port of one elsewhere.
+NODE is the data directory of a node on this machine, host:port of one elsewhere, or a name of the list of nodes.
 COMMAND is one of those that "waystation admin NODE help" shows; "help COMMAND" tells all about it.
 
-  --json           the result as JSON
+  --all            every node of the list, at one time; what one answers is no other's trouble
+  --nodes PLACE    the list: a file of nodes, or a directory that holds their data directories; else ${VARIABLE},
+                   else the first that is there of {", ".join(map(str, PLACES))}
+  --timeout TIME   silence after which a node of several is given up, as 10s; else what the command may take
+  --json           the result as JSON; of several nodes one object a line, each with its node
   --output FILE    write it to a file here: JSON; of profile the stacks, as a flame graph if FILE ends in .svg
-  --key FILE       the secret key to ask with; else ${KEY}, else the directory's own
-  --node-key KEY   the node's public key (its admin/node.pub); else ${NODE_KEY}, else the directory's own
+  --key FILE       the secret key to ask with; else ${KEY}, else the list's, else the directory's own
+  --node-key KEY   the node's public key (its admin/node.pub); else ${NODE_KEY}, else the list's, else the directory's
 
-Exit status: 0 if it was done, 1 if not (the reason is on standard error), 2 if the line makes no sense.
+Exit status: 0 if it was done (by every node), 1 if not (the reason is on standard error), 2 if the line makes no sense.
 """
 
 
@@ -50,9 +62,22 @@ class Line:
     node_key: str = ""
     output: str = ""
 
-    def target(self) -> Target:
-        """Raises ChannelError, LinkError, OSError."""
-        return Target.find(self.node, Path(self.key) if self.key else None, self.node_key)
+    all: bool = False
+    nodes: str = ""
+    timeout: str = ""
+
+    def entries(self) -> tuple[Entry, ...]:
+        """Who is asked. Raises ChannelError, OSError."""
+        return entries_of(
+            (self.node,),
+            every=self.all,
+            place=self.nodes,
+            key=Path(self.key) if self.key else None,
+            node_key=self.node_key,
+        )
+
+
+_VALUES: Final = ("--key", "--node-key", "--nodes", "--output", "--timeout")
 
 
 class Unclear(Exception):
@@ -60,7 +85,7 @@ class Unclear(Exception):
 
 
 def read_line(tokens: Sequence[str]) -> Line:
-    """Our options may stand anywhere before a `--`; all other words are the node's.
+    """Our options may stand anywhere before a `--`, but `--all` in the place of NODE; all other words are the node's.
 
     Raises:
         Unclear
@@ -74,19 +99,25 @@ def read_line(tokens: Sequence[str]) -> Line:
         if word == "--":
             words += [word, *reversed(left)]
             break
-        if word == "--json":
-            given["json"] = True
-        elif name in ("--key", "--node-key", "--output"):
+        if word == "--json" or (word == "--all" and not words):
+            given[word[2:]] = True
+        elif name in _VALUES:
             if not equals and not left:
                 raise Unclear(f"{name} needs a value")
             given[name[2:].replace("-", "_")] = value if equals else left.pop()
         else:
             words.append(word)
-    if not words:
-        raise Unclear("name a node: its data directory, or host:port")
+    if given.get("all"):
+        if "output" in given:
+            raise Unclear("--output takes the result of one node: name it")
+    elif not words:
+        raise Unclear("name a node: its data directory, or host:port; or say --all")
+    elif "timeout" in given:
+        raise Unclear("--timeout goes with --all; a command to one node is ended by Ctrl-C")
+    node = "" if given.get("all") else words.pop(0)
     given.setdefault("key", os.environ.get(KEY, ""))
     given.setdefault("node_key", os.environ.get(NODE_KEY, ""))
-    return Line(words[0], tuple(words[1:]), **given)
+    return Line(node, tuple(words), **given)
 
 
 @app.default
@@ -101,9 +132,17 @@ def admin(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=Fals
         sys.stderr.write(f"waystation: {error}\n\n{USAGE}")
         sys.exit(2)
     words = _meant(line.words)
+    with told(ChannelError, LinkError, Malformed, Refused, CommandError, OSError):
+        if line.all:
+            sys.exit(_ask_all(line, words))
+        _ask_one(line, words)
+
+
+def _ask_one(line: Line, words: Sequence[str]) -> None:
     out = console(sys.stdout)
-    with told(ChannelError, LinkError, Malformed, Refused, OSError), Client(line.target()) as client:
-        keeping = Keeping(line.output) if line.output else None
+    (entry,) = line.entries()
+    keeping = Keeping(line.output) if line.output else None
+    with Client(entry.target()) as client:
 
         def item(data: Any) -> None:
             if line.json:
@@ -119,6 +158,36 @@ def admin(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=Fals
                 item(keeping.keep(client.ask(keeping.words(words), item)))
         except KeyboardInterrupt:
             sys.exit(130)
+
+
+def _ask_all(line: Line, words: Sequence[str]) -> int:
+    """Gives the exit status."""
+    out = console(sys.stdout)
+    entries = line.entries()
+    silence_s = read_duration(line.timeout, "--timeout") if line.timeout else None
+    nodes = Nodes({entry.name: entry.target for entry in entries})
+
+    def tell(reply: Reply) -> None:
+        if line.json:
+            sys.stdout.write(to_line(reply) + "\n")
+        elif reply.kind == "item":
+            show_item(reply, out)
+        sys.stdout.flush()
+
+    try:
+        asked = ask_each(nodes, nodes.names, words, tell, seconds_max=silence_s)
+    except KeyboardInterrupt:
+        return 130
+    if not line.json:
+        show_together(asked, out)
+        sys.stdout.flush()
+    for reply in asked.failed:
+        sys.stderr.write(f"waystation: {clean(reply.node)}: {clean(reply.error)}\n")
+    if asked.failed:
+        done = len(entries) - len(asked.failed)
+        sys.stderr.write(f"waystation: {done} of {len(entries)} nodes have done it\n")
+    nodes.close()
+    return 130 if asked.stopped else int(bool(asked.failed))
 
 
 def _meant(words: Sequence[str]) -> Sequence[str]:

@@ -38,6 +38,11 @@ app.command(
 app.command(
     "ops.shell:shell", name="shell", help="Operate running nodes from a prompt, with completion and history."
 )
+app.command(
+    "ops.scraping:prometheus",
+    name="prometheus",
+    help="Which endpoints of nodes Prometheus is to scrape, as a file that it reads.",
+)
 app.command("ops.accounts:app", name="accounts", help="Accounts of a stopped node: import.")
 app.command(
     "ops.storage:app", name="store", help="Tables of a node: info, verify, backup, restore, dump, load."

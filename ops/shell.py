@@ -8,7 +8,6 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from admin.channel.client import Target
 from admin.channel.errors import ChannelError
 from admin.commands.registry import COMMANDS
 from admin.shell.history import LineHistory, history_path
@@ -17,11 +16,21 @@ from admin.shell.nodes import Nodes
 from admin.shell.shell import shell_on, typed
 from ops.admin import KEY, NODE_KEY
 from ops.failures import told
+from ops.nodes import entries_of
 from replication.zeromq.errors import LinkError
 
 
 def shell(
-    *nodes: Annotated[str, Parameter(help="Data directories of nodes on this machine, or host:port.")],
+    *nodes: Annotated[
+        str, Parameter(help="Data directories of nodes on this machine, host:port, or names of the list.")
+    ],
+    every: Annotated[bool, Parameter("--all", negative="", help="Every node of the list.")] = False,
+    place: Annotated[
+        str,
+        Parameter(
+            "--nodes", help="The list: a file of nodes, or a directory that holds their data directories."
+        ),
+    ] = "",
     key: Annotated[
         Path | None,
         Parameter(help="The secret key to ask with, instead of the directory's own.", env_var=KEY),
@@ -35,9 +44,11 @@ def shell(
     Without a terminal, lines are read from standard input, and the exit status is 1 if one of them failed.
     """
     with told(ChannelError, LinkError, OSError):
-        finds = {name: partial(Target.find, name, key, node_key) for name in nodes or ("data",)}
-        for find in finds.values():
-            find()  # a mistake in the names is told before anything is typed
+        entries = entries_of(nodes or ("data",), every=every, place=place, key=key, node_key=node_key)
+        finds = {entry.name: entry.target for entry in entries}
+        if not every:
+            for find in finds.values():
+                find()  # a mistake in the names is told before anything is typed
         asked = Nodes(finds)
         try:
             made = shell_on(asked)

@@ -19,6 +19,7 @@ import attrs
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
+from admin.channel.errors import RosterUnusable
 from admin.commands.table import CommandError
 from admin.commands.words import read_duration
 from admin.statistics import columns, layout
@@ -29,6 +30,7 @@ from admin.statistics.minutes import Minute, add, values_of
 from admin.statistics.plot import plot
 from ops.config import ConfigError, read_config
 from ops.failures import told
+from ops.nodes import entries_of
 
 HEADINGS_EVERY: Final = 25
 """Lines after which the headings are printed again, live."""
@@ -64,6 +66,15 @@ def wsar(
     data: Annotated[
         list[Path] | None, Parameter(help="A node's data directory; again for another node's.")
     ] = None,
+    every_node: Annotated[
+        bool, Parameter("--all", negative="", help="Every node of the list that is on this machine.")
+    ] = False,
+    place: Annotated[
+        str,
+        Parameter(
+            "--nodes", help="The list: a file of nodes, or a directory that holds their data directories."
+        ),
+    ] = "",
     config: Annotated[
         Path | None, Parameter(help="The node's configuration file, for its node.data.")
     ] = None,
@@ -92,11 +103,11 @@ def wsar(
     Without an interval the past is printed. Counters are shown as what they added a second.
     """
     with (
-        told(ConfigError, HistoryUnreadable, NothingThere, CommandError),
+        told(ConfigError, HistoryUnreadable, NothingThere, CommandError, RosterUnusable, OSError),
         _until_nobody_reads(),
         ExitStack() as stack,
     ):
-        folders = data or [read_config(config).data]
+        folders = _listed(place) if every_node else data or [read_config(config).data]
         readers = {folder: stack.enter_context(HistoryReader(folder / FILE)) for folder in folders}
         chosen = columns.of_figures(figure) if figure else SETS[show]
         if figures:
@@ -118,6 +129,21 @@ def wsar(
             _print(iter(lines), chosen, named=len(readers) > 1, as_json=as_json)
             if not as_json and len(readers) == 1:
                 _average(lines, chosen)
+
+
+def _listed(place: str) -> list[Path]:
+    """The data directories of the list. Of nodes elsewhere, where no file can be read, it is said."""
+    entries = entries_of((), every=True, place=place)
+    found = [entry.directory for entry in entries if entry.directory is not None]
+    elsewhere = [entry.name for entry in entries if entry.directory is None]
+    if elsewhere:
+        sys.stderr.write(
+            f"waystation: not on this machine, and left out: {', '.join(elsewhere)};"
+            " waystation admin NODE history asks them\n"
+        )
+    if not found:
+        raise NothingThere("no node of the list is on this machine")
+    return found
 
 
 @contextmanager
@@ -220,7 +246,7 @@ def live(
 
 
 def _name(folder: Path) -> str:
-    return folder.resolve().name
+    return folder.name or folder.resolve().name
 
 
 def _clock(at: float) -> str:

@@ -10,4 +10,5 @@ audit         who asked for what, and what came of it
 desk          one request: may he, what does he mean, do it, write it down
 server        the socket's side of the node
 client        the other side
+roster        which nodes somebody operates, by short names
 """

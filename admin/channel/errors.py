@@ -43,6 +43,12 @@ class PlaceUnusable(ChannelError):
     remedy = "set admin.listen to host:port, [IPv6]:port or ipc:///path"
 
 
+class RosterUnusable(ChannelError):
+    """There is no list of nodes, or a mistake in it."""
+
+    remedy = "name with --nodes a file of nodes, or the directory that holds their data directories"
+
+
 class NotReached(ChannelError):
     """The node doesn't answer."""
 

@@ -40,10 +40,19 @@ async def _info(context: Context, arguments: Mapping[str, Any]) -> Any:
         "started": facts.started,
         "up_s": round(context.clock() - facts.started, 1),
         "addresses": {name: f"{host}:{port}" for name, host, port in node.addresses},
+        "prometheus": _scraped_at(context),
         "draining": is_draining(node.hub),
         "connections": node.hub.counters.connections,
         "sessions": len(node.service.mail.sessions),
     }
+
+
+def _scraped_at(context: Context) -> str | None:
+    found = context.services.get(Statistics)
+    if found is None or not found.settings.prometheus_port:
+        return None
+    host = found.settings.prometheus_host
+    return f"{f'[{host}]' if ':' in host else host}:{found.settings.prometheus_port}"
 
 
 async def _stats(context: Context, arguments: Mapping[str, Any]) -> Any:
@@ -111,8 +120,8 @@ COMMANDS: Final = (
         role=Role.VIEWER,
         summary="What this node is.",
         help=(
-            "Its id, version, process and data directory, since when it runs, where phones connect, and how many"
-            " connections and sessions it has. A connection becomes a session with its login."
+            "Its id, version, process and data directory, since when it runs, where phones connect and Prometheus"
+            " scrapes, and how many connections and sessions it has. A connection becomes a session with its login."
         ),
         example="info",
         run=_info,

@@ -5,5 +5,7 @@ lines         what a line of the shell means
 completion    what may come next on it
 history       the lines of former shells
 nodes         whom it talks to
+crowd         one command for several nodes at one time
+together      what several nodes answered, as one text
 shell         the loop
 """

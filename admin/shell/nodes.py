@@ -1,9 +1,9 @@
-"""The nodes that a shell talks to: one connection to each, made when it is needed, and again after a restart."""
+"""The nodes that a terminal talks to: one connection to each, made when it is needed, and again after a restart."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from admin.channel.client import Client, Target
+from admin.channel.client import SILENCE_S_MAX, Client, Target
 from admin.channel.errors import NotReached
 
 Find = Callable[[], Target]
@@ -11,7 +11,10 @@ Find = Callable[[], Target]
 
 
 class Nodes:
-    """By name. `chosen`: whom the next commands are for."""
+    """By name. `chosen`: whom the next commands are for.
+
+    Several threads may ask, each a node of its own.
+    """
 
     def __init__(self, nodes: Mapping[str, Find]) -> None:
         assert nodes
@@ -33,7 +36,15 @@ class Nodes:
             return False
         return True
 
-    def ask(self, name: str, words: Sequence[str], item: Callable[[Any], None]) -> Any:
+    def ask(
+        self,
+        name: str,
+        words: Sequence[str],
+        item: Callable[[Any], None] | None = None,
+        *,
+        seconds_max: float = SILENCE_S_MAX,
+        stop: Callable[[], bool] | None = None,
+    ) -> Any:
         """As `Client.ask`. A connection that was lost before is made anew first; what was asked is never repeated."""
         client = self._clients.get(name)
         if client is not None and client.is_lost():
@@ -42,10 +53,17 @@ class Nodes:
         if client is None:
             client = self._clients[name] = Client(self._nodes[name]())
         try:
-            return client.ask(words, item)
+            return client.ask(words, item, seconds_max=seconds_max, stop=stop)
         except (NotReached, KeyboardInterrupt):
-            self._clients.pop(name).close()
+            if self._clients.get(name) is client:
+                del self._clients[name]
+            client.close()
             raise
+
+    def forget(self, names: Sequence[str]) -> None:
+        """Have new connections for these made: threads that nobody waits for any more may still be at the old ones."""
+        for name in names:
+            self._clients.pop(name, None)
 
     def close(self) -> None:
         while self._clients:

@@ -10,17 +10,13 @@ from prompt_toolkit.history import History
 from rich.console import Console
 from rich.text import Text
 
-from admin.channel.errors import ChannelError, Refused
-from admin.channel.messages import Malformed
 from admin.commands.table import Command, CommandError
 from admin.shell.completion import TableCompleter
+from admin.shell.crowd import TOLD, Reply, ask_each
 from admin.shell.lines import OWN, Line, read_line
 from admin.shell.nodes import Nodes
 from admin.shell.rendering import console, show, to_json
-from replication.zeromq.errors import LinkError
-
-TOLD = (ChannelError, LinkError, Malformed, Refused, OSError)
-"""What a command may end with that is said in a line; the shell goes on."""
+from admin.shell.together import show_item, show_together, to_line
 
 
 class Shell:
@@ -71,20 +67,40 @@ class Shell:
 
     def _ask(self, line: Line) -> bool:
         """Whether all could be asked; False: Ctrl-C."""
-        several = len(self._nodes.chosen) > 1
-        for name in self._nodes.chosen:
-            if several:
-                self._out.print(Text(f"{name}:", style="bold"))
-            try:
-                self._show(self._nodes.ask(name, line.words, lambda data: self._show(data, line)), line)
-            except TOLD as error:
-                self._say(str(error))
-            except KeyboardInterrupt:
-                self._out.print(Text("ended"))
-                return False
+        names = self._nodes.chosen
+        done = self._ask_one(names[0], line) if len(names) == 1 else self._ask_each(names, line)
+        if not done:
+            self._out.print(Text("ended"))
+            return False
         if line.words == ("help",):
             show([{"in this shell": usage} for _, usage in OWN], self._out)
         return True
+
+    def _ask_one(self, name: str, line: Line) -> bool:
+        try:
+            self._show(self._nodes.ask(name, line.words, lambda data: self._show(data, line)), line)
+        except TOLD as error:
+            self._say(str(error))
+        except KeyboardInterrupt:
+            return False
+        return True
+
+    def _ask_each(self, names: tuple[str, ...], line: Line) -> bool:
+        def tell(reply: Reply) -> None:
+            if line.json:
+                self._out.file.write(to_line(reply) + "\n")
+            elif reply.kind == "item":
+                show_item(reply, self._out)
+
+        try:
+            asked = ask_each(self._nodes, names, line.words, tell)
+        except KeyboardInterrupt:
+            return False
+        if not line.json:
+            show_together(asked, self._out)
+        for reply in asked.failed:
+            self._say(f"{reply.node}: {reply.error}")
+        return not asked.stopped
 
     def _watch(self, line: Line) -> None:
         try:

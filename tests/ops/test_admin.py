@@ -90,6 +90,12 @@ def test_our_options_may_stand_anywhere_and_the_rest_is_the_nodes() -> None:
     assert read_line(
         ["d", "x", "--json", "--for", "2m", "--key=k", "--node-key", "n", "--", "--json"]
     ) == Line("d", ("x", "--for", "2m", "--", "--json"), True, "k", "n")
+    assert read_line(["--all", "queues", "--all", "--timeout", "3s"]) == Line(
+        "", ("queues", "--all"), all=True, timeout="3s"
+    )
+    assert read_line(["d", "queues", "--all"]) == Line("d", ("queues", "--all"))
+    with pytest.raises(Unclear, match="--timeout goes with --all"):
+        read_line(["d", "queues", "--timeout", "3s"])
     with pytest.raises(Unclear, match="--key needs a value"):
         read_line(["d", "--key"])
     with pytest.raises(Unclear, match="name a node"):

@@ -1,12 +1,15 @@
 """`waystation shell` beside nodes that are processes: from a pipe, and in a real terminal (tmux)."""
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,15 +17,21 @@ from ops.bench.node_process import NodeProcess, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVE_UP_S = 30.0
-SHELL = (sys.executable, "-m", "ops.command", "shell")
+COMMAND = (sys.executable, "-m", "ops.command")
+SHELL = (*COMMAND, "shell")
 
 
 @pytest.fixture(scope="module")
 def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[NodeProcess]]:
     folder = tmp_path_factory.mktemp("shell")
     started = []
-    for number, port in enumerate(free_ports(2)):
-        config = {"listen": {"port": 0, "plain_port": port}, "node": {"data": "data"}}
+    first, second, scrapes = free_ports(3)
+    for number, port in enumerate((first, second)):
+        config: dict[str, dict[str, Any]] = {
+            "listen": {"port": 0, "plain_port": port},
+            "node": {"data": "data"},
+            "statistics": {} if number else {"prometheus_port": scrapes},
+        }
         started.append(NodeProcess.start(config, folder / f"n{number}"))
     yield started
     for node in started:
@@ -62,6 +71,54 @@ def test_a_command_is_for_all_nodes_until_one_is_chosen(nodes: list[NodeProcess]
     assert done.stdout.count(f"{nodes[0].pid}") == 1
     assert done.stdout.count(f"{nodes[1].pid}") == 2
     assert "there is no node 'nobody'" in done.stdout
+
+
+def test_all_nodes_of_a_place_are_asked_at_once_and_one_that_is_gone_is_said(
+    nodes: list[NodeProcess], tmp_path: Path
+) -> None:
+    for number, node in enumerate(nodes):
+        (tmp_path / f"n{number}").symlink_to(node.directory / "data")
+    (tmp_path / "gone" / "admin").mkdir(parents=True)
+
+    def admin(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [*COMMAND, *words],
+            env={**os.environ, "PYTHONPATH": str(ROOT), "WAYSTATION_NODES": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=GIVE_UP_S,
+            check=False,
+        )
+
+    done = admin("admin", "--all", "info", "--json", "--timeout", "10s")
+    found = {one["node"]: one for one in map(json.loads, done.stdout.splitlines())}
+    assert [found[f"n{number}"]["data"]["pid"] for number in (0, 1)] == [node.pid for node in nodes]
+    assert found["gone"]["kind"] == "error"
+    assert done.returncode == 1
+    assert "waystation: gone: " in done.stderr
+    assert "2 of 3 nodes have done it" in done.stderr
+    (tmp_path / "gone" / "admin").rmdir()
+    assert admin("admin", "--all", "help", "queues").stdout.splitlines()[0] == "n0 n1:"
+    _, heading, _, *rows = admin("admin", "--all", "history", "--last", "5s").stdout.splitlines()
+    assert heading.split()[:2] == ["node", "at"]
+    assert {row.split()[0] for row in rows if row} == {"n0", "n1"}
+    seconds = admin("wsar", "--all", "--json").stdout.splitlines()
+    assert {json.loads(second)["node"] for second in seconds} == {"n0", "n1"}
+    config = tomllib.loads((nodes[0].directory / "node.toml").read_text())
+    (targets,) = json.loads(admin("prometheus").stdout)
+    assert targets["targets"] == [f"127.0.0.1:{config['statistics']['prometheus_port']}"]
+    assert targets["labels"]["node"] == "n0"
+    assert admin("admin", "n1", "info", "--json").stdout.count(str(nodes[1].pid)) == 1
+    in_shell = subprocess.run(
+        [*SHELL, "--all", "--nodes", str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        input="json info\nuse n1\ninfo\n",
+        capture_output=True,
+        text=True,
+        timeout=GIVE_UP_S,
+        check=False,
+    )
+    assert (in_shell.returncode, in_shell.stdout.count(str(nodes[1].pid))) == (0, 2)
 
 
 class Terminal:
@@ -132,7 +189,10 @@ def test_in_a_terminal_it_completes_remembers_watches_and_fits(
 
 def test_a_node_that_was_started_again_is_found_again(nodes: list[NodeProcess], tmp_path: Path) -> None:
     (port,) = free_ports(1)
-    config = {"listen": {"port": 0, "plain_port": port}, "node": {"data": "data"}}
+    config: dict[str, dict[str, Any]] = {
+        "listen": {"port": 0, "plain_port": port},
+        "node": {"data": "data"},
+    }
     node = NodeProcess.start(config, tmp_path)
     shell = subprocess.Popen(
         [*SHELL, str(tmp_path / "data")],
