@@ -1,0 +1,37 @@
+"""What can't be done to the members of a cluster: a cause, and what to do about it."""
+
+from replication.core.errors import ReplicationError
+
+
+class MembershipError(ReplicationError):
+    """Common ancestor."""
+
+
+class NoSuchMember(MembershipError):
+    """No node of this id belongs to the cluster."""
+
+    remedy = "look at the members with `status`"
+
+
+class MemberRemoved(MembershipError):
+    """The node was removed, and that is final."""
+
+    remedy = "invite the node again under a new key, with an empty data directory"
+
+
+class KeyTaken(MembershipError):
+    """A member has this key already, or had it when it was removed."""
+
+    remedy = "make a new key pair for the node, in an empty data directory"
+
+
+class RosterFull(MembershipError):
+    """There is no room for one more member."""
+
+    remedy = "MEMBERS_MAX counts removed ones, too: a cluster that has had so many is begun anew"
+
+
+class NotNow(MembershipError):
+    """The cluster isn't in a state in which this can be done."""
+
+    remedy = "see with `status` who is alive and what is under way, and try again"

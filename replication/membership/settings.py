@@ -1,0 +1,35 @@
+"""Times and rates of members that come, go and change places."""
+
+import attrs
+
+
+@attrs.frozen(kw_only=True)
+class MembershipSettings:
+    """Times in milliseconds, unless the name says otherwise.
+
+    Args:
+        exchange_ms: between two questions of this node about what differs; a change is told to all at once, so these
+            only mend what was lost.
+        moves_per_s: partitions that this node moves to where they are wanted, at most.
+        moves_max: of them at once.
+        calm_ms: how long everybody must have been what he is before anything is moved back: a node that comes and goes
+            moves nothing.
+        rebalance: whether partitions are moved by themselves when it is calm.
+    """
+
+    exchange_ms: int = 1_000
+    moves_per_s: float = 4.0
+    moves_max: int = 4
+    calm_ms: int = 30_000
+    rebalance: bool = True
+
+    def __attrs_post_init__(self) -> None:
+        for name, low, high in (
+            ("exchange_ms", 10, 60_000),
+            ("moves_per_s", 0.01, 10_000),
+            ("moves_max", 1, 1_000),
+            ("calm_ms", 0, 86_400_000),
+        ):
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise ValueError(f"cluster.{name} is {value}: choose a value from {low} to {high}")
