@@ -14,6 +14,8 @@ histogram   counts by powers of two
 posting     signed JSON to an address of the operator's
 retry       how long to pause before something is tried again
 clock       the time that mail counts by
+tapping     what sampled sessions say and are told, for a tee
+shadow      sessions without sockets: what phones said to another node, said again here
 tables      the group `users`: all that is kept of a user
 takeover    directories of before that group
 running     a node from its directory to its graceful end

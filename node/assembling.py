@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import structlog
 
+from node.accounts.gateway import Gateway
 from node.accounts.gateways import make_gateway
 from node.accounts.keeping import Keeping
 from node.accounts.numbercheck import NumberCheck
 from node.accounts.service import Accounts
+from node.accounts.silent import SilentGateway
 from node.clock import SteadyClock
 from node.hub.hub import Hub
 from node.mail.committing import Committing
@@ -83,7 +85,7 @@ def assemble(
         settings.mail,
         tables,
         epoch_of,
-        lambda user: service.accounts.may_be_registered(user),
+        lambda user: settings.shadow or service.accounts.may_be_registered(user),
         NumberCheck(settings.accounts.numbers),
         clock,
         world.monotonic,
@@ -93,12 +95,7 @@ def assemble(
         settings.accounts,
         users,
         placement.partition_of,
-        make_gateway(
-            settings.accounts,
-            output=world.output,
-            clock=lambda: int(world.wall() * 1000),
-            random=world.chance,
-        ),
+        _gateway(settings, world),
         secret=blake2b(identity.secret, digest_size=32, person=b"ws-accounts").digest(),
         clock=clock,
         random=world.chance,
@@ -122,6 +119,14 @@ def assemble(
         accounts=service.accounts,
         tables=tables,
         partition_of=placement.partition_of,
+    )
+
+
+def _gateway(settings: NodeSettings, world: Surroundings) -> Gateway:
+    if settings.shadow:
+        return SilentGateway()
+    return make_gateway(
+        settings.accounts, output=world.output, clock=lambda: int(world.wall() * 1000), random=world.chance
     )
 
 

@@ -36,7 +36,8 @@ log = structlog.get_logger()
 
 @attrs.frozen(kw_only=True)
 class NodeSettings:
-    """Everything that a node is told. Paths are absolute."""
+    """Everything that a node is told. Paths are absolute. shadow: instead of phones of its own it is said what phones
+    say to another node (node/shadow): everybody counts as registered, and no PIN goes anywhere."""
 
     data: Path
     listeners: tuple[ListenerSettings, ...]
@@ -46,6 +47,7 @@ class NodeSettings:
     mail: MailSettings = attrs.Factory(MailSettings)
     accounts: AccountsSettings = attrs.Factory(AccountsSettings)
     store: StoreSettings = attrs.Factory(StoreSettings)
+    shadow: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -23,6 +23,6 @@ Driving them:
   wipes         answers that wait for the former device's mail to be expired
   refusals      what a phone is told when the store can't
   courier       the queue before the gateway
-  gateway       what a gateway is; printing, webhook, command are those there are, gateways chooses
+  gateway       what a gateway is; printing, webhook, command are those there are, gateways chooses; silent: of a shadow
   provision     accounts in bulk
 """

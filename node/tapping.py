@@ -1,0 +1,81 @@
+"""What sampled sessions say and are told, seen by a tap while they say it.
+
+A node without a tap pays nothing: a tap puts another `received` and `closed` in the way of the service's own, on that
+object, and takes them away again; what a session writes is seen by giving it another class of the same shape, as a
+trace does. What a tap is shown holds bodies: it must let none of them out (see admin/tee).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from node.hub.connection import Reason
+from node.session import TALKING, Session
+
+if TYPE_CHECKING:
+    from node.service import Service
+
+
+class Tap(Protocol):
+    """Called in the hub's pass: must neither wait nor raise."""
+
+    def received(self, session: Session, data: bytes) -> None:
+        """A session that is logged in has said this: whole frames, unless what came was no frame at all. The service
+        has dealt with it."""
+
+    def wrote(self, session: Session, data: bytes) -> None:
+        """One frame is about to be written to a session that was attached."""
+
+    def closed(self, session: Session) -> None:
+        """A connection has ended."""
+
+
+class TappedSession(Session):
+    """A session whose writes are seen. Of the same shape, so that a session can become one and go back."""
+
+    __slots__ = ()
+
+    def write(self, data: bytes) -> None:
+        tap = self.hub.handler.tap  # type: ignore[attr-defined]  # the service
+        if tap is not None and not self.is_closing:
+            tap.wrote(self, data)
+        super().write(data)
+
+
+def attach(session: Session) -> None:
+    """From now on what is written to this session is seen; not if it is traced meanwhile. On the hub's task."""
+    if type(session) is Session:
+        session.__class__ = TappedSession
+
+
+def detach(session: Session) -> None:
+    """No more."""
+    if type(session) is TappedSession:
+        session.__class__ = Session  # type: ignore[assignment]  # mypy takes it for the class of the variable
+
+
+def begin(service: Service, tap: Tap) -> None:
+    """From the next read on. One tap at a time; on the hub's task, as `end`."""
+    assert service.tap is None, "one tap at a time"
+    kind = type(service)
+
+    def received(session: Session, data: bytes) -> int:
+        used = kind.received(service, session, data)
+        if session.phase == TALKING:
+            tap.received(session, data if used == len(data) else data[:used])
+        return used
+
+    def closed(session: Session, reason: Reason) -> None:
+        kind.closed(service, session, reason)
+        tap.closed(session)
+
+    service.tap = tap
+    service.received = received  # type: ignore[method-assign]
+    service.closed = closed  # type: ignore[method-assign]
+
+
+def end(service: Service) -> None:
+    """As if there had been none. Sessions are detached by whoever attached them."""
+    if service.tap is not None:
+        service.tap = None
+        del service.received, service.closed
