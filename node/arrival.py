@@ -38,16 +38,14 @@ def hello(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
 def pin(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
     """[2, user]"""
     session.phase = ASKING
-    service.accounts.request_pin(
-        frame[1], session.address, lambda outcome: _answer(service, session, outcome)
-    )
+    service.gate.request_pin(frame[1], session.address, lambda outcome: _answer(service, session, outcome))
 
 
 def register(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
     """[3, user, pin, key, stream]"""
     _, user, digits, key, stream = frame
     session.phase = ASKING
-    service.accounts.register(
+    service.gate.register(
         user, digits, key, stream, session.address, lambda outcome: _answer(service, session, outcome)
     )
 
@@ -60,7 +58,7 @@ def login(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
         session.refuse(errors.UNEXPECTED, "the nonce of this connection is used up: connect again")
         return
     session.phase = ASKING
-    service.accounts.login(
+    service.gate.login(
         user,
         nonce,
         session.certificate,
@@ -81,19 +79,7 @@ def _answer(service: "Service", session: Session, outcome: Outcome) -> None:
     elif isinstance(outcome, Registered):
         session.write(encode((REGISTER, outcome.user, outcome.generation)))
     elif isinstance(outcome, LoggedIn):
-        _begin(service, session, outcome)
+        service.begin(session, outcome)
     else:
         assert isinstance(outcome, Refused)
         session.refuse(outcome.code, outcome.text, retry_ms=outcome.retry_ms)
-
-
-def _begin(service: "Service", session: Session, login: LoggedIn) -> None:
-    """The session takes over; it is welcomed when mail has looked at what waits for it (see outlet.backlog)."""
-    if login.user in service.mail.wipes:
-        session.refuse(errors.OVERLOADED, retry_ms=service.mail.settings.busy_retry_ms)
-        return
-    service.end_session(login.user, errors.SUPERSEDED)
-    session.phase = ASKING
-    session.user = login.user
-    session.stream = login.stream
-    presence.online(service.mail, login.user, session)

@@ -1,9 +1,11 @@
 """What mail has to say to phones, as frames on their sessions. What is for somebody who isn't there, or wasn't welcomed
 yet, is dropped: the client asks again, or is told at its next login."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from node.mail.state import Effect, MailState
+from node.mail import effects
+from node.mail.state import Effect
 from node.session import TALKING, Session
 from node.wire import errors
 from node.wire.codec import encode
@@ -12,16 +14,19 @@ from node.wire.verbs import BUSY, GAP
 
 
 class Outlet:
-    """Effects for sessions. `flush` at the end of a pass: what is accepted in a row goes as one frame."""
+    """Effects for sessions. `flush` at the end of a pass: what is accepted in a row goes as one frame.
 
-    __slots__ = ("_run", "state")
+    sessions: those whose socket is here, by user.
+    """
 
-    def __init__(self, state: MailState) -> None:
-        self.state = state
+    __slots__ = ("_run", "_sessions")
+
+    def __init__(self, sessions: Mapping[int, Any]) -> None:
+        self._sessions = sessions
         self._run: list[Any] | None = None  # [session, recipient, stream, first, last, how]
 
     def _session(self, user: int) -> Session | None:
-        session: Session | None = self.state.sessions.get(user)  # type: ignore[assignment]
+        session: Session | None = self._sessions.get(user)
         return session if session is not None and session.phase == TALKING else None
 
     def accepted(self, effect: Effect) -> None:
@@ -99,9 +104,26 @@ class Outlet:
 
     def end_session(self, user: int, code: int) -> None:
         """Close a user's session, saying why."""
-        session: Session | None = self.state.sessions.get(user)  # type: ignore[assignment]
+        session: Session | None = self._sessions.get(user)
         if session is not None:
-            self._before(session)
-            session.refuse(code)
-            if not errors.REGISTRY[code].closes:
-                session.close(errors.REGISTRY[code].name)
+            self.end(session, code)
+
+    def end(self, session: Session, code: int) -> None:
+        """Close it, saying why."""
+        self._before(session)
+        session.refuse(code)
+        if not errors.REGISTRY[code].closes:
+            session.close(errors.REGISTRY[code].name)
+
+
+def outlets_of(outlet: Outlet) -> dict[int, Callable[[Effect], None]]:
+    """By code, for all effects that are said to sessions."""
+    return {
+        effects.ACCEPTED: outlet.accepted,
+        effects.GAP: outlet.gap,
+        effects.BUSY: outlet.busy,
+        effects.REFUSED: outlet.refused,
+        effects.RECEIPT: outlet.receipt,
+        effects.DELIVER: outlet.deliver,
+        effects.CONFIRM: outlet.confirm,
+    }

@@ -9,8 +9,9 @@ from typing import Any
 import attrs
 
 from node import arrival, talk
+from node.accounts.gate import Gate
 from node.accounts.numbercheck import NumberCheck
-from node.accounts.outcomes import Replaced
+from node.accounts.outcomes import LoggedIn, Replaced
 from node.accounts.service import Accounts
 from node.clock import SteadyClock
 from node.histogram import together
@@ -23,7 +24,7 @@ from node.mail.driver import MailDriver
 from node.mail.rows import MailTables
 from node.mail.settings import MailSettings
 from node.mail.state import Effect, MailState
-from node.outlet import Outlet
+from node.outlet import Outlet, outlets_of
 from node.session import ASKING, GREETED, NEW, TALKING, Session
 from node.settings import SessionSettings
 from node.tapping import Tap
@@ -46,7 +47,7 @@ _GREETED: Mapping[int, Handle] = MappingProxyType(
     }
 )
 _ASKING: Mapping[int, Handle] = MappingProxyType({PING: talk.ping, BYE: talk.bye})
-_TALKING: Mapping[int, Handle] = MappingProxyType(
+TALK: Mapping[int, Handle] = MappingProxyType(
     {
         SEND: talk.send,
         ACK: talk.ack,
@@ -83,6 +84,7 @@ class Service:
         self.mail = MailState(mail_settings, clock())
         self.accounts: Accounts = None  # type: ignore[assignment]  # accounts and service know each other
         self.numbers = numbers
+        self.in_pass = False
         self.dropped = 0
         self.rate_limited = 0
         self.logins = 0
@@ -92,27 +94,36 @@ class Service:
         self._monotonic = monotonic
         self._tables = tables
         self._epoch_of = epoch_of
-        self._outlet = Outlet(self.mail)
-        self._handlers = (_BEFORE, _GREETED, _ASKING, _TALKING)
+        self._handlers: tuple[Mapping[int, Handle], ...] = (_BEFORE, _GREETED, _ASKING, TALK)
         assert (NEW, GREETED, ASKING, TALKING) == (0, 1, 2, 3)
-        outlet = self._outlet
+        self._outlet, outlets = self._speakers()
         self._driver = MailDriver(
             self.mail,
             tables,
-            {
-                effects.ACCEPTED: outlet.accepted,
-                effects.GAP: outlet.gap,
-                effects.BUSY: outlet.busy,
-                effects.REFUSED: outlet.refused,
-                effects.RECEIPT: outlet.receipt,
-                effects.DELIVER: outlet.deliver,
-                effects.CONFIRM: outlet.confirm,
-                effects.BACKLOG: self._welcome,
-            },
+            {**outlets},
             known,
             lambda user, generation: self.accounts.wiped(user, generation),
             committing,
+            self._dropped,
         )
+
+    def _speakers(self) -> tuple[Outlet, Mapping[int, Callable[[Effect], None]]]:
+        """What writes to phones, and what mail says everything to."""
+        outlet = Outlet(self.mail.sessions)
+        return outlet, {**outlets_of(outlet), effects.BACKLOG: self._welcome}
+
+    def _dropped(self, user: int, session: object) -> None:
+        """Mail has forgotten the session: never here."""
+
+    @property
+    def sessions(self) -> Mapping[int, Session]:
+        """Those whose socket is here, by user."""
+        return self.mail.sessions  # type: ignore[return-value]
+
+    @property
+    def gate(self) -> Gate:
+        """Who answers requests for PINs, registrations and logins."""
+        return self.accounts
 
     # ---- the hub's Handler ---------------------------------------------------------------------
 
@@ -167,9 +178,11 @@ class Service:
         session.refuse(errors.INTERNAL)
 
     def begin_pass(self) -> None:
+        self.in_pass = True
         self.mail.now = self._clock()
 
     def end_pass(self) -> None:
+        self.in_pass = False
         driver = self._driver
         driver.drain()
         driver.tick()
@@ -190,9 +203,23 @@ class Service:
 
     # ---- sessions ------------------------------------------------------------------------------
 
+    def begin(self, session: Session, login: LoggedIn) -> None:
+        """The session takes over; it is welcomed when mail has looked at what waits for it."""
+        if login.user in self.mail.wipes:
+            session.refuse(errors.OVERLOADED, retry_ms=self.mail.settings.busy_retry_ms)
+            return
+        self.end_session(login.user, errors.SUPERSEDED)
+        session.phase = ASKING
+        session.user = login.user
+        session.stream = login.stream
+        presence.online(self.mail, login.user, session)
+
     def _welcome(self, effect: Effect) -> None:
         session: Session = effect[1]
-        waiting: int = effect[2]
+        epoch = self._epoch_of(self._tables.partition_of(session.user))
+        self._let_in(session, epoch, self.logins + 1, effect[2])
+
+    def _let_in(self, session: Session, epoch: int, counter: int, waiting: int) -> None:
         if session.is_closing or session.fd < 0:
             return
         if waiting < 0:
@@ -203,8 +230,7 @@ class Service:
             attach(session)
         session.phase = TALKING
         session.expect(self.settings.ping_after_s)
-        epoch = self._epoch_of(self._tables.partition_of(session.user))
-        session.write(encode((LOGIN, epoch, self.logins, waiting)))
+        session.write(encode((LOGIN, epoch, counter, waiting)))
 
     def end_session(self, user: int, code: int) -> None:
         """Close the session of a user, if there is one, saying why."""

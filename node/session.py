@@ -18,13 +18,17 @@ ASKING = 2
 TALKING = 3
 """Logged in."""
 
+NO_LOGIN = (0, 0)
+
 _MAIL = frozenset((SEND, SKIP, ACK, READ, CONFIRM))
 
 
 class Session(Connection):
     """A connection of a phone. Slotted, without anything that an idle one doesn't need."""
 
-    __slots__ = ("certificate", "nonce", "paid_until", "phase", "pinged", "stream", "user")
+    __slots__ = (
+        "certificate", "login", "nonce", "paid_until", "phase", "pinged", "round", "stream", "ticket", "user",
+    )  # fmt: skip
 
     def __init__(self, fd: int, address: str, certificate: bytes) -> None:
         super().__init__(fd, address)
@@ -35,6 +39,10 @@ class Session(Connection):
         self.nonce = b""
         self.pinged = False
         self.paid_until: float = 0  # the time by which all that it sent would be within the rate (see talk)
+        # In a cluster, see `node.routing.surroundings.Phone`.
+        self.login = NO_LOGIN
+        self.ticket = 0
+        self.round = 0
 
     def refuse(
         self, code: int, text: str = "", *, retry_ms: int = 0, about: tuple[Any, ...] | None = None
