@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from replication.claim import Claim
-from replication.core import effects, messages, settling, taking
+from replication.core import effects, settling, taking
 from replication.core.rows import of_part
 from replication.core.state import (
     ASIDE,
@@ -291,8 +291,9 @@ def _use(state: ReplicaState, part: Partition, claim: Claim) -> None:
         settling.alone(state, part)
     elif not same_heir:
         settling.reopen(part)
-        if p in state.peers[claim.heir].stream.opened:
-            state.peers[claim.heir].stream.urgent_wanted.add(p)
+        there = state.peers.get(claim.heir)  # it may have been removed meanwhile
+        if there is not None and p in there.stream.opened:
+            there.stream.urgent_wanted.add(p)
     measure(state, part)
     if part.phase == CLAIMING:
         if before is None and not part.touched:
@@ -357,14 +358,17 @@ def spares(state: ReplicaState, part: Partition, claim: Claim) -> set[bytes]:
 
 
 def replacement(state: ReplicaState, part: Partition) -> bytes | None:
-    """Who is to become heir instead of one that is to have no copy any more: the first in rank that is there."""
+    """Who is to become heir instead of one that is to have no copy any more, or that stands in for another: the first
+    in rank that is there."""
     claim = part.claim
     assert claim is not None
     if claim.heir is None or state.settings.copies < 2:
         return None
     ranked = state.ranked(part.number)
     if claim.heir in ranked:
-        return None
+        if part.number not in state.rehoming or claim.heir in ranked[: state.settings.copies]:
+            return None
+        ranked = ranked[: state.settings.copies]
     for node in ranked:
         peer = state.peers.get(node)
         if peer is not None and state.reachable(peer):
@@ -407,13 +411,3 @@ def save(state: ReplicaState) -> None:
     saving -= state.unsaved
     if rows:
         state.out.append((effects.STORE, rows, stored))
-
-
-def announce(state: ReplicaState) -> None:
-    """Tell everybody of new claims of this node."""
-    if not state.announcing:
-        return
-    told = rows_of(state, sorted(state.announcing))
-    state.announcing.clear()
-    for peer in state.peers.values():
-        state.out.append((effects.SEND, peer.id, (messages.CLAIMS, told)))

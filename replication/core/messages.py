@@ -51,6 +51,8 @@ is `Claim.row()`.
         I have copies of these, and am to have none, by your claims of these epochs. Are they needed?
     (FREE, [[p, epoch], …])
         They are not: under these claims all copies that are to be are complete.
+    (SPREAD, [[p, claim], …])
+        These are new: tell everybody.
 """
 
 HAIL = 0
@@ -70,8 +72,9 @@ DIFFERS = 13
 HAND = 14
 SPARE = 15
 FREE = 16
+SPREAD = 17
 
 NAMES = (
     "hail", "claims", "know", "start", "frame", "ack", "pull", "chunk", "offer", "live", "lived", "yield", "check",
-    "differs", "hand", "spare", "free",
+    "differs", "hand", "spare", "free", "spread",
 )  # fmt: skip

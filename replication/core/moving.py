@@ -28,6 +28,7 @@ def request(state: ReplicaState, p: int, target: bytes, done: Done) -> None:
         return
     part.move_to = target
     part.move_done = done
+    state.moves += 1
     assert part.claim is not None
     if part.claim.heir != target:
         claims.make(state, [(p, target)])
@@ -46,7 +47,7 @@ def _go_on(state: ReplicaState, part: Partition, target: Peer) -> None:
     p = part.number
     if part.phase == SERVING:
         if not state.reachable(target) or (claim.heir != target.id and p not in state.storing):
-            _give_up(state, part, f"node {target.id.hex()} can't be reached")
+            give_up(state, part, f"node {target.id.hex()} can't be reached")
         elif claim.heir == target.id and part.heir_live and not part.ceased:
             part.phase = MOVING
             part.move_until = state.now + state.settings.move_wait_ms
@@ -56,13 +57,15 @@ def _go_on(state: ReplicaState, part: Partition, target: Peer) -> None:
     stream = target.stream
     flushed = not part.writing and not part.waiting and not part.early and p in stream.opened
     if state.now >= part.move_until:
-        claims.serve(state, part)
-        _give_up(state, part, f"node {target.id.hex()} didn't take over in time")
+        give_up(state, part, f"node {target.id.hex()} didn't take over in time")
     elif flushed and not stream.lagging and stream.acked_number == stream.number:
         state.out.append((effects.SEND, target.id, (messages.HAND, p, claim.epoch)))
 
 
-def _give_up(state: ReplicaState, part: Partition, why: str) -> None:
+def give_up(state: ReplicaState, part: Partition, why: str) -> None:
+    """It isn't moved. What stood still for it is served again."""
+    if part.phase == MOVING:
+        claims.serve(state, part)
     if part.move_done is not None:
         state.out.append(
             (effects.DONE, part.move_done, 0, NoMove(f"partition {part.number} was not moved: {why}"))

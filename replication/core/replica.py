@@ -15,6 +15,7 @@ from replication.core import (
     pulling,
     purging,
     settling,
+    spreading,
     streams,
     taking,
     unserved,
@@ -73,6 +74,8 @@ def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         leaving.asked(state, peer, message)
     elif kind == messages.FREE:
         leaving.told(state, peer, message)
+    elif kind == messages.SPREAD:
+        spreading.asked(state, message)
     else:
         raise ValueError(f"unknown message {kind!r}")
 
@@ -170,7 +173,7 @@ def _persist(state: ReplicaState) -> None:
 
 def flush(state: ReplicaState) -> None:
     """Whatever follows from what has just happened: also to be called when the store has done something."""
-    claims.announce(state)
+    spreading.announce(state)
     for peer in state.peers.values():
         streams.flush(state, peer)
         pulling.ask(state, peer)

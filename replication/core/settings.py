@@ -32,6 +32,8 @@ class ReplicaSettings:
         absence_ms: how long a node must have been out of reach before floors are raised without asking it: a copy of
             its that comes back later is emptied, with whatever it alone has.
         leave_ms: how long a copy that is of no use any more is kept, for it may be wanted again.
+        spread_above: among more peers than so many, new claims are told everybody by two of them.
+        moves_max: partitions that a node which is to hold none moves away at once.
         waiting_max: writes that wait for an heir.
         caches: whoever uses the group keeps rows in memory: it is told to cease before rows change beneath it.
     """
@@ -59,6 +61,8 @@ class ReplicaSettings:
     tombstone_ms: int = 30 * 86_400_000
     absence_ms: int = 30 * 86_400_000
     leave_ms: int = 60_000
+    spread_above: int = 4
+    moves_max: int = 64
     waiting_max: int = 1_000_000
     caches: bool = False
 

@@ -197,7 +197,7 @@ class Peer:
     """Another member, as this group sees it."""
 
     __slots__ = (
-        "ahead", "ask_at", "busy", "claims_told", "dead_since", "failures", "hailed_at", "id",
+        "ahead", "ask_at", "busy", "claims_told", "dead_since", "differed", "failures", "hailed_at", "id",
         "incarnation", "known", "known_told", "live", "live_told_at", "live_untold", "liveness",
         "offered_all", "offered_at", "offers", "patience", "pulls", "reads", "source",
         "spare_at", "stream", "wanted",
@@ -210,6 +210,7 @@ class Peer:
         self.hailed_at = -(10**12)
         self.dead_since = 0
         self.claims_told = False
+        self.differed = False  # it had other claims when it hailed last, and wasn't told ours yet
         self.known_told = False
         self.known = Knowledge()
         self.stream = Stream()
@@ -311,6 +312,12 @@ class ReplicaState:
         self.reclaimed: set[int] = set()  # partitions whose claim is another one, for who routes by claims
         self.unsaved: set[int] = set()  # partitions whose claim or copy differs from what is durable
         self.announcing: set[int] = set()  # partitions whose claim is to be told to everybody
+        self.relaying = True  # everybody understands SPREAD
+        self.spreading: set[int] = set()  # partitions whose claim this node tells everybody of, for others
+        self.spread_at = -(10**12)
+        self.departed: set[bytes] = set()  # nodes that were removed, for good
+        self.rehoming: set[int] = set()  # partitions whose heir is to be the one that rank wants
+        self.moves = 0  # partitions that are being moved, as the last look found them
         self.clearing: set[int] = set()  # void copies that are being emptied
         self.waiting_on: set[int] = set()  # partitions with writes that wait
         self.serials = 0  # numbers of pulls and sessions

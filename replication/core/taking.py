@@ -7,7 +7,18 @@ write of the loser is still in its store, and is offered to the winner.
 from collections.abc import Sequence
 from typing import Any
 
-from replication.core import claims, effects, inbound, messages, moving, pulling, settling, streams
+from replication.core import (
+    claims,
+    effects,
+    inbound,
+    members,
+    messages,
+    moving,
+    pulling,
+    settling,
+    spreading,
+    streams,
+)
 from replication.core.knowledge import NOTHING
 from replication.core.state import (
     ALIVE,
@@ -45,6 +56,7 @@ def tick(state: ReplicaState) -> None:
             return
         state.starting = False
     wanted: list[tuple[int, bytes | None]] = []
+    state.moves = sum(part.move_to is not None for part in state.parts)
     for part in state.parts:
         if len(wanted) >= TAKEN_MAX:
             break
@@ -72,10 +84,13 @@ def _look(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
         return (choose(state, part),) if _first(state, part) else None
     if claim.primary == state.me:
         return _own(state, part)
-    if part.thin and not _gone(state, claim.primary):
+    if part.thin and not _gone(state, part, claim.primary):
         part.yields = 0
     whole = part.sound and part.asof >= claim.floor  # else it lacks what is forgotten by now
-    if _gone(state, claim.primary) and whole and part.phase == ASIDE and _next(state, part):
+    if part.phase == ASIDE and not whole and members.is_forsaken(state, part):
+        state.out.append((effects.REPORT, "forsaken", {"partition": part.number, "from": claim.primary}))
+        return (choose(state, part),)
+    if _gone(state, part, claim.primary) and whole and part.phase == ASIDE and _next(state, part):
         if part.thin and not _waited(state, part):
             return None
         state.counts.takeovers += 1
@@ -111,13 +126,14 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
         return (choose(state, part, but=heir),)
     successor = claims.replacement(state, part)
     if successor is not None and part.number in state.peers[successor].live and part.move_to is None:
+        state.rehoming.discard(part.number)
         return (successor,)
     return None
 
 
 def _away(state: ReplicaState, part: Partition, ranked: Sequence[bytes]) -> None:
     """This node is to have no copy any more, and serves the partition: it moves it to one that is."""
-    if state.now - part.yield_at < AWAY_MS:
+    if state.now - part.yield_at < AWAY_MS or state.moves >= state.settings.moves_max:
         return
     part.yield_at = state.now
     claim = part.claim
@@ -146,9 +162,9 @@ def _stuck(state: ReplicaState, peer: Peer) -> bool:
     return bool(stream.session and stream.inflight and waited)
 
 
-def _gone(state: ReplicaState, node: bytes) -> bool:
+def _gone(state: ReplicaState, part: Partition, node: bytes) -> bool:
     peer = state.peers.get(node)
-    return peer is None or peer.liveness == DEAD
+    return members.is_gone(state, part, node) if peer is None else peer.liveness == DEAD
 
 
 def _first(state: ReplicaState, part: Partition) -> bool:
@@ -168,7 +184,7 @@ def _next(state: ReplicaState, part: Partition) -> bool:
     assert claim is not None
     if claim.heir == state.me:
         return True
-    if claim.heir is not None and not _gone(state, claim.heir):
+    if claim.heir is not None and not _gone(state, part, claim.heir):
         return False
     before = 1
     for node in state.ranked(part.number):
@@ -295,11 +311,11 @@ def hailed(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     if not peer.source.session or peer.source.incarnation != incarnation:
         inbound.tell(state, peer)
     if digest == claims.digest(state):
-        peer.claims_told = True
+        peer.claims_told, peer.differed = True, False
         listen(state, peer)
         if number:
             pulling.offer_all(state, peer, incarnation, number)
-    else:
+    elif not spreading.is_early(state, peer):
         told = claims.rows_of(state, range(len(state.parts)))
         state.out.append((effects.SEND, peer.id, (messages.CLAIMS, told)))
 

@@ -1,0 +1,135 @@
+"""Members that come and go while replicas run: who came is heard of, who was removed is dead for good."""
+
+from replication.core import members, messages, replica
+from replication.core.state import ALIVE, SERVING
+from tests.replication.core.stand import Stand
+
+
+def remove(stand: Stand, letter: str) -> None:
+    """An operator removes a node that is down."""
+    gone = letter.encode()
+    stand.names.remove(gone)
+    stand.links = {link: said for link, said in stand.links.items() if gone not in link}
+    node = stand.nodes.pop(gone)
+    assert not node.up
+    for other in stand.nodes.values():
+        members.removed(other.state, gone)
+        replica.placed(other.state)
+        other.carry_out()
+
+
+def test_who_is_added_gets_copies_and_claims() -> None:
+    stand = Stand(3, partitions=3)
+    late = stand.names.pop()
+    stand.start("A", "B")
+    stand.run(4_000)
+    stand.names.append(late)
+    stand.start("C")
+    for letter in "AB":
+        members.added(stand[letter].state, late)
+        members.added(stand[letter].state, late)  # told twice is told
+        replica.placed(stand[letter].state)
+    stand.see()
+    stand.run(3_000)
+    assert [part.claim for part in stand["C"].state.parts] == [part.claim for part in stand["A"].state.parts]
+    done: list[object] = []
+    p = next(p for p in range(3) if stand["A"].state.parts[p].phase == SERVING)
+    replica.move(stand["A"].state, p, late, lambda *what: done.append(what))
+    stand.run(3_000)
+    assert done == [(0, None)]
+    assert stand["C"].state.parts[p].phase == SERVING
+
+
+def test_who_is_removed_is_waited_for_no_longer() -> None:
+    stand = Stand(3).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    stand.crash("A")  # nobody calls it dead: the detectors have not come so far
+    remove(stand, "A")
+    stand.run(1_000)
+    assert stand["B"].serves
+    claim = stand["B"].state.parts[0].claim
+    assert claim is not None
+    assert (claim.primary, claim.heir) == (b"B", b"C")
+
+
+def test_an_heir_that_is_removed_is_replaced_and_nothing_waits_for_it() -> None:
+    stand = Stand(3).ready()
+    stand.crash("B")
+    ended = stand["A"].write(0, "k", 1)
+    stand.work()
+    assert not ended
+    remove(stand, "B")
+    stand.run(2_000)
+    assert ended == [(2, None)]
+    claim = stand["A"].state.parts[0].claim
+    assert claim is not None
+    assert claim.heir == b"C"
+
+
+def test_a_move_to_a_node_that_is_removed_is_given_up_and_the_partition_goes_on() -> None:
+    stand = Stand(3).ready()
+    done: list[object] = []
+    replica.move(stand["A"].state, 0, b"B", lambda *what: done.append(what))
+    stand.losing = frozenset({messages.CLAIMS})
+    stand["B"].paused = True
+    stand.run(100)
+    stand.crash("B")
+    remove(stand, "B")
+    stand.run(1_000)
+    assert len(done) == 1
+    assert stand["A"].serves
+
+
+def test_what_only_removed_nodes_had_is_served_after_a_while_from_what_is_left() -> None:
+    stand = Stand(3).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    stand.crash("A", "B")
+    remove(stand, "A")
+    stand.run(members.FORSAKEN_MS + 5_000)
+    assert not stand["C"].serves, "B may come back"
+    remove(stand, "B")
+    stand.run(members.FORSAKEN_MS - 1_000)
+    stand.run(3_000)
+    assert stand["C"].serves
+    assert [what for what, _ in stand["C"].reports] == ["forsaken"]
+
+
+def test_a_claim_of_somebody_unknown_is_respected_for_a_while() -> None:
+    stand = Stand(2).ready()
+    heir = stand["B"].state
+    claim = heir.parts[0].claim
+    assert claim is not None
+    row = [claim.epoch + 1, b"X", b"B", 0, *claim.rank]
+    replica.received(heir, b"A", (messages.CLAIMS, [[0, row]]))
+    stand.crash("A")
+    stand.run(members.STRANGER_MS - 1_000)
+    assert not stand["B"].serves
+    stand.run(5_000)
+    assert stand["B"].serves
+
+
+def test_among_many_a_claim_is_told_everybody_in_messages_by_the_number_of_nodes() -> None:
+    stand = Stand(10, partitions=30).ready()
+    stand.crash("A")
+    stand.said.clear()
+    stand.see()
+    stand.run(1_900)
+    told = [message for _, _, message in stand.said if message[0] in (messages.CLAIMS, messages.SPREAD)]
+    assert len(told) <= 6 * 10
+    known = {tuple(part.claim for part in node.state.parts) for node in stand.nodes.values() if node.up}
+    assert len(known) == 1
+
+
+def test_what_a_relay_did_not_tell_is_mended() -> None:
+    stand = Stand(6, partitions=6).ready()
+    stand.losing = frozenset({messages.SPREAD})
+    stand.crash("F")
+    stand.see()
+    stand.run(500)
+    stand.losing = frozenset()
+    stand.run(3 * stand.settings.hail_ms)
+    known = {tuple(part.claim for part in node.state.parts) for node in stand.nodes.values() if node.up}
+    assert len(known) == 1
+    assert all(peer.liveness == ALIVE for peer in stand["A"].state.peers.values() if peer.id != b"F")
