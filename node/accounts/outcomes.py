@@ -36,11 +36,15 @@ class Registered:
 
 @attrs.frozen
 class LoggedIn:
-    """The signature is by the present device of this account."""
+    """The signature is by the present device of this account.
+
+    login: (epoch, counter) that the primary gives it where there are several nodes; of two sessions the lower one ends.
+    """
 
     user: int
     stream: bytes
     generation: int
+    login: tuple[int, int] = (0, 0)
 
 
 @attrs.frozen

@@ -1,0 +1,17 @@
+"""Edge and primary: between a session's socket and the mail core of whoever is the primary. Without I/O.
+
+    router         what a node's composition makes and calls: verbs of sessions, messages of peers, claims, ticks
+    surroundings   what the router asks of the node: who is primary, a way to send, accounts, phones
+    state          all that is held       settings   its limits       codes   what goes over links between nodes
+
+    keeping        the edge: sends that aren't answered, resent in the order of their pair when the primary changes
+    opening        the edge: which partitions may be used at their primary, and what is said when one may
+    seating        the edge: sessions that are announced to their user's primary
+    asking         account requests, both sides
+    hosting        the primary: sessions and senders at other edges
+    answering      the primary: what mail says, to phones here and elsewhere
+    dispatch       a message of a peer, to whoever it is for      handling   … to the mail core
+    reading        what a peer said, checked                       invariants   what must hold of the state
+
+`DESIGN.md` says why it is so. On a node that stands alone there is no router: handlers call the mail core.
+"""

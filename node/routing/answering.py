@@ -1,0 +1,175 @@
+"""The primary: what the mail core says, to phones here and at other edges.
+
+To an edge everything goes over one channel in the order in which it was said. What can't be queued is never missed in
+silence: of an answer to a sender, the whole partition is opened anew, and what is kept is sent again; of
+anything else, the session is offline, and announced again when there is room.
+"""
+
+from collections.abc import Callable, Mapping
+
+from node.mail import effects
+from node.mail.state import Effect
+from node.routing import codes, hosting, keeping, seating
+from node.routing.state import Origin, Peer, Remote, RoutingState
+from node.wire import errors
+
+AGAIN_PER_PASS_MAX: int = 256
+"""Notices to one edge."""
+
+
+def outlets(state: RoutingState) -> Mapping[int, Callable[[Effect], None]]:
+    """What the mail core's driver takes."""
+
+    def bound(tell: Callable[[RoutingState, Effect], None]) -> Callable[[Effect], None]:
+        return lambda effect: tell(state, effect)
+
+    return {
+        effects.ACCEPTED: bound(accepted),
+        effects.GAP: bound(answer),
+        effects.BUSY: bound(answer),
+        effects.REFUSED: bound(answer),
+        effects.RECEIPT: bound(tell_session),
+        effects.DELIVER: bound(tell_session),
+        effects.CONFIRM: bound(tell_session),
+        effects.BACKLOG: bound(backlog),
+    }
+
+
+# ---- answers to senders ----------------------------------------------------------------------------------
+
+
+def _origin(state: RoutingState, effect: Effect) -> Origin | None:
+    origin = state.origins.get(effect[1])
+    if origin is not None:
+        return origin if origin.stream == effect[3] else None
+    session = state.sessions.get(effect[1])
+    if session is not None and session.stream == effect[3]:
+        keeping.answered(state, state.ways.me, session, effect)
+    return None
+
+
+def accepted(state: RoutingState, effect: Effect) -> None:
+    """ACCEPTED. What is accepted in a row goes as one message."""
+    origin = _origin(state, effect)
+    if origin is None:
+        return
+    _, _, recipient, _, first, last, how = effect
+    peer = origin.peer
+    run = peer.run
+    if run is not None:
+        if run[3] == first - 1 and run[0] == origin.ticket and run[1] == recipient and run[4] == how:
+            run[3] = last
+            return
+        _end_run(state, peer)
+    peer.run = [origin.ticket, recipient, first, last, how]
+
+
+def _end_run(state: RoutingState, peer: Peer) -> None:
+    run, peer.run = peer.run, None
+    if run is not None and not state.ways.send(peer.node, codes.MESSAGES, (codes.ACCEPTED, *run)):
+        _lost(state, peer, run[1])
+
+
+def answer(state: RoutingState, effect: Effect) -> None:
+    """GAP, BUSY, REFUSED."""
+    origin = _origin(state, effect)
+    if origin is None:
+        return
+    peer = origin.peer
+    _end_run(state, peer)
+    code = _ANSWERS[effect[0]]
+    if not state.ways.send(peer.node, codes.MESSAGES, (code, origin.ticket, effect[2], *effect[4:])):
+        _lost(state, peer, effect[2])
+
+
+_ANSWERS: tuple[int, ...] = (codes.ACCEPTED, codes.GAP, codes.BUSY, codes.REFUSED)
+assert (effects.ACCEPTED, effects.GAP, effects.BUSY, effects.REFUSED) == (0, 1, 2, 3)
+
+
+def _lost(state: RoutingState, peer: Peer, recipient: int) -> None:
+    state.counts.choked += 1
+    hosting.shut(peer, state.ways.partition_of(recipient))
+
+
+# ---- what is said to sessions ----------------------------------------------------------------------------
+
+
+def tell_session(state: RoutingState, effect: Effect) -> None:
+    """DELIVER, RECEIPT, CONFIRM."""
+    handle = state.mail.sessions.get(effect[1])
+    if not isinstance(handle, Remote):
+        if handle is not None:
+            seating.told(state, effect)
+        return
+    if handle.gone:
+        return
+    peer = handle.peer
+    _end_run(state, peer)
+    code = (
+        codes.DELIVER
+        if effect[0] == effects.DELIVER
+        else codes.RECEIPT
+        if effect[0] == effects.RECEIPT
+        else codes.CONFIRMED
+    )
+    if not state.ways.send(peer.node, codes.MESSAGES, (code, handle.ticket, handle.round, *effect[2:])):
+        _missed(state, handle)
+
+
+def backlog(state: RoutingState, effect: Effect) -> None:
+    """BACKLOG: the session may be welcomed, or can't be."""
+    handle = effect[1]
+    waiting: int = effect[2]
+    if not isinstance(handle, Remote):
+        session = state.tickets.get(handle.ticket)
+        if session is handle:
+            seating.welcomed(state, session, waiting)
+    elif not handle.gone:
+        peer = handle.peer
+        if waiting < 0:
+            peer.ends[handle.ticket, handle.round] = errors.INTERNAL
+            _missed(state, handle)
+            return
+        _end_run(state, peer)
+        message = (codes.WELCOME, handle.ticket, handle.round, waiting)
+        if not state.ways.send(peer.node, codes.MESSAGES, message):
+            _missed(state, handle)
+
+
+def _missed(state: RoutingState, remote: Remote) -> None:
+    """Something for the session could not be queued, or found out: nothing more is said to it. It is taken off when
+    the pass ends, since the mail core is in the middle of something."""
+    state.counts.choked += 1
+    remote.gone = True
+    remote.peer.lost[remote.ticket] = remote
+
+
+# ---- the end of a pass -----------------------------------------------------------------------------------
+
+
+def flush(state: RoutingState, peer: Peer) -> None:
+    """Say what was gathered, and what waited for room."""
+    _end_run(state, peer)
+    while peer.lost:
+        _, remote = peer.lost.popitem()
+        hosting.withdraw(state, remote)
+        if (remote.ticket, remote.round) not in peer.ends:
+            peer.again[remote.ticket] = remote.round
+    if not peer.connected:
+        return
+    send, node = state.ways.send, peer.node
+    while peer.ends:
+        (ticket, announcement), code = next(iter(peer.ends.items()))
+        if not send(node, codes.MESSAGES, (codes.END, ticket, announcement, code)):
+            return
+        del peer.ends[ticket, announcement]
+    while peer.notices:
+        p, code = next(iter(peer.notices.items()))
+        if not send(node, codes.MESSAGES, (code, p)):
+            return
+        del peer.notices[p]
+    for _ in range(min(AGAIN_PER_PASS_MAX, len(peer.again))):
+        ticket, announcement = next(iter(peer.again.items()))
+        if not send(node, codes.MESSAGES, (codes.AGAIN, ticket, announcement)):
+            return
+        del peer.again[ticket]

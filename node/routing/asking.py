@@ -1,0 +1,166 @@
+"""Account requests: put to the primary of the user's partition, wherever it is, and answered by a callback.
+
+A request that a claim or a link interrupts is put again to whoever is the primary then. A login and a registration
+come to the same however often they are put; a PIN would be sent twice, so who asked for one is told to ask again.
+This module must never show what a request carries.
+"""
+
+from functools import partial
+from typing import Any
+
+from node.accounts.outcomes import LoggedIn, Outcome, PinSent, Refused, Registered
+from node.mail import presence
+from node.routing import codes, hosting
+from node.routing.state import Asking, Peer, RoutingState
+from node.routing.surroundings import Done
+from node.wire import errors
+
+NOT_NOW = "the server that knows this number can't be reached now"
+NO_MAJORITY = "the servers of this cluster don't see one another now"
+
+
+def ask(state: RoutingState, what: int, user: int, fields: tuple[Any, ...], done: Done) -> None:
+    """`done` is called once, now or later."""
+    p = state.ways.partition_of(user)
+    if p in state.served and state.ways.primary_of(p) == state.ways.me:
+        state.counts.asks += 1
+        _serve(state, p, what, user, fields, done)
+        return
+    settings = state.settings
+    if len(state.asks) >= settings.asks_max:
+        state.counts.asks_failed += 1
+        done(_not_now(state))
+        return
+    state.counts.asks += 1
+    state.asked += 1
+    until = state.mail.now + settings.ask_ms_max
+    asking = state.asks[state.asked] = Asking(state.asked, what, user, fields, done, until)
+    _put(state, asking)
+
+
+def _not_now(state: RoutingState, text: str = NOT_NOW) -> Refused:
+    return Refused(errors.OVERLOADED, text, state.settings.retry_ms)
+
+
+def _put(state: RoutingState, asking: Asking) -> None:
+    """To whoever is the primary; if nobody can be reached, again at the next tick."""
+    ways = state.ways
+    p = ways.partition_of(asking.user)
+    target = ways.primary_of(p)
+    if target == ways.me:
+        if p in state.served:
+            del state.asks[asking.number]
+            _serve(state, p, asking.what, asking.user, asking.fields, asking.done)
+        return
+    peer = state.peers.get(target) if target is not None else None
+    if peer is None or not peer.sessions:
+        return
+    message = (codes.ASK, asking.number, asking.what, asking.user, *asking.fields)
+    if ways.send(peer.node, codes.SESSIONS, message):
+        asking.peer = peer.node
+
+
+def _serve(state: RoutingState, p: int, what: int, user: int, fields: tuple[Any, ...], done: Done) -> None:
+    """A request about a user whose primary is this node."""
+    accounts = state.accounts
+    then = partial(_outcome, state, p, done)
+    if what == codes.LOGIN:
+        nonce, certificate, signature, address = fields
+        accounts.login(user, nonce, certificate, signature, address, then)
+    elif not state.ways.may_register():
+        state.counts.asks_failed += 1
+        done(_not_now(state, NO_MAJORITY))
+    elif what == codes.REGISTER:
+        pin, key, stream, address = fields
+        accounts.register(user, pin, key, stream, address, then)
+    else:
+        (address,) = fields
+        accounts.request_pin(user, address, then)
+
+
+def _outcome(state: RoutingState, p: int, done: Done, outcome: Outcome) -> None:
+    if isinstance(outcome, Registered):
+        presence.registered(state.mail, outcome.user)
+    elif isinstance(outcome, LoggedIn):
+        if outcome.user in state.mail.wipes or p not in state.served:
+            done(_not_now(state))
+            return
+        login = hosting.next_login(state, p)
+        outcome = LoggedIn(outcome.user, outcome.stream, outcome.generation, login)
+    done(outcome)
+
+
+# ---- the other side --------------------------------------------------------------------------------------
+
+
+def asked(
+    state: RoutingState, peer: Peer, number: int, what: int, user: int, fields: tuple[Any, ...]
+) -> None:
+    """ASK."""
+    p = state.ways.partition_of(user)
+    if p in state.served:
+        _serve(state, p, what, user, fields, partial(_answer, state, peer, number))
+    else:
+        _say(state, peer, (codes.ANSWER, number, codes.NOT_HERE))
+
+
+def _answer(state: RoutingState, peer: Peer, number: int, outcome: Outcome) -> None:
+    fields: tuple[Any, ...]
+    if isinstance(outcome, PinSent):
+        fields = (codes.PIN_SENT, outcome.user, outcome.retry_ms, outcome.valid_ms)
+    elif isinstance(outcome, Registered):
+        fields = (
+            codes.REGISTERED, outcome.user, outcome.generation, outcome.replaced, outcome.old_stream,
+        )  # fmt: skip
+    elif isinstance(outcome, LoggedIn):
+        fields = (
+            codes.LOGGED_IN, outcome.user, outcome.stream, outcome.generation, *outcome.login,
+        )  # fmt: skip
+    else:
+        fields = (codes.REFUSAL, outcome.code, outcome.text, outcome.retry_ms)
+    _say(state, peer, (codes.ANSWER, number, *fields))
+
+
+def _say(state: RoutingState, peer: Peer, message: tuple[Any, ...]) -> None:
+    """An answer that finds no room is missed, and the request ends by its own time."""
+    if not state.ways.send(peer.node, codes.SESSIONS, message):
+        state.counts.choked += 1
+
+
+def answered(state: RoutingState, peer: Peer, number: int, outcome: Outcome | None) -> None:
+    """ANSWER; None: it isn't there."""
+    asking = state.asks.get(number)
+    if asking is None or asking.peer != peer.node:
+        return
+    if outcome is None:
+        state.counts.asks_again += 1
+        asking.peer = None
+    else:
+        del state.asks[number]
+        asking.done(outcome)
+
+
+def lost(state: RoutingState, node: bytes) -> None:
+    """What was put to this node, or answered by it, may be lost."""
+    for asking in [one for one in state.asks.values() if one.peer == node]:
+        if asking.what == codes.PIN:
+            _fail(state, asking)
+        else:
+            state.counts.asks_again += 1
+            asking.peer = None
+            _put(state, asking)
+
+
+def tick(state: RoutingState) -> None:
+    """Time has passed."""
+    for asking in tuple(state.asks.values()):
+        if asking.until <= state.mail.now:
+            _fail(state, asking)
+        elif asking.peer is None:
+            _put(state, asking)
+
+
+def _fail(state: RoutingState, asking: Asking) -> None:
+    state.counts.asks_failed += 1
+    del state.asks[asking.number]
+    asking.done(_not_now(state))

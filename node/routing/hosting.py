@@ -1,0 +1,273 @@
+"""The primary: sessions and senders at other edges.
+
+The login that this node gave decides between two sessions of a user, wherever they are: the lower one is refused, or
+ends. So two edges that announce the same user come to the same end in either order.
+"""
+
+from collections.abc import Collection
+from functools import partial
+
+from node.mail import presence
+from node.mail.state import Handle
+from node.routing import codes, opening, seating
+from node.routing.state import Login, Origin, Peer, Remote, RoutingState
+from node.routing.surroundings import Phone
+from node.wire import errors
+
+ENDS_MAX: int = 100_000
+"""Sessions at one edge that are to be closed, while the link there is full. The edge hears of the others when it
+announces them again."""
+
+
+def next_login(state: RoutingState, p: int) -> Login:
+    """What a login of the partition is given: higher than any before it. The clock goes on where a restart
+    forgets."""
+    state.counter = max(state.counter + 1, state.mail.now)
+    return state.ways.epoch_of(p), state.counter
+
+
+# ---- partitions ------------------------------------------------------------------------------------------
+
+
+def opened(state: RoutingState, peer: Peer, p: int) -> None:
+    """OPEN."""
+    if p in state.served:
+        peer.opened.add(p)
+        peer.notices.pop(p, None)
+    else:
+        turn_away(state, peer, p)
+
+
+def turn_away(state: RoutingState, peer: Peer, p: int) -> None:
+    """This node doesn't serve it; it will tell when it does."""
+    peer.opened.discard(p)
+    peer.notices[p] = codes.UNSERVED
+    state.wanting.setdefault(p, {})[peer.node] = None
+
+
+def serve(state: RoutingState, p: int) -> None:
+    """This node serves it from now on: those who wanted it may open it."""
+    state.served.add(p)
+    for node in state.wanting.pop(p, ()):
+        peer = state.peers.get(node)
+        if peer is not None:
+            peer.notices[p] = codes.SERVED
+    part = state.parts[p]
+    if part.open:
+        opening.reopen(state, part)
+    elif opening.is_needed(part):
+        opening.want(state, part)
+
+
+def cease(state: RoutingState, partitions: Collection[int]) -> None:
+    """It doesn't serve them: what edges sent for them is forgotten, and they are told so."""
+    state.served.difference_update(partitions)
+    for peer in state.peers.values():
+        for p in peer.opened.intersection(partitions):
+            turn_away(state, peer, p)
+    for remote in [one for one in state.remotes.values() if one.part in partitions]:
+        withdraw(state, remote)
+    for p in partitions:
+        part = state.parts[p]
+        if part.open and part.target == state.ways.me:
+            opening.reopen(state, part)
+
+
+def shut(peer: Peer, p: int) -> None:
+    """An answer to a send is lost: the edge opens the partition again, and sends what it keeps."""
+    if p in peer.opened:
+        peer.opened.discard(p)
+        peer.notices[p] = codes.SERVED
+
+
+# ---- sessions --------------------------------------------------------------------------------------------
+
+
+def enter(state: RoutingState, session: Phone) -> None:
+    """A session here, of a user whose primary is this node."""
+    remote = state.remotes.get(session.user)
+    if remote is not None:
+        if remote.login > session.login:
+            seating.expel(state, session, errors.SUPERSEDED)
+            return
+        dismiss(state, remote, errors.SUPERSEDED)
+    state.accounts.judge_device(
+        session.user, session.stream, partial(_judged_here, state, session, session.round)
+    )
+
+
+def _judged_here(state: RoutingState, session: Phone, announcement: int, code: int) -> None:
+    part = state.parts[state.ways.partition_of(session.user)]
+    if (
+        state.sessions.get(session.user) is not session
+        or session.round != announcement
+        or not part.open
+        or part.target != state.ways.me
+    ):
+        return
+    code = code or _unwelcome(state, session.user)
+    if code:
+        state.counts.refused += 1
+        seating.expel(state, session, code)
+    else:
+        presence.online(state.mail, session.user, session)
+
+
+def _unwelcome(state: RoutingState, user: int) -> int:
+    return errors.OVERLOADED if user in state.mail.wipes else 0
+
+
+def online(
+    state: RoutingState, peer: Peer, p: int, sessions: list[tuple[int, int, int, bytes, int, int]]
+) -> None:
+    """ONLINE: (user, epoch, counter, stream, ticket, round)."""
+    if p not in state.served:
+        turn_away(state, peer, p)
+        return
+    for user, epoch, counter, stream, ticket, announcement in sessions:
+        if state.ways.partition_of(user) == p:
+            _announced(state, Remote(peer, p, user, stream, (epoch, counter), ticket, announcement))
+
+
+def _announced(state: RoutingState, remote: Remote) -> None:
+    user = remote.user
+    here, held = state.sessions.get(user), state.remotes.get(user)
+    if (here is not None and here.login > remote.login) or (held is not None and held.login > remote.login):
+        state.counts.superseded += 1
+        _end(remote, errors.SUPERSEDED)
+        return
+    if here is not None:
+        seating.expel(state, here, errors.SUPERSEDED)
+    if held is not None:
+        if held.peer is remote.peer and held.ticket == remote.ticket:
+            if held.round >= remote.round:
+                return
+            withdraw(state, held)
+        else:
+            dismiss(state, held, errors.SUPERSEDED)
+    state.remotes[user] = remote
+    remote.peer.remotes[remote.ticket] = remote
+    state.accounts.judge_device(user, remote.stream, partial(_judged, state, remote))
+
+
+def _judged(state: RoutingState, remote: Remote, code: int) -> None:
+    if state.remotes.get(remote.user) is not remote:
+        return
+    code = code or _unwelcome(state, remote.user)
+    if code:
+        state.counts.refused += 1
+        dismiss(state, remote, code)
+    else:
+        remote.admitted = True
+        presence.online(state.mail, remote.user, remote)
+
+
+def offline(state: RoutingState, peer: Peer, ticket: int) -> None:
+    """OFFLINE."""
+    remote = peer.remotes.get(ticket)
+    if remote is not None:
+        withdraw(state, remote)
+    peer.lost.pop(ticket, None)
+    peer.again.pop(ticket, None)
+
+
+def dismiss(state: RoutingState, remote: Remote, code: int) -> None:
+    """End a session at another edge, saying why."""
+    if code == errors.SUPERSEDED:
+        state.counts.superseded += 1
+    withdraw(state, remote)
+    _end(remote, code)
+
+
+def _end(remote: Remote, code: int) -> None:
+    remote.gone = True
+    ends = remote.peer.ends
+    ends[remote.ticket, remote.round] = code
+    if len(ends) > ENDS_MAX:
+        del ends[next(iter(ends))]
+
+
+def withdraw(state: RoutingState, remote: Remote) -> None:
+    """It isn't the user's session any more."""
+    remote.gone = True
+    if state.remotes.get(remote.user) is remote:
+        del state.remotes[remote.user]
+    remotes = remote.peer.remotes
+    if remotes.get(remote.ticket) is remote:
+        del remotes[remote.ticket]
+    if remote.admitted:
+        remote.admitted = False
+        presence.offline(state.mail, remote.user, remote)
+
+
+def ended(state: RoutingState, user: int, handle: Handle) -> None:
+    """The mail core has forgotten the user's session: its partition was dropped, or another one that its mailbox was
+    mixed with (see `node.mail.dropping`). Who stays is announced anew."""
+    p = state.ways.partition_of(user)
+    stays = p in state.served
+    if isinstance(handle, Remote):
+        handle.admitted = False
+        live = not handle.gone
+        withdraw(state, handle)
+        if stays and live:
+            handle.peer.again[handle.ticket] = handle.round
+    elif stays:
+        session = state.sessions.get(user)
+        part = state.parts[p]
+        if session is handle and part.open and part.target == state.ways.me:
+            opening.announce(state, part, session)
+
+
+def end_user(state: RoutingState, user: int, code: int) -> None:
+    """End whatever session the user has, here or elsewhere."""
+    remote = state.remotes.get(user)
+    if remote is not None:
+        dismiss(state, remote, code)
+    session = state.sessions.get(user)
+    if session is not None:
+        seating.expel(state, session, code)
+
+
+# ---- senders ---------------------------------------------------------------------------------------------
+
+
+def spoke(state: RoutingState, peer: Peer, ticket: int, login: Login, sender: int, stream: bytes) -> bool:
+    """A sender at another edge spoke: it is answered there from now on. False: it has logged in anew since,
+    elsewhere."""
+    origins = state.origins
+    origin = origins.pop(sender, None)
+    here = state.sessions.get(sender)
+    if here is not None and here.login > login:
+        return False
+    if origin is None:
+        origins[sender] = Origin(peer, ticket, login, stream)
+        if len(origins) > state.settings.origins_max:
+            state.counts.origins_forgotten += 1
+            del origins[next(iter(origins))]
+        return True
+    origins[sender] = origin
+    if origin.login == login and origin.peer is peer:
+        return True
+    if origin.login > login:
+        return False
+    origins[sender] = Origin(peer, ticket, login, stream)
+    return True
+
+
+def forget_sessions(state: RoutingState, peer: Peer) -> None:
+    """The edge announces all of its sessions anew."""
+    for remote in tuple(peer.remotes.values()):
+        withdraw(state, remote)
+    peer.lost.clear()
+    peer.again.clear()
+    peer.ends.clear()
+
+
+def parted(state: RoutingState, peer: Peer) -> None:
+    """The link to an edge is gone, or new: nothing of it holds."""
+    forget_sessions(state, peer)
+    peer.opened.clear()
+    peer.notices.clear()
+    peer.run = None
+    for sender in [sender for sender, origin in state.origins.items() if origin.peer is peer]:
+        del state.origins[sender]

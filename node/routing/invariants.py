@@ -1,0 +1,72 @@
+"""What must hold of the router's state between any two events. For tests and simulations: it looks at everything."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from node.routing.state import Part, RoutingState
+
+
+def check(state: "RoutingState") -> None:
+    """Raise AssertionError, naming what is wrong."""
+    me = state.ways.me
+    for part in state.parts:
+        _check_part(state, part)
+    assert state.kept == sum(part.count for part in state.parts)
+    assert state.kept_bytes == sum(part.bytes for part in state.parts)
+    settings = state.settings
+    assert state.kept <= settings.kept_messages_max
+    assert state.kept_bytes <= settings.kept_bytes_max
+    assert len(state.origins) <= settings.origins_max
+    assert len(state.asks) <= settings.asks_max
+    by_part = {key: line for part in state.parts for key, line in part.lines.items()}
+    by_ticket = {(ticket, to): line for ticket, lines in state.lines.items() for to, line in lines.items()}
+    assert by_part == by_ticket, "lines are known by one index only"
+    for ticket, lines in state.lines.items():
+        assert lines, f"no line of {ticket}, and kept"
+        assert ticket in state.tickets, f"something is kept for a session that is gone: {ticket}"
+    for user, session in state.sessions.items():
+        assert session.user == user
+        assert state.tickets.get(session.ticket) is session, f"{session} has no ticket"
+        assert state.parts[state.ways.partition_of(user)].sessions.get(user) is session
+    assert len(state.tickets) == len(state.sessions)
+    for user, remote in state.remotes.items():
+        assert remote.user == user
+        assert remote.part in state.served, f"{remote} of a partition that isn't served"
+        assert remote.peer.remotes.get(remote.ticket) is remote
+        here = state.sessions.get(user)
+        entered = here is not None and state.mail.sessions.get(user) is here
+        assert not entered, f"{remote}, and a session here"
+    for peer in state.peers.values():
+        assert peer.node != me
+        assert peer.opened <= state.served, f"opened and not served: {peer.opened - state.served}"
+        assert not (peer.opened & peer.notices.keys()), "opened, and to be told something else"
+        for remote in peer.remotes.values():
+            assert state.remotes.get(remote.user) is remote
+
+
+def _check_part(state: "RoutingState", part: "Part") -> None:
+    kept = [one for line in part.lines.values() for one in line.kept.values()]
+    assert part.count == len(kept), part
+    assert part.bytes == sum(len(one.body or b"") for one in kept), part
+    for line in part.lines.values():
+        assert line.kept, f"an empty line of {part}"
+        assert line.part is part
+        for n, one in line.kept.items():
+            assert one.line is line
+            assert one.n == n
+    needed = bool(part.lines or part.sessions)
+    if part.open:
+        assert part.target is not None
+        assert part.number not in state.waiting, part
+        assert not part.since, part
+        waiting = {id(one) for one in part.unsent}
+        for one in kept:
+            assert one.sent or id(one) in waiting, f"{one} is never sent: {part}"
+        if part.target == state.ways.me:
+            assert part.number in state.served, f"open here and not served: {part}"
+    else:
+        assert not part.unsent, part
+        assert not part.announce, part
+        assert not needed or part.number in state.waiting, f"needed, and nobody tries to open it: {part}"
+    if part.unsent or part.announce:
+        assert part.number in state.moving, f"nobody moves what waits: {part}"

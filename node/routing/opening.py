@@ -1,0 +1,195 @@
+"""The edge: at which primary a partition may be used, and what is said there first.
+
+A partition is *open* at one node: what is for it goes there and nowhere else, and only that node's answers count. It
+is opened with a word of its own before anything else, so a primary never looks at what was sent before it began to
+serve, or before it forgot what it had: it turns the partition away, and tells when it is to be opened again. On
+opening, everything that is kept goes first, each pair in order, and the sessions are announced.
+"""
+
+from collections import deque
+
+from node.routing import codes, hosting, keeping
+from node.routing.state import ANNOUNCED_PER_TICK_MAX, Kept, Part, RoutingState
+from node.routing.surroundings import Phone
+
+
+def is_needed(part: Part) -> bool:
+    """Whether anybody here has to do with it."""
+    return bool(part.lines or part.sessions)
+
+
+def want(state: RoutingState, part: Part) -> bool:
+    """See that it is open; False if it can't be now, and is tried again until it is."""
+    if part.open or open_at_primary(state, part):
+        return True
+    if not part.since:
+        part.since = state.mail.now
+    state.waiting[part.number] = part
+    return False
+
+
+def open_at_primary(state: RoutingState, part: Part) -> bool:
+    """Open it at whoever is its primary, if that node can be reached and, as far as is known here, serves."""
+    ways, p = state.ways, part.number
+    target = ways.primary_of(p)
+    part.tried = state.mail.now
+    if target is None:
+        return False
+    if target == ways.me:
+        if p not in state.served:
+            return False
+    else:
+        peer = state.peers.get(target)
+        if peer is None or not (peer.connected and peer.sessions):
+            return False
+        if not ways.send(target, codes.MESSAGES, (codes.OPEN, p)):
+            return False
+    part.target = target
+    part.open = True
+    part.since = 0
+    part.told.clear()
+    state.waiting.pop(p, None)
+    state.counts.opened += 1
+    unsent: deque[Kept] = deque()
+    for line in part.lines.values():
+        unsent.extend(line.kept[n] for n in sorted(line.kept))
+    for kept in unsent:
+        state.counts.resent += kept.sent
+        kept.sent = False
+    part.unsent = unsent
+    part.announce = deque(part.sessions.values())
+    if unsent or part.announce:
+        state.moving[p] = part
+        move(state, part)
+    return True
+
+
+def close(state: RoutingState, part: Part) -> None:
+    """Nothing that was sent is worth anything any more; opened again as soon as it can be."""
+    if part.open:
+        part.open = False
+        state.counts.closed += 1
+    part.unsent.clear()
+    part.announce.clear()
+    state.moving.pop(part.number, None)
+    if is_needed(part):
+        if not part.since:
+            part.since = state.mail.now
+        state.waiting[part.number] = part
+
+
+def reopen(state: RoutingState, part: Part) -> None:
+    """Begin anew, at whoever is its primary now."""
+    close(state, part)
+    if is_needed(part):
+        want(state, part)
+
+
+def announce(state: RoutingState, part: Part, session: Phone) -> None:
+    """A session of an open partition is to be known to its primary, or to be known anew."""
+    part.announce.append(session)
+    state.moving[part.number] = part
+
+
+def move(state: RoutingState, part: Part) -> None:
+    """Say what waits to be said, as far as the link has room."""
+    if part.announce and not _announce(state, part):
+        return
+    unsent = part.unsent
+    while unsent:
+        if unsent[0].line is not None and not keeping.pass_on(state, unsent[0]):
+            return
+        unsent.popleft()
+    if not part.announce:
+        state.moving.pop(part.number, None)
+
+
+def _announce(state: RoutingState, part: Part) -> bool:
+    """False: the link is full."""
+    target = part.target
+    assert target is not None
+    while part.announce and state.announcing > 0:
+        some: list[Phone] = []
+        while part.announce and len(some) < min(codes.ANNOUNCED_MAX, state.announcing):
+            session = part.announce.popleft()
+            if part.sessions.get(session.user) is session:
+                some.append(session)
+        if not some:
+            return True
+        for session in some:
+            session.round += 1
+        state.announcing -= len(some)
+        state.counts.announced += len(some)
+        if target == state.ways.me:
+            for session in some:
+                hosting.enter(state, session)
+            continue
+        entries = [[one.user, *one.login, one.stream, one.ticket, one.round] for one in some]
+        if not state.ways.send(target, codes.SESSIONS, (codes.ONLINE, part.number, entries)):
+            part.announce.extendleft(reversed(some))
+            state.counts.announced -= len(some)
+            return False
+    return True
+
+
+# ---- what changes ----------------------------------------------------------------------------------------
+
+
+def claimed(state: RoutingState, part: Part) -> None:
+    """Its claim may be another one."""
+    if part.open:
+        if state.ways.primary_of(part.number) != part.target:
+            reopen(state, part)
+    elif is_needed(part):
+        want(state, part)
+
+
+def turned_away(state: RoutingState, primary: bytes, part: Part) -> None:
+    """UNSERVED."""
+    if part.open and part.target == primary:
+        close(state, part)
+        part.tried = state.mail.now
+
+
+def called(state: RoutingState, primary: bytes, part: Part) -> None:
+    """SERVED."""
+    if state.ways.primary_of(part.number) == primary:
+        reopen(state, part)
+    elif part.target == primary and part.open:
+        close(state, part)
+
+
+def lost(state: RoutingState, primary: bytes) -> None:
+    """What was said to this node last may be lost, or it has forgotten it."""
+    for part in state.parts:
+        if part.open and part.target == primary:
+            reopen(state, part)
+
+
+def found(state: RoutingState, primary: bytes) -> None:
+    """This node can be reached."""
+    for part in tuple(state.waiting.values()):
+        if state.ways.primary_of(part.number) == primary:
+            want(state, part)
+
+
+def tick(state: RoutingState) -> None:
+    """Time has passed."""
+    settings, now = state.settings, state.mail.now
+    state.announcing = ANNOUNCED_PER_TICK_MAX
+    if now - state.looked_at >= settings.reopen_ms:
+        state.looked_at = now
+        for part in state.parts:
+            if part.open and (part.lines or part.sessions):
+                claimed(state, part)
+        keeping.give_up_old(state, now - settings.answer_ms_max)
+    for part in tuple(state.waiting.values()):
+        if not is_needed(part):
+            part.since = 0
+            del state.waiting[part.number]
+        elif now - part.tried >= settings.reopen_ms and open_at_primary(state, part):
+            continue
+        elif part.lines and part.since and now - part.since >= settings.patience_ms:
+            keeping.give_up(state, part)
+    for part in tuple(state.moving.values()):
+        move(state, part)

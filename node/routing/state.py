@@ -1,0 +1,220 @@
+"""All that routing holds. Classes of state only: the logic is in the modules that take it, so that logic can be
+replaced in a running node while the state stays."""
+
+from collections import deque
+
+import attrs
+
+from node.mail.state import MailState
+from node.routing import invariants
+from node.routing.settings import RoutingSettings
+from node.routing.surroundings import Accounts, Done, Phone, Phones, Ways
+
+ANNOUNCED_PER_TICK_MAX = 1_000
+"""Sessions. Each is a login without a signature for its primary; after a takeover thousands are announced at once,
+and what else goes on shall not wait for them."""
+
+Login = tuple[int, int]
+"""(epoch, counter)"""
+
+
+class Kept:
+    """A send or skip of a session here that isn't answered."""
+
+    __slots__ = ("at", "base", "body", "line", "n", "sent")
+
+    def __init__(self, line: "Line", n: int, base: int, body: bytes | None, at: int) -> None:
+        self.line: Line | None = line  # None: it is answered, or forgotten
+        self.n = n
+        self.base = base
+        self.body = body  # None: a skip
+        self.at = at
+        self.sent = False  # to the primary that the partition is open at
+
+    def __repr__(self) -> str:
+        return f"Kept(n={self.n}, {len(self.body or b'')} bytes, {'sent' if self.sent else 'waiting'})"
+
+
+class Line:
+    """What one session has sent to one recipient, unanswered."""
+
+    __slots__ = ("kept", "part", "recipient", "session")
+
+    def __init__(self, session: Phone, recipient: int, part: "Part") -> None:
+        self.session = session
+        self.recipient = recipient
+        self.part = part
+        self.kept: dict[int, Kept] = {}  # by n, in the order in which they came last
+
+
+class Part:
+    """A partition, as an edge sees it."""
+
+    __slots__ = (
+        "announce", "bytes", "count", "lines", "number", "open", "sessions", "since", "target", "told", "tried",
+        "unsent",
+    )  # fmt: skip
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.target: bytes | None = None  # the primary at which it was opened last
+        self.open = False  # what is for it may be sent there
+        self.since = 0  # when it was needed and not open
+        self.tried = 0  # when it was last tried to open it
+        self.lines: dict[tuple[int, int], Line] = {}  # by (ticket, recipient): to it
+        self.sessions: dict[int, Phone] = {}  # of its users, by user
+        self.unsent: deque[Kept] = deque()  # wait for room in the link; what comes later waits behind them
+        self.announce: deque[Phone] = deque()  # sessions that the primary is to be told of
+        self.told: dict[
+            tuple[int, int], int
+        ] = {}  # (ticket, recipient) → n: its sender was told to come back to it
+        self.count = 0
+        self.bytes = 0
+
+    def __repr__(self) -> str:
+        return f"Part({self.number}, open={self.open}, kept={self.count}, sessions={len(self.sessions)})"
+
+
+class Remote:
+    """A session at another edge, as the mail core sees it (`node.mail.state.Handle`)."""
+
+    __slots__ = ("admitted", "gone", "login", "part", "peer", "round", "stream", "ticket", "user")
+
+    def __init__(
+        self, peer: "Peer", part: int, user: int, stream: bytes, login: Login, ticket: int, announcement: int
+    ) -> None:
+        self.peer = peer
+        self.part = part  # the user's partition
+        self.user = user
+        self.stream = stream
+        self.login = login
+        self.ticket = ticket
+        self.round = announcement
+        self.admitted = False  # accounts had nothing against it
+        self.gone = False  # nothing is said to it any more
+
+    def __repr__(self) -> str:
+        return f"Remote({self.user} at {self.peer.node.hex()}, login={self.login}, round={self.round})"
+
+
+class Peer:
+    """Another node, as edge and as primary."""
+
+    __slots__ = (
+        "again", "connected", "ends", "farewells", "lost", "node", "notices", "opened", "receipts", "remotes", "run",
+        "sessions",
+    )  # fmt: skip
+
+    def __init__(self, node: bytes) -> None:
+        self.node = node
+        self.connected = False  # MESSAGES can be sent to it
+        self.sessions = False  # SESSIONS can
+        self.receipts = False  # RECEIPTS can
+        # as an edge, of this node as its primary
+        self.opened: set[int] = set()  # partitions of which it may send
+        self.notices: dict[int, int] = {}  # partition → UNSERVED or SERVED, to be said
+        self.remotes: dict[int, Remote] = {}  # by ticket
+        self.lost: dict[int, Remote] = {}  # by ticket: something for them could not be queued
+        self.again: dict[int, int] = {}  # ticket → round: to be told to announce it again
+        self.ends: dict[tuple[int, int], int] = {}  # (ticket, round) → code: sessions to be closed
+        self.run: list[int] | None = None  # accepted in a row: [ticket, recipient, first, last, how]
+        # as a primary, of this node as its edge
+        self.farewells: dict[int, None] = {}  # tickets of sessions that ended: to be told
+
+
+class Asking:
+    """A request to the accounts of another node."""
+
+    __slots__ = ("done", "fields", "number", "peer", "until", "user", "what")
+
+    def __init__(
+        self, number: int, what: int, user: int, fields: tuple[object, ...], done: Done, until: int
+    ) -> None:
+        self.number = number
+        self.what = what
+        self.user = user
+        self.fields = fields  # holds PINs and signatures: never shown
+        self.done = done
+        self.until = until
+        self.peer: bytes | None = None  # where it was put
+
+
+class Origin:
+    """Where a sender spoke last."""
+
+    __slots__ = ("login", "peer", "stream", "ticket")
+
+    def __init__(self, peer: Peer, ticket: int, login: Login, stream: bytes) -> None:
+        self.peer = peer
+        self.stream = stream
+        self.ticket = ticket
+        self.login = login
+
+
+class RoutingState:
+    """The whole. Time is the mail core's `now`."""
+
+    def __init__(
+        self, settings: RoutingSettings, ways: Ways, mail: MailState, accounts: Accounts, phones: Phones
+    ) -> None:
+        self.settings = settings
+        self.ways = ways
+        self.mail = mail
+        self.accounts = accounts
+        self.phones = phones
+        self.served: set[int] = set()
+        self.parts = tuple(Part(p) for p in range(ways.partitions))
+        self.peers: dict[bytes, Peer] = {}
+        # edge
+        self.sessions: dict[int, Phone] = {}  # by user: logged in, whether or not they were welcomed
+        self.tickets: dict[int, Phone] = {}
+        self.ticket = 0
+        self.lines: dict[int, dict[int, Line]] = {}  # ticket → recipient → line
+        self.kept = 0
+        self.kept_bytes = 0
+        self.waiting: dict[int, Part] = {}  # needed and not open
+        self.moving: dict[int, Part] = {}  # with something unsent, or unannounced
+        self.asks: dict[int, Asking] = {}
+        self.asked = 0
+        self.looked_at = 0  # when kept sends were last looked through for old ones, and claims for other ones
+        self.announcing = (
+            ANNOUNCED_PER_TICK_MAX  # how many sessions may still be announced before the next tick
+        )
+        # primary
+        self.remotes: dict[int, Remote] = {}  # by user
+        self.origins: dict[int, Origin] = {}  # by sender, who spoke last at the end
+        self.wanting: dict[int, dict[bytes, None]] = {}  # partition → edges that would open it
+        self.counter = 0  # of logins
+        self.counts = Counts()
+
+    def check(self) -> None:
+        """Assert what must hold between any two events; called by tests and simulations after each."""
+        invariants.check(self)
+
+
+@attrs.define
+class Counts:
+    """What happened since the start, for statistics."""
+
+    kept: int = 0
+    sent: int = 0
+    resent: int = 0
+    busy: int = 0
+    busy_full: int = 0
+    stale_answers: int = 0
+    unanswered: int = 0
+    dropped: int = 0
+    opened: int = 0
+    closed: int = 0
+    announced: int = 0
+    announced_again: int = 0
+    superseded: int = 0
+    refused: int = 0
+    choked: int = 0
+    asks: int = 0
+    asks_failed: int = 0
+    asks_again: int = 0
+    malformed: int = 0
+    unopened: int = 0
+    handled: int = 0
+    origins_forgotten: int = 0
