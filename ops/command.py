@@ -39,6 +39,11 @@ app.command(
     "ops.shell:shell", name="shell", help="Operate running nodes from a prompt, with completion and history."
 )
 app.command(
+    "ops.top:top",
+    name="top",
+    help="Rates, queues, latency, memory and alarms of running nodes, every second.",
+)
+app.command(
     "ops.scraping:prometheus",
     name="prometheus",
     help="Which endpoints of nodes Prometheus is to scrape, as a file that it reads.",

@@ -4,6 +4,7 @@ from typing import Final
 
 from admin.commands import (
     draining,
+    glancing,
     knobs,
     logs,
     plain,
@@ -27,6 +28,7 @@ COMMANDS: Final[tuple[Command, ...]] = in_order(
         *tracing.COMMANDS,
         *reload.COMMANDS,
         *statistics.COMMANDS,
+        *glancing.COMMANDS,
         *profiling.COMMANDS,
     )
 )

@@ -16,6 +16,7 @@ WATCH_S_MAX: Final = 3_600.0
 
 OWN: Final = (
     ("watch", "watch [SECONDS] COMMAND …: repeat a command until Ctrl-C"),
+    ("top", "the nodes as they are now, every second; h tells its keys, q leaves it"),
     ("use", "use NODE|all: which of the shell's nodes the next commands are for"),
     ("json", "json COMMAND …: the result as JSON"),
     ("exit", "leave; so does Ctrl-D"),
@@ -25,9 +26,10 @@ OWN: Final = (
 
 @attrs.frozen
 class Line:
-    """what: run words; or repeat them every `seconds`; or use the node `words[0]`; or leave; or nothing."""
+    """what: run words; or repeat them every `seconds`; or use the node `words[0]`; or the live view; or leave; or
+    nothing."""
 
-    what: Literal["run", "watch", "use", "exit", "nothing"]
+    what: Literal["run", "watch", "use", "top", "exit", "nothing"]
     words: tuple[str, ...] = ()
     seconds: float = 0.0
     json: bool = False
@@ -46,6 +48,12 @@ def read_line(text: str) -> Line:
     match words:
         case ["exit" | "quit"]:
             return Line("exit")
+        case ["top"]:
+            return Line("top")
+        case ["json", "top"]:
+            return Line("top", json=True)
+        case ["top", *_]:
+            raise CommandError("top takes nothing more: choose with use whom it is for")
         case ["use", node]:
             return Line("use", (node,))
         case ["use", *_]:

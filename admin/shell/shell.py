@@ -16,7 +16,9 @@ from admin.shell.crowd import TOLD, Reply, ask_each
 from admin.shell.lines import OWN, Line, read_line
 from admin.shell.nodes import Nodes
 from admin.shell.rendering import console, show, to_json
+from admin.shell.screen import Screen
 from admin.shell.together import show_item, show_together, to_line
+from admin.shell.top import run_top, show_once
 
 
 class Shell:
@@ -61,6 +63,8 @@ class Shell:
                     )
             case "watch":
                 self._watch(line)
+            case "top":
+                self._top(line)
             case "run":
                 self._ask(line)
         return True
@@ -115,6 +119,14 @@ class Shell:
                 self._sleep(line.seconds)
         except KeyboardInterrupt:
             self._out.print()
+
+    def _top(self, line: Line) -> None:
+        names = self._nodes.chosen
+        if self._out.is_terminal and sys.stdin.isatty() and not line.json:
+            run_top(self._nodes, names, Screen())
+            return
+        for reply in show_once(self._nodes, names, as_json=line.json, out=self._out.file):
+            self._say(f"{reply.node}: {reply.error}")
 
     def _show(self, data: Any, line: Line) -> None:
         if line.json:

@@ -12,6 +12,7 @@ layout      the bytes of the history's file
 minutes     sixty records of a second become one of a minute
 history     the file: written beside the node, read by anybody
 alarms      thresholds, and what stands above them; pure
+glance      what somebody wants to see first
 columns     what `waystation wsar` shows of a record
 plot        a figure over time as lines of text
 telling     alarms on their way to a webhook

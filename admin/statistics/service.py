@@ -18,6 +18,7 @@ from admin.statistics import alarms, sampler
 from admin.statistics.alarms import RAISED, AlarmState, Event
 from admin.statistics.exposition import render
 from admin.statistics.garbage import Garbage
+from admin.statistics.glance import glance
 from admin.statistics.history import HistoryWriter
 from admin.statistics.machine import Machine
 from admin.statistics.series import SamplerState
@@ -217,6 +218,10 @@ class Statistics:
     def queues(self) -> list[dict[str, Any]]:
         """Every queue: length, rates, age, projected drain time."""
         return sampler.lines(self.sampler)
+
+    def glance(self) -> dict[str, Any]:
+        """The last sample in a few figures."""
+        return glance(sampler.row(self.sampler), self.queues(), self.raised())
 
     def raised(self) -> list[dict[str, Any]]:
         """The alarms that stand, the oldest first."""

@@ -7,16 +7,15 @@ import subprocess
 import sys
 import time
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ops.bench.node_process import NodeProcess, free_ports
+from tests.ops.terminal import GIVE_UP_S, ROOT, Terminal
 
-ROOT = Path(__file__).resolve().parents[2]
-GIVE_UP_S = 30.0
 COMMAND = (sys.executable, "-m", "ops.command")
 SHELL = (*COMMAND, "shell")
 
@@ -121,48 +120,11 @@ def test_all_nodes_of_a_place_are_asked_at_once_and_one_that_is_gone_is_said(
     assert (in_shell.returncode, in_shell.stdout.count(str(nodes[1].pid))) == (0, 2)
 
 
-class Terminal:
-    """A shell in a tmux of its own."""
-
-    def __init__(self, folder: Path, *words: str) -> None:
-        self._tmux = ("tmux", "-S", str(folder / "tmux"), "-f", "/dev/null")
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder), "TERM": "xterm"}
-        self._run("new-session", "-d", "-x", "100", "-y", "40", *SHELL, *words, environment=environment)
-
-    def _run(self, *words: str, environment: dict[str, str] | None = None) -> str:
-        done = subprocess.run(
-            [*self._tmux, *words],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=GIVE_UP_S,
-            check=False,
-        )
-        return done.stdout
-
-    def type(self, *keys: str) -> None:
-        self._run("send-keys", *keys)
-
-    def until(self, condition: Callable[[str], bool]) -> str:
-        """What is on the screen, once it is as it should be."""
-        ends = time.monotonic() + GIVE_UP_S
-        while not condition(screen := self._run("capture-pane", "-p")):
-            assert time.monotonic() < ends, screen
-            time.sleep(0.05)
-        return screen
-
-    def has_ended(self) -> bool:
-        return not self._run("list-sessions")
-
-    def kill(self) -> None:
-        self._run("kill-server")
-
-
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
 def test_in_a_terminal_it_completes_remembers_watches_and_fits(
     nodes: list[NodeProcess], tmp_path: Path
 ) -> None:
-    terminal = Terminal(tmp_path, str(nodes[0].directory / "data"))
+    terminal = Terminal(tmp_path, (*SHELL, str(nodes[0].directory / "data")), width=100, height=40)
     try:
         terminal.until(lambda screen: "data>" in screen)
         terminal.type("connections li", "Tab")

@@ -72,6 +72,7 @@ def test_every_command_says_what_it_does() -> None:
         "run",
         "soak",
         "store",
+        "top",
         "wsar",
     ):
         (line,) = [line for line in shown.splitlines() if line.startswith(f"│ {command} ")]
