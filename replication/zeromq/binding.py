@@ -8,7 +8,9 @@ from __future__ import annotations
 import glob
 import secrets
 from pathlib import Path
+from typing import Final
 
+import trio
 import zmq
 
 from replication.zeromq.adapter import Socket
@@ -17,6 +19,9 @@ from replication.zeromq.errors import AddressInUse, AddressUnusable
 from replication.zeromq.link import Entrance, Group
 from replication.zeromq.settings import LinkSettings
 from replication.zeromq.sockets import FAILED_HANDSHAKES, Sockets
+
+REBIND_TRIES: Final = 100
+REBIND_S: Final = 0.02
 
 
 class Binder:
@@ -76,6 +81,26 @@ class Binder:
         return Entrance(
             group, Socket(raw), self._sockets.monitor(raw, FAILED_HANDSHAKES), place, address.path
         )
+
+    async def rebind(self, entrance: Entrance) -> None:
+        """Listen at the same place with the keys that this node has now. Who is connected has to connect anew.
+
+        Raises:
+            AddressInUse, AddressUnusable
+        """
+        raw = entrance.socket.raw
+        endpoint = bytes(raw.getsockopt(zmq.LAST_ENDPOINT)).decode("ascii").rstrip("\0")
+        raw.unbind(endpoint)
+        self._sockets.put_keys(raw)
+        for _ in range(REBIND_TRIES):
+            try:
+                raw.bind(endpoint)
+                return
+            except zmq.ZMQError as error:
+                if error.errno != zmq.EADDRINUSE:
+                    raise AddressUnusable(f"{endpoint} can't be listened on: {error}") from None
+            await trio.sleep(REBIND_S)  # libzmq's own thread closes the former listener
+        raise AddressInUse(f"something else listens on {endpoint}")
 
 
 def _clear(listen: Address) -> None:

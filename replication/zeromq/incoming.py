@@ -45,6 +45,7 @@ class Reader:
         "_came",
         "_instance",
         "_instances",
+        "_joins",
         "_log",
         "_offered",
         "_passed",
@@ -66,6 +67,7 @@ class Reader:
         came: Callable[[Member, bool], None],
         offered: Callable[[Member, dict[str, Address]], None],
         passed: Callable[[], None],
+        joins: Callable[[bytes, list[Any]], list[Any] | None],
     ) -> None:
         self._settings = settings
         self._roster = roster
@@ -78,6 +80,7 @@ class Reader:
         self._came = came
         self._offered = offered
         self._passed = passed
+        self._joins = joins
 
     async def keep(self, entrance: Entrance) -> None:
         """Read until the entrance is closed."""
@@ -151,6 +154,8 @@ class Reader:
             said = words.read(data)
             if said[0] == words.HELLO:
                 self._greet(entrance, peer, heard, route, said)
+            elif said[0] == words.JOIN and entrance.group is None:
+                self._join(entrance, peer, route, said)
             elif not listening:
                 self._ignore(entrance, heard, route)
             elif said[0] == words.MESSAGES:
@@ -199,6 +204,18 @@ class Reader:
         heard.ungreeted += 1
         entrance.socket.reply_nowait(route, words.say(words.RESET, "greet first"))
 
+    def _join(self, entrance: Entrance, peer: Member, route: bytes, said: list[Any]) -> None:
+        """Before a node runs it asks, over a connection of its own, for what it must know."""
+        told = self._joins(peer.node, said[1:])
+        if told is None:
+            entrance.socket.reply_nowait(route, words.say(words.REFUSED, "nobody joins here now"))
+        else:
+            entrance.socket.reply_nowait(route, words.say(words.JOINED, told))
+
+    def forget(self, node: bytes) -> None:
+        """A node is no peer any more."""
+        self._instances.pop(node, None)
+
     # ---- greetings -------------------------------------------------------------------------------
 
     def _greet(self, entrance: Entrance, peer: Member, heard: Heard, route: bytes, said: list[Any]) -> None:
@@ -211,6 +228,7 @@ class Reader:
                 bytes(instance),
                 int(attempt),
                 int(most),
+                *_,
             ]:
                 refusal = self._refusal(entrance, to, group, instance, attempt, most)
             case [words.HELLO, int(version), *_]:
@@ -254,6 +272,8 @@ class Reader:
 
 def _offers(peer: Member, pairs: list[Any]) -> dict[str, Address]:
     """Where the groups of a peer are, as seen from here. Raises Malformed."""
+    if peer.address is None:
+        return {}
     if len(pairs) > GROUPS_MAX:
         raise words.Malformed(f"more than {GROUPS_MAX} groups")
     offers: dict[str, Address] = {}

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import trio
 
@@ -18,6 +19,7 @@ from replication.zeromq.address import Address, resolve
 from replication.zeromq.binding import Binder
 from replication.zeromq.boundedlog import BoundedLog
 from replication.zeromq.errors import (
+    AddressUnusable,
     GroupOpen,
     GroupUnknown,
     LinksClosed,
@@ -46,6 +48,7 @@ class Links:
         members: all nodes of the cluster, this one too.
         receiver: what messages and changes are handed to.
         chance: where the jitter of retries comes from.
+        joins: what a node is told that wants to join (its id, what it said of itself); None: it is refused.
 
     Raises:
         MembersUnusable
@@ -59,6 +62,7 @@ class Links:
         receiver: Receiver,
         settings: LinkSettings | None = None,
         chance: random.Random | None = None,
+        joins: Callable[[bytes, list[Any]], list[Any] | None] = lambda *_: None,
     ) -> None:
         self.settings = settings = settings or LinkSettings()
         self._roster = Roster(members, node, keys.public)
@@ -90,6 +94,7 @@ class Links:
             self._came,
             self._offered,
             self.flush,
+            joins,
         )
         self._entrances: dict[Group, Entrance] = {}
         self._links: dict[tuple[Group, bytes], Link] = {}
@@ -114,7 +119,10 @@ class Links:
             raise LinksClosed("these links have been run before", "make new ones")
         gatekeeper = Gatekeeper(self._sockets.start(), self._authorised, self._log)
         try:
-            self._listen = await resolve(self.settings.listen or self._roster.own.address)
+            own = self.settings.listen or self._roster.own.address
+            if own is None:
+                raise AddressUnusable("this node's own address isn't known", "say where it listens")
+            self._listen = await resolve(own)
             gatekeeper.start()
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
@@ -186,6 +194,61 @@ class Links:
         for member in self._roster:
             self._close_link(self._links.pop((group, member.node)))
         self._announce()
+
+    # ---- peers -----------------------------------------------------------------------------------
+
+    def admit(self, member: Member) -> None:
+        """A node is a peer from now on, or it has another key or address than before.
+
+        Connections that it has stay; it is connected to anew at another address, and with the keys that it has now.
+        """
+        before = self._roster.peer(member.node)
+        if before == member or member.node == self._roster.own.node:
+            return
+        self._roster.put(member)
+        former = frozenset(before.keys) if before is not None else frozenset()
+        self._authorised.keys = (self._authorised.keys - former) | frozenset(member.keys)
+        if before is None:
+            for entrance in self._entrances.values():
+                self._add_link(entrance, member)
+            return
+        for (_, node), link in self._links.items():
+            if node == member.node:
+                link.peer = member
+        control = self._links.get((None, member.node))
+        if control is not None and member.address != before.address:
+            self._point(control, member.address)
+            self._reader.reset(self._entrances[None], member.node)  # so that it says anew where its groups are
+
+    def dismiss(self, node: bytes) -> None:
+        """A node is no peer any more: its links are closed, and it isn't let in again. `disconnected` isn't called."""
+        member = self._roster.drop(node)
+        if member is None:
+            return
+        self._authorised.keys -= frozenset(member.keys)
+        for group, entrance in self._entrances.items():
+            self._reader.reset(entrance, node)
+            entrance.heard.pop(node, None)
+            self._close_link(self._links.pop((group, node)))
+        self._offers.pop(node, None)
+        self._reader.forget(node)
+
+    async def rekey(self, keys: Keys) -> None:
+        """Have another key pair from now on, which the peers know already. Every link is made anew.
+
+        Raises:
+            AddressInUse, AddressUnusable: an address was taken by something else meanwhile.
+            LinksClosed: `run` doesn't run.
+        """
+        if self._nursery is None:
+            raise LinksClosed("a key can't be changed now")
+        self._sockets.keys = keys
+        for entrance in tuple(self._entrances.values()):
+            await self._binder.rebind(entrance)
+        for link in tuple(self._links.values()):
+            link.end("another key")
+            link.bell.ring()
+            await trio.lowlevel.checkpoint()
 
     def hold(self, group: str) -> None:
         """Stop reading what comes for a group, until `release`: its peers' queues fill, and their sends say False.
@@ -331,15 +394,17 @@ class Links:
     def _offered(self, member: Member, offers: dict[str, Address]) -> None:
         self._offers[member.node] = offers
         for group in self._entrances:
-            if group is not None:
-                self._point(self._links[group, member.node], offers.get(group))
+            link = self._links.get((group, member.node))
+            if group is not None and link is not None:
+                self._point(link, offers.get(group))
 
     def _turned(self, control: Link) -> None:
         """A control link came up or went down: those of the groups wait for it."""
         if control.up:
             for group in self._entrances:
-                if group is not None:
-                    self._links[group, control.peer.node].bell.ring()
+                link = self._links.get((group, control.peer.node))
+                if group is not None and link is not None:
+                    link.bell.ring()
 
     def _point(self, link: Link, aim: Address | None) -> None:
         if link.aim != aim:
@@ -355,15 +420,20 @@ class Links:
         self._entrances[group] = entrance
         self._nursery.start_soon(self._reader.keep, entrance)
         for member in self._roster:
-            link = Link(
-                member,
-                group,
-                self._links.get((None, member.node)) if group is not None else None,
-                entrance.queue or (self.settings.queue_messages_max, self.settings.queue_bytes_max),
-            )
-            link.aim = member.address if group is None else self._offers.get(member.node, {}).get(group)
-            self._links[group, member.node] = link
-            self._nursery.start_soon(self._dialer.keep, link)
+            self._add_link(entrance, member)
+
+    def _add_link(self, entrance: Entrance, member: Member) -> None:
+        assert self._nursery is not None
+        group = entrance.group
+        link = Link(
+            member,
+            group,
+            self._links.get((None, member.node)) if group is not None else None,
+            entrance.queue or (self.settings.queue_messages_max, self.settings.queue_bytes_max),
+        )
+        link.aim = member.address if group is None else self._offers.get(member.node, {}).get(group)
+        self._links[group, member.node] = link
+        self._nursery.start_soon(self._dialer.keep, link)
 
     def _close_link(self, link: Link) -> None:
         link.closed = True

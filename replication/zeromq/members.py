@@ -1,4 +1,4 @@
-"""Who the nodes of a cluster are: a fixed list, this node included. Knows no sockets."""
+"""Who the nodes of a cluster are, this node included, as links need them. They come and go. Knows no sockets."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from replication.zeromq.settings import NODE_BYTES
 
 @attrs.frozen
 class Member:
-    """node: its id, 8 bytes. key: its public key in Z85. address: where its control link is."""
+    """node: its id, 8 bytes. key: its public key in Z85. address: where its control link is, None as long as that isn't
+    known. next_key: the one that it is about to have, "" if it isn't."""
 
     node: bytes
     key: str
-    address: Address
+    address: Address | None
+    next_key: str = ""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Those by which it is known."""
+        return (self.key, self.next_key) if self.next_key else (self.key,)
 
 
 class Roster:
@@ -41,21 +48,39 @@ class Roster:
                 raise MembersUnusable(
                     f"the public key of node {member.node.hex()} isn't 40 characters of Z85"
                 )
-            if member.node in self._by_node or member.key in self._by_key or member.address in addresses:
+            taken = member.address is not None and member.address in addresses
+            if member.node in self._by_node or any(key in self._by_key for key in member.keys) or taken:
                 raise MembersUnusable(
                     f"node {member.node.hex()} has its id, key or address in common with another"
                 )
-            self._by_node[member.node] = self._by_key[member.key] = member
-            addresses.add(member.address)
+            self.put(member)
+            if member.address is not None:
+                addresses.add(member.address)
         own = self._by_node.pop(node, None)
         if own is None:
             raise MembersUnusable(f"this node, {node.hex()}, isn't in the list of members")
-        if own.key != key:
+        if key not in own.keys:
             raise MembersUnusable(
                 f"this node, {node.hex()}, has the public key {key}, and another one in the list"
             )
-        del self._by_key[key]
+        for one in own.keys:
+            del self._by_key[one]
         self.own = own
+
+    def put(self, member: Member) -> None:
+        """A peer is new, or another key or address of it is known."""
+        self.drop(member.node)
+        self._by_node[member.node] = member
+        for key in member.keys:
+            self._by_key[key] = member
+
+    def drop(self, node: bytes) -> Member | None:
+        """A peer is none any more."""
+        member = self._by_node.pop(node, None)
+        if member is not None:
+            for key in member.keys:
+                del self._by_key[key]
+        return member
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self._by_node.values())

@@ -104,7 +104,8 @@ class Dialer:
             link.scope = scope
             try:
                 address = await self._resolve(link.aim, link.attempts - 1)
-                raw = self._sockets.dealer(address, link.peer.key)
+                keys = link.peer.keys  # a node that is changing its key has one or the other
+                raw = self._sockets.dealer(address, keys[(link.attempts - 1) % len(keys)])
                 socket = Socket(raw)
                 monitor = self._sockets.monitor(raw, ENDS | FAILED_HANDSHAKES)
                 try:

@@ -48,11 +48,11 @@ def make_context() -> Context:
 class Sockets:
     """Makes the sockets of one node."""
 
-    __slots__ = ("_context", "_keys", "_monitors", "_settings")
+    __slots__ = ("_context", "_monitors", "_settings", "keys")
 
     def __init__(self, keys: Keys, settings: LinkSettings) -> None:
         self._context: Context | None = None
-        self._keys = keys
+        self.keys = keys
         self._settings = settings
         self._monitors = itertools.count()
 
@@ -105,9 +105,13 @@ class Sockets:
         raw.setsockopt(zmq.TCP_KEEPALIVE_IDLE, settings.keepalive_idle_s)
         raw.setsockopt(zmq.TCP_KEEPALIVE_INTVL, settings.keepalive_interval_s)
         raw.setsockopt(zmq.TCP_KEEPALIVE_CNT, settings.keepalive_probes)
-        raw.curve_publickey = self._keys.public.encode("ascii")
-        raw.curve_secretkey = self._keys.secret.encode("ascii")
+        self.put_keys(raw)
         return raw
+
+    def put_keys(self, raw: zmq.Socket[bytes]) -> None:
+        """What this socket binds or connects from now on has the keys of this node."""
+        raw.curve_publickey = self.keys.public.encode("ascii")
+        raw.curve_secretkey = self.keys.secret.encode("ascii")
 
 
 def end_monitor(raw: zmq.Socket[bytes], monitor: Socket) -> None:

@@ -6,12 +6,14 @@ Each is one ZeroMQ frame with one CBOR array (RFC 8949) that begins with its kin
     [HELLO, version, to, group or null, instance, attempt, message_bytes_max]
     [PING, n]                                               answered at once, so that silence means something
     [OFFER, [[group, port or suffix of the path], …]]       control link only: all groups open here, and where
+    [JOIN, …]                                               of who isn't a member yet, without a greeting: tell me all
 
 and the other way, from the one who was connected to:
 
-    [WELCOME, version, instance]   [REFUSED, reason]   [PONG, n]   [RESET, reason]
+    [WELCOME, version, instance]   [REFUSED, reason]   [PONG, n]   [RESET, reason]   [JOINED, all]
 
-Tags, maps, indefinite lengths, deep nesting and bytes after the array are refused. This module does no I/O.
+What a newer version adds to these stands behind, and is passed over. Tags, maps, indefinite lengths, deep nesting and
+bytes after the array are refused. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ WELCOME: Final = 4
 REFUSED: Final = 5
 PONG: Final = 6
 RESET: Final = 7
+JOIN: Final = 8
+JOINED: Final = 9
 
 _ALONE: Final = cbor2.dumps([MESSAGES, 0])[:-1]
 """What a batch of one message begins with."""
