@@ -48,6 +48,7 @@ async def run_alone(
         hub = parts.hub
         try:
             listeners = [hub.listen(one, world.listening(one)) for one in settings.listeners]
+            world.begin(parts)
             await serve(parts, stop, settings.stop_grace_s, lambda: ready(parts, listeners))
         finally:
             hub.close()

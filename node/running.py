@@ -55,7 +55,8 @@ class Surroundings:
     """What a node takes from the world besides its directory and its phones; tests bring a world of their own.
 
     output: where the printing gateway shows PINs. wall, monotonic: seconds. chance: makes PINs and jitter.
-    listening: a socket for this listener that is there already; None: one is opened.
+    listening: a socket for this listener that is there already; None: one is opened. begin: called with the parts when
+    the ports are open, before the first pass; what it raises ends the node.
     """
 
     output: TextIO = attrs.Factory(lambda: sys.stdout)
@@ -64,6 +65,7 @@ class Surroundings:
     chance: Random = attrs.Factory(secrets.SystemRandom)
     committer: Literal["thread", "inline"] = "thread"
     listening: Callable[[ListenerSettings], socket.socket | None] = lambda _: None
+    begin: Callable[[Parts], None] = lambda _: None
 
 
 @attrs.frozen

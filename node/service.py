@@ -17,6 +17,7 @@ from node.clock import SteadyClock
 from node.histogram import together
 from node.hub.admission import DRAINING, STOPPING
 from node.hub.connection import Reason
+from node.hub.handing import let_go
 from node.hub.listener import Listener
 from node.mail import effects, expiry, presence, writebehind
 from node.mail.committing import Committing
@@ -89,6 +90,7 @@ class Service:
         self.rate_limited = 0
         self.logins = 0
         self.traces: dict[int, Trace] = {}
+        self.held: dict[Session, int] = {}  # taken over, and not read from yet → when they are looked at
         self.tap: Tap | None = None
         self._clock = clock
         self._monotonic = monotonic
@@ -160,10 +162,15 @@ class Service:
         return consumed
 
     def closed(self, session: Session, reason: Reason) -> None:
+        if self.held:
+            self.held.pop(session, None)
         if session.user:
             presence.offline(self.mail, session.user, session)
 
     def quiet(self, session: Session) -> int:
+        if self.held and session in self.held:  # it was forgotten: somebody else has logged in as this user
+            session.refuse(errors.SUPERSEDED)
+            return 1
         if session.phase != TALKING:
             session.refuse(errors.TIMEOUT)
             return 1
@@ -225,12 +232,19 @@ class Service:
         if waiting < 0:
             session.refuse(errors.INTERNAL)
             return
+        if session in self.held:  # it was welcomed by the process that served it before
+            self.let_go(session)
+            return
         self.logins += 1
         if session.user in self.traces:
             attach(session)
         session.phase = TALKING
         session.expect(self.settings.ping_after_s)
         session.write(encode((LOGIN, epoch, counter, waiting)))
+
+    def let_go(self, session: Session) -> None:
+        """A session that was taken over is known to mail: it may speak."""
+        let_go(session.hub, session, self.held.pop(session))
 
     def end_session(self, user: int, code: int) -> None:
         """Close the session of a user, if there is one, saying why."""

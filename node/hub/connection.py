@@ -28,6 +28,7 @@ HASTY = 64  # close at the end of this pass, whatever is still queued
 OTHER = 128  # not a connection: a listener or a watched descriptor
 READ_WANTS_WRITE = 256  # TLS: reading goes on when the socket may be written
 WRITE_WANTS_READ = 512  # TLS: writing goes on after the next read
+HELD = 1_024  # neither read from nor looked at: it is about to be handed to another process, or was just taken over
 
 Reason = int | str
 

@@ -38,6 +38,7 @@ PASSING = frozenset(
 )
 REFUSALS_AT_STOP_MAX = 4_096  # connections still in the kernel's queue that are told so
 READ_AT_REFUSAL_BYTES = 65_536
+FOREVER_S = 1 << 40
 REST_MS = 20  # with no accepts left, listeners rest until so much time's worth of them is back: one wake-up for many
 
 
@@ -191,7 +192,7 @@ class Acceptor:
     def accept(self, listener: Listener) -> None:
         """Take what waits, within what is left of this pass's share and of the second's."""
         now = self._now
-        while self._budget > 0 and self.resumes_at is None:
+        while self._budget > 0 and self.resumes_at is None and listener not in self._paused:
             if now < self._bucket.opens_at:
                 self._rest()
                 return
@@ -259,7 +260,15 @@ class Acceptor:
     def _pause(self, listener: Listener, seconds: int) -> None:
         if listener not in self._paused and self.resumes_at is None:
             self._pollset.modify(listener, 0)
-        self._paused[listener] = self._wheel.tick + seconds
+        self._paused[listener] = max(self._wheel.tick + seconds, self._paused.get(listener, 0))
+
+    def pause(self, listener: Listener) -> None:
+        """Take nobody more, until `resume`."""
+        self._pause(listener, FOREVER_S)
+
+    def resume(self, listener: Listener) -> None:
+        if self._paused.pop(listener, None) is not None and self.resumes_at is None:
+            self._pollset.modify(listener, IN)
 
     def hold(self) -> None:
         """Too many handshakes wait: take no more TLS connections until the next second."""
@@ -276,6 +285,15 @@ class Acceptor:
                 del self._paused[listener]
                 if self.resumes_at is None:
                     self._pollset.modify(listener, IN)
+
+    def take_out(self) -> list[Listener]:
+        """Let go of the listeners without closing them."""
+        taken, self.listeners = self.listeners, []
+        for listener in taken:
+            self._pollset.remove(listener)
+        self._paused.clear()
+        self.resumes_at = None
+        return taken
 
     def stop(self) -> None:
         """Close the listeners; those who wait to be accepted are refused politely."""

@@ -18,6 +18,7 @@ from node.hub.connection import (
     CLOSING,
     DRAINING,
     HANDSHAKE,
+    HELD,
     OTHER,
     PAUSED,
     READ_WANTS_WRITE,
@@ -238,7 +239,9 @@ class Reader:
             self._writer.drain(connection)
         if not event & (IN | BROKEN) or connection.flags & CLOSING:
             return
-        if connection.flags & PAUSED or (connection.flags & BLOCKED and self._writer.pause(connection)):
+        if connection.flags & (PAUSED | HELD) or (
+            connection.flags & BLOCKED and self._writer.pause(connection)
+        ):
             if event & BROKEN:
                 self._closer.lose(connection, "reset")
             return

@@ -14,6 +14,7 @@ from node.hub.connection import (
     BLOCKED,
     CLOSING,
     HANDSHAKE,
+    HELD,
     PAUSED,
     READ_WANTS_WRITE,
     WRITE_WANTS_READ,
@@ -149,7 +150,7 @@ class Writer:
         ):
             flags &= ~PAUSED
             connection.flags = flags
-        events = 0 if flags & (PAUSED | CLOSING | READ_WANTS_WRITE) else IN
+        events = 0 if flags & (PAUSED | CLOSING | READ_WANTS_WRITE | HELD) else IN
         if flags & READ_WANTS_WRITE:
             events |= OUT
         if flags & WRITE_WANTS_READ:

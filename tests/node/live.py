@@ -19,6 +19,7 @@ import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from node.accounts.provision import provision
+from node.assembling import Parts
 from node.hub.settings import ListenerSettings
 from node.hub.tls import ServerTls
 from node.running import NodeSettings, Running, Surroundings, run_node
@@ -341,12 +342,14 @@ async def live_node(
     tls: ServerTls | None = None,
     committer: Literal["thread", "inline"] = "inline",
     time: FakeTime | None = None,
+    begin: Callable[[Parts], None] = lambda _: None,
     **sections: Any,
 ) -> AsyncIterator[LiveNode]:
     """A node on a data directory that may be new. At the end it is stopped without a word, unless it has ended.
 
     Args:
         devices: registered before the node starts.
+        begin: see `Surroundings`.
         sections: fields of NodeSettings.
     """
     time = time or FakeTime(1_000.0)
@@ -365,6 +368,7 @@ async def live_node(
         monotonic=time,
         chance=Random(7),
         committer=committer,
+        begin=begin,
     )
     stop, ready, started = trio.Event(), trio.Event(), []
 

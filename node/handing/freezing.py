@@ -1,0 +1,251 @@
+"""A node that serves is brought to a standstill, and what is to be handed over is taken out of it; or it goes on.
+
+In this order, so that plain connections pause as shortly as can be: TLS is sent away while they are served; then they
+are held, what is in memory is written without its delays, and questions are answered; then all of it is taken out at
+once, between two passes. Up to there everything can be taken back but the farewells.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final, TypeVar
+
+import attrs
+import trio
+
+from node.handing.state import Flight, Gap, Handed, HandedListener, HandedSession
+from node.hub import handing
+from node.hub.connection import STRICT
+from node.hub.hub import Hub
+from node.hub.wheel import SLOTS
+from node.mail import quiescing
+from node.service import Service
+from node.session import ASKING, TALKING, Session
+
+T = TypeVar("T")
+
+LEAVING: Final = "upgrade"
+"""The reason under which connections are counted that can't go over."""
+LOOK_S: Final = 0.001
+"""Between two looks at whether the node stands still."""
+FAREWELLS_AT_ONCE: Final = 512
+
+
+class NotStill(Exception):
+    """The node doesn't come to a standstill in the time there is; it goes on. The text says what it waits for."""
+
+
+@attrs.frozen
+class Cargo:
+    """What was taken out. `descriptors` are the caller's: of the listeners, then of the sessions."""
+
+    handed: Handed
+    descriptors: tuple[int, ...]
+    sockets: tuple[socket.socket, ...] = attrs.field(repr=False, default=())
+    """Keep the listeners' descriptors open."""
+
+
+class Freezing:
+    """Of one node. `held` are the connections that stand still, with the seconds until they are looked at.
+
+    Args:
+        retry_ms_max: TLS clients are told to come again after a time from 0 to this.
+    """
+
+    def __init__(self, hub: Hub[Session], service: Service, chance: Random, retry_ms_max: int) -> None:
+        self.sent_away = 0
+        self.began = 0.0
+        self._hub = hub
+        self._service = service
+        self._chance = chance
+        self._retry_ms_max = retry_ms_max
+        self._held: dict[Session, int] = {}
+
+    # ---- TLS -----------------------------------------------------------------------------------
+
+    async def send_encrypted_away(self, seconds_max: float) -> None:
+        """Take nobody more, and say bye to TLS clients. Returns when they are gone, or were given so long."""
+        hub = self._hub
+        await self._between(lambda: handing.pause_listeners(hub))
+        with trio.move_on_after(seconds_max):
+            while await self._between(self._say_byes):  # noqa: ASYNC110 - passes of the hub bring it about
+                await trio.sleep(LOOK_S)
+            while await self._between(lambda: len(handing.encrypted_connections(hub))):  # noqa: ASYNC110
+                await trio.sleep(LOOK_S * 10)
+
+    def _say_byes(self) -> int:
+        """To some; gives how many there were. Who is in the middle of a handshake can be told nothing."""
+        said = 0
+        for connection in self._hub.connections():
+            if said >= FAREWELLS_AT_ONCE:
+                break
+            if connection.tls is not None:
+                self._dismiss(connection)
+                said += 1
+        self.sent_away += said
+        return said
+
+    def _dismiss(self, session: Session) -> None:
+        self._service.bye(session, self._chance.randint(0, self._retry_ms_max))
+        session.close(LEAVING)
+
+    # ---- standing still ------------------------------------------------------------------------
+
+    async def hold(self, seconds_max: float, asking_s_max: float) -> None:
+        """Hold every plain connection, and wait until nothing is left that only this process's memory knows.
+
+        Args:
+            asking_s_max: who waits for an answer to a login or the like so long is sent away.
+
+        Raises:
+            NotStill
+        """
+        self.began = time.monotonic()
+        await self._between(self._hold_all)
+        until = self.began + seconds_max
+        while not await self._between(self._is_still):
+            now = time.monotonic()
+            if now >= until:
+                raise NotStill(
+                    "mail could not be written, or the store didn't answer, in time: see stats mail and the log"
+                )
+            if now >= self.began + asking_s_max:
+                await self._between(self._dismiss_asking)
+            await trio.sleep(LOOK_S)
+
+    def _hold_all(self) -> None:
+        hub = self._hub
+        for session in handing.plain_connections(hub):
+            self._held[session] = handing.hold(hub, session)
+
+    def _is_still(self) -> bool:
+        mail = self._service.mail
+        quiescing.hasten(mail)
+        return quiescing.is_quiet(mail) and not any(
+            session.phase == ASKING and handing.is_there(session) for session in self._held
+        )
+
+    def _dismiss_asking(self) -> None:
+        for session in self._held:
+            if session.phase == ASKING and handing.is_there(session):
+                self._dismiss(session)
+                self.sent_away += 1
+
+    async def go_on(self) -> None:
+        """Nothing is handed over: serve as before."""
+        await self._between(self._let_all_go)
+
+    def _let_all_go(self) -> None:
+        hub = self._hub
+        for session, left in self._held.items():
+            handing.let_go(hub, session, left)
+        self._held.clear()
+        handing.resume_listeners(hub)
+
+    # ---- taking out ----------------------------------------------------------------------------
+
+    async def take_out(self) -> Cargo:
+        """Everything leaves the hub, whose run ends. There is no way back but to put it into another."""
+        return await self._between(self._take_out)
+
+    def _take_out(self) -> Cargo:
+        hub = self._hub
+        gaps = _gaps_of(self._service)
+        sessions: list[HandedSession] = []
+        descriptors: list[int] = []
+        for session, left in self._held.items():
+            if handing.is_there(session):
+                described = _described(session, left, _flights_of(self._service, session), gaps)
+                fd, outbox = handing.take_out(hub, session)
+                sessions.append(attrs.evolve(described, outbox=outbox))
+                descriptors.append(fd)
+        listeners = handing.take_listeners_out(hub)
+        handing.end(hub)
+        return Cargo(
+            Handed(
+                logins=self._service.logins,
+                listeners=tuple(
+                    HandedListener(name=one.settings.name, opened=one.opened) for one in listeners
+                ),
+                sessions=tuple(sessions),
+            ),
+            (*(one.socket.fileno() for one in listeners), *descriptors),
+            tuple(one.socket for one in listeners),
+        )
+
+    async def _between(self, function: Callable[[], T]) -> T:
+        """What a function gives, called between two passes.
+
+        Raises:
+            HubFull
+            Whatever it raises.
+        """
+        done = trio.Event()
+        found: list[T] = []
+        failed: list[Exception] = []
+
+        def call() -> None:
+            try:
+                found.append(function())
+            except Exception as error:  # noqa: BLE001 - it is the caller's, and must not end the hub
+                failed.append(error)
+            done.set()
+
+        self._hub.soon(call)
+        await done.wait()
+        if failed:
+            raise failed[0]
+        return found[0]
+
+
+def _described(
+    session: Session, left_s: int, flights: Sequence[Flight], gaps: dict[tuple[int, bytes], list[Gap]]
+) -> HandedSession:
+    if session.due >= 0:  # it was placed anew while it was held
+        left_s = (session.due - session.hub.wheel.tick) % SLOTS
+    talking = session.phase == TALKING
+    return HandedSession(
+        address=session.address,
+        phase=session.phase,
+        user=session.user if talking else 0,
+        stream=session.stream if talking else b"",
+        nonce=session.nonce,
+        pinged=session.pinged,
+        paid_until=session.paid_until,
+        inbox=session.inbox or b"",
+        outbox=b"",
+        strict=bool(session.flags & STRICT),
+        patience=session.patience,
+        idle_s=session.idle_s,
+        left_s=left_s,
+        flights=tuple(flights),
+        gaps=tuple(gaps.get((session.user, session.stream), ())) if talking else (),
+    )
+
+
+def _flights_of(service: Service, session: Session) -> list[Flight]:
+    box = service.mail.boxes.get(session.user) if session.phase == TALKING else None
+    if box is None or box.session is not session:
+        return []
+    return [
+        Flight(
+            sender=pair.sender,
+            stream=pair.stream,
+            handed=pair.handed,
+            messages=tuple((n, size, arrived) for n, (size, arrived) in pair.inflight.items()),
+        )
+        for pair in box.pairs.values()
+        if pair.seen is session and pair.inflight
+    ]
+
+
+def _gaps_of(service: Service) -> dict[tuple[int, bytes], list[Gap]]:
+    """By (sender, stream)."""
+    found: dict[tuple[int, bytes], list[Gap]] = {}
+    for (recipient, sender, stream), pair in service.mail.pairs.items():
+        if pair.gapped:
+            found.setdefault((sender, stream), []).append(Gap(recipient=recipient, n=pair.gapped))
+    return found

@@ -1,0 +1,98 @@
+"""What one process hands to the next: values without a descriptor of either, and their form between the two.
+
+The processes may be of different versions. So everything has a name, a reader passes over what it doesn't know, and
+what changes its meaning raises `FORMAT`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+import msgspec
+
+FORMAT: Final = 1
+"""Raised when a reader of before would misunderstand what is written now."""
+FORMATS_READ: Final = (1,)
+
+
+@attrs.frozen(kw_only=True)
+class Flight:
+    """Messages of one pair that were handed over on a session and not acknowledged.
+
+    messages: (n, counted bytes, arrived). handed: the highest number handed over.
+    """
+
+    sender: int
+    stream: bytes
+    handed: int
+    messages: tuple[tuple[int, int, int], ...]
+
+
+@attrs.frozen(kw_only=True)
+class Gap:
+    """The session's user was told to go back when it sent `n` to this recipient."""
+
+    recipient: int
+    n: int
+
+
+@attrs.frozen(kw_only=True)
+class HandedSession:
+    """A plain connection, and what is known of who is on it.
+
+    Attributes:
+        address: what limits count by.
+        inbox: read, and the beginning of a frame; outbox: written, and not taken by the kernel.
+        idle_s, left_s: since its last input; until it is looked at next.
+        paid_until: see `Session`.
+    """
+
+    address: str
+    phase: int
+    user: int
+    stream: bytes
+    nonce: bytes
+    pinged: bool
+    paid_until: float
+    inbox: bytes = attrs.field(repr=False)
+    outbox: bytes = attrs.field(repr=False)
+    strict: bool
+    patience: int
+    idle_s: int
+    left_s: int
+    flights: tuple[Flight, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+@attrs.frozen(kw_only=True)
+class HandedListener:
+    """A listening socket. `opened`: by the node that hands it over, or one before it."""
+
+    name: str
+    opened: bool
+
+
+@attrs.frozen(kw_only=True)
+class Handed:
+    """Everything; the descriptors, in the order of `listeners` and then of `sessions`, go beside it.
+
+    logins: so many were welcomed: the next one's number is higher.
+    """
+
+    logins: int
+    listeners: tuple[HandedListener, ...] = ()
+    sessions: tuple[HandedSession, ...] = ()
+
+
+def encode(handed: Handed) -> bytes:
+    """As MessagePack, by the names of the fields."""
+    return msgspec.msgpack.encode(handed)
+
+
+def decode(data: bytes) -> Handed:
+    """
+    Raises:
+        msgspec.ValidationError, msgspec.DecodeError: that was never made by `encode`, or by a version too far away.
+    """
+    return msgspec.msgpack.decode(data, type=Handed)
