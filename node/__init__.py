@@ -20,6 +20,9 @@ tables      the group `users`: all that is kept of a user
 takeover    directories of before that group
 running     a node from its directory to its graceful end
 alone       one that stands alone
+member      one that is a member of a cluster: memberservice instead of service, frames by routed
+partaking   its part in the cluster: passes, partitions that come and go, ways to others
+routing     between the edge that has a phone's socket and its primary
 assembling  what serves phones, put together
 serving     until it is to stop
 """

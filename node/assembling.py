@@ -66,12 +66,14 @@ def assemble(
     committing: Committing | None = None,
     keeping: Keeping | None = None,
     trusted_since: Callable[[int], int] | None = None,
+    kind: Callable[..., Service] = Service,
 ) -> Parts:
     """
     Args:
         epoch_of: partition → the epoch of its claim.
         committing, keeping: who makes mail and accounts durable; None: the store's group, which has no copies.
         trusted_since: see `MailTables`.
+        kind: makes the service.
 
     Raises:
         DescriptorsTooFew, SecretRefused
@@ -80,7 +82,7 @@ def assemble(
     users = store.group(USERS.name)
     tables = MailTables(users, placement.partition_of, trusted_since, settings.mail.mailbox_messages_max)
     clock = SteadyClock(world.wall, world.monotonic)
-    service = Service(
+    service: Service = kind(
         settings.session,
         settings.mail,
         tables,

@@ -24,6 +24,8 @@ from node.hub.hub import Hub
 from node.hub.listener import Listener
 from node.hub.settings import HubSettings, ListenerSettings
 from node.mail.settings import MailSettings
+from node.member import run_member
+from node.membersettings import MemberSettings
 from node.service import Service
 from node.serving import addresses_of
 from node.session import Session
@@ -37,7 +39,8 @@ log = structlog.get_logger()
 @attrs.frozen(kw_only=True)
 class NodeSettings:
     """Everything that a node is told. Paths are absolute. shadow: instead of phones of its own it is said what phones
-    say to another node (node/shadow): everybody counts as registered, and no PIN goes anywhere."""
+    say to another node (node/shadow): everybody counts as registered, and no PIN goes anywhere. member: None if it
+    stands alone."""
 
     data: Path
     listeners: tuple[ListenerSettings, ...]
@@ -48,6 +51,7 @@ class NodeSettings:
     accounts: AccountsSettings = attrs.Factory(AccountsSettings)
     store: StoreSettings = attrs.Factory(StoreSettings)
     shadow: bool = False
+    member: MemberSettings | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -105,4 +109,5 @@ async def run_node(
         addresses = addresses_of(listeners)
         ready(Running(parts.node, addresses, parts.statistics, parts.service, parts.hub, tuple(listeners)))
 
-    await run_alone(settings, world, serving, stop)
+    run = run_alone if settings.member is None else run_member
+    await run(settings, world, serving, stop)

@@ -25,6 +25,7 @@ from node.mail.driver import MailDriver
 from node.mail.rows import MailTables
 from node.mail.settings import MailSettings
 from node.mail.state import Effect, MailState
+from node.mail.state import Handle as MailHandle
 from node.outlet import Outlet, outlets_of
 from node.session import ASKING, GREETED, NEW, TALKING, Session
 from node.settings import SessionSettings
@@ -114,7 +115,7 @@ class Service:
         outlet = Outlet(self.mail.sessions)
         return outlet, {**outlets_of(outlet), effects.BACKLOG: self._welcome}
 
-    def _dropped(self, user: int, session: object) -> None:
+    def _dropped(self, user: int, session: MailHandle) -> None:
         """Mail has forgotten the session: never here."""
 
     @property
@@ -239,6 +240,8 @@ class Service:
         if session.user in self.traces:
             attach(session)
         session.phase = TALKING
+        if self.tap is not None:
+            self.tap.welcomed(session)
         session.expect(self.settings.ping_after_s)
         session.write(encode((LOGIN, epoch, counter, waiting)))
 
@@ -267,15 +270,24 @@ class Service:
         Returns:
             False if something is left.
         """
-        settings = self.mail.settings
         while more():
-            self.mail.now += max(settings.flush_delay_ms, settings.sync_delay_ms, settings.busy_retry_ms)
+            self.hasten()
             self._driver.drain()
             self._driver.tick()
-            if self.mail.committing is None and writebehind.wake_at(self.mail) is None:
+            if self.has_written:
                 return True
             deliver()
         return False
+
+    def hasten(self) -> None:
+        """Let everything that waits to be written be due."""
+        settings = self.mail.settings
+        self.mail.now += max(settings.flush_delay_ms, settings.sync_delay_ms, settings.busy_retry_ms)
+
+    @property
+    def has_written(self) -> bool:
+        """Whether nothing waits to be written."""
+        return self.mail.committing is None and writebehind.wake_at(self.mail) is None
 
     def statistics(self) -> dict[str, Any]:
         """Numbers for the operator; cheap."""

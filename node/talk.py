@@ -18,6 +18,9 @@ PAUSE_SHARE = 8
 """Who sends too fast is told to come back when one part in so many of its burst may be sent again: with less, each
 return would be worth a few messages and cost a frame for each that is still too early."""
 
+ACK_MALFORMED = f"an ack names 1 to {ACK_AHEAD_MAX} numbers, first before last"
+CONFIRM_MALFORMED = "a confirm names numbers, first before last"
+
 
 def send(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
     """[10, recipient, stream, n, base, body]"""
@@ -48,7 +51,16 @@ def _can_be_a_phone(service: "Service", session: Session, recipient: int, stream
 
 
 def _may_send(service: "Service", session: Session, recipient: int, stream: bytes, n: int, base: int) -> bool:
-    """Whether the frame is for the core to answer; if not it is answered here.
+    """Whether the frame is for the core to answer; if not it is answered here."""
+    pause = pause_of(service, session)
+    if pause:
+        numbering.hold_off(service.mail, session.user, recipient, stream, n, pause)
+        return False
+    return is_sound(session, recipient, stream, n, base)
+
+
+def pause_of(service: "Service", session: Session) -> int:
+    """0, and the send is paid for; or after how long, in ms, its sender is to come back.
 
     The rate is kept by the time until which all that was sent is paid for: it may be ahead of now by a burst (the
     generic cell rate algorithm, ITU-T I.371, as a virtual scheduling time).
@@ -62,10 +74,13 @@ def _may_send(service: "Service", session: Session, recipient: int, stream: byte
     elif paid - now > (settings.send_burst - 1) * cost:
         service.rate_limited += 1
         pause = max(1, settings.send_burst // PAUSE_SHARE) * cost
-        retry_ms = min(max(1, ceil(pause)), RETRY_MS_MAX)
-        numbering.hold_off(mail, session.user, recipient, stream, n, retry_ms)
-        return False
+        return min(max(1, ceil(pause)), RETRY_MS_MAX)
     session.paid_until = paid + cost
+    return 0
+
+
+def is_sound(session: Session, recipient: int, stream: bytes, n: int, base: int) -> bool:
+    """Whether a send or skip makes sense; if not, its sender was told."""
     if stream != session.stream:
         session.refuse(errors.STREAM_WRONG, about=(recipient, stream, n))
         return False
@@ -79,7 +94,7 @@ def ack(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
     """[15, sender, stream, first, last]"""
     _, sender, stream, first, last = frame
     if not first <= last < first + ACK_AHEAD_MAX:
-        session.refuse(errors.MALFORMED, f"an ack names 1 to {ACK_AHEAD_MAX} numbers, first before last")
+        session.refuse(errors.MALFORMED, ACK_MALFORMED)
         return
     if not acking.ack(service.mail, session.user, sender, stream, first, last):
         service.dropped += 1  # the client repeats what is not confirmed
@@ -96,7 +111,7 @@ def confirm(service: "Service", session: Session, frame: tuple[Any, ...]) -> Non
     """[18, recipient, stream, kind, first, last]"""
     _, recipient, stream, kind, first, last = frame
     if first > last:
-        session.refuse(errors.MALFORMED, "a confirm names numbers, first before last")
+        session.refuse(errors.MALFORMED, CONFIRM_MALFORMED)
         return
     receipts.confirm(service.mail, session.user, recipient, stream, kind, first, last)
 

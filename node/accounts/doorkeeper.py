@@ -93,6 +93,18 @@ class Doorkeeper:
             return
         self._read(_Attempt(user, nonce, certificate_sha256, signature, address, done))
 
+    def judge_device(self, user: int, stream: bytes, done: Callable[[int], None]) -> None:
+        """See `service.Accounts.judge_device`."""
+        table, key = ACCOUNT.name, (self._partition_of(user), user)
+
+        def judged(result: Result) -> None:
+            done(errors.OVERLOADED if result.error is not None else _may_go_on(result.value, stream))
+
+        try:
+            self._group.read(lambda reader: reader.get(table, key), judged)
+        except StoreError:
+            done(errors.OVERLOADED)
+
     def replaced(self, user: int) -> None:
         """The account has changed: whoever was read before this is read again."""
         for attempt in self._reading.get(user, ()):
@@ -175,3 +187,12 @@ class Doorkeeper:
             "failed_addresses": attrs.asdict(self._addresses.statistics()),
             "failed_numbers": attrs.asdict(self._numbers.statistics()),
         }
+
+
+def _may_go_on(value: Any, stream: bytes) -> int:
+    account = None if value is None else from_value(value)
+    if account is None or account.stream != stream:
+        return errors.SUPERSEDED
+    if account.blocked:
+        return errors.BLOCKED
+    return errors.OVERLOADED if account.wiping else 0

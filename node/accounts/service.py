@@ -127,6 +127,12 @@ class Accounts:
         """
         self._doorkeeper.login(user, nonce, certificate_sha256, signature, address, done)
 
+    def judge_device(self, user: int, stream: bytes, done: Callable[[int], None]) -> None:
+        """Whether a session of the device with this stream, which has logged in somewhere, may go on: done(0), or a
+        code of the wire's: superseded, blocked; overloaded, if it can't be found out now, or if mail of a former device
+        is still being expired."""
+        self._doorkeeper.judge_device(user, stream, done)
+
     def _counted(self, what: str, done: Done) -> Done:
         def count(outcome: Outcome) -> None:
             answer = REGISTRY[outcome.code].name if isinstance(outcome, Refused) else "done"

@@ -46,7 +46,8 @@ class Hub(Generic[C]):
     """Owns the poll set, and runs the passes.
 
     `asleep`, `dirty`, `wheel`, `closer` and `settings` are for `Connection`; `connections_max` is what the settings
-    ask for, or less where the descriptors allow less; `rescue` says whether a pass that failed may be passed over.
+    ask for, or less where the descriptors allow less; `rescue` says whether a pass that failed may be passed over;
+    `write_out` writes what another task has queued in a pass of its own.
 
     Raises:
         DescriptorsTooFew: they allow next to no connection.
@@ -74,7 +75,7 @@ class Hub(Generic[C]):
         self._admission = Admission(settings, self.connections_max)
         self.closer = Closer(settings, self._pollset, self.wheel, self._admission, self.counters)
         self._writer = Writer(settings, self._pollset, self.wheel, self.closer, self.counters)
-        self.dirty = self._writer.dirty
+        self.dirty, self.write_out = self._writer.dirty, self._writer.flush
         self._handshakes = Handshakes(settings, self._pollset, self.closer, self.counters, self._established)
         self._acceptor = Acceptor(
             settings,
@@ -124,10 +125,8 @@ class Hub(Generic[C]):
         return self._acceptor.open(settings, listening)
 
     def watch(self, fd: int, callback: Callable[[], None]) -> Watch:
-        """Call `callback` in every pass in which `fd` is readable, until `unwatch`; it must read what is there.
-
-        What it raises ends the hub.
-        """
+        """Call `callback` in every pass in which `fd` is readable, until `unwatch`; it must read what is there. What it
+        raises ends the hub."""
         watch = Watch(fd, callback)
         self._pollset.add(watch, IN)
         return watch

@@ -1,0 +1,184 @@
+"""A node that is a member of a cluster: it serves the partitions that it is primary of, and is the edge of its phones
+for all others. Every partition has a copy on another member, if there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+import attrs
+import structlog
+import trio
+
+from node.accounts.keeping import Replicated as Keeping
+from node.assembling import Parts, assemble
+from node.mail.reconcile import Reconcile
+from node.mail.replicated import Replicated as Committing
+from node.memberservice import MemberService
+from node.partaking import Partaking
+from node.serving import finish_wipes, serve
+from node.tables import STORE_DIRECTORY, USERS
+from replication.cluster import Cluster
+from replication.identity import Identity, read_identity
+from replication.opening import store_groups, take_part
+from replication.placed import Placed
+from replication.placement import PARTITIONS, Placement
+from replication.replicated import ReplicatedGroup
+from replication.tables import CLUSTER
+from replication.zeromq.keys import ensure_keys
+from store.errors import NoStore
+from store.store import Store
+
+if TYPE_CHECKING:
+    from node.hub.listener import Listener
+    from node.running import NodeSettings, Surroundings
+
+log = structlog.get_logger()
+
+COPIES = 2
+TICK_S = 0.1
+"""Between two looks of the router at what waits."""
+WIPES_S = 1.0
+"""How soon a partition that has come is looked through for wipes that its former primary didn't finish."""
+FINISH_S = 10.0
+"""How long writing what is left may take at the end."""
+FINISH_STEP_S = 0.02
+
+
+async def run_member(
+    settings: NodeSettings,
+    world: Surroundings,
+    ready: Callable[[Parts, list[Listener]], None],
+    stop: trio.Event,
+) -> None:
+    """See `running.run_node`."""
+    member = settings.member
+    assert member is not None
+    keys = ensure_keys(settings.data)
+    holder: list[Partaking] = []
+    users = attrs.evolve(USERS, reconcile=Reconcile(lambda p: holder[0].is_mine(p)))
+    placed = Placed(group=users, partitions=PARTITIONS, copies=COPIES, caches=True)
+    with Store.open(
+        settings.data / STORE_DIRECTORY,
+        (CLUSTER, *store_groups(member.cluster, (placed,))),
+        settings=attrs.evolve(settings.store, linger_ms=0),
+        clock=world.wall,
+        committer=world.committer,
+    ) as store:
+        identity = _identity(store)
+        placed = attrs.evolve(placed, partitions=identity.partitions)
+        place = Placement(identity.secret, identity.partitions).partition_of
+        partaking = Partaking(identity.node, identity.partitions, place, lambda peer: None)
+        holder.append(partaking)
+        listen = partial(_take_up, settings, world, store, identity, partaking)
+        async with take_part(
+            attrs.evolve(member.cluster, node=identity.node),
+            keys,
+            store,
+            (placed,),
+            host=partaking,
+            listen={USERS.name: listen},
+            ready=partaking.opened,
+        ) as cluster:
+            await _serve(settings, world, partaking, cluster, ready, stop)
+
+
+def _identity(store: Store) -> Identity:
+    identity = read_identity(store.group(CLUSTER.name))
+    if identity is None:
+        raise NoStore(f"{store.path} belongs to no cluster")
+    return identity
+
+
+def _take_up(
+    settings: NodeSettings,
+    world: Surroundings,
+    store: Store,
+    identity: Identity,
+    partaking: Partaking,
+    group: ReplicatedGroup,
+) -> Partaking:
+    """Put together what serves phones, on this replica."""
+    assert settings.member is not None
+    parts = assemble(
+        settings,
+        world,
+        store,
+        identity,
+        partaking.epoch_of,
+        committing=Committing(group.carrier),
+        keeping=Keeping(group.carrier),
+        trusted_since=partaking.kept_since,
+        kind=partial(MemberService, ways=partaking, routing=settings.member.routing),
+    )
+    assert isinstance(parts.service, MemberService)
+    partaking.take_up(group, parts, parts.service)
+    return partaking
+
+
+async def _serve(
+    settings: NodeSettings,
+    world: Surroundings,
+    partaking: Partaking,
+    cluster: Cluster,
+    ready: Callable[[Parts, list[Listener]], None],
+    stop: trio.Event,
+) -> None:
+    parts = partaking.parts
+    hub = parts.hub
+    try:
+        listeners = [hub.listen(one, world.listening(one)) for one in settings.listeners]
+        world.begin(parts)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_tick, partaking)
+            nursery.start_soon(_look_for_wipes, partaking)
+            await serve(
+                parts,
+                stop,
+                settings.stop_grace_s,
+                lambda: ready(parts, listeners),
+                served=partaking.serves,
+            )
+            nursery.cancel_scope.cancel()
+    finally:
+        hub.close()
+    if not await _finish(parts, cluster):
+        log.error(
+            "not everything could be written at the end; no accepted message is lost, phones repeat the rest"
+        )
+
+
+async def _tick(partaking: Partaking) -> None:
+    while True:
+        await trio.sleep(TICK_S)
+        partaking.tick()
+
+
+async def _look_for_wipes(partaking: Partaking) -> None:
+    while True:
+        await _look_for_wipes_once(partaking)
+
+
+async def _look_for_wipes_once(partaking: Partaking) -> None:
+    await trio.sleep(WIPES_S)
+    if partaking.wipes_due:
+        partaking.wipes_due = False
+        parts = partaking.parts
+        await finish_wipes(parts.accounts, parts.service, parts.hub)
+
+
+async def _finish(parts: Parts, cluster: Cluster) -> bool:
+    """Write what is left, to the heirs, too. The hub has ended: results of the store are delivered here."""
+    with trio.move_on_after(FINISH_S):
+        while not parts.service.has_written:
+            await _finish_step(parts, cluster)
+    return parts.service.has_written
+
+
+async def _finish_step(parts: Parts, cluster: Cluster) -> None:
+    with cluster.within():
+        parts.service.hasten()
+        parts.store.deliver_results()
+    await trio.sleep(FINISH_STEP_S)
