@@ -46,7 +46,10 @@ def turn_away(state: RoutingState, peer: Peer, p: int) -> None:
 
 
 def serve(state: RoutingState, p: int) -> None:
-    """This node serves it from now on: those who wanted it may open it."""
+    """This node serves it from now on: those who wanted it may open it. Under another claim than before nothing is new:
+    what was forgotten is forgotten at `cease`, and a session must not enter mail twice without having left."""
+    if p in state.served:
+        return
     state.served.add(p)
     for node in state.wanting.pop(p, ()):
         peer = state.peers.get(node)
