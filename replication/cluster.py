@@ -1,6 +1,6 @@
 """One member of a cluster: its links to the others, what it thinks of them, and a replica of each group.
 
-The members are a fixed list. `opening` starts everything; peers may come up in any order, and a node may start alone.
+Members come and go (`membership`). `opening` starts everything; peers may come up in any order, a node may start alone.
 Whatever is handed to a core is handed over within a pass of the host (`hosting`), so that who serves phones is never
 surprised in the middle of something.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
@@ -25,29 +25,30 @@ from replication.clustersettings import ClusterSettings, node_of
 from replication.core import replica, rows
 from replication.core.state import ALIVE, DEAD, SILENT, UNKNOWN, ReplicaState
 from replication.detector import Detector
-from replication.detectorstate import SEND, STATE
+from replication.detectorstate import BEAT, SEND, STATE
 from replication.forwarding import ANSWER, ASK
 from replication.hosting import Channel, Host, Listen
 from replication.labels import Labels
 from replication.listening import GroupListener
+from replication.membership.exchange import TELL
+from replication.membership.membership import Membership
 from replication.placed import Placed
 from replication.procedures import Procedure
-from replication.ranking import ByHand, Ranking
-from replication.ranking import Member as Ranked
 from replication.replicated import ReplicatedGroup
+from replication.schema import declared
 from replication.schema.schema import Schema
 from replication.tables import REPLICA, remembered
-from replication.zeromq.address import Address
 from replication.zeromq.errors import MessageTooLarge
 from replication.zeromq.keys import Keys
 from replication.zeromq.links import Links
-from replication.zeromq.members import Member
 from store.store import Store
 
 log = structlog.get_logger()
 
 TICK_MS = 100
 """Between two ticks of the replicas."""
+BEAT_WORDS = 3
+"""Of a detector's beat; the roster's digest is the next one."""
 
 
 class Cluster:
@@ -73,12 +74,18 @@ class Cluster:
         self.reports: dict[str, int] = {}
         self.too_large = 0
         self._procedures = procedures
-        members = [Member(one.node, one.key, Address.parse(one.address)) for one in settings.members]
-        self.links = Links(self.me, keys, members, self, settings.links)
-        self.nodes = tuple(one.node for one in settings.members)
+        self.secret = (
+            settings.secret or blake2b(settings.name.encode(), digest_size=32, person=b"ws-cluster").digest()
+        )
+        self.membership = Membership(self, keys.public)
+        self.links = Links(self.me, keys, self.membership.linked(), self, settings.links)
         self.detector = Detector(self.me, self.nodes, secrets.token_bytes(8), settings.detector, self.now())
-        self._secret = blake2b(settings.name.encode(), digest_size=32, person=b"ws-cluster").digest()
         self._bell = trio.Event()
+
+    @property
+    def nodes(self) -> tuple[bytes, ...]:
+        """The ids of all members, this one too. They come and go."""
+        return self.membership.nodes
 
     def now(self) -> int:
         """Milliseconds of a clock that never goes back."""
@@ -115,13 +122,14 @@ class Cluster:
             self.me,
             self.nodes,
             placed.partitions,
-            self._ranked(placed),
+            self.membership.ranked(placed),
             settings,
             incarnation=group.history.current.id,
             sequence=group.sequence,
             position=group.position,
             now=self.now(),
         )
+        self.membership.use(placed, state)
         rows.restore(state, remembered(group.table(REPLICA.name)))
         if any(table.state.ram and table.state.listed for table in group.tables):
             rows.forget(state)
@@ -148,16 +156,27 @@ class Cluster:
             with self.within():
                 state = one.carrier.state
                 state.now = self.now()
-                state.ranked = self._ranked(placed)
+                state.ranked = self.membership.ranked(placed)
                 state.settings = attrs.evolve(state.settings, copies=placed.copies)
                 replica.placed(state)
                 one.carrier.drain()
 
-    def _ranked(self, placed: Placed) -> Callable[[int], Sequence[bytes]]:
-        name = placed.group.name
-        members = [Ranked(one.node, one.server or one.address, one.weight) for one in self.settings.members]
-        by_hand = {name: ByHand(placed.nodes, in_order=not placed.spread)} if placed.nodes else {}
-        return partial(Ranking(self._secret, members, by_hand).ranked, name)
+    def met(self, state: ReplicaState, peer: bytes) -> None:
+        """A replica has another peer: what is thought of it."""
+        self._liveness(state, peer)
+
+    def resized(self) -> None:
+        """There are more members than before, or fewer: everybody has a copy of the schema."""
+        if declared.NAME in self.groups:
+            self.place(declared.placed(len(self.nodes)))
+
+    def parted(self, peer: bytes) -> None:
+        """A peer is about to be none any more."""
+        for name, channel in tuple(self._channels.items()):
+            if self.links.is_connected(peer, name):
+                channel.disconnected(peer)
+        for one in tuple(self.groups.values()):
+            one.forwarding.gone(peer)
 
     def stop_group(self, name: str) -> None:
         """Take no part in a group any more; the store still has it open."""
@@ -214,7 +233,12 @@ class Cluster:
             self._host.begin()
         now = self.now()
         if group is None:
-            self._judged(self.detector.received(peer, tuple(message), now))
+            if message[0] >= TELL:
+                self.membership.received(peer, message)
+            else:
+                if message[0] == BEAT and len(message) > BEAT_WORDS:
+                    self.membership.beat(peer, message[BEAT_WORDS])
+                self._judged(self.detector.received(peer, tuple(message), now))
             return
         self._judged(self.detector.heard(peer, now))
         channel = self._channels.get(group)
@@ -352,7 +376,10 @@ class Cluster:
     def _judged(self, effects: Iterable[tuple[Any, ...]]) -> None:
         for effect in effects:
             if effect[0] == SEND:
-                self._send(None, effect[1], effect[2])
+                beats = effect[2][0] == BEAT
+                self._send(
+                    None, effect[1], (*effect[2], self.membership.roster.digest) if beats else effect[2]
+                )
             elif effect[0] == STATE:
                 log.info("peer", node=effect[1].hex(), state=effect[2])
                 for one in self.groups.values():
@@ -361,7 +388,7 @@ class Cluster:
                     one.carrier.drain()
 
     def _liveness(self, state: ReplicaState, peer: bytes) -> None:
-        if peer in state.peers and peer != self.me:
+        if peer in state.peers and peer in self.detector.state.peers:
             replica.liveness(state, peer, _what(self.detector.state_of(peer)))
 
     def statistics(self) -> dict[str, Any]:
@@ -369,6 +396,7 @@ class Cluster:
         return {
             "node": self.me.hex(),
             "groups": {name: one.statistics() for name, one in self.groups.items()},
+            "membership": self.membership.statistics(),
             "detector": self.detector.statistics(),
             "links": attrs.asdict(self.links.statistics()),
             "store": self.store.statistics(),

@@ -10,8 +10,12 @@ import attrs
 
 from replication.core.settings import ReplicaSettings
 from replication.detectorstate import DetectorSettings
+from replication.membership.settings import MembershipSettings
 from replication.zeromq.settings import LinkSettings
 from store.limits import StoreSettings
+
+SPEAKS: Final = (1, 2)
+"""The versions of what nodes say that this release understands. 2: claims are spread by relays (`core.spreading`)."""
 
 
 def node_of(key: str) -> bytes:
@@ -36,9 +40,10 @@ class Neighbour:
         return self.id or node_of(self.key)
 
 
-STORE: Final = StoreSettings(linger_ms=0, batch_rows=20_000)
+STORE: Final = StoreSettings(linger_ms=0, batch_rows=20_000, spare_bytes=128 << 20)
 """What comes is gathered already, over each pass here and each frame of a peer's, so a commit waits for no company; and
-the more of a backlog is in one commit, the fewer pages it writes for each record."""
+the more of a backlog is in one commit, the fewer pages it writes for each record. A settled write waits for two disks,
+one after the other, so a file may be longer than it must be if that makes commits faster."""
 
 
 @attrs.frozen(kw_only=True)
@@ -48,14 +53,20 @@ class ClusterSettings:
     Args:
         data: its directory: the store, and the file of its keys.
         name: the cluster's; all members must name the same.
-        members: all of them, this one too.
+        members: those that are configured, this one too; whatever the roster on the disk says of them stands over it. A
+            node that has joined names none.
         node: this node's id; b"": the one that its key gives.
+        secret: of the cluster, 32 bytes; b"": made of its name, for clusters whose members are all configured.
+        speaks: the lowest and the highest version of what nodes say; others than this release's in tests only.
     """
 
     data: Path
     name: str
-    members: tuple[Neighbour, ...]
+    members: tuple[Neighbour, ...] = ()
     node: bytes = b""
+    secret: bytes = attrs.field(default=b"", repr=False)
+    speaks: tuple[int, int] = SPEAKS
+    membership: MembershipSettings = attrs.Factory(MembershipSettings)
     replica: ReplicaSettings = attrs.Factory(ReplicaSettings)
     detector: DetectorSettings = attrs.Factory(DetectorSettings)
     links: LinkSettings = attrs.Factory(LinkSettings)

@@ -122,7 +122,7 @@ class Detector:
         effects: list[Effect] = []
         code, *rest = message
         if code == BEAT:
-            boot, deaf = rest
+            boot, deaf = rest[:2]  # what is behind is not for a detector
             if not self._boot(peer, known, boot, effects):
                 return effects
             if not deaf:
@@ -141,6 +141,19 @@ class Detector:
         elif code == PROBE_ANSWER:
             self._answered(rest[0], rest[1], rest[2], effects)
         return effects
+
+    def added(self, peer: bytes) -> None:
+        """A node is a member from now on; nothing is known of it yet."""
+        state = self.state
+        if peer != state.node and peer not in state.peers:
+            state.peers[peer] = PeerState(state.clock)
+            state.peers = dict(sorted(state.peers.items()))
+
+    def removed(self, peer: bytes) -> None:
+        """It is none any more: nothing more is thought of it."""
+        if self.state.peers.pop(peer, None) is not None:
+            most = RELAY_SHARE * self.state.settings.probes * len(self.state.peers)
+            self.state.relays_left = min(self.state.relays_left, most)
 
     def state_of(self, peer: bytes) -> str:
         """One of STATES. Raises KeyError for one that is no other member."""
@@ -323,7 +336,7 @@ def _well_formed(message: Message) -> bool:
         return False
     code, *rest = message
     if code == BEAT:
-        return len(rest) == 2 and _is_boot(rest[0]) and rest[1] in (0, 1)
+        return len(rest) >= 2 and _is_boot(rest[0]) and rest[1] in (0, 1)
     if code in (PROBE_REQUEST, PROBE):
         return len(rest) == 2 and isinstance(rest[0], bytes) and isinstance(rest[1], int)
     if code in (PROBE_REPLY, PROBE_ANSWER):

@@ -21,20 +21,20 @@ from replication.schema import changes, declared
 from replication.schema.keeper import Keeper
 from replication.schema.schema import TRANSFORM, Schema
 from replication.schema.transforming import transform
-from replication.tables import replicated
+from replication.tables import CLUSTER, replicated
 from replication.zeromq.keys import Keys, ensure_keys
 from store.schema import Group
 from store.store import Store
 
 
-def placed_groups(settings: ClusterSettings, groups: Sequence[Placed]) -> list[Placed]:
+def placed_groups(groups: Sequence[Placed], members: int) -> list[Placed]:
     """What a member replicates: these and the schema, in the order in which they are opened."""
-    return sorted((*groups, declared.placed(len(settings.members))), key=lambda placed: -placed.load_order)
+    return sorted((*groups, declared.placed(members)), key=lambda placed: -placed.load_order)
 
 
 def store_groups(settings: ClusterSettings, groups: Sequence[Placed]) -> tuple[Group, ...]:
-    """The groups that a store must have open for it: each with what a replica must remember."""
-    return tuple(replicated(placed.group) for placed in placed_groups(settings, groups))
+    """What a store must have open for it, beside `tables.CLUSTER`: groups with what a replica must remember."""
+    return tuple(replicated(placed.group) for placed in placed_groups(groups, len(settings.members)))
 
 
 @asynccontextmanager
@@ -59,7 +59,7 @@ async def open_cluster(
     settings.data.mkdir(parents=True, exist_ok=True)
     keys = ensure_keys(settings.data)
     with Store.open(
-        settings.data / "store", store_groups(settings, groups), settings=settings.store
+        settings.data / "store", (CLUSTER, *store_groups(settings, groups)), settings=settings.store
     ) as store:
         async with trio.open_nursery() as nursery:
             if drive_store:
@@ -86,7 +86,8 @@ async def take_part(
     """A member of a cluster on a store that is open, running inside the `async with`.
 
     Args:
-        store: with `store_groups` open; whoever calls delivers its results, and does so within passes of the host.
+        store: with `tables.CLUSTER` and `store_groups` open; whoever calls delivers its results, and does so within
+            passes of the host.
         host: what the passes are, in which everything is handed to cores.
         listen: by the names of groups, what makes the host's own part of each.
         ready: called when the groups are started, before anything is served; channels are opened here.
@@ -100,12 +101,15 @@ async def take_part(
     cluster = Cluster(settings, keys, store, known, host or NoHost())
     async with trio.open_nursery() as nursery:
         await nursery.start(cluster.run)
-        for placed in placed_groups(settings, groups):
+        for placed in placed_groups(groups, len(cluster.nodes)):
             cluster.start_group(placed, listen=listen.get(placed.group.name))
         keeper = Keeper(cluster, cluster.groups[declared.NAME])
-        cluster.schema = Schema(cluster.groups[declared.NAME], keeper, lambda: cluster.groups, cluster.nodes)
+        cluster.schema = Schema(
+            cluster.groups[declared.NAME], keeper, lambda: cluster.groups, lambda: cluster.nodes
+        )
         nursery.start_soon(keeper.run)
         ready(cluster)
+        await cluster.membership.come()
         try:
             yield cluster
         finally:

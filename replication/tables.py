@@ -14,7 +14,13 @@ IDENTITY = Table("identity", partitioned=False, local_content=True)
 CLAIM = Table("claim", partitioned=True)
 """(partition,) → [epoch, primary, heir or None]"""
 
-CLUSTER = Group("cluster", (IDENTITY, CLAIM))
+MEMBER = Table("member", partitioned=False, local_content=True)
+"""(node,) → the row of a member, as this node knows it: see `replication.membership.member`."""
+
+OWNER = Table("owner", partitioned=False, local_content=True)
+"""(partition,) → which cluster owns it, where there are several: see `replication.membership.owner`."""
+
+CLUSTER = Group("cluster", (IDENTITY, CLAIM, MEMBER, OWNER))
 
 REPLICA = Table("replica", partitioned=False, local_content=True)
 """What a replica of a group must remember: see `replication.core.rows`. In the environment of each replicated group."""

@@ -38,12 +38,12 @@ class Schema:
         group: ReplicatedGroup,
         keeper: Keeper,
         groups: Callable[[], Mapping[str, ReplicatedGroup]],
-        members: Sequence[bytes],
+        members: Callable[[], Sequence[bytes]],
     ) -> None:
         self._group = group
         self._keeper = keeper
         self._groups = groups
-        self._members = list(members)
+        self._members = members
 
     def groups(self) -> dict[str, DeclaredGroup]:
         """What is declared, as this node's copy of the schema has it."""
@@ -253,7 +253,7 @@ class Schema:
     def _wanted(self, group: str) -> list[bytes]:
         """The members, in the order in which they are wanted for one partition of a group."""
         ranked = list(self._handle(group).carrier.state.ranked(0))
-        return ranked + [node for node in self._members if node not in ranked]
+        return ranked + [node for node in self._members() if node not in ranked]
 
 
 def _new(table: Table) -> DeclaredTable:

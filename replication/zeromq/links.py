@@ -218,7 +218,9 @@ class Links:
         control = self._links.get((None, member.node))
         if control is not None and member.address != before.address:
             self._point(control, member.address)
-            self._reader.reset(self._entrances[None], member.node)  # so that it says anew where its groups are
+            self._reader.reset(
+                self._entrances[None], member.node
+            )  # so that it says anew where its groups are
 
     def dismiss(self, node: bytes) -> None:
         """A node is no peer any more: its links are closed, and it isn't let in again. `disconnected` isn't called."""

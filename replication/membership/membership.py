@@ -1,0 +1,269 @@
+"""The roster of a running member: kept on disk, told to others, and applied to links, detector and replicas.
+
+It is asked by the cluster for every beat and every message about rosters. What operators do is in `operating`, what
+moves partitions in `rebalancing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Final, Protocol
+
+import structlog
+import trio
+
+from replication.clustersettings import SPEAKS, ClusterSettings
+from replication.core import members as core
+from replication.core import replica
+from replication.core.state import ReplicaState
+from replication.detector import Detector
+from replication.membership.exchange import CHANGED, SEND, Effect, Exchange
+from replication.membership.keeping import Kept
+from replication.membership.member import ACTIVE, INVITED, REMOVED, Member
+from replication.membership.roster import Entry, Roster
+from replication.placed import Placed
+from replication.ranking import ByHand, Ranking
+from replication.ranking import Member as Ranked
+from replication.replicated import ReplicatedGroup
+from replication.zeromq.address import Address
+from replication.zeromq.errors import AddressUnusable, MembersUnusable
+from replication.zeromq.links import Links
+from replication.zeromq.members import Member as Linked
+from store.store import Store
+
+log = structlog.get_logger()
+
+RELAYS_SINCE: Final = 2
+"""The version from which on claims are spread by relays (`core.spreading`)."""
+
+
+class Around(Protocol):
+    """The cluster, as far as membership needs it."""
+
+    settings: ClusterSettings
+    me: bytes
+    store: Store
+    groups: dict[str, ReplicatedGroup]
+    links: Links
+    detector: Detector
+    secret: bytes
+
+    def now(self) -> int: ...
+    def within(self) -> AbstractContextManager[None]: ...
+    def place(self, placed: Placed) -> None: ...
+    def met(self, state: ReplicaState, peer: bytes) -> None: ...
+    def parted(self, peer: bytes) -> None: ...
+    def resized(self) -> None: ...
+
+
+class Membership:
+    """Of one node. `removed` is set when this node itself was removed: nobody talks to it any more.
+
+    Args:
+        key: this node's public key.
+
+    Raises:
+        MembersUnusable: this node isn't among the members.
+    """
+
+    def __init__(self, around: Around, key: str) -> None:
+        settings = around.settings
+        self._around = around
+        self._kept = Kept(around.store)
+        self.roster = Roster(configured(settings))
+        self.roster.merge(self._kept.read())
+        self.exchange = Exchange(around.me, self.roster, settings.membership)
+        self.removed = trio.Event()
+        self.changed_at = around.now()
+        self.nodes: tuple[bytes, ...] = ()
+        self.speaks = settings.speaks
+        own = self.roster.members.get(around.me)
+        if own is None or own.state == REMOVED:
+            raise MembersUnusable(f"this node, {around.me.hex()}, isn't among the members, or was removed")
+        if key not in own.keys:
+            raise MembersUnusable(
+                f"this node, {around.me.hex()}, has the key {key}, and another one as a member"
+            )
+        self.nodes = self._belonging()
+
+    @property
+    def own(self) -> Member:
+        """This node's row."""
+        return self.roster.members[self._around.me]
+
+    def linked(self) -> list[Linked]:
+        """Everybody who may be talked to, this node too, as links need it."""
+        return [one for row in self.roster.members.values() if (one := _linked(row)) is not None]
+
+    def _belonging(self) -> tuple[bytes, ...]:
+        return tuple(sorted(row.node for row in self.roster.members.values() if row.belongs))
+
+    # ---- what comes -------------------------------------------------------------------------------
+
+    def beat(self, peer: bytes, digest: Any) -> None:
+        """A peer's beat told the digest of its roster."""
+        if isinstance(digest, bytes):
+            self._carry_out(self.exchange.beat(peer, digest, self._around.now()))
+
+    def received(self, peer: bytes, message: Sequence[Any]) -> None:
+        """A peer says something about rosters."""
+        self._carry_out(self.exchange.received(peer, message))
+
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if effect[0] == SEND:
+                self._around.links.send(effect[1], None, effect[2])
+            elif effect[0] == CHANGED:
+                self._kept.keep_soon(effect[1], _not_kept)
+                self.apply(effect[1])
+
+    # ---- what is changed here ---------------------------------------------------------------------
+
+    async def edit(self, rows: Sequence[Entry]) -> None:
+        """Make rows of this node's own durable, use them, and tell everybody.
+
+        Raises:
+            StoreError: nothing was changed.
+        """
+        await self._kept.keep(rows)
+        with self._around.within():
+            self.tell(rows)
+
+    def edit_soon(self, rows: Sequence[Entry]) -> None:
+        """The same, durable in a moment."""
+        self._kept.keep_soon(rows, _not_kept)
+        self.tell(rows)
+
+    def tell(self, rows: Sequence[Entry]) -> None:
+        """Use rows, and tell everybody of them who can be reached."""
+        links = self._around.links
+        reached = [node for node in self.roster.members if links.is_connected(node, None)]
+        self._carry_out(self.exchange.edited(rows, reached))
+        self.apply(rows)
+
+    async def come(self) -> None:
+        """This node runs: it is a member from now on, and says what it speaks."""
+        own = self.own
+        state = ACTIVE if own.state == INVITED else own.state
+        if (own.state, own.speaks) != (state, self.speaks):
+            await self.edit([self.roster.edited(own.node, own.node, state=state, speaks=self.speaks)])
+
+    # ---- using it ---------------------------------------------------------------------------------
+
+    def apply(self, rows: Iterable[Entry]) -> None:
+        """Rows are others than before: links, detector, replicas and ranking follow."""
+        around = self._around
+        self.changed_at = around.now()
+        gone = []
+        for row in rows:
+            if not isinstance(row, Member):
+                continue
+            log.info("member", node=row.node.hex(), state=row.state, server=row.server, weight=row.weight)
+            if row.node == around.me:
+                if row.state == REMOVED:
+                    self.removed.set()
+            elif row.state == REMOVED:
+                gone.append(row.node)
+            else:
+                linked = _linked(row)
+                if linked is not None:
+                    around.links.admit(linked)
+        before, self.nodes = self.nodes, self._belonging()
+        for node in self.nodes:
+            around.detector.added(node)
+        self._rank(before)
+        for node in gone:
+            self._part(node)
+        if len(self.nodes) != len(before):
+            around.resized()
+
+    def _rank(self, before: tuple[bytes, ...]) -> None:
+        around = self._around
+        for group in around.groups.values():
+            state = group.carrier.state
+            state.now = around.now()
+            for node in self.nodes:
+                if node not in before:
+                    core.added(state, node)
+                    around.met(state, node)
+            self.use(group.placed, state)
+            replica.placed(state)
+            group.carrier.drain()
+
+    def use(self, placed: Placed, state: ReplicaState) -> None:
+        """Rank as the roster has it."""
+        state.ranked = self.ranked(placed)
+        state.relaying = self.spoken >= RELAYS_SINCE
+        state.departed = {row.node for row in self.roster.members.values() if row.state == REMOVED}
+
+    def _part(self, node: bytes) -> None:
+        around = self._around
+        around.parted(node)
+        around.links.dismiss(node)
+        around.detector.removed(node)
+        self.exchange.gone(node)
+        for group in around.groups.values():
+            state = group.carrier.state
+            state.now = around.now()
+            core.removed(state, node)
+            replica.flush(state)
+            group.carrier.drain()
+
+    @property
+    def spoken(self) -> int:
+        """The version that everybody understands."""
+        return min((row.speaks[1] for row in self.roster.members.values() if row.belongs), default=SPEAKS[1])
+
+    def ranked(self, placed: Placed) -> Callable[[int], Sequence[bytes]]:
+        """Who is wanted where: by the members that are active, and have a weight."""
+        rows = [row for row in self.roster.members.values() if row.state == ACTIVE and row.weight]
+        if not rows:  # nobody is left to take anything: it stays where it is
+            rows = [row for row in self.roster.members.values() if row.belongs]
+        members = [
+            Ranked(row.node, row.server or row.address or row.node.hex(), max(1, row.weight)) for row in rows
+        ]
+        name = placed.group.name
+        by_hand = {name: ByHand(placed.nodes, in_order=not placed.spread)} if placed.nodes else {}
+        ranking = Ranking(self._around.secret, members, by_hand)
+        return lambda p: ranking.ranked(name, p)
+
+    def statistics(self) -> dict[str, Any]:
+        """Counts, and who there is."""
+        states = [row.state for row in self.roster.members.values()]
+        return {
+            "members": len(self.nodes),
+            "invited": states.count(INVITED),
+            "removed": states.count(REMOVED),
+            "digest": self.roster.digest.hex(),
+            "spoken": self.spoken,
+            "told": self.exchange.told,
+            "tallies": self.exchange.tallies,
+            "malformed": self.exchange.malformed + self.roster.refused,
+        }
+
+
+def configured(settings: ClusterSettings) -> list[Member]:
+    """Rows of the members that are configured; whatever was changed since stands over them."""
+    return [
+        Member(
+            node=one.node, key=one.key, address=one.address, server=one.server, weight=one.weight,
+            speaks=settings.speaks,
+        )
+        for one in settings.members
+    ]  # fmt: skip
+
+
+def _linked(row: Member) -> Linked | None:
+    if row.state == REMOVED:
+        return None
+    try:
+        address = Address.parse(row.address) if row.address else None
+    except AddressUnusable as error:
+        log.warning("member_address_unusable", node=row.node.hex(), cause=str(error))
+        address = None
+    return Linked(row.node, row.key, address, row.next_key)
+
+
+def _not_kept(error: Exception) -> None:
+    log.warning("roster_not_kept", cause=str(error))
