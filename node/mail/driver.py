@@ -22,6 +22,7 @@ from node.mail import (
     numbering,
     receipts,
     settling,
+    telling,
     writebehind,
 )
 from node.mail.committing import Alone, Committing, Outcome
@@ -49,6 +50,10 @@ def _unheard(user: int, session: Handle) -> None:
     """Where nothing is ever dropped."""
 
 
+def _nobody(effect: Effect) -> None:
+    """Where there are no other nodes."""
+
+
 class MailDriver:
     """`drain` after the core was called; `tick` once a pass."""
 
@@ -69,10 +74,9 @@ class MailDriver:
     ) -> None:
         """
         Args:
-            outlets: by code, for all effects that concern sessions.
-            known: whether a number is registered.
-            committing: who makes batches durable and reads; the tables' own group if it stands alone.
-            ended: told of each session whose user's partition was dropped.
+            outlets: by code, for all effects that concern sessions; where there are other nodes, for TELL and TOLD,
+            too. known: whether a number is registered. committing: who makes batches durable and reads; the tables'
+            own group if it stands alone. ended: told of each session whose user's partition was dropped.
         """
         self.state = state
         self.read_errors = 0
@@ -98,7 +102,8 @@ class MailDriver:
             effects.AGED: lambda effect: expiry.aged(state, effect[1], effect[2]),
             effects.WIPED: lambda effect: wiped(effect[1], effect[2]),
         }
-        carry = {**outlets, **own}
+        state.partition_of = tables.partition_of
+        carry = {effects.TELL: _nobody, effects.TOLD: _nobody, **outlets, **own}
         self._carry = [carry[code] for code in range(len(carry))]
 
     def drain(self) -> None:
@@ -120,7 +125,10 @@ class MailDriver:
         """Write what is due; ask again for what the store was too busy to read."""
         if self._stalled:
             self._retry()
-        writebehind.collect(self.state)
+        state = self.state
+        if state.telling or state.tell_later:
+            telling.ask(state)
+        writebehind.collect(state)
         self.drain()
 
     def _retry(self) -> None:
@@ -151,13 +159,17 @@ class MailDriver:
         """This node is their primary from now on. What came for them too early is forgotten; nobody was let in."""
         if dropping.has_come(self.state, partitions, self._tables.partition_of):
             self.drop(partitions)
+        if self.state.served is not None:
+            self.state.served.update(partitions)
         for partition in partitions:
             healing.begin(self.state, partition)
 
     def drop(self, partitions: Collection[int]) -> None:
-        """This node is not their primary any more, or others' records are about to be taken in: everything that memory
-        holds of them is forgotten. What is being written of them may still come to be on disk; until that is known
-        nothing is read of them. It looks at every session once: gather the partitions that go in one pass."""
+        """This node is not their primary any more, or others' records are about to be taken in: everything that
+        memory holds of them is forgotten. What is being written of them may still come to be on disk; until that is
+        known nothing is read of them. It looks at every session once: gather the partitions that go in one pass."""
+        if self.state.served is not None:
+            self.state.served.difference_update(partitions)
         for user, session in dropping.dropped(self.state, partitions, self._tables.partition_of):
             self._ended(user, session)
 
@@ -335,7 +347,7 @@ class MailDriver:
         self._read(
             effect,
             self._tables.untold_in(partition, after, limit),
-            lambda found: healing.found(self.state, partition, found[0], found[1]),
+            lambda found: healing.found(self.state, partition, *found),
             lambda: healing.not_found(self.state, partition),
             lambda: one is not None and running.get(partition) is one,
         )

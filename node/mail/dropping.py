@@ -1,12 +1,13 @@
-"""Partitions of which this node is not the primary any more: what memory holds of them is forgotten, as a crash would.
+"""Partitions of which this node is not the primary any more: what memory holds of them is forgotten, as a crash
+would.
 
-Nobody is answered: whoever waits asks the next primary. Sessions of users who live there are given back.
-What the store is still to say of them is not this module's business: whoever drives the core sees from the identity of
-what waits (a pair, a box, a list of events) that nobody waits any more, and calls `forgotten`.
+Nobody is answered: whoever waits asks the next primary. Sessions of users who live there are given back. What the
+store is still to say of them is not this module's business: whoever drives the core sees from the identity of what
+waits (a pair, a box, a list of events) that nobody waits any more, and calls `forgotten`.
 
-A pair of a partition that stays may have acks that are not written, and whose receipts are for a sender whose partition
-goes. They are written together or never, so that recipient's box goes as well, and its session with it: its client says
-again what was not confirmed.
+A pair of a partition that stays may have acks that are not written, and whose receipts are for a sender whose
+partition goes. They are written together or never, so that recipient's box goes as well, and its session with it: its
+client says again what was not confirmed.
 """
 
 from collections.abc import Callable, Collection
@@ -53,6 +54,7 @@ def dropped(state: MailState, partitions: Collection[int], partition_of: Callabl
     for box in boxes:
         _forget_box(state, box)
     _forget_owed(state, lives_there)
+    _forget_tellings(state, partitions)
     _forget_batch(state, partitions, {box.partition for box in boxes}, lives_there)
     _forget_asked(state, {id(handle) for _, handle in ended}, goes, lives_there)
     _forget_loads(state, goes)
@@ -117,6 +119,14 @@ def _forget_owed(state: MailState, lives_there: Callable[[int], bool]) -> None:
         del state.owed_loading[key]
 
 
+def _forget_tellings(state: MailState, partitions: Collection[int]) -> None:
+    """Whoever serves the pairs next finds their marks."""
+    for key in [key for key, telling in state.telling.items() if telling.part in partitions]:
+        state.telling.pop(key).dirty = False
+        state.to_tell.pop(key, None)
+    state.tell_later.difference_update(partitions)
+
+
 def _forget_batch(
     state: MailState, partitions: Collection[int], cut: set[int], lives_there: Callable[[int], bool]
 ) -> None:
@@ -129,6 +139,7 @@ def _forget_batch(
     state.dirty_owed = type(state.dirty_owed)(
         item for item in state.dirty_owed if not lives_there(item[1].sender)
     )
+    state.dirty_tellings = type(state.dirty_tellings)(item for item in state.dirty_tellings if item[1].dirty)
     state.throttled = type(state.throttled)(pair for pair in state.throttled if here(pair.key) is pair)
     batch = state.committing
     if batch is None:
@@ -141,6 +152,8 @@ def _forget_batch(
     batch.boxes = [box for box in batch.boxes if state.boxes.get(box.user) is box]
     batch.owed = [item for item in batch.owed if not lives_there(item[0].sender)]
     batch.purged = [item for item in batch.purged if not (lives_there(item[0][0]) or lives_there(item[0][1]))]
+    batch.marks = [item for item in batch.marks if item[0].part not in partitions]
+    batch.tellers = [item for item in batch.tellers if not lives_there(item[0].sender)]
     batch.acked = _kept(state, batch.acked)
     batch.skipped = _kept(state, batch.skipped)
     batch.read = [item for item in batch.read if here(item[0].key) is item[0]]

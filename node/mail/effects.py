@@ -27,6 +27,11 @@ that failed, otherwise the first one says how it is told that:
     (SCAN_UNTOLD, partition, after, limit)                      healing.found, not_found
     (AGED, key, rows)                                           expiry.aged
     (WIPED, user, generation)                                   nothing waits for that device any more
+
+To other nodes, where there are any (`telling`; sets are in their stored form):
+
+    (TELL, sender, recipient, stream, delivered, expired, read)         to whoever is the sender's primary
+    (TOLD, teller, sender, recipient, stream, delivered, expired, read) to the node that told: it is durable
 """
 
 ACCEPTED = 0
@@ -50,3 +55,5 @@ SCAN_WAITING = 17
 WIPED = 18
 AGED = 19
 SCAN_UNTOLD = 20
+TELL = 21
+TOLD = 22

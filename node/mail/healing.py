@@ -1,4 +1,5 @@
-"""After others' records were merged into a partition's pairs: what these pairs say is told to their senders once more.
+"""After others' records were merged into a partition's pairs: what these pairs say is told to their senders once
+more.
 
 A receipt's row is the last writer's. Where two nodes were primary at once, one of them told its senders of acks that
 the other never heard of, and its rows may have lost. So `reconcile` notes each pair that changed by a merge, and the
@@ -6,10 +7,10 @@ primary owes its sender all that the pair says: told twice is told. A note goes 
 receipts; a crash before that begins again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
-from node.mail import effects, loading, receipts, writebehind
+from node.mail import effects, loading, receipts, telling, writebehind
 from node.mail.intervals import Intervals
 from node.mail.pair import Pair, PairKey
 from node.mail.state import Healing, MailState
@@ -25,8 +26,15 @@ def begin(state: MailState, partition: int) -> None:
     state.out.append((effects.SCAN_UNTOLD, partition, None, UNTOLD_PAIRS))
 
 
-def found(state: MailState, partition: int, keys: Sequence[PairKey], after: PairKey | None) -> None:
-    """The answer to SCAN_UNTOLD: keys of pairs, and where to go on (None: that was all)."""
+def found(
+    state: MailState,
+    partition: int,
+    keys: Sequence[PairKey],
+    after: PairKey | None,
+    marked: Collection[PairKey] = (),
+) -> None:
+    """The answer to SCAN_UNTOLD: keys of pairs, where to go on (None: that was all), and which of them have a mark in
+    `telling`."""
     running = state.healing[partition]
     running.scanning = False
     running.after = after
@@ -36,7 +44,7 @@ def found(state: MailState, partition: int, keys: Sequence[PairKey], after: Pair
         loading.with_pair(
             state,
             key,
-            partial(_tell, state),
+            partial(_tell, state, marked=key in marked),
             partial(_over, state, partition, running, key),  # it can't be read: told when it is served next
             always=True,
         )
@@ -48,7 +56,9 @@ def not_found(state: MailState, partition: int) -> None:
     del state.healing[partition]
 
 
-def _tell(state: MailState, pair: Pair) -> None:
+def _tell(state: MailState, pair: Pair, marked: bool) -> None:
+    if marked:
+        telling.of(state, pair).marked = True
     for first, last in pair.gone.ranges():
         receipts.owe(state, pair, KIND_DELIVERED, first, last)
     ended = Intervals(pair.expired.spans)

@@ -42,7 +42,7 @@ class Pair:
 
     __slots__ = (
         "acked", "asked", "behind", "box", "commits", "cursor", "day", "dirty", "doomed", "expired", "fetching",
-        "floor", "gapped", "given_up", "gone", "handed", "high", "high_stored", "high_written", "hungry",
+        "floor", "gapped", "given_up", "gone", "handed", "high", "high_stored", "high_written", "home", "hungry",
         "inflight", "owing", "parked", "pending", "prefix", "read", "read_told", "recipient", "seen", "sender",
         "skipped", "stream", "untold", "used", "writing",
     )  # fmt: skip
@@ -62,6 +62,7 @@ class Pair:
         self.recipient = box.user
         self.sender = sender
         self.stream = stream
+        self.home = -1  # the sender's partition, once it was looked up
         self.prefix = b""  # the encoded key (partition, recipient, sender, stream), made when first needed
         # not yet written
         self.pending: dict[int, Message] = {}  # by n: in memory or being written
@@ -133,7 +134,8 @@ class Pair:
         return n in self.gone or n in self.expired
 
     def settled_to(self, n: int) -> int:
-        """The end of the run of numbers from ``n`` on that are over by one and the same set; below ``n``: it is not."""
+        """The end of the run of numbers from ``n`` on that are over by one and the same set; below ``n``: it is
+        not."""
         return max(self.gone.end_of(n), self.expired.end_of(n))
 
     def climb(self) -> None:

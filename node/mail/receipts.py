@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from node.mail import effects
+from node.mail import effects, telling
 from node.mail.pair import Pair
 from node.mail.state import Handle, MailState, Owed, OwedKey, OwedScan
 from node.wire.verbs import KIND_DELIVERED, KIND_EXPIRED, KIND_READ
@@ -17,24 +17,27 @@ from node.wire.verbs import KIND_DELIVERED, KIND_EXPIRED, KIND_READ
 SCAN_ROWS = 64
 """Receipts' rows read at a time at a login; more when the client has confirmed half of them."""
 INTERVALS_MAX = 4_096
-"""Of numbers owed to one device about one recipient. A sender that has left so many runs unconfirmed, with others that
-it did confirm between them, isn't told the lowest any more."""
+"""Of numbers owed to one device about one recipient. A sender that has left so many runs unconfirmed, with others
+that it did confirm between them, isn't told the lowest any more."""
 
 
 def owe(state: MailState, pair: Pair, kind: int, first: int, last: int) -> None:
     """The pair's sender is to be told of first..last."""
+    if telling.lives_elsewhere(state, pair):
+        telling.owe(state, pair, kind, first, last)
+        return
     key = (pair.sender, pair.recipient, pair.stream)
     owed = find(state, *key)
     if owed is not None:
-        _add(state, owed, kind, first, last)
-        _let_go(state, owed)
+        add(state, owed, kind, first, last)
+        let_go(state, owed)
     else:
         pair.owing += 1
-        _with_owed(state, key, partial(_add_for, state, pair, kind=kind, first=first, last=last))
+        with_owed(state, key, partial(_add_for, state, pair, kind=kind, first=first, last=last))
 
 
 def _add_for(state: MailState, pair: Pair, owed: Owed, kind: int, first: int, last: int) -> None:
-    _add(state, owed, kind, first, last)
+    add(state, owed, kind, first, last)
     pair.owing -= 1
     if pair.parked and not pair.owing:
         pair.parked = False
@@ -51,15 +54,16 @@ def confirm(
     owed = find(state, *key)
     if owed is not None:
         _take_off(state, owed, kind, first, last)
-        _let_go(state, owed)
+        let_go(state, owed)
     elif len(state.owed_loading) < state.settings.loads_waiting_max:
-        _with_owed(state, key, partial(_take_off, state, kind=kind, first=first, last=last))
+        with_owed(state, key, partial(_take_off, state, kind=kind, first=first, last=last))
     else:
         return False
     return True
 
 
-def _add(state: MailState, owed: Owed, kind: int, first: int, last: int) -> None:
+def add(state: MailState, owed: Owed, kind: int, first: int, last: int) -> None:
+    """The sender is to be told of first..last, and is told at once if it is online."""
     session = state.sessions.get(owed.sender)
     if session is not None and session.stream != owed.stream:
         _discard(state, owed)
@@ -88,6 +92,8 @@ def _take_off(state: MailState, owed: Owed, kind: int, first: int, last: int) ->
         owed.read = 0
     if owed.empty():
         _uncount(state, owed)
+        if not owed.writing:
+            telling.answer(state, owed)
     if owed.stored or owed.writing:
         mark(state, owed)
 
@@ -107,6 +113,7 @@ def _discard(state: MailState, owed: Owed) -> None:
     owed.delivered.clear()
     owed.expired.clear()
     owed.read = 0
+    telling.answer(state, owed)
     if owed.stored or owed.writing:
         mark(state, owed)
 
@@ -119,7 +126,8 @@ def mark(state: MailState, owed: Owed) -> None:
         state.counts.receipts_marked += 1
 
 
-def _with_owed(state: MailState, key: OwedKey, then: Callable[[Owed], None]) -> None:
+def with_owed(state: MailState, key: OwedKey, then: Callable[[Owed], None]) -> None:
+    """Call ``then`` when it was loaded; it isn't in memory."""
     waiting = state.owed_loading.get(key)
     if waiting is not None:
         waiting.append(then)
@@ -133,14 +141,14 @@ def loaded(state: MailState, key: OwedKey, row: Sequence[Any] | None) -> None:
     owed = find(state, *key) or _make(state, key, row)
     for then in state.owed_loading.pop(key):
         then(owed)
-    _let_go(state, owed)
+    let_go(state, owed)
 
 
 def written(state: MailState, owed: Owed, *, stored: bool) -> None:
     """A row was put (``stored``) or deleted. What the store knows as well need not stay in memory."""
     owed.writing = False
     owed.stored = stored
-    _let_go(state, owed)
+    let_go(state, owed)
 
 
 def find(state: MailState, sender: int, recipient: int, stream: bytes) -> Owed | None:
@@ -149,7 +157,7 @@ def find(state: MailState, sender: int, recipient: int, stream: bytes) -> Owed |
     return of_sender.get((recipient, stream)) if of_sender is not None else None
 
 
-def _let_go(state: MailState, owed: Owed) -> None:
+def let_go(state: MailState, owed: Owed) -> None:
     """Drop it from memory if it is no more, or if the store knows it as well; but while rows of its sender are being
     read, what was read for it may be older than this."""
     if owed.dirty or owed.writing:
@@ -180,7 +188,8 @@ def _make(state: MailState, key: OwedKey, row: Sequence[Any] | None) -> Owed:
 
 
 def begin(state: MailState, sender: int, handle: Handle) -> None:
-    """A session began: tell it what its user is owed; what is in memory at once, what is on disk a chunk at a time."""
+    """A session began: tell it what its user is owed; what is in memory at once, what is on disk a chunk at a
+    time."""
     _forget_scan(state, sender)
     scan = state.owed_scans[sender] = OwedScan(handle)
     for owed in tuple(state.owed.get(sender, {}).values()):
@@ -197,7 +206,7 @@ def _forget_scan(state: MailState, sender: int) -> None:
     state.owed_scans.pop(sender, None)
     for owed in tuple(state.owed.get(sender, {}).values()):
         owed.counted = False
-        _let_go(state, owed)
+        let_go(state, owed)
 
 
 def not_scanned(state: MailState, sender: int, handle: Handle) -> None:
@@ -237,7 +246,7 @@ def scanned(
 
 def _let_all_go(state: MailState, sender: int) -> None:
     for owed in tuple(state.owed.get(sender, {}).values()):
-        _let_go(state, owed)
+        let_go(state, owed)
 
 
 def _tell_once(state: MailState, owed: Owed, handle: Handle) -> None:

@@ -29,7 +29,8 @@ class MailTables:
     """The tables of an open group `mail`, and the encoding of their keys."""
 
     __slots__ = (
-        "_recount_max", "_trusted_since", "group", "mailbox", "message", "pair", "partition_of", "receipt", "untold",
+        "_recount_max", "_trusted_since", "group", "mailbox", "message", "pair", "partition_of", "receipt", "telling",
+        "untold",
     )  # fmt: skip
 
     def __init__(
@@ -54,6 +55,7 @@ class MailTables:
         self.receipt = group.table("receipt")
         self.mailbox = group.table("mailbox")
         self.untold = group.table("untold")
+        self.telling = group.table("telling")
 
     def prefix(self, pair: Pair) -> bytes:
         """The encoded (partition, recipient, sender, stream): the key in `pair`, the start of those in `message`."""
@@ -76,11 +78,17 @@ class MailTables:
             key = (self.partition_of(owed.sender), owed.sender, owed.recipient, owed.stream)
             found.append((PUT, self.receipt.id, key, owed.row()) if kept else (DELETE, self.receipt.id, key))
         found += [(DELETE, self.untold.id, self.prefix(pair)) for pair in batch.told]
+        for telling, kept in batch.marks:
+            key = (telling.part, *telling.key)
+            found.append((PUT, self.telling.id, key, []) if kept else (DELETE, self.telling.id, key))
         for (recipient, sender, stream), _ in batch.purged:
             key = (self.partition_of(recipient), recipient, sender, stream)
             found += [(DELETE, pair_id, key), (DELETE, self.untold.id, key)]
+            if batch.served is not None:
+                found.append((DELETE, self.telling.id, key))
             key = (self.partition_of(sender), sender, recipient, stream)
-            found.append((DELETE, self.receipt.id, key))
+            if batch.served is None or key[0] in batch.served:
+                found.append((DELETE, self.receipt.id, key))
         return found
 
     def _box(self, box: Box) -> Write:
@@ -211,8 +219,8 @@ class MailTables:
     ) -> Callable[
         [Snapshot], tuple[list[tuple[int, bytes, list[tuple[int, int]]]], tuple[int, bytes] | None]
     ]:
-        """As `waiting`, with (n, bytes) of each pair's messages, of WIPE_MESSAGES in all. A pair that has more is found
-        again the next time."""
+        """As `waiting`, with (n, bytes) of each pair's messages, of WIPE_MESSAGES in all. A pair that has more is
+        found again the next time."""
         find = self.waiting(user, after, limit)
         partition = self.partition_of(user)
 
@@ -243,14 +251,17 @@ class MailTables:
 
     def untold_in(
         self, partition: int, after: PairKey | None, limit: int
-    ) -> Callable[[Snapshot], tuple[list[PairKey], PairKey | None]]:
-        """Keys of pairs of which all is to be told again, and where to go on."""
+    ) -> Callable[[Snapshot], tuple[list[PairKey], PairKey | None, set[PairKey]]]:
+        """Keys of pairs of which all is to be told again, where to go on, and which of them are in `telling`."""
         beyond = None if after is None else (partition, *after)
 
-        def read(reader: Snapshot) -> tuple[list[PairKey], PairKey | None]:
-            rows = reader.prefix(self.untold, (partition,), beyond, limit)
-            found = [(key[1], key[2], key[3]) for key, _ in rows]
-            return found, found[-1] if len(found) == limit else None
+        def read(reader: Snapshot) -> tuple[list[PairKey], PairKey | None, set[PairKey]]:
+            noted, marked = (
+                [(key[1], key[2], key[3]) for key, _ in reader.prefix(table, (partition,), beyond, limit)]
+                for table in (self.untold, self.telling)
+            )
+            found = sorted({*noted, *marked})[:limit]
+            return found, found[-1] if len(found) == limit else None, set(marked)
 
         return read
 

@@ -1,6 +1,6 @@
 """What the outcome of a commit means for those who wait for it: senders, recipients, and the core's own books."""
 
-from node.mail import delivery, effects, healing, receipts, wipes, writebehind
+from node.mail import delivery, effects, healing, receipts, telling, wipes, writebehind
 from node.mail.intervals import Intervals
 from node.mail.pair import Pair
 from node.mail.state import Batch, MailState
@@ -10,8 +10,8 @@ from node.wire.verbs import KIND_DELIVERED, KIND_READ, ONE_COPY, TWO_COPIES
 def committed(state: MailState, batch: Batch, *, failed: bool, copies: int = ONE_COPY) -> None:
     """The answer to COMMIT. After a failure nothing of the batch is on disk; otherwise it is on ``copies`` disks.
 
-    Of a partition whose claim went elsewhere meanwhile neither is known: it is dropped before this is called, and with
-    it its part of the batch.
+    Of a partition whose claim went elsewhere meanwhile neither is known: it is dropped before this is called, and
+    with it its part of the batch.
     """
     assert copies in (ONE_COPY, TWO_COPIES)
     assert state.committing is batch
@@ -51,6 +51,11 @@ def committed(state: MailState, batch: Batch, *, failed: bool, copies: int = ONE
         out.append((effects.CONFIRM, pair.recipient, pair.sender, pair.stream, KIND_READ, 1, upto))
     for owed, stored in batch.owed:
         receipts.written(state, owed, stored=stored)
+    for owed, tellers in batch.tellers:
+        telling.answer_all(state, owed, tellers)
+    for one, marked in batch.marks:
+        if not marked and one.empty() and not one.marked and state.telling.get(one.key) is one:
+            telling.over(state, one)
     if state.wipes:
         for pair in batch.pairs:
             if not pair.dirty:
@@ -101,6 +106,13 @@ def _undo(state: MailState, batch: Batch) -> None:
     for owed, _ in batch.owed:
         owed.writing = False
         receipts.mark(state, owed)
+    for owed, tellers in batch.tellers:
+        for teller, news in tellers.items():
+            telling.wait(owed, teller, news)
+    for one, marked in batch.marks:
+        one.marked = not marked
+        if one.empty() and state.telling.get(one.key) is one:
+            telling.over(state, one)
     state.purges += batch.purged
 
 

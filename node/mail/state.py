@@ -65,17 +65,9 @@ class Owed:
     """What one sender's device is still to be told of one recipient."""
 
     __slots__ = (
-        "counted",
-        "delivered",
-        "dirty",
-        "expired",
-        "read",
-        "recipient",
-        "sender",
-        "stored",
-        "stream",
+        "counted", "delivered", "dirty", "expired", "read", "recipient", "sender", "stored", "stream", "tellers",
         "writing",
-    )
+    )  # fmt: skip
 
     def __init__(self, sender: int, recipient: int, stream: bytes) -> None:
         self.sender = sender
@@ -90,6 +82,7 @@ class Owed:
             False  # its sender's session was told all of it, and it counts in the window of the scan
         )
         self.dirty = False
+        self.tellers: dict[Teller, Telling] | None = None  # to be answered when what they told is durable
 
     def row(self) -> list[Any]:
         """The stored form: [delivered, expired, read]."""
@@ -105,6 +98,44 @@ class Owed:
     def empty(self) -> bool:
         """Whether the sender has confirmed everything."""
         return not (self.delivered or self.expired or self.read)
+
+
+class Telling:
+    """What the primary of one sender is still to be told of one recipient, and hasn't said that it has."""
+
+    __slots__ = (
+        "asked", "delivered", "dirty", "expired", "marked", "part", "read", "recipient", "sender", "stream",
+    )  # fmt: skip
+
+    def __init__(self, recipient: int, sender: int, stream: bytes, part: int) -> None:
+        self.recipient = recipient
+        self.sender = sender
+        self.stream = stream
+        self.part = part  # the recipient's partition
+        self.delivered = Intervals()
+        self.expired = Intervals()
+        self.read = 0
+        self.asked = 0  # when it was told last
+        self.marked = False  # a row says that it isn't told; or will, when the commit under way ends well
+        self.dirty = False  # all is told, and the row is to be deleted
+
+    @property
+    def key(self) -> PairKey:
+        return (self.recipient, self.sender, self.stream)
+
+    def empty(self) -> bool:
+        """Whether all is told."""
+        return not (self.delivered or self.expired or self.read)
+
+    def __repr__(self) -> str:
+        return (
+            f"Telling({self.sender} of {self.recipient}, delivered={self.delivered}, expired={self.expired}, "
+            f"read={self.read}, marked={self.marked})"
+        )
+
+
+Teller = bytes
+"""Whoever told, as the router knows it: the id of a node."""
 
 
 class OwedScan:
@@ -127,13 +158,16 @@ class Batch:
         "boxes",
         "cut",
         "deletes",
+        "marks",
         "messages",
         "owed",
         "pairs",
         "purged",
         "read",
+        "served",
         "skipped",
         "started",
+        "tellers",
         "told",
     )
 
@@ -145,7 +179,10 @@ class Batch:
         self.boxes: list[Box] = []
         self.owed: list[tuple[Owed, bool]] = []  # False: the row is to be deleted
         self.purged: list[tuple[PairKey, int]] = []
+        self.served: set[int] | None = None  # partitions of which rows may be written; None: all
         self.told: list[Pair] = []  # whose notes in `untold` are to be deleted
+        self.marks: list[tuple[Telling, bool]] = []  # False: the row in `telling` is to be deleted
+        self.tellers: list[tuple[Owed, dict[Teller, Telling]]] = []  # to be answered once `owed` is written
         self.cut: set[int] = (
             set()
         )  # partitions of which something was dropped since; they aren't read before its end
@@ -155,11 +192,11 @@ class Batch:
         self.read: list[tuple[Pair, int]] = []
 
     def empty(self) -> bool:
-        return not (self.messages or self.pairs or self.owed or self.purged)
+        return not (self.messages or self.pairs or self.owed or self.purged or self.marks)
 
     def rows(self) -> int:
         """Those besides messages and boxes."""
-        return len(self.pairs) + len(self.deletes) + len(self.owed)
+        return len(self.pairs) + len(self.deletes) + len(self.owed) + len(self.marks)
 
 
 class Wipe:
@@ -226,6 +263,14 @@ class MailState:
             0  # questions to the store about pairs that were dropped; the answers are still to come
         )
         self.healing: dict[int, Healing] = {}  # by partition
+        self.served: set[int] | None = (
+            None  # partitions whose primary is this node; None: it stands alone, all
+        )
+        self.partition_of: Callable[[int], int] | None = None  # set by the driver
+        self.telling: dict[PairKey, Telling] = {}  # whoever was told longest ago is first
+        self.to_tell: dict[PairKey, Telling] = {}  # something was added since
+        self.dirty_tellings: deque[tuple[int, Telling]] = deque()  # (due, telling) of rows to be deleted
+        self.tell_later: set[int] = set()  # partitions of which only marks remain, for want of room
         self.wipes: dict[int, Wipe] = {}
         self.wipes_paused: deque[tuple[int, Wipe]] = deque()  # (due, wipe)
         self.counts = Counts()
@@ -263,6 +308,9 @@ class Counts:
     skips: int = 0
     reads: int = 0
     confirms: int = 0
+    tells: int = 0
+    tells_again: int = 0
+    told: int = 0
 
 
 class Latencies:

@@ -1,5 +1,6 @@
-"""The tables of mail: in one group, since a message, its pair and its receipts must change together. A node has them in
-its group `users` (node/tables.py); the group `mail` is of them alone: simulations, tests, and directories of before.
+"""The tables of mail: in one group, since a message, its pair and its receipts must change together. A node has them
+in its group `users` (node/tables.py); the group `mail` is of them alone: simulations, tests, and directories of
+before.
 
 The first element of every key is the partition: the recipient's, but for `receipt` the sender's.
 """
@@ -26,8 +27,8 @@ PAIR = Table("pair", merge=merge_pairs, tombstones=True)
 tombstone only after a purge: without one, a copy that was away would keep the row for ever."""
 
 RECEIPT = Table("receipt", tombstones=True)
-"""(p, sender, recipient, stream) → [delivered, expired, read]: not confirmed by the sender's client yet. It shrinks, so
-it is the last writer's, and what a merge loses is made anew from the pair: see `healing`."""
+"""(p, sender, recipient, stream) → [delivered, expired, read]: not confirmed by the sender's client yet. It shrinks,
+so it is the last writer's, and what a merge loses is made anew from the pair: see `healing`."""
 
 MAILBOX = Table("mailbox", local_content=True)
 """(p, recipient) → [messages, bytes of bodies] on this node's disk; derived, for the limits"""
@@ -36,4 +37,8 @@ UNTOLD = Table("untold", local_content=True)
 """(p, recipient, sender, stream) → []: a pair into which another node's record was merged while this node was its
 primary; its sender is to be told again all that it says"""
 
-MAIL = Group("mail", (MESSAGE, PAIR, RECEIPT, MAILBOX, UNTOLD), reconcile=Reconcile())
+TELLING = Table("telling", tombstones=True)
+"""(p, recipient, sender, stream) → []: the pair was written while something that it says wasn't told to its sender's
+primary, which is another node; whoever serves the partition tells all that the pair says. The last writer's."""
+
+MAIL = Group("mail", (MESSAGE, PAIR, RECEIPT, MAILBOX, UNTOLD, TELLING), reconcile=Reconcile())

@@ -6,11 +6,11 @@ delay of Rick Reed, "That's 'Billion' with a 'B'", Erlang Factory 2014.) While a
 gathers, so the delay of the disk makes batches larger, not the queue of batches longer.
 """
 
-from node.mail import effects, loading, receipts, wipes
+from node.mail import effects, loading, receipts, telling, wipes
 from node.mail.intervals import Intervals
 from node.mail.pair import Message, Pair
 from node.mail.settings import DAY_MS
-from node.mail.state import Batch, Box, MailState, Owed
+from node.mail.state import Batch, Box, MailState, Owed, Telling
 
 URGENT = 0
 """`due` of a message in the queue of those to be written with the next batch."""
@@ -87,6 +87,8 @@ def wake_at(state: MailState) -> int | None:
         due.append(state.dirty[0][0])
     if state.dirty_owed:
         due.append(state.dirty_owed[0][0])
+    if state.dirty_tellings:
+        due.append(state.dirty_tellings[0][0])
     if state.wipes_paused:
         due.append(state.wipes_paused[0][0])
     return max(min(due), state.hold_until) if due else None
@@ -106,6 +108,9 @@ def _tidy(state: MailState) -> None:
     owed = state.dirty_owed
     while owed and not owed[0][1].dirty:
         owed.popleft()
+    tellings = state.dirty_tellings
+    while tellings and not tellings[0][1].dirty:
+        tellings.popleft()
 
 
 def collect(state: MailState) -> None:
@@ -120,6 +125,7 @@ def collect(state: MailState) -> None:
     _take_messages(state, batch, boxes)
     _take_pairs(state, batch, boxes)
     _take_owed(state, batch)
+    _take_tellings(state, batch)
     _take_purges(state, batch)
     if batch.empty():
         return
@@ -180,12 +186,32 @@ def _take_owed(state: MailState, batch: Batch) -> None:
             _gather_owed(state, owed, batch)
 
 
+def _take_tellings(state: MailState, batch: Batch) -> None:
+    """Marks of what was told."""
+    while state.dirty_tellings and state.dirty_tellings[0][0] <= state.now and batch.rows() < ROWS_MAX:
+        one = state.dirty_tellings.popleft()[1]
+        if one.dirty:
+            one.dirty = False
+            if one.empty():  # otherwise the mark is right again
+                _unmark(batch, one)
+
+
+def _unmark(batch: Batch, one: Telling) -> None:
+    one.marked = False
+    batch.marks.append((one, False))
+
+
 def _take_purges(state: MailState, batch: Batch) -> None:
     """What was called for since stays; the sweep will find it again."""
     for key, day in state.purges:
         recipient, sender, stream = key
         owed_key = (sender, recipient, stream)
-        if key in state.loading or owed_key in state.owed_loading or receipts.find(state, *owed_key):
+        if (
+            key in state.loading
+            or key in state.telling
+            or owed_key in state.owed_loading
+            or receipts.find(state, *owed_key)
+        ):
             continue
         pair = state.pairs.get(key)
         if pair is not None:
@@ -193,6 +219,7 @@ def _take_purges(state: MailState, batch: Batch) -> None:
                 continue
             loading.forget(state, pair)
         batch.purged.append((key, day))
+        batch.served = state.served
         state.counts.purged += 1
     state.purges = []
 
@@ -200,17 +227,31 @@ def _take_purges(state: MailState, batch: Batch) -> None:
 def _gather_owed(state: MailState, owed: Owed, batch: Batch) -> None:
     owed.dirty = False
     if owed.empty() and not owed.stored:
+        telling.answer(state, owed)
         receipts.forget(state, owed)
     else:
         owed.writing = True
         batch.owed.append((owed, not owed.empty()))
+        if owed.tellers is not None:
+            batch.tellers.append((owed, owed.tellers))
+            owed.tellers = None
 
 
 def _gather(state: MailState, pair: Pair, batch: Batch) -> None:
-    """A pair goes with its receipts: a number that is gone on disk, and not told on disk, would never be told."""
+    """A pair goes with its receipts, or with a mark: a number that is gone on disk, and not told on disk, would never
+    be told."""
     owed = receipts.find(state, pair.sender, pair.recipient, pair.stream)
     if owed is not None and owed.dirty:
         _gather_owed(state, owed, batch)
+    untold = state.telling.get(pair.key) if state.telling else None
+    if untold is not None:
+        if not untold.empty():
+            untold.dirty = False
+            if not untold.marked:
+                untold.marked = True
+                batch.marks.append((untold, True))
+        elif untold.marked and not untold.dirty:  # all of it is owed here now
+            _unmark(batch, untold)
     pair.dirty = False
     pair.writing = True
     pair.climb()

@@ -10,6 +10,7 @@
     asking         account requests, both sides
     hosting        the primary: sessions and senders at other edges
     answering      the primary: what mail says, to phones here and elsewhere
+    telling        receipts between primaries
     dispatch       a message of a peer, to whoever it is for      handling   … to the mail core
     reading        what a peer said, checked                       invariants   what must hold of the state
 

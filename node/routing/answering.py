@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from node.mail import effects
 from node.mail.state import Effect
-from node.routing import codes, hosting, keeping, seating
+from node.routing import codes, hosting, keeping, seating, telling
 from node.routing.state import Origin, Peer, Remote, RoutingState
 from node.wire import errors
 
@@ -32,6 +32,8 @@ def outlets(state: RoutingState) -> Mapping[int, Callable[[Effect], None]]:
         effects.DELIVER: bound(tell_session),
         effects.CONFIRM: bound(tell_session),
         effects.BACKLOG: bound(backlog),
+        effects.TELL: bound(telling.tell),
+        effects.TOLD: bound(telling.told),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from node.accounts.outcomes import LoggedIn, Outcome, PinSent, Refused, Registered
 from node.mail import effects
 from node.mail.acking import ACK_AHEAD_MAX
-from node.routing import asking, codes, handling, hosting, keeping, opening, reading, seating
+from node.routing import asking, codes, handling, hosting, keeping, opening, reading, seating, telling
 from node.routing.state import Peer, RoutingState
 
 _TO_SENDERS = frozenset((codes.ACCEPTED, codes.GAP, codes.BUSY, codes.REFUSED))
@@ -133,6 +133,14 @@ def sessions(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
     else:
         asking.lost(state, peer.node)
         hosting.forget_sessions(state, peer)
+    return True
+
+
+def receipts(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
+    """One of RECEIPTS. False: it makes no sense."""
+    if not reading.is_sound(reading.RECEIPTS, message):
+        return False
+    telling.received(state, peer, message)
     return True
 
 

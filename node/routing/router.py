@@ -22,6 +22,7 @@ from typing import Any
 
 import attrs
 
+from node.mail import telling
 from node.mail.state import Effect, Handle
 from node.routing import answering, asking, codes, dispatch, hosting, keeping, opening, seating
 from node.routing.state import Line, Login, Peer, RoutingState
@@ -134,7 +135,7 @@ class Router:
         elif channel == codes.SESSIONS:
             sound = dispatch.sessions(state, peer, message)
         else:
-            sound = False
+            sound = dispatch.receipts(state, peer, message)
         if not sound:
             state.counts.malformed += 1
             state.ways.reset(node, channel)
@@ -150,6 +151,7 @@ class Router:
             peer.sessions = True
         else:
             peer.receipts = True
+            telling.hurry(state.mail)
         opening.found(state, node)
 
     def disconnected(self, node: bytes, channel: str) -> None:
@@ -170,6 +172,8 @@ class Router:
     def claimed(self, p: int) -> None:
         """A partition's claim may be another one."""
         opening.claimed(self.state, self.state.parts[p])
+        if self.state.mail.telling:
+            telling.hurry(self.state.mail)
 
     def serve(self, partitions: Collection[int]) -> None:
         """This node serves them from now on, perhaps anew."""
@@ -218,6 +222,9 @@ class Router:
             "partitions_waiting": len(state.waiting),
             "origins": len(state.origins),
             "asks_waiting": len(state.asks),
+            "tells_waiting": len(state.mail.telling),
+            "tells": state.mail.counts.tells,
+            "tells_again": state.mail.counts.tells_again,
         }
 
     def check(self) -> None:

@@ -160,6 +160,8 @@ class RoutingState:
         self.settings = settings
         self.ways = ways
         self.mail = mail
+        if mail.served is None:
+            mail.served = set()  # there are other nodes: receipts of senders who live there go to them
         self.accounts = accounts
         self.phones = phones
         self.served: set[int] = set()

@@ -27,6 +27,7 @@ class Disk:
         self.boxes = {}
         self.owed = {}  # (sender, recipient, stream) → row
         self.untold = set()
+        self.marks = set()
         self.versions = {}  # ("pair" or "owed", key) → (epoch, number of the commit), also of what was deleted
         self.epoch = 1
         self.sequence = 0
@@ -37,7 +38,7 @@ class Disk:
 
     def apply(self, rows, local=True):
         """One commit; of another disk's, only what is replicated."""
-        messages, deletes, pairs, boxes, owed, purged, told = rows
+        messages, deletes, pairs, boxes, owed, purged, told, marks = rows
         self.sequence += 1
         self.local += 1
         for kind, changed in (("pair", [*dict(pairs), *purged]), ("owed", dict(owed))):
@@ -60,6 +61,11 @@ class Disk:
                 self.boxes[user] = row
             else:
                 self.boxes.pop(user, None)
+        for key, kept in marks:
+            if kept:
+                self.marks.add(key)
+            else:
+                self.marks.discard(key)
         for key, row in owed:
             if row is None:
                 self.owed.pop(key, None)
@@ -246,6 +252,7 @@ class DictTables:
             [((o.sender, o.recipient, o.stream), o.row() if kept else None) for o, kept in batch.owed],
             self.batch.purged,
             [p.key for p in batch.told],
+            [(telling.key, kept) for telling, kept in batch.marks],
         )
 
     def load(self, key):
@@ -259,10 +266,10 @@ class DictTables:
 
     def untold_in(self, partition, after, limit):
         def read(disk):
-            found = sorted(key for key in disk.untold if partition_of(key[0]) == partition)
+            found = sorted(key for key in disk.untold | disk.marks if partition_of(key[0]) == partition)
             found = [key for key in found if after is None or key > after]
             chunk = found[: min(limit, CHUNK)]
-            return chunk, (chunk[-1] if len(found) > len(chunk) else None)
+            return chunk, (chunk[-1] if len(found) > len(chunk) else None), set(disk.marks)
 
         return read
 

@@ -128,6 +128,16 @@ def test_notes_are_found_a_chunk_at_a_time_in_their_partition(store: Store) -> N
     keys = [(0, BOB, sender, STREAM) for sender in (5, 7, 9)]
     write(store, *((PUT, "untold", key, []) for key in [*keys, (1, ALICE, BOB, STREAM)]))
     tables = tables_of(store)
-    found, after = read(store, tables.untold_in(0, None, 2))
-    assert found == [(BOB, 5, STREAM), (BOB, 7, STREAM)]
-    assert read(store, tables.untold_in(0, after, 2)) == ([(BOB, 9, STREAM)], None)
+    found, after, marked = read(store, tables.untold_in(0, None, 2))
+    assert (found, marked) == ([(BOB, 5, STREAM), (BOB, 7, STREAM)], set())
+    assert read(store, tables.untold_in(0, after, 2)) == ([(BOB, 9, STREAM)], None, set())
+
+
+def test_marks_of_what_other_nodes_were_not_told_are_found_with_the_notes(store: Store) -> None:
+    write(store, *((PUT, "untold", (0, BOB, sender, STREAM), []) for sender in (5, 9)))
+    write(store, *((PUT, "telling", (0, BOB, sender, STREAM), []) for sender in (4, 5, 7)))
+    tables = tables_of(store)
+    found, after, marked = read(store, tables.untold_in(0, None, 3))
+    assert [key[1] for key in found] == [4, 5, 7]
+    assert {key[1] for key in marked} == {4, 5, 7}
+    assert read(store, tables.untold_in(0, after, 3)) == ([(BOB, 9, STREAM)], None, set())

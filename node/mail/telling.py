@@ -1,0 +1,220 @@
+"""Receipts for senders whose primary is another node: a pair's primary tells that node what the pair says until it
+hears that this is durable there, in the sender's own receipt, or that the sender's client has confirmed it.
+
+What is untold is in memory, beside the pair. When the pair is written before all of it is told, a mark goes in the
+same commit, and is deleted when it is; so whoever serves the partition next tells again all that the pair says, as
+after a merge (`healing`). Told twice is told. Nothing here knows where a node is, or how it is reached.
+"""
+
+from collections.abc import Sequence
+from functools import partial
+
+from node.mail import effects, healing, receipts
+from node.mail.intervals import Intervals
+from node.mail.pair import Pair
+from node.mail.state import MailState, Owed, Teller, Telling
+from node.wire.verbs import KIND_DELIVERED, KIND_EXPIRED, KIND_READ
+
+AGAIN_MS = 3_000
+"""When it is told again: longer than a receipt waits to be written where it was told to."""
+AGAIN_MAX = 256
+"""Told again in one pass."""
+TELLINGS_MAX = 100_000
+"""In memory. Of more, those that have a mark are forgotten, and their partitions are gone through again later."""
+
+Spans = Sequence[int]
+
+
+def lives_elsewhere(state: MailState, pair: Pair) -> bool:
+    """Whether the pair's sender has another primary."""
+    if state.served is None:
+        return False
+    if pair.home < 0:
+        assert state.partition_of is not None
+        pair.home = state.partition_of(pair.sender)
+    return pair.home not in state.served
+
+
+# ---- at the pair's primary -------------------------------------------------------------------------------
+
+
+def owe(state: MailState, pair: Pair, kind: int, first: int, last: int) -> None:
+    """The primary of the pair's sender is to be told of first..last. The pair is to be written before long."""
+    telling = of(state, pair)
+    _add(telling, kind, first, last)
+    state.to_tell[pair.key] = telling
+
+
+def of(state: MailState, pair: Pair) -> Telling:
+    """What is untold of the pair."""
+    key = pair.key
+    telling = state.telling.get(key)
+    if telling is None:
+        telling = state.telling[key] = Telling(*key, pair.box.partition)
+        if len(state.telling) > TELLINGS_MAX:
+            _make_room(state)
+    return telling
+
+
+def _add(telling: Telling, kind: int, first: int, last: int) -> None:
+    if kind == KIND_READ:
+        telling.read = max(telling.read, last)
+        return
+    numbers = telling.delivered if kind == KIND_DELIVERED else telling.expired
+    numbers.add_range(first, last)
+    numbers.trim(receipts.INTERVALS_MAX)
+
+
+def _make_room(state: MailState) -> None:
+    """The mark of the one that was told longest ago remains alone."""
+    for telling in state.telling.values():
+        if telling.marked and not telling.dirty and telling.key not in state.to_tell:
+            if state.committing is None or all(one is not telling for one, _ in state.committing.marks):
+                del state.telling[telling.key]
+                state.tell_later.add(telling.part)
+            return
+
+
+def ask(state: MailState) -> None:
+    """Tell what was added, and again what nobody has answered."""
+    fresh, state.to_tell = state.to_tell, {}
+    for telling in fresh.values():
+        _tell(state, telling)
+    for telling in tuple(_old(state)):
+        state.counts.tells_again += 1
+        _tell(state, telling)
+    if state.tell_later and len(state.telling) < TELLINGS_MAX // 2:
+        part = state.tell_later.pop()
+        if part not in state.healing:
+            healing.begin(state, part)
+
+
+def _old(state: MailState) -> list[Telling]:
+    found: list[Telling] = []
+    before = state.now - AGAIN_MS
+    for telling in state.telling.values():
+        if telling.asked > before or len(found) == AGAIN_MAX:
+            break
+        found.append(telling)
+    return found
+
+
+def hurry(state: MailState) -> None:
+    """Who couldn't be told before may be now: all that is untold is due."""
+    for telling in state.telling.values():
+        telling.asked = 0
+
+
+def _tell(state: MailState, telling: Telling) -> None:
+    key = telling.key
+    if state.telling.pop(key, None) is None:
+        return
+    state.telling[key] = telling  # at the end
+    telling.asked = state.now
+    if not telling.empty():
+        state.counts.tells += 1
+        spans = (tuple(telling.delivered.spans), tuple(telling.expired.spans), telling.read)
+        state.out.append((effects.TELL, telling.sender, telling.recipient, telling.stream, *spans))
+
+
+def told(
+    state: MailState, sender: int, recipient: int, stream: bytes, delivered: Spans, expired: Spans, read: int
+) -> None:
+    """The sender's primary has this for good."""
+    telling = state.telling.get((recipient, sender, stream))
+    if telling is None:
+        return
+    for numbers, spans in ((telling.delivered, delivered), (telling.expired, expired)):
+        for first, last in Intervals(spans).ranges():
+            numbers.remove_range(first, last)
+        numbers.trim(receipts.INTERVALS_MAX)
+    if read >= telling.read:
+        telling.read = 0
+    if telling.empty():
+        state.counts.told += 1
+        over(state, telling)
+
+
+def over(state: MailState, telling: Telling) -> None:
+    """All is told: forget it, and its mark."""
+    if not telling.marked:
+        telling.dirty = False
+        del state.telling[telling.key]
+        state.to_tell.pop(telling.key, None)
+    elif not telling.dirty:
+        telling.dirty = True
+        state.dirty_tellings.append((state.now + state.settings.flush_delay_ms, telling))
+
+
+# ---- at the sender's primary -----------------------------------------------------------------------------
+
+
+def heard(
+    state: MailState,
+    teller: Teller,
+    sender: int,
+    recipient: int,
+    stream: bytes,
+    delivered: Spans,
+    expired: Spans,
+    read: int,
+) -> None:
+    """A pair's primary tells what the pair says. TOLD follows when that is durable here; or not, and it tells
+    again."""
+    news = Telling(recipient, sender, stream, -1)
+    news.delivered, news.expired, news.read = Intervals(delivered), Intervals(expired), read
+    key = (sender, recipient, stream)
+    owed = receipts.find(state, *key)
+    if owed is not None:
+        _take(state, owed, teller, news)
+        receipts.let_go(state, owed)
+    elif len(state.owed_loading) < state.settings.loads_waiting_max:
+        receipts.with_owed(state, key, partial(_take, state, teller=teller, news=news))
+
+
+def _take(state: MailState, owed: Owed, teller: Teller, news: Telling) -> None:
+    for first, last in news.delivered.ranges():
+        if not owed.delivered.covers(first, last):
+            receipts.add(state, owed, KIND_DELIVERED, first, last)
+    for first, last in news.expired.ranges():
+        if not owed.expired.covers(first, last):
+            receipts.add(state, owed, KIND_EXPIRED, first, last)
+    if news.read > owed.read:
+        receipts.add(state, owed, KIND_READ, 1, news.read)
+    if owed.dirty or owed.writing:
+        wait(owed, teller, news)
+        if owed.empty():
+            answer(state, owed)
+    else:
+        _answer(state, owed, teller, news)
+
+
+def wait(owed: Owed, teller: Teller, news: Telling) -> None:
+    """Whoever told is answered when the receipt is written."""
+    if owed.tellers is None:
+        owed.tellers = {}
+    before = owed.tellers.get(teller)
+    if before is None:
+        owed.tellers[teller] = news
+    else:
+        before.delivered.update(news.delivered)
+        before.expired.update(news.expired)
+        before.read = max(before.read, news.read)
+
+
+def answer(state: MailState, owed: Owed) -> None:
+    """The sender's client has confirmed all, or its device is no more: there is nothing to be written for it."""
+    tellers, owed.tellers = owed.tellers, None
+    if tellers is not None:
+        answer_all(state, owed, tellers)
+
+
+def answer_all(state: MailState, owed: Owed, tellers: dict[Teller, Telling]) -> None:
+    """What these told is durable."""
+    for teller, news in tellers.items():
+        _answer(state, owed, teller, news)
+
+
+def _answer(state: MailState, owed: Owed, teller: Teller, news: Telling) -> None:
+    spans = (tuple(news.delivered.spans), tuple(news.expired.spans), news.read)
+    state.out.append((effects.TOLD, teller, owed.sender, owed.recipient, owed.stream, *spans))
