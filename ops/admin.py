@@ -3,8 +3,10 @@
 The words are the node's to understand; here only the node, the key and the form of the output are chosen.
 """
 
+import json
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,6 +23,7 @@ from admin.commands.words import read_duration
 from admin.shell.crowd import Reply, ask_each
 from admin.shell.nodes import Nodes
 from admin.shell.rendering import clean, console, show, to_json
+from admin.shell.rollout import Event, RollOut, line_of, order_of
 from admin.shell.together import show_item, show_together, to_line
 from ops.failures import told
 from ops.keeping import Keeping
@@ -47,7 +50,10 @@ COMMAND is one of those that "waystation admin NODE help" shows; "help COMMAND" 
   --key FILE       the secret key to ask with; else ${KEY}, else the list's, else the directory's own
   --node-key KEY   the node's public key (its admin/node.pub); else ${NODE_KEY}, else the list's, else the directory's
 
-Exit status: 0 if it was done (by every node), 1 if not (the reason is on standard error), 2 if the line makes no sense.
+With --all, "reload apply" goes node by node: [WHEEL] [--canary N] [--bake TIME] [--plan ID] [--one-way].
+
+Exit status: 0 if it was done (by every node), 1 if not (the reason is on standard error), 2 if the line makes no sense;
+of a reload of all, 3 if it was stopped and undone, 4 if it was stopped and not all could be undone.
 """
 
 
@@ -175,6 +181,9 @@ def _ask_all(line: Line, words: Sequence[str]) -> int:
         sys.stdout.flush()
 
     try:
+        order = order_of(words)
+        if order is not None:
+            return RollOut(nodes, nodes.names, order, lambda event: _say(event, as_json=line.json)).run()
         asked = ask_each(nodes, nodes.names, words, tell, seconds_max=silence_s)
     except KeyboardInterrupt:
         return 130
@@ -188,6 +197,13 @@ def _ask_all(line: Line, words: Sequence[str]) -> int:
         sys.stderr.write(f"waystation: {done} of {len(entries)} nodes have done it\n")
     nodes.close()
     return 130 if asked.stopped else int(bool(asked.failed))
+
+
+def _say(event: Event, *, as_json: bool) -> None:
+    """What a roll-out tells."""
+    text = json.dumps(event) if as_json else f"{time.strftime('%H:%M:%S')} {clean(line_of(event))}"
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _meant(words: Sequence[str]) -> Sequence[str]:

@@ -49,7 +49,7 @@ async def _apply(context: Context, arguments: Mapping[str, Any]) -> Any:
 async def _rollback(context: Context, arguments: Mapping[str, Any]) -> Any:
     reload = context.service(Reload)
     try:
-        return await reload.rollback(context.asker)
+        return await reload.rollback(context.asker, only=arguments["plan"] or "")
     except NothingToRollBack:
         return {"state": "nothing to roll back", "version": reload.statistics()["version"]}
     except ReloadError as error:
@@ -141,6 +141,14 @@ COMMANDS: Final = (
             " takes the ones that were rolled back."
         ),
         example="reload rollback",
+        parameters=(
+            Parameter(
+                name="plan",
+                option=True,
+                required=False,
+                help="The id of a plan: if the last reload in effect is of another, nothing is done.",
+            ),
+        ),
         run=_rollback,
     ),
     Command(

@@ -20,6 +20,8 @@ health       better or worse than the minute before
 pulses       pictures of a node's health
 history      who, when, what, and what came of it, on disk
 service      all of it together, for commands
+proposing    from what runs and what is on disk to a plan
+turns        one reload at a time, between two batches
 settings     how long a reload is watched
 errors       causes and remedies
 """

@@ -16,30 +16,23 @@ import attrs
 import structlog
 import trio
 
-from admin.reload.checking import inspect_elsewhere
-from admin.reload.draft import Draft
 from admin.reload.errors import (
-    HubTooBusy,
     NothingToReload,
     NothingToRollBack,
     NoWayBack,
-    ReloadBusy,
     ReloadError,
     ReloadRefused,
     SourcesMoved,
 )
 from admin.reload.health import PICTURES, Pulse, verdict
 from admin.reload.history import History
-from admin.reload.instances import instances_of
-from admin.reload.planning import Plan, make_plan
+from admin.reload.planning import Plan
 from admin.reload.policy import PACKAGES
+from admin.reload.proposing import import_outside, plan_of, with_draft
 from admin.reload.settings import ReloadSettings
 from admin.reload.sources import Sources, read_sources
-from admin.reload.survey import request_of, survey_of
-from admin.reload.suspended import suspended
 from admin.reload.swapping import Applied, roll_back, swap
-from node.hub.errors import HubFull
-from node.hub.memory import give_back_memory
+from admin.reload.turns import alone, between_batches
 from store.errors import StoreFatal
 
 log = structlog.get_logger()
@@ -52,9 +45,12 @@ ITSELF: Final = "health watch"
 
 @attrs.frozen
 class Done:
-    """A reload that is in effect. before: the sources that ran until then. modules: what it replaced → version."""
+    """A reload that is in effect. plan: its id. before: the sources that ran until then. modules: what it replaced →
+    version.
+    """
 
     number: int
+    plan: str
     applied: Applied
     before: Sources
     modules: dict[str, str]
@@ -144,7 +140,7 @@ class Reload:
         Raises:
             ReloadBusy, NoSources, InspectionFailed, SourcesMoved
         """
-        async with _Alone(self._inspecting):
+        async with alone(self._inspecting):
             plan, _ = await self._plan(wheel)
             return plan
 
@@ -160,7 +156,7 @@ class Reload:
             ReloadRefused, NothingToReload, SwapFailed, ReloadBusy, NoSources, InspectionFailed, SourcesMoved,
             HubTooBusy
         """
-        async with _Alone(self._inspecting):
+        async with alone(self._inspecting):
             runs = self._running
             plan, sources = await self._plan(wheel)
             if self._running is not runs:
@@ -183,7 +179,7 @@ class Reload:
                 refusals = [attrs.asdict(one) for one in plan.refusals]
                 await self._record({**entry, "state": "refused", "cause": refusals[0]["cause"]})
                 raise ReloadRefused(refusals)
-            await _import_outside(plan.draft.outside)
+            await import_outside(plan.draft.outside)
             async with self._swapping:
                 if self._running is not runs:
                     raise SourcesMoved("a reload was rolled back")
@@ -191,13 +187,18 @@ class Reload:
                     plan, sources, entry, self.settings.watch_s if watch_s is None else watch_s
                 )
 
-    async def rollback(self, who: str) -> dict[str, Any]:
+    async def rollback(self, who: str, *, only: str = "") -> dict[str, Any]:
         """Undo the last reload that is in effect.
+
+        Args:
+            only: the id of a plan: if the last one is of another, nothing is done.
 
         Raises:
             NothingToRollBack, NoWayBack, SwapFailed, HubTooBusy
         """
         async with self._swapping:
+            if only and self._done and self._done[-1].plan != only:
+                raise NothingToRollBack
             return await self._roll_back(who, "")
 
     def history(self) -> list[dict[str, Any]]:
@@ -224,7 +225,7 @@ class Reload:
             "modules": {name: version for done in self._done for name, version in done.modules.items()},
         }
 
-    # ---- planning ----------------------------------------------------------------------------------
+    # ---- what runs ---------------------------------------------------------------------------------
 
     @property
     def _running(self) -> Sources:
@@ -235,31 +236,7 @@ class Reload:
         return [name for name in self._running.modules if name in sys.modules]
 
     async def _plan(self, wheel: Path | None) -> tuple[Plan, Sources]:
-        runs = self._running
-        root = wheel or self._root
-        read = partial(read_sources, root, self._packages)
-        there = await trio.to_thread.run_sync(read)
-        loaded = self._loaded()
-        survey = survey_of(runs, there, loaded)
-        draft = Draft(refusals=survey.refusals)
-        if survey.changed and not survey.refusals:
-            draft = await inspect_elsewhere(request_of(survey, runs, there, loaded))
-            again = await trio.to_thread.run_sync(read)
-            await trio.to_thread.run_sync(give_back_memory)  # of texts and what was made of them
-            if again.version != there.version:
-                raise SourcesMoved(str(root))
-        plan = make_plan(
-            draft,
-            id=there.version,
-            came_from=runs.version,
-            root=str(root),
-            paths={name: one.path for name, one in there.modules.items()},
-            suspended=suspended(),
-            instances=lambda what: instances_of(self._roots, what, self._packages),
-            later=survey.later,
-            gone=survey.gone,
-        )
-        return plan, there
+        return await plan_of(self._running, wheel or self._root, self._packages, self._loaded(), self._roots)
 
     # ---- putting in place ---------------------------------------------------------------------------
 
@@ -269,12 +246,12 @@ class Reload:
         number = await self._record({**entry, "state": "begun"})
         try:
             with trio.CancelScope(shield=True):  # from here on it is done, and recorded, or it failed
-                applied = await self._between_batches(partial(swap, plan.steps))
+                applied = await between_batches(self._soon, partial(swap, plan.steps))
         except ReloadError as error:
             await self._go_on(number, state="failed", cause=str(error))
             raise
-        done = Done(number, applied, self._running, entry["modules"])
-        self._runs = _with(self._running, sources, plan.draft)
+        done = Done(number, plan.id, applied, self._running, entry["modules"])
+        self._runs = with_draft(self._running, sources, plan.draft)
         self._done.append(done)
         self._applied += 1
         pause_ms = max(applied.pause_ms, plan.prepare_ms)
@@ -304,7 +281,7 @@ class Reload:
         if done.applied.no_way_back:
             raise NoWayBack(done.applied.no_way_back)
         with trio.CancelScope(shield=True):
-            pause_ms = await self._between_batches(partial(roll_back, done.applied))
+            pause_ms = await between_batches(self._soon, partial(roll_back, done.applied))
             self._is_undone(done, who, pause_ms)
             await self._go_on(done.number, **self._ended(who, pause_ms, cause))
         log.warning("rolled back", reload=done.number, who=who, cause=cause, remedy=DISK_REMEDY)
@@ -329,28 +306,6 @@ class Reload:
     def _ended(self, who: str, pause_ms: float, cause: str) -> dict[str, Any]:
         ended = {"rolled_back_at": self._wall(), "rolled_back_by": who, "rollback_pause_ms": pause_ms}
         return {"state": "rolled_back", **ended, **({"cause": cause} if cause else {})}
-
-    async def _between_batches(self, function: Callable[[], Any]) -> Any:
-        """Have the hub call it, and wait. What it raises is raised here, never in the hub."""
-        over = trio.Event()
-        outcome: list[Any] = []
-
-        def call() -> None:
-            try:
-                outcome.append((function(), None))
-            except Exception as error:  # noqa: BLE001 - it is the asker's, and must not end the hub
-                outcome.append((None, error))
-            over.set()
-
-        try:
-            self._soon(call)
-        except HubFull as full:
-            raise HubTooBusy from full
-        await over.wait()
-        result, failure = outcome[0]
-        if failure is not None:
-            raise failure
-        return result
 
     def _paused(self, pause_ms: float) -> None:
         self._pause_ms_last = pause_ms
@@ -418,32 +373,3 @@ class Reload:
         except ReloadError as error:
             log.error("a reload made the node worse and can't be undone", cause=worse, remedy=str(error))
             await self._go_on(watch.done.number, state="kept", cause=worse, remedy=str(error))
-
-
-class _Alone:
-    """One reload at a time; whoever comes meanwhile is told so, and doesn't wait."""
-
-    def __init__(self, lock: trio.Lock) -> None:
-        self._lock = lock
-
-    async def __aenter__(self) -> None:
-        try:
-            self._lock.acquire_nowait()
-        except trio.WouldBlock:
-            raise ReloadBusy from None
-
-    async def __aexit__(self, *_: object) -> None:
-        self._lock.release()
-
-
-def _with(runs: Sources, there: Sources, draft: Draft) -> Sources:
-    """What runs once the draft is in place."""
-    changed = {one.name: there.modules[one.name] for one in draft.modules}
-    return attrs.evolve(runs, modules={**runs.modules, **changed})
-
-
-async def _import_outside(names: Sequence[str]) -> None:
-    """What new code needs of others is imported beforehand, in a thread: it may take long, and replaces nothing."""
-    fresh = [name for name in names if name not in sys.modules]
-    if fresh:
-        await trio.to_thread.run_sync(lambda: [__import__(name) for name in fresh])

@@ -1,5 +1,6 @@
 """The shell: reads lines, asks the nodes, shows what they answer, until its end. It must know no single command."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,8 @@ from admin.shell.completion import TableCompleter
 from admin.shell.crowd import TOLD, Reply, ask_each
 from admin.shell.lines import OWN, Line, read_line
 from admin.shell.nodes import Nodes
-from admin.shell.rendering import console, show, to_json
+from admin.shell.rendering import clean, console, show, to_json
+from admin.shell.rollout import DONE, Event, Order, RollOut, line_of, order_of
 from admin.shell.screen import Screen
 from admin.shell.together import show_item, show_together, to_line
 from admin.shell.top import run_top, show_once
@@ -97,6 +99,13 @@ class Shell:
                 show_item(reply, self._out)
 
         try:
+            order = order_of(line.words)
+        except CommandError as error:
+            self._say(str(error))
+            return True
+        try:
+            if order is not None:
+                return self._roll_out(names, order, as_json=line.json)
             asked = ask_each(self._nodes, names, line.words, tell)
         except KeyboardInterrupt:
             return False
@@ -105,6 +114,14 @@ class Shell:
         for reply in asked.failed:
             self._say(f"{reply.node}: {reply.error}")
         return not asked.stopped
+
+    def _roll_out(self, names: tuple[str, ...], order: Order, *, as_json: bool) -> bool:
+        def tell(event: Event) -> None:
+            self._out.print(Text(json.dumps(event) if as_json else clean(line_of(event))))
+
+        if RollOut(self._nodes, names, order, tell).run() != DONE:
+            self.failed += 1
+        return True
 
     def _watch(self, line: Line) -> None:
         try:

@@ -12,15 +12,15 @@ import pytest
 from admin.channel.client import Client, Target
 from admin.channel.errors import Refused
 from node.wire import verbs
-from ops.bench.identities import device_key, number_of, stream_of
+from ops.bench.identities import device_key, number_of
 from ops.bench.node_process import NodeProcess
 from ops.bench.reloads import APPLY, ROLLBACK, Load, Stand, all_arrived, stand_of
 from ops.bench.screen import Screen
 from ops.faults.raw import RawPhone
+from tests.system.persistent import GIVE_UP_S, Persistent
 
 SENDER, RECIPIENT = 40, 41
 """Users of the idle part that no generator logs in."""
-GIVE_UP_S = 60.0
 
 
 @pytest.fixture(scope="module")
@@ -75,45 +75,11 @@ def test_what_does_not_load_is_refused(stand: Stand, before: str, after: str, ca
     stand.revisions.restore()
 
 
-class Persistent:
-    """A sender who repeats what wasn't accepted, on as many connections as it takes."""
-
-    def __init__(self, port: int) -> None:
-        self._port = port
-        self._phone: RawPhone | None = None
-        self.repeated = 0
-
-    def send(self, n: int) -> None:
-        until = time.monotonic() + GIVE_UP_S
-        while True:
-            try:
-                phone = self._connected()
-                phone.send(verbs.SEND, number_of(RECIPIENT), stream_of(SENDER), n, n, b"body")
-                phone.expect(verbs.ACCEPTED)
-            except OSError:
-                assert time.monotonic() < until, f"message {n} was refused for too long"
-                self.close()
-                self.repeated += 1
-            else:
-                return
-
-    def _connected(self) -> RawPhone:
-        if self._phone is None:
-            self._phone = RawPhone("127.0.0.1", self._port, tls=False)
-            self._phone.login(number_of(SENDER), device_key(SENDER))
-        return self._phone
-
-    def close(self) -> None:
-        if self._phone is not None:
-            self._phone.socket.close()
-            self._phone = None
-
-
 def test_a_change_that_raises_in_one_of_a_hundred_messages_is_undone_by_itself(stand: Stand) -> None:
     stand.revisions.restore()
     stand.revisions.fault("session", one_in=100)
     number = stand.admin.ask(("reload", "apply"))["reload"]
-    sender = Persistent(stand.port)
+    sender = Persistent(stand.port, SENDER, RECIPIENT)
     for n in range(1, 151):
         sender.send(n)
     sender.close()
@@ -137,7 +103,7 @@ def test_a_change_that_raises_outside_of_any_connection_is_undone_before_the_nod
     stand.revisions.restore()
     stand.revisions.fault("router", one_in=100)
     number = stand.admin.ask(("reload", "apply"))["reload"]
-    sender = Persistent(stand.port)
+    sender = Persistent(stand.port, SENDER, RECIPIENT)
     with RawPhone("127.0.0.1", stand.port, tls=False) as recipient:
         recipient.login(number_of(RECIPIENT), device_key(RECIPIENT))
         for n in range(151, 251):
