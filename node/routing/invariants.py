@@ -24,6 +24,9 @@ def check(state: "RoutingState") -> None:
     for ticket, lines in state.lines.items():
         assert lines, f"no line of {ticket}, and kept"
         assert ticket in state.tickets, f"something is kept for a session that is gone: {ticket}"
+    for ticket, back in state.back.items():
+        assert 0 < len(back) <= settings.told_max, f"of {ticket}: {back}"
+        assert ticket in state.tickets, f"a session that is gone is to come back: {ticket}"
     for user, session in state.sessions.items():
         assert session.user == user
         assert state.tickets.get(session.ticket) is session, f"{session} has no ticket"

@@ -22,6 +22,8 @@ def keep(
     state: RoutingState, session: Phone, recipient: int, n: int, base: int, body: bytes | None
 ) -> Kept | None:
     """Keep a send. None: the phone was told to come back, or had been told."""
+    if session.ticket in state.back and _drowns(state, session.ticket, recipient, n, base):
+        return None
     line = find(state, session, recipient)
     if line is None:
         part = state.parts[state.ways.partition_of(recipient)]
@@ -34,8 +36,7 @@ def keep(
     settings = state.settings
     now = state.mail.now
     if part.since and now - part.since >= settings.patience_ms:
-        _turn_away(state, line, n, base)
-        _tidy(state, line)
+        give_back(state, line, n)
         return None
     size = len(body) if body is not None else 0
     if (
@@ -122,7 +123,9 @@ def answered(state: RoutingState, primary: bytes, session: Phone, effect: Effect
         elif code == effects.REFUSED:
             _settle(state, line, effect[4], effect[4])
         else:
-            _forget_from(state, line, effect[4] + (code == effects.GAP))
+            n = effect[4] + (code == effects.GAP)
+            _forget_from(state, line, n)
+            _note_back(state, line, n)
     state.phones.outlets[effect[0]](effect)
 
 
@@ -146,36 +149,39 @@ def _settle(state: RoutingState, line: Line, first: int, last: int) -> None:
 def give_back(state: RoutingState, line: Line, n: int, retry_ms: int = 0) -> None:
     """Its sender is to come back to ``n``; what follows it isn't kept any more."""
     _forget_from(state, line, n)
+    _note_back(state, line, n)
     state.counts.busy += 1
     session = line.session
     retry = retry_ms or state.settings.retry_ms
     state.phones.outlets[effects.BUSY]((effects.BUSY, session.user, line.recipient, session.stream, n, retry))
 
 
-def _turn_away(state: RoutingState, line: Line, n: int, base: int) -> None:
-    """Nobody serves the partition, for longer than sends are kept. Each pair is told once, and again when it comes
-    back: what it sent before it heard of it is drowned, as the mail core does."""
-    part = line.part
-    key = (line.session.ticket, line.recipient)
-    told = part.told.get(key, 0)
+def _note_back(state: RoutingState, line: Line, n: int) -> None:
+    """Its sender was told to come back to ``n``."""
+    back = state.back.setdefault(line.session.ticket, {})
+    back[line.recipient] = n
+    if len(back) > state.settings.told_max:
+        del back[next(iter(back))]
+
+
+def _drowns(state: RoutingState, ticket: int, recipient: int, n: int, base: int) -> bool:
+    """What a phone sent before it heard that it is to come back is nobody's: it says it again when it does. If it were
+    kept it would fill the room that the number needs to which it comes back."""
+    back = state.back[ticket]
+    told = back.get(recipient, 0)
     if 0 < base <= told < n:
-        return
-    _note_told(state, part, key, n)
-    give_back(state, line, n)
-
-
-def _note_told(state: RoutingState, part: Part, key: tuple[int, int], n: int) -> None:
-    if len(part.told) >= state.settings.told_max:
-        del part.told[next(iter(part.told))]
-    part.told[key] = n
+        return True
+    if told:
+        del back[recipient]
+        if not back:
+            del state.back[ticket]
+    return False
 
 
 def give_up(state: RoutingState, part: Part) -> None:
     """Nobody served the partition for as long as sends are kept: each pair is told once."""
-    for key, line in tuple(part.lines.items()):
-        n = min(line.kept)
-        _note_told(state, part, key, n)
-        give_back(state, line, n)
+    for line in tuple(part.lines.values()):
+        give_back(state, line, min(line.kept))
 
 
 def give_up_old(state: RoutingState, before: int) -> None:
@@ -194,6 +200,7 @@ def forget_session(state: RoutingState, session: Phone) -> None:
     """The session ended: its phone says everything again when it comes back."""
     for line in tuple(state.lines.get(session.ticket, {}).values()):
         _forget_from(state, line, 0)
+    state.back.pop(session.ticket, None)
 
 
 def _forget_from(state: RoutingState, line: Line, n: int) -> None:

@@ -47,7 +47,6 @@ def open_at_primary(state: RoutingState, part: Part) -> bool:
     part.target = target
     part.open = True
     part.since = 0
-    part.told.clear()
     state.waiting.pop(p, None)
     state.counts.opened += 1
     unsent: deque[Kept] = deque()

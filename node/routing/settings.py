@@ -31,8 +31,8 @@ class RoutingSettings:
     """How long one may take, however many nodes it was put to."""
     origins_max: int = 200_000
     """Senders at other edges of whom it is known where they spoke last; the one that was silent longest goes."""
-    told_max: int = 10_000
-    """Pairs of one partition that nobody serves whose senders were told so: each is told once."""
+    told_max: int = 64
+    """Recipients of one session to which it was told to come back: what it had sent them meanwhile is passed over."""
 
     def __attrs_post_init__(self) -> None:
         for name, low, high in (

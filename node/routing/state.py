@@ -51,7 +51,7 @@ class Part:
     """A partition, as an edge sees it."""
 
     __slots__ = (
-        "announce", "bytes", "count", "lines", "number", "open", "sessions", "since", "target", "told", "tried",
+        "announce", "bytes", "count", "lines", "number", "open", "sessions", "since", "target", "tried",
         "unsent",
     )  # fmt: skip
 
@@ -65,9 +65,6 @@ class Part:
         self.sessions: dict[int, Phone] = {}  # of its users, by user
         self.unsent: deque[Kept] = deque()  # wait for room in the link; what comes later waits behind them
         self.announce: deque[Phone] = deque()  # sessions that the primary is to be told of
-        self.told: dict[
-            tuple[int, int], int
-        ] = {}  # (ticket, recipient) → n: its sender was told to come back to it
         self.count = 0
         self.bytes = 0
 
@@ -172,6 +169,9 @@ class RoutingState:
         self.tickets: dict[int, Phone] = {}
         self.ticket = 0
         self.lines: dict[int, dict[int, Line]] = {}  # ticket → recipient → line
+        self.back: dict[
+            int, dict[int, int]
+        ] = {}  # ticket → recipient → n: told to come back to it, and hasn't
         self.kept = 0
         self.kept_bytes = 0
         self.waiting: dict[int, Part] = {}  # needed and not open
