@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 class Tap(Protocol):
     """Called in the hub's pass: must neither wait nor raise."""
 
+    def welcomed(self, session: Session) -> None:
+        """A session is logged in, and about to be told so."""
+
     def received(self, session: Session, data: bytes) -> None:
         """A session that is logged in has said this: whole frames, unless what came was no frame at all. The service
         has dealt with it."""

@@ -17,7 +17,8 @@ import attrs
 import msgspec
 
 from admin.channel.settings import AdminSettings
-from admin.statistics.settings import StatisticsSettings
+from admin.statistics.settings import AlarmWebhookSettings, StatisticsSettings
+from admin.tee.settings import ShadowSettings
 from node.accounts.gateways import read_secret
 from node.accounts.settings import AccountsSettings
 from node.hub.certificate import make_certificate
@@ -121,6 +122,7 @@ class Config:
     store: StoreSettings = attrs.Factory(StoreSettings)
     admin: AdminSettings = attrs.Factory(AdminSettings)
     statistics: StatisticsSettings = attrs.Factory(StatisticsSettings)
+    shadow: ShadowSettings = attrs.Factory(ShadowSettings)
 
     @property
     def data(self) -> Path:
@@ -139,6 +141,7 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "store": StoreSettings,
         "admin": AdminSettings,
         "statistics": StatisticsSettings,
+        "shadow": ShadowSettings,
     }
 )
 
@@ -241,6 +244,8 @@ def node_settings(config: Config) -> NodeSettings:
     Raises:
         ConfigError, SecretRefused: nothing was made, unless it is the certificate that can't be made.
     """
+    if config.shadow.enabled:
+        return _shadow_settings(config)
     listen = config.listen
     accounts = _from(config.base, config.registration)
     if accounts.gateway == "webhook":
@@ -289,6 +294,27 @@ def node_settings(config: Config) -> NodeSettings:
     )
 
 
+def _shadow_settings(config: Config) -> NodeSettings:
+    """Without listeners, and without what would let it reach anybody."""
+    try:
+        make_directory(config.data)
+    except OSError as error:
+        raise ConfigError(
+            f"the data directory {config.data} can't be made: {error.strerror}; set node.data to another one"
+        ) from None
+    return NodeSettings(
+        data=config.data,
+        listeners=(),
+        stop_grace_s=config.node.stop_grace_s,
+        hub=config.limits,
+        session=config.session,
+        mail=config.mail,
+        accounts=AccountsSettings(open=False, numbers=config.registration.numbers),
+        store=config.store,
+        shadow=True,
+    )
+
+
 S = TypeVar("S", AccountsSettings, StatisticsSettings)
 
 
@@ -304,8 +330,9 @@ def _from(base: Path, settings: S) -> S:
 
 
 def statistics_settings(config: Config) -> StatisticsSettings:
-    """What the sampler beside the node is told."""
-    return _from(config.base, config.statistics)
+    """What the sampler beside the node is told. A shadow calls nobody."""
+    settings = _from(config.base, config.statistics)
+    return attrs.evolve(settings, webhook=AlarmWebhookSettings()) if config.shadow.enabled else settings
 
 
 def _named_certificate(config: Config) -> tuple[Path, Path] | None:

@@ -24,6 +24,7 @@ from admin.commands.registry import COMMANDS
 from admin.commands.table import Context
 from admin.knobs.board import FILE, Knobs
 from admin.profiling.service import Profiling
+from admin.tee.service import Tee
 from node.running import Running
 
 
@@ -50,7 +51,8 @@ class Operating:
             LogLevel: log_level,
             Facts: Facts(version("waystation"), str(data), wall()),
         }
-        self._knobs = self.services[Knobs] = Knobs(Folder.of(data).path / FILE, self.services, wall)
+        self._folder = Folder.of(data).path
+        self._knobs = self.services[Knobs] = Knobs(self._folder / FILE, self.services, wall)
 
     async def run(
         self, running: Running, *, task_status: trio.TaskStatus[object] = trio.TASK_STATUS_IGNORED
@@ -62,10 +64,12 @@ class Operating:
             StoreFatal: the node must end.
         """
         self._running = running
+        tee = self.services[Tee] = Tee(running, self._folder)
         profiling = self.services[Profiling] = Profiling()
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._knobs.run, running)
+                await nursery.start(tee.run)
                 await self.server.run(task_status)
         finally:
             profiling.close()

@@ -21,6 +21,7 @@ from admin.reload.service import Reload
 from admin.statistics.service import Statistics
 from admin.systemd.notify import is_journal
 from admin.systemd.supervision import Supervision
+from admin.tee.receiver import Receiver
 from node.accounts.errors import SecretRefused
 from node.accounts.settings import AccountsSettings
 from node.hub.errors import HubError
@@ -32,6 +33,7 @@ from ops.logs import configure_logs
 from ops.operating import Operating
 from ops.reloading import Reloading
 from ops.sampling import Sampling, parts_of
+from ops.shadowing import Shadowing, check_directory
 from replication.identity import DamagedIdentity
 from replication.zeromq.errors import LinkError
 from store.errors import StoreError
@@ -52,6 +54,10 @@ def run(
     guide: Annotated[
         bool, Parameter(negative="", help="Print how to talk to this node once it is ready.")
     ] = False,
+    shadow: Annotated[
+        bool,
+        Parameter(negative="", help="Have no phones, and be said what live nodes tee: see [shadow]."),
+    ] = False,
 ) -> None:
     """Run a node in the foreground until SIGTERM or SIGINT, then stop gracefully.
 
@@ -66,7 +72,11 @@ def run(
             read = attrs.evolve(read, node=attrs.evolve(read.node, data=str(data.absolute())))
         log_level = configure_logs(read.node.log, is_journal(sys.stderr.fileno(), os.environ))
         supervision = Supervision.of(os.environ)
+        if shadow:
+            read = attrs.evolve(read, shadow=attrs.evolve(read.shadow, enabled=True))
+        check_directory(read)
         settings = node_settings(read)
+        shadowing = Shadowing(read.shadow, settings.data) if settings.shadow else None
         operating = Operating(read.admin, settings.data, log_level) if read.admin.enabled else None
         sampling = Sampling(statistics_settings(read), settings.data) if read.statistics.enabled else None
         reloading = Reloading(settings.data) if operating is not None else None
@@ -74,7 +84,7 @@ def run(
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.freeze()
         gc.set_threshold(GC_GENERATION_0, 20, 100)
-        trio.run(_run, settings, guide, operating, sampling, reloading, supervision)
+        trio.run(_run, settings, guide, operating, sampling, reloading, supervision, shadowing)
 
 
 async def _run(
@@ -84,6 +94,7 @@ async def _run(
     sampling: Sampling | None,
     reloading: Reloading | None,
     supervision: Supervision,
+    shadowing: Shadowing | None,
 ) -> None:
     stop = trio.Event()
     surroundings = Surroundings(listening=supervision.prepare(settings.listeners))
@@ -98,7 +109,10 @@ async def _run(
             reload = await nursery.start(reloading.run, running)
             if reload is not None:
                 operating.services[Reload] = reload
+        receiver = await nursery.start(shadowing.run, running) if shadowing is not None else None
         if operating is not None:
+            if receiver is not None:
+                operating.services[Receiver] = receiver
             operating.services[Supervision] = supervision
             await nursery.start(operating.run, running)
             if sampling is not None and sampling.statistics is not None:
@@ -151,7 +165,7 @@ def _ready(settings: NodeSettings, running: Running, guide: bool) -> None:
     log.info("ready", node=running.node.hex(), data=str(settings.data))
     places = " ".join(f"{name}={_place(host, port)}" for name, host, port in running.addresses)
     sys.stdout.write(f"ready {places}\n")
-    if guide:
+    if guide and running.addresses:
         sys.stdout.write(_guide(settings.accounts, running.addresses))
     sys.stdout.flush()
 

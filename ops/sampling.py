@@ -23,6 +23,8 @@ from admin.statistics.scrapes import Scrapes, listen
 from admin.statistics.service import Statistics
 from admin.statistics.settings import AlarmWebhookSettings, StatisticsSettings
 from admin.statistics.telling import Teller
+from admin.tee.receiver import Receiver
+from admin.tee.service import Tee
 from node.accounts.gateways import read_secret
 from node.running import Running
 
@@ -86,7 +88,14 @@ class Sampling:
 
 def parts_of(services: Mapping[type[Any], Any]) -> dict[str, Callable[[], Mapping[str, Any]]]:
     """What runs beside a node and has statistics, by the name that its figures begin with."""
-    kinds = (("admin", AdminServer), ("knobs", Knobs), ("reload", Reload), ("profiling", Profiling))
+    kinds = (
+        ("admin", AdminServer),
+        ("knobs", Knobs),
+        ("reload", Reload),
+        ("profiling", Profiling),
+        ("tee", Tee),
+        ("shadow", Receiver),
+    )
     return {name: services[kind].statistics for name, kind in kinds if kind in services}
 
 

@@ -12,6 +12,7 @@ from admin.commands import (
     reload,
     sessions,
     statistics,
+    tee,
     tracing,
     users,
 )
@@ -30,5 +31,6 @@ COMMANDS: Final[tuple[Command, ...]] = in_order(
         *statistics.COMMANDS,
         *glancing.COMMANDS,
         *profiling.COMMANDS,
+        *tee.COMMANDS,
     )
 )

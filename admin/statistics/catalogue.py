@@ -301,6 +301,29 @@ _OPERATING: Final = (
         profiling.samples: samples of all profiles
         profiling.cpu_seconds [seconds]: CPU of the thread that takes them
         profiling.heaps: times that the heap was counted
+        tee.taken: entries that were taken out of the tee's buffer
+        tee.dropped: reads that had no room in the tee's buffer
+        tee.dropped_bytes [bytes]: of these
+        tee.frames: frames that were sent to a test node
+        tee.left_out: frames that a tee doesn't carry
+        tee.malformed: reads in a tee that were no frames
+        tee.batches: messages to a test node
+        tee.bytes [bytes]: of these
+        tee.connects: connections to a test node
+        tee.stalled: how often a test node took no more
+        tee.work_seconds [seconds]: of the loop, for the tee
+        shadow.begun: tees that began here
+        shadow.connections_refused: connections whose key isn't in shadow.allow
+        shadow.dropped: messages of a tee that the hub had no room for
+        shadow.malformed: messages of a tee that made no sense
+        shadow.strangers: messages without a greeting before them
+        shadow.refused: tees beyond the bound
+        shadow.stage.heard: frames of guests
+        shadow.stage.told: frames to guests, which went nowhere
+        shadow.stage.failures: handlers that failed with a guest
+        shadow.stage.unknown: what guests said who weren't there any more
+        shadow.stage.refused: guests beyond the bound
+        shadow.stage.ends.{reason}: guests that went, by reason
         """,
     )
     + lines(
@@ -314,6 +337,13 @@ _OPERATING: Final = (
         reload.watching: 1 while the last change is watched
         profiling.looking: looks into the node that go on
         profiling.tasks_known: tasks of which it is known when they began
+        tee.running: 1 while there is a tee
+        tee.sessions: sessions in the tee's share
+        tee.entries: what was said and isn't sent to the test node yet
+        tee.entries_max: how many may be
+        tee.buffer_bytes [bytes]: of these
+        shadow.tees: live nodes that tee to this one
+        shadow.stage.guests: sessions without sockets
         reload.pause_ms_last [ms]: how long the last change held up the loop
         """,
     )

@@ -139,6 +139,13 @@ QUEUES: Final = (
         holds="reads that a thread does",
     ),
     Queue(
+        name="tee",
+        length=("tee.entries",),
+        went=("tee.taken",),
+        limit="tee.entries_max",
+        holds="what phones said, for the test node",
+    ),
+    Queue(
         name="alarms",
         length=("statistics.webhook.waiting",),
         went=("statistics.webhook.told", "statistics.webhook.failed", "statistics.webhook.dropped"),

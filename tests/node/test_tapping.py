@@ -16,9 +16,13 @@ class Kept:
     """Attaches everybody, and remembers."""
 
     def __init__(self) -> None:
+        self.came: list[int] = []
         self.said: list[Frame] = []
         self.told: list[int] = []
         self.gone: list[int] = []
+
+    def welcomed(self, session: Session) -> None:
+        self.came.append(session.user)
 
     def received(self, session: Session, data: bytes) -> None:
         assert decode_client(data, FRAME_MAX, self.said) == len(data)
@@ -41,6 +45,7 @@ async def test_it_sees_whole_frames_after_login_both_ways_and_ends(
 ) -> None:
     tapping.begin(node.service, kept)
     a, b = await node.login(alice), await node.login(bob)
+    assert kept.came == [alice.user, bob.user]
     assert kept.said == []  # what comes before login may hold a PIN, a key or a signature
     first = encode(alice.send(bob, 1))
     await a.send_bytes(first[:7])
