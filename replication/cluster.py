@@ -32,6 +32,8 @@ from replication.labels import Labels
 from replication.listening import GroupListener
 from replication.membership.exchange import TELL
 from replication.membership.membership import Membership
+from replication.membership.operating import MOVE, Operating
+from replication.membership.rebalancing import Rebalancer
 from replication.placed import Placed
 from replication.procedures import Procedure
 from replication.replicated import ReplicatedGroup
@@ -78,9 +80,10 @@ class Cluster:
             settings.secret or blake2b(settings.name.encode(), digest_size=32, person=b"ws-cluster").digest()
         )
         self.membership = Membership(self, keys.public)
-        self.links = Links(self.me, keys, self.membership.linked(), self, settings.links)
+        self.links = Links(self.me, keys, self.membership.linked(), self, settings.links, joins=self._joins)
         self.detector = Detector(self.me, self.nodes, secrets.token_bytes(8), settings.detector, self.now())
         self._bell = trio.Event()
+        self.operate = Operating(self, Rebalancer(self, settings.membership))
 
     @property
     def nodes(self) -> tuple[bytes, ...]:
@@ -233,7 +236,9 @@ class Cluster:
             self._host.begin()
         now = self.now()
         if group is None:
-            if message[0] >= TELL:
+            if message[0] >= MOVE:
+                self.operate.received(peer, message)
+            elif message[0] >= TELL:
                 self.membership.received(peer, message)
             else:
                 if message[0] == BEAT and len(message) > BEAT_WORDS:
@@ -305,6 +310,7 @@ class Cluster:
             nursery.start_soon(self._tick)
             nursery.start_soon(self._watch)
             nursery.start_soon(self._flush)
+            nursery.start_soon(self.operate.rebalancer.run)
             task_status.started()
 
     async def _tick(self) -> None:
@@ -381,11 +387,16 @@ class Cluster:
                     None, effect[1], (*effect[2], self.membership.roster.digest) if beats else effect[2]
                 )
             elif effect[0] == STATE:
+                self.membership.changed_at = self.now()
                 log.info("peer", node=effect[1].hex(), state=effect[2])
                 for one in self.groups.values():
                     one.carrier.state.now = self.now()
                     self._liveness(one.carrier.state, effect[1])
                     one.carrier.drain()
+
+    def _joins(self, node: bytes, said: list[Any]) -> list[Any] | str:
+        with self.within():
+            return self.operate.joins(node, said)
 
     def _liveness(self, state: ReplicaState, peer: bytes) -> None:
         if peer in state.peers and peer in self.detector.state.peers:

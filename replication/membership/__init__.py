@@ -4,5 +4,12 @@ member        a node as everybody knows it: a row, and which of two rows stands
 owner         which cluster a partition belongs to, of clusters that know one another: the same kind of row
 roster        all rows of a node, and their digest
 exchange      what nodes say to one another of their rosters; pure
+errors        what can't be done
+keeping       the roster on the disk
+membership    the roster of a running member, applied to links, detector and replicas
+joining       how a node becomes a member before it runs
+rebalancing   brings partitions to where they are wanted
+status        what an operator sees
+operating     what an operator does
 settings      times and rates
 """

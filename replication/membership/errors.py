@@ -35,3 +35,9 @@ class NotNow(MembershipError):
     """The cluster isn't in a state in which this can be done."""
 
     remedy = "see with `status` who is alive and what is under way, and try again"
+
+
+class JoinRefused(MembershipError):
+    """A node isn't let in."""
+
+    remedy = "invite its public key on a member, and name that member's key and address"

@@ -49,7 +49,17 @@ class Exchange:
     Counts: told (messages of TELL that were taken in), tallies (questions asked), malformed.
     """
 
-    __slots__ = ("_asked_at", "_differs", "_settings", "malformed", "me", "roster", "tallies", "told")
+    __slots__ = (
+        "_asked_at",
+        "_differs",
+        "_settings",
+        "heard",
+        "malformed",
+        "me",
+        "roster",
+        "tallies",
+        "told",
+    )
 
     def __init__(self, me: bytes, roster: Roster, settings: MembershipSettings) -> None:
         self.me = me
@@ -57,6 +67,7 @@ class Exchange:
         self._settings = settings
         self._differs: dict[bytes, bytes] = {}  # peer → the digest of its last beat, if it wasn't ours
         self._asked_at = -(10**12)
+        self.heard: dict[bytes, bytes] = {}  # peer → the digest that its last beat told
         self.told = 0
         self.tallies = 0
         self.malformed = 0
@@ -70,6 +81,7 @@ class Exchange:
 
     def beat(self, peer: bytes, digest: bytes, now: int) -> list[Effect]:
         """A peer's beat told the digest of its roster."""
+        self.heard[peer] = digest
         if digest == self.roster.digest:
             self._differs.pop(peer, None)
             return []
@@ -84,6 +96,7 @@ class Exchange:
     def gone(self, peer: bytes) -> None:
         """A peer doesn't belong to the cluster any more."""
         self._differs.pop(peer, None)
+        self.heard.pop(peer, None)
 
     def received(self, peer: bytes, message: Sequence[Any]) -> list[Effect]:
         """A message came from a node that was proved to be this one."""

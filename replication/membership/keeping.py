@@ -57,13 +57,13 @@ class Kept:
             failed(error)
 
 
-def writes_of(group: OpenGroup, rows: Iterable[Entry]) -> list[Write]:
-    """What makes these rows durable."""
+def writes_of(group: OpenGroup, rows: Iterable[Entry], *, configured: bool = False) -> list[Write]:
+    """What makes these rows durable; with `configured` also those that another node has of its configuration."""
     member, owner = group.table(MEMBER.name).id, group.table(OWNER.name).id
     writes: list[Write] = []
     for row in rows:
         if isinstance(row, Member):
-            if row.counter:
+            if row.counter or configured:
                 writes.append((PUT, member, (row.node,), row.row()))
         else:
             writes.append((PUT, owner, (row.partition,), row.row()))

@@ -67,7 +67,7 @@ class Reader:
         came: Callable[[Member, bool], None],
         offered: Callable[[Member, dict[str, Address]], None],
         passed: Callable[[], None],
-        joins: Callable[[bytes, list[Any]], list[Any] | None],
+        joins: Callable[[bytes, list[Any]], list[Any] | str],
     ) -> None:
         self._settings = settings
         self._roster = roster
@@ -207,8 +207,8 @@ class Reader:
     def _join(self, entrance: Entrance, peer: Member, route: bytes, said: list[Any]) -> None:
         """Before a node runs it asks, over a connection of its own, for what it must know."""
         told = self._joins(peer.node, said[1:])
-        if told is None:
-            entrance.socket.reply_nowait(route, words.say(words.REFUSED, "nobody joins here now"))
+        if isinstance(told, str):
+            entrance.socket.reply_nowait(route, words.say(words.REFUSED, told))
         else:
             entrance.socket.reply_nowait(route, words.say(words.JOINED, told))
 

@@ -48,7 +48,7 @@ class Links:
         members: all nodes of the cluster, this one too.
         receiver: what messages and changes are handed to.
         chance: where the jitter of retries comes from.
-        joins: what a node is told that wants to join (its id, what it said of itself); None: it is refused.
+        joins: what a node is told that wants to join (its id, what it said of itself), or why it is refused.
 
     Raises:
         MembersUnusable
@@ -62,7 +62,7 @@ class Links:
         receiver: Receiver,
         settings: LinkSettings | None = None,
         chance: random.Random | None = None,
-        joins: Callable[[bytes, list[Any]], list[Any] | None] = lambda *_: None,
+        joins: Callable[[bytes, list[Any]], list[Any] | str] = lambda *_: "nobody joins here now",
     ) -> None:
         self.settings = settings = settings or LinkSettings()
         self._roster = Roster(members, node, keys.public)

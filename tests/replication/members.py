@@ -11,16 +11,20 @@ import attrs
 import trio
 
 from replication.cluster import Cluster
-from replication.clustersettings import ClusterSettings, Neighbour
+from replication.clustersettings import SPEAKS, ClusterSettings, Neighbour
 from replication.core.settings import ReplicaSettings
 from replication.detectorstate import DetectorSettings
 from replication.errors import GroupGone
+from replication.membership import joining
 from replication.opening import open_cluster
 from replication.placed import Placed
 from replication.replicated import ReplicatedGroup
+from replication.tables import CLUSTER
+from replication.zeromq.address import Address
 from replication.zeromq.keys import ensure_keys
 from store.limits import StoreSettings
 from store.schema import Group, Table
+from store.store import Store
 from tests.replication.zeromq.cluster import HOST, QUICK, free_port, until
 
 REPLICA = ReplicaSettings(
@@ -68,6 +72,9 @@ class Members:
         self._replica = replica
         self._scopes: dict[str, tuple[trio.CancelScope, trio.Event]] = {}
         self._cut: set[frozenset[bytes]] = set()
+        self.changes: dict[str, Any] = {}
+        """Of `ClusterSettings`, for those that are started from now on."""
+        self._joined: dict[str, dict[str, Any]] = {}
         self.up: dict[str, Cluster] = {}
         neighbours = {}
         for name in names:
@@ -83,11 +90,11 @@ class Members:
 
     def node(self, name: str) -> bytes:
         """A member's id."""
-        return self.neighbours[name].node
+        return self._joined[name]["node"] if name in self._joined else self.neighbours[name].node
 
     def name(self, node: bytes | None) -> str:
         """Whose id it is."""
-        return next(name for name, one in self.neighbours.items() if one.node == node)
+        return next(name for name in (*self.neighbours, *self._joined) if self.node(name) == node)
 
     def groups(self, name: str) -> list[ReplicatedGroup]:
         """A group's handles, of all who are up."""
@@ -106,11 +113,11 @@ class Members:
         settings = ClusterSettings(
             data=self._data / name,
             name="members",
-            members=tuple(self.neighbours.values()),
             replica=self._replica,
             detector=DETECTOR,
             links=QUICK,
             store=STORE,
+            **{"members": tuple(self.neighbours.values()), **self.changes, **self._joined.get(name, {})},
         )
         scope, ended = trio.CancelScope(), trio.Event()
         try:
@@ -125,6 +132,29 @@ class Members:
         finally:
             self.up.pop(name, None)
             ended.set()
+
+    async def join(self, name: str, via: str, *, weight: int = 100) -> None:
+        """A node that nobody has heard of is invited, asks, and is started."""
+        data = self._data / name
+        data.mkdir()
+        keys = ensure_keys(data)
+        await self.up[via].operate.invite(keys.public, server=name, weight=weight)
+        one = self.neighbours[via]
+        joined = await joining.ask(
+            keys,
+            one.key,
+            Address.parse(one.address),
+            address=f"{HOST}:{free_port()}",
+            speaks=SPEAKS,
+            settings=QUICK,
+        )
+        with Store.open(data / "store", (CLUSTER,), settings=STORE) as store:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(store.run)
+                await joining.keep(store.group(CLUSTER.name), joined)
+                nursery.cancel_scope.cancel()
+        self._joined[name] = {"node": joined.node, "secret": joined.secret, "members": ()}
+        await self.start(name)
 
     async def stop(self, names: str) -> None:
         """Stop some of them."""

@@ -1,0 +1,349 @@
+"""What an operator does to a running cluster, on any of its nodes: invite, change, leave, remove, move, rebalance.
+
+Whatever concerns another node is asked of that node over the control link:
+
+    (MOVE, number, group, p, target)    move this partition, which you serve
+    (MOVED, number, text)               done; or why not
+    (SOUND, number, node)               of which partitions that this node claims have you everything?
+    (SOUNDS, number, [[group, p], …])
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import structlog
+import trio
+
+from replication.clustersettings import ClusterSettings
+from replication.core import replica
+from replication.core.errors import NoMove, ReplicationError
+from replication.detector import Detector
+from replication.detectorstate import ALIVE
+from replication.identity import read_identity
+from replication.membership import joining, status
+from replication.membership.errors import NotNow
+from replication.membership.joining import Joined
+from replication.membership.member import ACTIVE, LEAVING, NODE_BYTES, REMOVED, Member
+from replication.membership.membership import Membership
+from replication.membership.rebalancing import Rebalancer
+from replication.membership.status import Lost
+from replication.outcome import Waiter
+from replication.placement import PARTITIONS
+from replication.replicated import ReplicatedGroup
+from replication.tables import CLUSTER
+from replication.zeromq.keys import KEY_FILE, ensure_key_file, is_public_key
+from replication.zeromq.links import Links
+from store.store import Store
+
+log = structlog.get_logger()
+
+MOVE: Final = 24
+MOVED: Final = 25
+SOUND: Final = 26
+SOUNDS: Final = 27
+
+LOOK_S: Final = 0.1
+"""Between two looks at what is waited for."""
+ASK_S: Final = 3.0
+"""How long others' answers are waited for; a move takes `MOVE_S`."""
+MOVE_S: Final = 60.0
+ROTATE_S: Final = 30.0
+"""How long it may take until everybody knows of another key."""
+ASKED_MAX: Final = 1_000
+"""Questions of this node that wait for answers."""
+NEXT_KEY_FILE: Final = f"{KEY_FILE}.next"
+
+
+class Around(Protocol):
+    """The cluster, as far as operators need it."""
+
+    settings: ClusterSettings
+    me: bytes
+    secret: bytes
+    store: Store
+    groups: dict[str, ReplicatedGroup]
+    links: Links
+    detector: Detector
+    membership: Membership
+
+    def now(self) -> int: ...
+    def within(self) -> AbstractContextManager[None]: ...
+    async def move(self, group: str, p: int, target: bytes) -> None: ...
+
+
+class Operating:
+    """Of one node. Everything raises MembershipError for what can't be done, and StoreError."""
+
+    def __init__(self, around: Around, rebalancer: Rebalancer) -> None:
+        self._around = around
+        self._membership = around.membership
+        self.rebalancer = rebalancer
+        self._number = secrets.randbits(32)
+        self._asked: dict[int, Waiter] = {}
+
+    # ---- members ----------------------------------------------------------------------------------
+
+    async def invite(
+        self, key: str, *, server: str, rack: str = "", weight: int = 100, cluster: str = ""
+    ) -> bytes:
+        """Let whoever has this key join. The id that it will have.
+
+        Raises:
+            KeyTaken, RosterFull
+            ValueError: that is no public key, or the weight is none.
+        """
+        if not is_public_key(key):
+            raise ValueError(f"{key!r} isn't 40 characters of Z85")
+        node = secrets.token_bytes(NODE_BYTES)
+        row = self._membership.roster.invited(
+            node, self._around.me, key, server=server, rack=rack, weight=weight,
+            cluster=cluster or self._membership.own.cluster,
+        )  # fmt: skip
+        Member.from_row(row.row())  # within its limits
+        await self._membership.edit([row])
+        return node
+
+    async def change(self, node: bytes, **changes: Any) -> None:
+        """Another weight, server, rack, public, or address of a member; copies follow by and by.
+
+        Raises:
+            NoSuchMember, MemberRemoved
+            ValueError: nothing of the kind can be changed, or to that.
+        """
+        if not changes.keys() <= {"weight", "server", "rack", "public", "address"}:
+            raise ValueError("weight, server, rack, public and address can be changed")
+        row = self._membership.roster.edited(node, self._around.me, **changes)
+        Member.from_row(row.row())
+        await self._membership.edit([row])
+
+    async def leave(self) -> None:
+        """Hand over everything that this node holds, then be a member no more. Takes as long as that takes.
+
+        Raises:
+            NotNow: nobody else could take it.
+            Cancelled, it goes on leaving; `stay` is the way back.
+        """
+        membership, me = self._membership, self._around.me
+        others = [row for row in membership.roster.members.values() if row.state == ACTIVE and row.node != me]
+        if not others:
+            raise NotNow("no other active member is there")
+        alone = [name for name, group in self._around.groups.items() if set(group.placed.nodes) == {me}]
+        if alone:
+            raise NotNow(f"groups have all their copies here by name: {', '.join(sorted(alone))}")
+        if membership.own.state != LEAVING:
+            await membership.edit([membership.roster.edited(me, me, state=LEAVING)])
+        while self.held():  # noqa: ASYNC110 - nobody is told of what all groups hold
+            await trio.sleep(LOOK_S)
+        await membership.edit([membership.roster.edited(me, me, state=REMOVED)])
+        self._around.links.flush()
+
+    async def stay(self) -> None:
+        """Be an active member again after all."""
+        me = self._around.me
+        if self._membership.own.state == LEAVING:
+            await self._membership.edit([self._membership.roster.edited(me, me, state=ACTIVE)])
+
+    def held(self) -> int:
+        """Partitions, of all groups, that name this node in their claims."""
+        me = self._around.me
+        return sum(
+            part.claim is not None and me in (part.claim.primary, part.claim.heir)
+            for group in self._around.groups.values()
+            for part in group.carrier.state.parts
+        )
+
+    async def remove(self, node: bytes, *, even_alive: bool = False) -> list[Lost]:
+        """A node never returns: what it held is taken over. What may be lost by that, partition by partition.
+
+        Raises:
+            NoSuchMember, MemberRemoved
+            NotNow: it is alive; it may leave, or be stopped first.
+        """
+        around, membership = self._around, self._membership
+        row = membership.roster.member(node)
+        alive = node == around.me or (
+            node in around.detector.state.peers and around.detector.state_of(node) == ALIVE
+        )
+        if alive and not even_alive:
+            raise NotNow(f"node {node.hex()} is alive: let it leave")
+        lost = await self.losses(node) if row.belongs else []
+        await membership.edit([membership.roster.edited(node, around.me, state=REMOVED)])
+        return lost
+
+    async def losses(self, node: bytes) -> list[Lost]:
+        """What may be lost if this node never returned."""
+        around = self._around
+        complete = {(name, p) for name, p in status.sound(around.groups, node)}
+        others = [
+            one for one in self._membership.nodes
+            if one not in (around.me, node) and around.detector.state_of(one) == ALIVE
+        ]  # fmt: skip
+        async with trio.open_nursery() as nursery:
+            for one in others:
+                nursery.start_soon(self._ask_sound, one, node, complete)
+        return status.losses(around.groups, node, complete)
+
+    async def _ask_sound(self, peer: bytes, node: bytes, complete: set[tuple[str, int]]) -> None:
+        try:
+            told = await self._ask(peer, SOUND, (node,), ASK_S)
+        except NotNow as error:
+            log.warning("copies_not_known", peer=peer.hex(), cause=str(error))
+            return
+        complete.update((str(name), int(p)) for name, p in told)
+
+    async def rotate_key(self) -> str:
+        """Have another key pair, while everybody runs; links are made anew. The new public key; the old one opens
+        nothing any more.
+
+        Raises:
+            NotNow: not everybody is there to hear of it.
+        """
+        around, membership = self._around, self._membership
+        data: Path = around.settings.data
+        keys = ensure_key_file(data / NEXT_KEY_FILE, "of this node, for its links to other nodes")
+        self._require_all()
+        await membership.edit([membership.roster.edited(around.me, around.me, next_key=keys.public)])
+        with trio.move_on_after(ROTATE_S) as waiting:
+            while not self._all_know():  # noqa: ASYNC110 - beats tell
+                await trio.sleep(LOOK_S)
+        if waiting.cancelled_caught:
+            await membership.edit([membership.roster.edited(around.me, around.me, next_key="")])
+            raise NotNow("not everybody has heard of the new key in time")
+        await around.links.rekey(keys)
+        (data / NEXT_KEY_FILE).rename(data / KEY_FILE)
+        await membership.edit([membership.roster.edited(around.me, around.me, key=keys.public, next_key="")])
+        return keys.public
+
+    def _require_all(self) -> None:
+        away = [
+            one.hex() for one in self._membership.nodes
+            if one != self._around.me and self._around.detector.state_of(one) != ALIVE
+        ]  # fmt: skip
+        if away:
+            raise NotNow(f"these members would not hear of the new key: {', '.join(away)}")
+
+    def _all_know(self) -> bool:
+        exchange = self._membership.exchange
+        others = [one for one in self._membership.nodes if one != self._around.me]
+        return all(exchange.heard.get(one) == exchange.roster.digest for one in others)
+
+    # ---- partitions -------------------------------------------------------------------------------
+
+    async def move(self, group: str, p: int, target: bytes) -> None:
+        """Move a partition to another member, whoever serves it now.
+
+        Raises:
+            NoMove, NotNow: it stays where it is, or nobody knows.
+            KeyError: there is no such group.
+        """
+        opened = self._around.groups[group]
+        opened.placed.check(p)
+        primary = opened.primary(p)
+        if primary == self._around.me or primary is None:
+            await self._around.move(group, p, target)
+            return
+        told = await self._ask(primary, MOVE, (group, p, target), MOVE_S)
+        if told:
+            raise NoMove(str(told))
+
+    def rebalance(self) -> int:
+        """Bring what this node serves to where it is wanted, now. How many partitions that are."""
+        return self.rebalancer.ask()
+
+    # ---- looking ----------------------------------------------------------------------------------
+
+    def status(self) -> dict[str, Any]:
+        """Members, partitions by state, those at one copy and since when, links, versions: as this node knows them."""
+        around, membership = self._around, self._membership
+        links = around.links.statistics().links
+        return {
+            "node": around.me.hex(),
+            "name": around.settings.name,
+            "members": status.members(
+                membership.roster.members.values(), around.me, around.detector, around.groups
+            ),
+            "groups": {name: status.partitions(one.carrier.state) for name, one in around.groups.items()},
+            "links": [
+                {
+                    "peer": link.peer.hex(), "channel": link.group, "up": link.up, "waiting": link.queue_messages,
+                    "ended": link.ended,
+                }
+                for link in links
+            ],
+            "rebalancing": dict(self.rebalancer.statistics()),
+            "digest": membership.roster.digest.hex(),
+            "speaks": list(membership.speaks),
+            "spoken": membership.spoken,
+            "agreed": sum(
+                membership.exchange.heard.get(one) == membership.roster.digest for one in membership.nodes
+            )
+            + 1,
+        }  # fmt: skip
+
+    # ---- what others ask --------------------------------------------------------------------------
+
+    def joins(self, node: bytes, said: Sequence[Any]) -> list[Any] | str:
+        """A node that isn't running yet asks to be told everything."""
+        around, membership = self._around, self._membership
+        row = joining.asked(membership.roster, node, said, around.me)
+        if isinstance(row, str):
+            return row
+        membership.edit_soon([row])
+        identity = read_identity(around.store.group(CLUSTER.name))
+        joined = Joined(
+            node=node,
+            name=around.settings.name,
+            secret=around.secret,
+            partitions=identity.partitions if identity is not None else PARTITIONS,
+            rows=(*membership.roster.members.values(), *membership.roster.owners.values()),
+        )
+        return joined.told()
+
+    def received(self, peer: bytes, message: Sequence[Any]) -> None:
+        """Another node asks, or answers."""
+        match message:
+            case [int(code), int(number), str(group), int(p), bytes(target), *_] if code == MOVE:
+                self._moves(peer, number, group, p, target)
+            case [int(code), int(number), bytes(node), *_] if code == SOUND:
+                self._send(peer, (SOUNDS, number, status.sound(self._around.groups, node)))
+            case [int(code), int(number), told, *_] if code in (MOVED, SOUNDS):
+                waiter = self._asked.pop(number, None)
+                if waiter is not None:
+                    waiter.ran(1, None, told)
+
+    def _moves(self, peer: bytes, number: int, group: str, p: int, target: bytes) -> None:
+        def ended(_: int, error: Exception | None) -> None:
+            self._send(peer, (MOVED, number, "" if error is None else str(error)))
+
+        opened = self._around.groups.get(group)
+        try:
+            if opened is None:
+                raise NoMove(f"group {group!r} isn't here")
+            opened.placed.check(p)
+            opened.flush()
+            replica.move(opened.carrier.state, p, target, ended)
+            opened.carrier.drain()
+        except ReplicationError as error:
+            ended(0, error)
+
+    def _send(self, peer: bytes, message: Sequence[Any]) -> bool:
+        return self._around.links.send(peer, None, tuple(message))
+
+    async def _ask(self, peer: bytes, code: int, said: tuple[Any, ...], timeout: float) -> Any:
+        if len(self._asked) >= ASKED_MAX:
+            raise NotNow(f"{ASKED_MAX} questions wait for answers")
+        self._number += 1
+        number, waiter = self._number, Waiter()
+        self._asked[number] = waiter
+        try:
+            if self._send(peer, (code, number, *said)):
+                with trio.move_on_after(timeout):
+                    return (await waiter.wait()).value
+            raise NotNow(f"node {peer.hex()} gave no answer")
+        finally:
+            self._asked.pop(number, None)

@@ -1,0 +1,188 @@
+"""Members that come and go while a cluster runs: over real links, with real stores, and nothing is lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from replication.core import members as core
+from replication.detectorstate import DEAD
+from replication.membership.errors import JoinRefused, KeyTaken, MemberRemoved, NotNow
+from replication.membership.member import ACTIVE, REMOVED
+from replication.membership.settings import MembershipSettings
+from replication.placed import Placed
+from replication.zeromq.keys import make_keys
+from store.schema import Group
+from store.writes import PUT
+from tests.replication.members import Members, members_of, table
+from tests.replication.zeromq.cluster import until
+
+KEPT = Placed(group=Group("kept", (table("kept", partitioned=True),)), partitions=16)
+SOON = MembershipSettings(exchange_ms=200, moves_per_s=100, moves_max=8, calm_ms=300)
+
+
+async def fill(members: Members, name: str) -> None:
+    """A record in each partition."""
+    group = members[name].group("kept")
+    number = group.table("kept").id
+    for p in range(KEPT.partitions):
+        await group.commit([(PUT, number, (p, "key"), p)])
+
+
+async def all_there(members: Members) -> None:
+    """Every partition is served, and its record is where it is served."""
+    await members.ready("kept", "schema")
+    group = next(iter(members.up.values())).group("kept")
+    for p in range(KEPT.partitions):
+        assert await group.read("kept", (p, "key")) == p
+
+
+def served(members: Members, name: str) -> int:
+    return sum(members[name].group("kept").serves(p) for p in range(KEPT.partitions))
+
+
+def agree(members: Members) -> bool:
+    return len({cluster.membership.roster.digest for cluster in members.up.values()}) == 1
+
+
+async def test_a_node_joins_and_gets_its_share_then_another_leaves_and_nothing_is_lost(
+    tmp_path: Path,
+) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        for cluster in members.up.values():
+            cluster.operate.rebalancer.settings = SOON
+        await fill(members, "a")
+        await members.join("c", "b")
+        await until(lambda: agree(members))
+        assert members["a"].nodes == members["c"].nodes
+        assert members["c"].membership.own.state == ACTIVE
+        await until(lambda: served(members, "c") > 0)
+        wanted = {p: members["a"].group("kept").carrier.state.ranked(p) for p in range(KEPT.partitions)}
+        await until(
+            lambda: all(members["a"].group("kept").primary(p) == wanted[p][0] for p in range(KEPT.partitions))
+        )
+        await all_there(members)
+        await members["a"].operate.leave()
+        await until(lambda: members["a"].membership.removed.is_set())
+        await members.stop("a")
+        await until(lambda: len(members["b"].nodes) == 2)
+        await all_there(members)
+        assert members["b"].membership.roster.members[members.node("a")].state == REMOVED
+        assert members["b"].membership.statistics()["malformed"] == 0
+
+
+async def test_what_may_be_lost_with_a_node_that_is_removed_is_told_by_partition(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "abc", KEPT) as members:
+        await fill(members, "a")
+        b = members.node("b")
+        with pytest.raises(NotNow):
+            await members["a"].operate.remove(b)
+        await members.stop("b")
+        await until(lambda: not members["a"].is_alive(b))
+        assert await members["a"].operate.remove(b) == []
+        await all_there(members)
+        with pytest.raises(MemberRemoved):
+            await members["c"].operate.change(b, weight=5)
+        # Of two, one goes for good before the other has everything: what stood there alone is told.
+        await members.stop("c")
+        await until(lambda: members["a"].detector.state_of(members.node("c")) == DEAD)
+        lost = await members["a"].operate.losses(members.node("c"))
+        taken = {one.partition for one in lost}
+        assert all(members["a"].group("kept").primary(one) == members.node("c") for one in taken)
+        await members["a"].operate.remove(members.node("c"))
+        await until(lambda: served(members, "a") == KEPT.partitions)
+
+
+async def test_who_is_not_invited_does_not_join_and_a_key_joins_once(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        with pytest.raises(KeyTaken):
+            await members["a"].operate.invite(members.neighbours["b"].key, server="x")
+        with pytest.raises(ValueError, match="Z85"):
+            await members["a"].operate.invite("short", server="x")
+        node = await members["a"].operate.invite(make_keys().public, server="x")
+        await until(lambda: agree(members))
+        assert node not in members["b"].nodes
+        assert await members["a"].operate.remove(node) == []
+        await until(lambda: members["b"].membership.roster.members[node].state == REMOVED)
+
+
+async def test_labels_and_weights_are_changed_on_any_node_and_are_there_after_a_start(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        b = members.node("b")
+        await members["a"].operate.change(b, weight=0, rack="r2")
+        await until(lambda: members["b"].membership.own.rack == "r2")
+        assert members["b"].group("kept").carrier.state.ranked(0) == (members.node("a"),)
+        await members.stop("b")
+        await members.start("b")
+        assert (members["b"].membership.own.rack, members["b"].membership.own.weight) == ("r2", 0)
+        with pytest.raises(ValueError, match="weight"):
+            await members["a"].operate.change(b, node=b"12345678")
+
+
+async def test_a_key_is_rotated_while_everybody_runs(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        before = members["a"].membership.own.key
+        await until(lambda: members["a"].is_alive(members.node("b")))
+        key = await members["a"].operate.rotate_key()
+        assert key != before
+        await until(lambda: members["b"].membership.roster.members[members.node("a")].keys == (key,))
+        await fill(members, "b")
+        await members.stop("a")
+        await members.start("a")  # with the key that is on its disk now
+        await all_there(members)
+        await members.stop("b")
+        with pytest.raises(NotNow):
+            await until(lambda: not members["a"].is_alive(members.node("b")))
+            await members["a"].operate.rotate_key()
+
+
+async def test_a_partition_is_moved_from_any_node(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "abc", KEPT) as members:
+        await fill(members, "a")
+        primary = members.server("kept", 3)
+        target = next(one for one in "abc" if one != primary)
+        asked = next(one for one in "abc" if one not in (primary, target))
+        await members[asked].operate.move("kept", 3, members.node(target))
+        await until(lambda: members.server("kept", 3) == target)
+        status = members[asked].operate.status()
+        assert {one["alive"] for one in status["members"]} == {"this", "alive"}
+        assert sum(one["primary"] for one in status["members"]) == KEPT.partitions + 1
+        assert status["spoken"] == 2
+
+
+async def test_adjacent_versions_work_together_and_speak_what_both_understand(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "ab", KEPT, start="") as members:
+        members.changes = {"speaks": (1, 1)}
+        await members.start("a")
+        members.changes = {}
+        await members.start("b")
+        await members.ready("kept")
+        await until(lambda: agree(members) and members["b"].membership.spoken == 1)
+        assert not members["b"].group("kept").carrier.state.relaying
+        await fill(members, "a")
+        await members.stop("a")
+        await members.start("a")  # it was upgraded
+        await until(lambda: members["b"].membership.spoken == 2)
+        assert members["b"].group("kept").carrier.state.relaying
+        await all_there(members)
+
+
+async def test_a_release_that_is_too_old_or_too_new_is_refused_at_the_door(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        asked: list[Any] = [9, 9, "host:1", ""]
+        node = await members["a"].operate.invite(make_keys().public, server="x")
+        told = members["a"].operate.joins(node, asked)
+        assert isinstance(told, str)
+        assert "version 2" in told
+        assert isinstance(members["a"].operate.joins(node, [1]), str)
+        with pytest.raises(JoinRefused):
+            raise JoinRefused(told)
+        assert isinstance(members["a"].operate.joins(node, [1, 2, "host:1", ""]), list)
+        await trio.lowlevel.checkpoint()
+
+
+def test_the_time_for_somebody_to_turn_up_is_longer_than_a_detector_needs() -> None:
+    assert core.FORSAKEN_MS > core.STRANGER_MS
