@@ -144,10 +144,17 @@ class Membership:
 
     async def come(self) -> None:
         """This node runs: it is a member from now on, and says what it speaks."""
+        rows = self._corrected()
+        if rows:
+            await self.edit(rows)
+
+    def _corrected(self) -> list[Entry]:
+        """This node's row, if what stands there isn't so: it runs, and speaks what it speaks."""
         own = self.own
         state = ACTIVE if own.state == INVITED else own.state
-        if (own.state, own.speaks) != (state, self.speaks):
-            await self.edit([self.roster.edited(own.node, own.node, state=state, speaks=self.speaks)])
+        if state == REMOVED or (own.state, own.speaks) == (state, self.speaks):
+            return []
+        return [self.roster.edited(own.node, own.node, state=state, speaks=self.speaks)]
 
     # ---- using it ---------------------------------------------------------------------------------
 
@@ -177,6 +184,9 @@ class Membership:
             self._part(node)
         if len(self.nodes) != len(before):
             around.resized()
+        corrected = self._corrected()
+        if corrected:
+            self.edit_soon(corrected)
 
     def _rank(self, before: tuple[bytes, ...]) -> None:
         around = self._around

@@ -119,7 +119,7 @@ async def test_labels_and_weights_are_changed_on_any_node_and_are_there_after_a_
         await members.start("b")
         assert (members["b"].membership.own.rack, members["b"].membership.own.weight) == ("r2", 0)
         with pytest.raises(ValueError, match="weight"):
-            await members["a"].operate.change(b, node=b"12345678")
+            await members["a"].operate.change(b, key="another")
 
 
 async def test_a_key_is_rotated_while_everybody_runs(tmp_path: Path) -> None:
@@ -131,6 +131,7 @@ async def test_a_key_is_rotated_while_everybody_runs(tmp_path: Path) -> None:
         await until(lambda: members["b"].membership.roster.members[members.node("a")].keys == (key,))
         await fill(members, "b")
         await members.stop("a")
+        members.changes = {"node": members.node("a")}
         await members.start("a")  # with the key that is on its disk now
         await all_there(members)
         await members.stop("b")
