@@ -18,6 +18,8 @@ records       what stands on a virtual disk
 checkers      the promises, a module each
 scenarios     which worlds there are
 tables        the world of replicated tables
+mail          the world of mail, each pair in one partition
+cluster       the world of a cluster: phones at any node, routing, mail over all partitions
 shrinking     the shortest history that breaks the same rule
 running       many seeds, in one process or several
 command       `waystation simulate`

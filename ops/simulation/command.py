@@ -29,7 +29,7 @@ def simulate(
     plan: Path | None = None,
     nodes: Annotated[int | None, Parameter(validator=Number(gte=1, lte=9))] = None,
     steps: Annotated[int, Parameter(validator=Number(gte=1, lte=100_000))] = 400,
-    world: str = "tables",
+    world: Annotated[str, Parameter(name=("--world", "--scenario"))] = "tables",
     jobs: Annotated[int, Parameter(validator=Number(gte=1, lte=256))] = 1,
     shrink: bool = True,
     trace: Annotated[bool, Parameter(negative="")] = False,
@@ -53,7 +53,7 @@ def simulate(
     steps:
         What is done to each world.
     world:
-        What the nodes do: tables, mail.
+        What the nodes do: tables, mail, cluster.
     jobs:
         Processes.
     shrink:

@@ -57,7 +57,7 @@ class Network:
         deliver: (receiver, sender, channel, message) of what arrives.
     """
 
-    __slots__ = ("_clock", "_deliver", "_links", "counts")
+    __slots__ = ("_clock", "_deliver", "_links", "_weather", "counts")
 
     def __init__(
         self,
@@ -69,6 +69,7 @@ class Network:
     ) -> None:
         self._clock = clock
         self._deliver = deliver
+        self._weather = weather
         self._links = {
             (a, b): Link(f"link {seed} {a} {b}", weather)
             for a in range(nodes)
@@ -124,6 +125,11 @@ class Network:
         self.counts["delivered"] += 1
         self._deliver(receiver, sender, channel, cbor2.loads(data))
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether no link is cut, and all are in the weather that all were given last."""
+        return not any(link.cut or link.weather is not self._weather for link in self._links.values())
+
     # ---- what happens to links ----------------------------------------------------------------------
 
     def cut(self, sender: int, receiver: int) -> None:
@@ -149,6 +155,7 @@ class Network:
 
     def heal(self, weather: Weather) -> None:
         """All links as new."""
+        self._weather = weather
         for (a, b), link in self._links.items():
             link.weather = weather
             self.mend(a, b)

@@ -9,7 +9,11 @@ from typing import Final
 from ops.simulation.world import Scenario
 
 SCENARIOS: Final = MappingProxyType(
-    {"tables": "ops.simulation.tables.scenario:Tables", "mail": "ops.simulation.mail.scenario:Mail"}
+    {
+        "tables": "ops.simulation.tables.scenario:Tables",
+        "mail": "ops.simulation.mail.scenario:Mail",
+        "cluster": "ops.simulation.cluster.scenario:Cluster",
+    }
 )
 
 

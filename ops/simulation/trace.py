@@ -79,11 +79,15 @@ class Trace:
         if self.kept is not None:
             self.kept.append((self._clock.now, event))
         for observer in self._observers.get(type(event), ()):
-            try:
-                observer(event)
-            except Violation as violation:
-                if self.broken is None:
-                    self.broken, self.broken_at = violation, self._clock.now
+            self.judge(observer, event)
+
+    def judge(self, look: Callable[..., None], *arguments: Any) -> None:
+        """Let a checker look at something; what it raises is kept."""
+        try:
+            look(*arguments)
+        except Violation as violation:
+            if self.broken is None:
+                self.broken, self.broken_at = violation, self._clock.now
 
     def digest(self) -> str:
         """Of all so far; empty if none is made."""

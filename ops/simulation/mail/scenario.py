@@ -35,7 +35,7 @@ from replication.detectorstate import DetectorSettings
 
 PARTITIONS: Final = 2
 USERS: Final = 6
-TABLES: Final = ("message", "pair", "receipt")
+TABLES: Final = ("message", "pair", "receipt", "telling")
 DELAY_MS: Final = 3
 """Between a phone and a node, at most."""
 QUIET_ROUNDS: Final = 3
@@ -48,6 +48,10 @@ class Mail:
 
     name: ClassVar[str] = "mail"
     tick_ms: ClassVar[int] = 10
+    partition_count: ClassVar[int] = PARTITIONS
+    users: ClassVar[int] = USERS
+    runs: ClassVar[type[MailNode]] = MailNode
+    """What runs on its machines."""
 
     def __init__(self, world: World) -> None:
         knobs = world.plan.knobs
@@ -56,7 +60,7 @@ class Mail:
         self.trace = world.trace
         self.nodes = world.plan.nodes
         self.group_names: tuple[str, ...] = (GROUP,)
-        self.partitions: Mapping[str, int] = {GROUP: PARTITIONS}
+        self.partitions: Mapping[str, int] = {GROUP: self.partition_count}
         self.replica = ReplicaSettings(**knobs["replica"])
         self.detector = DetectorSettings(**knobs["detector"])
         self.mail = MailSettings(**knobs["mail"])
@@ -84,7 +88,7 @@ class Mail:
         )
         self._quiet = 0
         self._hand = random.Random(f"phones {world.plan.seed}")
-        self._by_user = {user: Phone(user, world.plan.seed, self.nodes, self) for user in range(1, USERS + 1)}
+        self._by_user = {user: self.phone(user) for user in range(1, self.users + 1)}
         for at, user in enumerate(self._by_user):
             world.clock.after(at * 3, self._tick, user)
         world.trace.subscribe(Down, self._down)
@@ -92,6 +96,10 @@ class Mail:
         world.trace.subscribe(Said, lambda said: self._count(f"said {said.how}"))
         world.trace.subscribe(Ticked, lambda ticked: self._count(f"ticked at {ticked.how}"))
         world.trace.subscribe(Handed, lambda handed: self._count("handed"))
+
+    def phone(self, user: int) -> Phone:
+        """A user's device."""
+        return Phone(user, self.world.plan.seed, self.nodes, self)
 
     def _count(self, what: str) -> None:
         self.totals[what] = self.totals.get(what, 0) + 1
@@ -134,12 +142,12 @@ class Mail:
 
     def partition_of(self, user: int) -> int:
         """Where a user lives."""
-        return user % PARTITIONS
+        return user % self.partition_count
 
     def node(self, machine: Machine) -> MailNode:
         """One more life."""
         self.disks[machine.number] = machine.disk
-        return MailNode(machine, self)
+        return self.runs(machine, self)
 
     # ---- what is done ---------------------------------------------------------------------------------
 
@@ -154,7 +162,7 @@ class Mail:
         elif step.kind == "move":
             partition, target = step.arguments
             for machine in self.world.machines:
-                machine.ask(MailNode.move, GROUP, partition, target)
+                machine.ask(self.runs.move, GROUP, partition, target)
         else:
             return False
         return True
@@ -175,16 +183,16 @@ class Mail:
     def seek(self, phone: Phone, node: int) -> None:
         """A phone asks a node to be let in."""
         session = Session(phone.user, phone.stream, node)
-        self._later(session, False, self.world.machines[node].ask, MailNode.connect, session)
+        self._later(session, False, self.world.machines[node].ask, self.runs.connect, session)
 
     def say(self, session: Session, frame: tuple[Any, ...]) -> None:
         """A phone sends a frame."""
-        self._later(session, False, self.world.machines[session.node].ask, MailNode.frame, session, *frame)
+        self._later(session, False, self.world.machines[session.node].ask, self.runs.frame, session, *frame)
 
     def leave(self, session: Session) -> None:
         """A phone closes its connection; mostly its node hears of it."""
         if self._hand.random() < 0.8:
-            self._later(session, False, self.world.machines[session.node].ask, MailNode.leave, session)
+            self._later(session, False, self.world.machines[session.node].ask, self.runs.leave, session)
 
     def let_in(self, session: Session) -> None:
         """A node has a session for a phone."""
@@ -236,7 +244,7 @@ class Mail:
         running = [node for node in nodes if isinstance(node, MailNode) and GROUP in node.carriers]
         if len(running) < len(nodes):
             return "a node doesn't run"
-        for p in range(PARTITIONS):
+        for p in range(self.partition_count):
             parts = [node.state.parts[p] for node in running]
             if len({part.claim.rank if part.claim is not None else None for part in parts}) != 1:
                 return f"nodes know different claims of partition {p}"
@@ -256,10 +264,12 @@ class Mail:
                 or node.mail.dirty
                 or node.mail.dirty_owed
                 or node.mail.urgent
+                or node.mail.telling
             ):
-                return f"node {node.number} has something to write"
-            for table in ("message", "untold"):
-                if any(key[0] in node.served for key, _ in every(self.disks[node.number], GROUP, table)):
+                return f"node {node.number} has something to write, or to tell"
+            for table in ("message", "untold", "telling"):
+                rows = every(self.disks[node.number], GROUP, table)
+                if any(key[0] in node.served and found.payload is not None for key, found in rows):
                     return f"rows of {table} wait on node {node.number}"
         return ""
 

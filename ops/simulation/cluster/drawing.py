@@ -1,0 +1,82 @@
+"""What a seed decides of a world of a cluster: messages, phones that go away, moves, faults, and how all is set."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Final
+
+from ops.simulation import replicas
+from ops.simulation.faults import Faults
+from ops.simulation.plan import Plan, Step
+
+NAME: Final = "cluster"
+PARTITIONS: Final = 8
+USERS: Final = 10
+PATIENCE_MS: Final = 400
+"""As `patience_ms` of routing: longer than a takeover takes in such a world."""
+ANSWER_MS_MAX: Final = 600
+
+
+def plan(seed: int, nodes: int | None, steps: int) -> Plan:
+    """Everything that will be done to a world."""
+    hand = random.Random(f"cluster {seed}")
+    nodes = nodes or hand.choice((2, 3, 3, 3, 4, 5, 6))
+    drawn: list[Step] = []
+    faults = Faults(hand, nodes)
+    pace = hand.choice((2, 5, 10, 25))
+    moves = hand.choice((0.0, 0.01, 0.05))
+    parting = hand.choice((0.0, 0.02, 0.1))
+    friends = hand.choice((2, 4, USERS))
+    at = 0
+    for number in range(steps):
+        at += int(hand.expovariate(1 / pace))
+        roll = hand.random()
+        if roll < faults.share:
+            drawn += faults.draw(at)
+        elif roll < faults.share + moves:
+            drawn.append(Step(at, "move", (hand.randrange(PARTITIONS), hand.randrange(nodes))))
+        elif roll < faults.share + moves + parting:
+            drawn.append(Step(at, "part", (hand.randint(1, USERS),)))
+        else:
+            sender = hand.randint(1, USERS)
+            recipient = (sender - 1 + hand.randrange(friends)) % USERS + 1
+            drawn.append(Step(at, "compose", (number, sender, recipient)))
+    drawn.sort(key=lambda step: step.at)
+    return Plan(NAME, seed, nodes, _knobs(hand), tuple(drawn[:steps]))
+
+
+def _knobs(hand: random.Random) -> dict[str, Any]:
+    window = hand.choice(replicas.WINDOWS)
+    messages = hand.choice((3, 100, 100))
+    in_flight = hand.choice((1, 3, 16))
+    return {
+        "weather": {"delay_max": hand.choice((1, 3, 10))},
+        "link_window": hand.choice((12, 60, 1_000, 1_000)),
+        "mail": {
+            "sync_delay_ms": hand.choice((0, 5, 20, 100)),
+            "flush_delay_ms": hand.choice((10, 50, 200)),
+            "sync_first": hand.random() < 0.2,
+            "window": in_flight,
+            "pair_share": hand.randint(1, in_flight),
+            "mailbox_messages_max": messages,
+            "commit_messages_max": hand.choice((1, 5, 100)),
+            "pairs_cached_max": hand.choice((1, 5, 1000)),
+            "busy_retry_ms": 50,
+            "full_retry_ms": 100,
+        },
+        "routing": {
+            "kept_messages_max": hand.choice((3, 20, 1_000, 1_000)),
+            "kept_part_messages_max": hand.choice((2, 20, 1_000, 1_000)),
+            "patience_ms": PATIENCE_MS,
+            "answer_ms_max": ANSWER_MS_MAX,
+            "reopen_ms": 50,
+            "retry_ms": 50,
+            "asks_max": hand.choice((2, 1_000)),
+            "ask_ms_max": 300,
+            "origins_max": hand.choice((1, 3, 1_000, 1_000)),
+            "told_max": hand.choice((1, 1_000, 1_000)),
+        },
+        "replica": replicas.knobs(hand, window),
+        "detector": replicas.detector(),
+        "clients_move": hand.random() < 0.5,
+    }

@@ -1,0 +1,40 @@
+"""What edges take from phones and answer, as events."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Asked(NamedTuple):
+    """An edge takes a message or a skip from a session. `session`: a number of the world's own."""
+
+    edge: int
+    session: int
+    recipient: int
+    n: int
+
+
+class Answered(NamedTuple):
+    """An edge answers numbers first..last of a pair; `upwards`: and whatever was asked above them."""
+
+    edge: int
+    session: int
+    recipient: int
+    first: int
+    last: int
+    upwards: bool
+    word: str
+
+
+class Ended(NamedTuple):
+    """A session is no more."""
+
+    session: int
+
+
+class LetIn(NamedTuple):
+    """A session is welcomed: under which login, of those of its user. The lower one of two must end."""
+
+    session: int
+    user: int
+    login: tuple[int, int]
