@@ -6,6 +6,7 @@ knobs         options of the configuration that can be changed live
 shell         the person's side
 statistics    figures of every part, sampled, kept, watched
 reload        replacing the code of a running node
+backup        a copy of a node's data while it serves
 tee           a share of the traffic, said again to a test node
 profiling     where a node's time goes, what its tasks wait for, what its memory holds
 systemd       what a node and systemd say to each other

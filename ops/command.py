@@ -53,6 +53,11 @@ app.command(
     "ops.storage:app", name="store", help="Tables of a node: info, verify, backup, restore, dump, load."
 )
 app.command(
+app.command(
+    "ops.storage:restore",
+    name="restore",
+    help="Make a data directory from a backup, of a stopped node or a running one.",
+)
     "ops.history.command:check_history",
     name="check-history",
     help="Check histories against the promises.\n\nExit status 0 if all held, 1 if one was broken, 2 if unreadable.",

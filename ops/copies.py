@@ -14,6 +14,7 @@ from typing import Final
 from node.tables import GROUPS, STORE_DIRECTORY
 from node.takeover import refuse_former
 from ops.config import CERTIFICATE, KEY
+from ops.manifest import Manifest
 from replication.zeromq.keys import KEY_FILE
 from store import backup as backups
 from store import dump as dumps
@@ -33,10 +34,10 @@ class CopyRefused(Exception):
     """A copy can't be made or used where it was asked for; the text says why, and what to do."""
 
 
-def back_up(store: Store, data: Path, target: Path, report: Report) -> int:
+def back_up(store: Store, data: Path, target: Path, report: Report) -> Manifest:
     """Make `target` a data directory with the tables of an open store and, if `data` has them, certificate and keys.
 
-    Gives the number of records.
+    What it consists of is given, and kept beside it.
 
     Raises:
         CopyRefused, StoreError, OSError: there is no backup then.
@@ -51,6 +52,8 @@ def back_up(store: Store, data: Path, target: Path, report: Report) -> int:
         for name, content in _identity(data).items():
             _write(partial / name, content)
         records = backups.backup(store, partial / STORE_DIRECTORY, report)
+        manifest = Manifest.of(partial / STORE_DIRECTORY, records, report)
+        manifest.write(partial)
         if target.exists():
             target.rmdir()
         partial.rename(target)
@@ -58,16 +61,17 @@ def back_up(store: Store, data: Path, target: Path, report: Report) -> int:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-    return records
+    return manifest
 
 
 def bring_back(source: Path, data: Path, report: Report) -> int:
     """Make the tables, and certificate and keys if there are some, of a data directory from a backup of one.
 
-    A bare copy of the tables (`store.backup`) will do, too. Gives the number of records.
+    A bare copy of the tables (`store.backup`) will do, too. The files must be those that were written when the backup
+    was made, every record is read, and what was copied is compared with it. Gives the number of records.
 
     Raises:
-        CopyRefused, StoreError, OSError: there are no tables then.
+        CopyRefused, ManifestRefused, StoreError, OSError: there are no tables then.
     """
     whole = (source / STORE_DIRECTORY).is_dir()
     refuse_former(source / STORE_DIRECTORY if whole else source)
@@ -82,6 +86,12 @@ def bring_back(source: Path, data: Path, report: Report) -> int:
     target = data / STORE_DIRECTORY
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise TargetExists(f"{target} exists")
+    tables = source / STORE_DIRECTORY if whole else source
+    manifest = Manifest.read(source) if whole else None
+    if manifest is None:
+        manifest = Manifest.of(tables, 0, report)
+    else:
+        manifest.check(tables, report)
     made = not data.exists()
     written = []
     try:
@@ -91,11 +101,25 @@ def bring_back(source: Path, data: Path, report: Report) -> int:
                 written.append(data / name)
                 _write(data / name, content)
         # The tables come last: with them the directory is complete.
-        return backups.restore(source / STORE_DIRECTORY if whole else source, GROUPS, target, report)
+        records = backups.restore(tables, GROUPS, target, report)
+        _compare(manifest, target, records, report)
+        return records
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)
         _unmake(data, made)
+        raise
+
+
+def _compare(manifest: Manifest, target: Path, records: int, report: Report) -> None:
+    try:
+        manifest.check(target, report)
+        if manifest.records not in (0, records):
+            raise CopyRefused(
+                f"{records} records were read, {manifest.records} were backed up: take another backup"
+            )
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
         raise
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import trio
 
+from admin.backup.service import Backups
 from admin.channel.desk import Tell
 from admin.channel.folder import Folder
 from admin.channel.keyring import Asker
@@ -26,6 +27,7 @@ from admin.knobs.board import FILE, Knobs
 from admin.profiling.service import Profiling
 from admin.tee.service import Tee
 from node.running import Running
+from ops.backing import PROGRAM
 
 
 class Operating:
@@ -51,6 +53,7 @@ class Operating:
             LogLevel: log_level,
             Facts: Facts(version("waystation"), str(data), wall()),
         }
+        self._data = data
         self._folder = Folder.of(data).path
         self._knobs = self.services[Knobs] = Knobs(self._folder / FILE, self.services, wall)
 
@@ -64,6 +67,7 @@ class Operating:
             StoreFatal: the node must end.
         """
         self._running = running
+        self.services[Backups] = Backups(PROGRAM, self._data, running.node.hex(), self._wall)
         tee = self.services[Tee] = Tee(running, self._folder)
         profiling = self.services[Profiling] = Profiling()
         try:

@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 import trio
 
+from admin.backup.service import Backups
 from admin.channel.server import AdminServer
 from admin.knobs.board import Knobs
 from admin.profiling.service import Profiling
@@ -94,6 +95,7 @@ def parts_of(services: Mapping[type[Any], Any]) -> dict[str, Callable[[], Mappin
         ("reload", Reload),
         ("profiling", Profiling),
         ("tee", Tee),
+        ("backup", Backups),
         ("shadow", Receiver),
     )
     return {name: services[kind].statistics for name, kind in kinds if kind in services}

@@ -19,6 +19,7 @@ from node.tables import GROUPS, STORE_DIRECTORY
 from node.takeover import refuse_former
 from ops.copies import CopyRefused, back_up, bring_back, load_dump
 from ops.failures import told
+from ops.manifest import ManifestRefused
 from store import backup as backups
 from store import dump as dumps
 from store.backup import Report
@@ -37,7 +38,7 @@ _FLAGS = ("tombstones", "local_content", "read_only", "insert_only", "made_at_ru
 @contextmanager
 def _told() -> Iterator[None]:
     """Errors of the store, and of the files and directories that were named, as one line."""
-    with told(StoreError, CopyRefused):
+    with told(StoreError, CopyRefused, ManifestRefused):
         try:
             yield
         except OSError as error:
@@ -139,7 +140,7 @@ def backup(
     It holds message bodies, the cluster's secret and the private keys: guard it.
     """
     with _told(), _progress() as report, _look(data) as store:
-        records = back_up(store, data, target, report)
+        records = back_up(store, data, target, report).records
         _say(as_json, f"{records:,} records in {target}", records=records, target=str(target))
 
 
@@ -150,7 +151,7 @@ def restore(
     data: Data = _HERE,
     as_json: AsJson = False,
 ) -> None:
-    """Make a data directory's tables, certificate and keys from a backup, having read it in full.
+    """Make a data directory's tables, certificate and keys from a backup, having checked and read it in full.
 
     There must be no tables yet, and no other certificate or key.
     """

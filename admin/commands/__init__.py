@@ -11,6 +11,8 @@ draining      empty a node before it is stopped
 knobs         options, changed live
 tracing       one user's frames, without what they carry
 logs          how much is logged
+glancing      a node in one small answer
+backup        a copy of a node's data
 tee           a share of the traffic, said again to a test node
 profiling     where time goes, what tasks wait for, what memory holds
 """

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import attrs
 
+from admin.backup.service import Backups
 from admin.channel.server import AdminServer
 from admin.commands.table import Command, CommandError, Context, Parameter, Role
 from admin.commands.words import find_command, shown
@@ -59,6 +60,8 @@ async def _stats(context: Context, arguments: Mapping[str, Any]) -> Any:
     found: dict[str, Any] = dict(context.node.statistics())
     if Reload in context.services:
         found["reload"] = context.service(Reload).statistics()
+    if Backups in context.services:
+        found["backup"] = context.service(Backups).statistics()
     if AdminServer in context.services:
         found["admin"] = context.service(AdminServer).statistics()
     if Supervision in context.services:

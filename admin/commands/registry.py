@@ -3,6 +3,8 @@
 from typing import Final
 
 from admin.commands import (
+    backup,
+    cluster,
     draining,
     glancing,
     knobs,
@@ -33,4 +35,5 @@ COMMANDS: Final[tuple[Command, ...]] = in_order(
         *profiling.COMMANDS,
         *tee.COMMANDS,
     )
+        *backup.COMMANDS,
 )

@@ -294,6 +294,8 @@ _OPERATING: Final = (
         admin.keys_not_read: times that the list of keys had a mistake
         knobs.ended: knobs that went back when their time was over
         reload.applied: changes of code that were applied
+        backup.made: backups that were made over the channel
+        backup.failed: backups that failed
         reload.rolled_back: changes that an operator took back
         reload.undone: changes that were undone because the node got worse
         reload.refused: changes that were refused
@@ -334,6 +336,11 @@ _OPERATING: Final = (
         knobs.kept: knobs that are turned for good
         knobs.timed: knobs that are turned for a time
         reload.in_effect: changes of code that could be taken back
+        backup.running: 1 while a backup is made
+        backup.last_at [seconds]: when the last backup began, since 1970
+        backup.last_records: records in it
+        backup.last_bytes [bytes]: its size
+        backup.last_seconds [seconds]: how long it took
         reload.watching: 1 while the last change is watched
         profiling.looking: looks into the node that go on
         profiling.tasks_known: tasks of which it is known when they began

@@ -21,7 +21,14 @@ async def hang_up_when_told(phone: Phone) -> None:
 
 
 LOOKS = tuple(command for command in COMMANDS if command.role == Role.VIEWER)
-CHANGES = tuple(command for command in COMMANDS if command.role > Role.VIEWER)
+CHANGES = tuple(
+    command
+    for command in COMMANDS
+    if command.role > Role.VIEWER and not command.name.startswith("cluster ")
+)
+OF_CLUSTERS = tuple(
+    command for command in COMMANDS if command.role > Role.VIEWER and command.name.startswith("cluster ")
+)
 
 
 async def test_every_example_that_only_looks_runs(tmp_path: Path) -> None:
@@ -34,16 +41,27 @@ async def test_every_example_that_only_looks_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", CHANGES, ids=lambda command: command.name)
-async def test_every_example_that_changes_something_runs(command: Command, tmp_path: Path) -> None:
+async def test_every_example_that_changes_something_runs(
+    command: Command, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    example = command.example.replace("/var/backups", str(tmp_path_factory.mktemp("backups")))
     async with operated(tmp_path) as node:
         phones = [await node.node.login(ALICE), await node.node.login(BOB)]
         async with trio.open_nursery() as nursery:
             for phone in phones:
                 nursery.start_soon(hang_up_when_told, phone)
             with structlog.testing.capture_logs() as logs:
-                assert await node.ask(command.example) is not None
+                assert await node.ask(example) is not None
             nursery.cancel_scope.cancel()
         assert [one for one in logs if one["log_level"] in ("error", "critical")] == []
+
+
+async def test_a_node_that_stands_alone_says_so_to_what_clusters_are_told(tmp_path: Path) -> None:
+    async with operated(tmp_path) as node:
+        for command in OF_CLUSTERS:
+            with pytest.raises(Refused, match="this node stands alone: a cluster begins with"):
+                await node.ask(command.example)
+        assert (await node.ask("cluster status"))["alone"] is True
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)

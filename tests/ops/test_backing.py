@@ -1,0 +1,69 @@
+"""The pace of a backup, and what is kept of its files."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ops.backing import MIB, Throttle, telling
+from ops.manifest import FILE, Manifest, ManifestRefused
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_copying_keeps_to_its_rate_and_reading_back_does_not_count() -> None:
+    clock = Clock()
+    said: list[dict[str, Any]] = []
+    report = telling(said.append, Throttle(10 * MIB, clock, clock.sleep))
+    for done in range(1, 21):
+        report("copy users", done * MIB, 40 * MIB)
+    assert clock.now == pytest.approx(102.0)
+    report("check users", 10**9, 10**9)
+    assert clock.now == pytest.approx(102.0)
+    clock.now += 50
+    for done in range(1, 11):
+        report("copy cluster", done * MIB, 10 * MIB)
+    assert clock.now == pytest.approx(153.0), "nothing was saved up"
+    assert [one["step"] for one in said[:1]] == ["copy users"]
+    assert {one["step"] for one in said} == {"copy users", "check users", "copy cluster"}
+
+
+def written(tmp_path: Path) -> Path:
+    for group, content in (("users", b"u" * 5_000), ("cluster", b"c")):
+        (tmp_path / "store" / group).mkdir(parents=True)
+        (tmp_path / "store" / group / "data.mdb").write_bytes(content)
+    return tmp_path / "store"
+
+
+def test_files_that_are_not_those_any_more_are_named(tmp_path: Path) -> None:
+    tables = written(tmp_path)
+    manifest = Manifest.of(tables, 7, lambda *_: None)
+    assert (manifest.plain()["records"], manifest.plain()["bytes"]) == (7, 5_001)
+    manifest.write(tmp_path)
+    found = Manifest.read(tmp_path)
+    assert found == manifest
+    found.check(tables, lambda *_: None)
+    piece = tables / "users" / "data.mdb"
+    piece.write_bytes(b"u" * 4_999 + b"U")
+    with pytest.raises(ManifestRefused, match=r"users/data\.mdb isn't what was written"):
+        found.check(tables, lambda *_: None)
+    piece.unlink()
+    with pytest.raises(ManifestRefused, match="users"):
+        found.check(tables, lambda *_: None)
+
+
+def test_a_manifest_that_makes_no_sense_is_named(tmp_path: Path) -> None:
+    assert Manifest.read(tmp_path) is None
+    for content in ("{", '{"records": "many", "pieces": {}}', '{"records": 1, "pieces": {}, "version": 9}'):
+        (tmp_path / FILE).write_text(content)
+        with pytest.raises(ManifestRefused, match=FILE):
+            Manifest.read(tmp_path)
