@@ -4,7 +4,6 @@ from typing import Final
 
 from admin.commands import (
     backup,
-    cluster,
     draining,
     glancing,
     knobs,
