@@ -37,6 +37,7 @@ Writing:
 - `work`         a unit of work: a transaction and what it has open
 - `batch`        applying writes: versions, changes, indexes, tombstones
 - `runs`         the plain majority of them, a table at a time
+- `spacing`      where commits find pages side by side, if a file may be longer than it must be
 - `stale`        entries of `changes` about nothing any more, until they are taken away
 - `transaction`  what the function given to `transact` sees
 - `committer`    many submits, one LMDB transaction; on a thread or inline

@@ -73,6 +73,7 @@ class Committer:
         """A step of an alteration: it commits by itself."""
         state = self._state
         if state.fatal is None:
+            self._release()  # what fails for want of room isn't tried again here
             try:
                 outcome = Result(None, state.sequence, alter(state))
             except Exception as raised:  # noqa: BLE001 - as for any submit
@@ -118,15 +119,23 @@ class Committer:
             if isinstance(error, StoreFatal):
                 state.fatal = error
                 return []
+            full = isinstance(error, StoreError) and is_full(error)
+            if full and self._release():
+                return self._together(submits, told)
             if len(submits) == 1:
                 return [Result(error)]
-            return self._apart(submits, told, full=isinstance(error, StoreError) and is_full(error))
+            return self._apart(submits, told, full=full)
         first, state.sequence = state.sequence, batch.sequence
         if batch.events:
             told.append((self._publish, batch.events))
         if batch.tape is not None and state.tap is not None and batch.sequence != first:
             told.append((state.tap, batch.tape.finish(first, batch.sequence)))
         return outcomes
+
+    def _release(self) -> bool:
+        """Whether free pages were held back, so that there may be room now."""
+        spacing = self._state.places.spacing
+        return spacing is not None and spacing.release()
 
     def _apply(self, batch: Batch, submits: list[Submit]) -> list[Result]:
         floor = self._floor

@@ -273,6 +273,7 @@ class OpenGroup(Submitting, Alterable):
             "busy": counters.busy,
             "commit_seconds": counters.commit_seconds,
             "commit_seconds_max": counters.commit_seconds_max,
+            "sweeps": self.state.places.spacing.sweeps if self.state.places.spacing else 0,
             "floor_grants": self.floor.grants if self.floor else 0,
             "sequence": self.state.sequence,
             "used_bytes": self.state.used_bytes,
@@ -313,6 +314,11 @@ class OpenGroup(Submitting, Alterable):
             self._thread.stop()
         if self._reader is not None:
             self._reader.stop()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self.state.places.spacing is not None:
+            self.state.places.spacing.release()
 
     def close(self) -> None:
         """`stop`, and close the environment. Nobody may be reading."""
@@ -327,4 +333,5 @@ class OpenGroup(Submitting, Alterable):
         if not self._closed:
             self._closed = self._ended = True
             self._inline.clear()
+            self._let_go()
             self.state.environment.close()

@@ -12,6 +12,7 @@ from store.errors import StoreFatal
 from store.incarnation import History
 from store.limits import StoreSettings
 from store.schema import Reconcile
+from store.spacing import Spacing
 from store.state import TablesById, TableState
 from store.tapping import Tap, Tape
 from store.work import Epochs, Places
@@ -106,6 +107,10 @@ class GroupState:
         self.used_bytes = 0
         places.stale.load(environment)
         self.measure()
+        if settings.spare_bytes and not environment.read_only:
+            places.spacing = Spacing(
+                environment, places.meta, lambda: self.used_bytes, settings.spare_bytes, settings.map_bytes
+            )
 
     def adopt(self, tables: Iterable[TableState]) -> None:
         """These are the tables from now on. On the committer's thread, between two commits.

@@ -77,6 +77,9 @@ class StoreSettings:
     map_bytes: int = 256 * 1024**3
     """Size of each group's memory map: address space, not disk. Can't grow while the store is open."""
 
+    spare_bytes: int = 0
+    """How much of each group's file may be kept free so that commits find pages side by side (see `spacing`)."""
+
     warm_bytes: int = 0
     """A group up to this size is taken to be in memory and is read directly; a larger one on the reader thread. 0: half
     of the memory that the process may use, divided over the groups (see `memory`)."""
@@ -106,6 +109,7 @@ class StoreSettings:
     def __attrs_post_init__(self) -> None:
         for name, low, high in (
             ("map_bytes", 1_048_576, 1 << 46),  # what x86-64 can address, and some room
+            ("spare_bytes", 0, 1 << 32),
             ("warm_bytes", 0, 1 << 46),
             ("linger_ms", 0, 1_000),
             ("batch_rows", 1, 10_000_000),

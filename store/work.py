@@ -18,6 +18,7 @@ from store.mirror import MirrorRows, Mirrors
 from store.ram import RamMap
 from store.record import SEQUENCE
 from store.rows import DiscRows, RamRows, Rows
+from store.spacing import Spacing
 from store.stale import Stale
 from store.state import TableState
 from store.tapping import Tape
@@ -35,7 +36,7 @@ them."""
 class Places:
     """Where a group keeps what isn't a table's: meta and changes."""
 
-    __slots__ = ("_partitions", "changes", "meta", "mirrors", "ram_changes", "stale")
+    __slots__ = ("_partitions", "changes", "meta", "mirrors", "ram_changes", "spacing", "stale")
 
     def __init__(self, meta: Any, changes: Any) -> None:
         self.meta = meta
@@ -44,6 +45,8 @@ class Places:
         self.mirrors: Mirrors = {}
         """While tables move between memory and disc."""
         self.stale = Stale()
+        self.spacing: Spacing | None = None
+        """If the file may be kept longer than it must be."""
         self._partitions: dict[bytes, tuple[int | None, bytes]] = {}
 
     def partition(self, encoded: bytes) -> tuple[int | None, bytes]:
@@ -74,6 +77,7 @@ class Work:
         "_changes",
         "_environment",
         "_epochs",
+        "_first",
         "_home_of",
         "_incarnation",
         "_indexes",
@@ -120,7 +124,7 @@ class Work:
         self._changes: Rows | None = None
         self._ram_changes: Rows | None = None
         self._ram: dict[RamMap, RamRows] = {}
-        self.sequence = sequence
+        self.sequence = self._first = sequence
         self.events: list[Event] = []
         self.tape = tape
         self._noted = 0
@@ -177,6 +181,8 @@ class Work:
                 raise self._environment.named(error, "put") from error
             self._transaction = None
             self._environment.commit(transaction)
+            if places.spacing is not None:
+                places.spacing.committed(self.sequence - self._first)
             if self.stale:
                 places.stale.done(self.stale, self._noted, listed)
         for rows in self._ram.values():
@@ -226,6 +232,8 @@ class Work:
                 above = self._parent._begin()
                 self._parent._forget()
             self._transaction = self._environment.begin(write=True, parent=above)
+            if above is None and self._places.spacing is not None:
+                self._places.spacing.begun(self._transaction)
         return self._transaction
 
     def _forget(self) -> None:

@@ -172,6 +172,7 @@ _STORE: Final = (
         store.groups.{group}.rows: rows that were committed
         store.groups.{group}.busy: writes that were refused because the queue was full
         store.groups.{group}.commit_seconds [seconds]: time spent in commits
+        store.groups.{group}.sweeps: times that all free pages were put in order (with spare_bytes)
         store.groups.{group}.floor_grants: times that a commit let the loop go first
         store.groups.{group}.sequence: changes since the group was made
         store.groups.{group}.cold_reads: reads that a thread did because they may wait for the disk
