@@ -18,6 +18,7 @@ tapping     what sampled sessions say and are told, for a tee
 shadow      sessions without sockets: what phones said to another node, said again here
 tables      the group `users`: all that is kept of a user
 takeover    directories of before that group
+founding    what makes a directory a member's: init, join
 running     a node from its directory to its graceful end
 alone       one that stands alone
 member      one that is a member of a cluster: memberservice instead of service, frames by routed

@@ -10,6 +10,7 @@ import structlog
 import trio
 
 from node.assembling import Parts, assemble
+from node.founding import require_alone
 from node.serving import serve
 from node.tables import GROUPS, STORE_DIRECTORY, USERS
 from replication.claim import claim_alone
@@ -41,6 +42,7 @@ async def run_alone(
         clock=world.wall,
         committer=world.committer,
     ) as store:
+        require_alone(store)
         identity, epochs = await _claim(store)
         users = store.group(USERS.name)
         users.epochs = lambda partition: epochs[partition] if partition is not None else 0

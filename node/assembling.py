@@ -24,6 +24,8 @@ from node.mail.rows import MailTables
 from node.service import Service
 from node.session import Session
 from node.tables import USERS
+from replication.cluster import Cluster
+from replication.core.state import LIVE, SERVING
 from replication.identity import Identity
 from replication.placement import Placement
 from store.store import Store
@@ -36,7 +38,7 @@ log = structlog.get_logger()
 
 @attrs.frozen(kw_only=True)
 class Parts:
-    """What serves phones. node: this node's id. partition_of: user → partition."""
+    """What serves phones. node: this node's id. partition_of: user → partition. cluster: None if it stands alone."""
 
     node: bytes
     store: Store
@@ -45,15 +47,45 @@ class Parts:
     accounts: Accounts
     tables: MailTables
     partition_of: Callable[[int], int]
+    cluster: Cluster | None = None
 
     def statistics(self) -> dict[str, Any]:
         """Of all of them."""
-        return {
+        found = {
             "hub": attrs.asdict(self.hub.statistics()),
             **self.service.statistics(),
             "accounts": self.accounts.statistics(),
             "store": self.store.statistics(),
         }
+        return found if self.cluster is None else {**found, "cluster": summary(self.cluster)}
+
+
+def summary(cluster: Cluster) -> dict[str, Any]:
+    """What is counted of a member beside what routing counts: numbers, few and cheap."""
+    parts = cluster.groups[USERS.name].carrier.state.parts
+    me = cluster.me
+    links = cluster.links.statistics().links
+    return {
+        "members": len(cluster.nodes),
+        "members_alive": sum(map(cluster.is_alive, cluster.nodes)),
+        "partitions": {
+            "primary": sum(part.claim is not None and part.claim.primary == me for part in parts),
+            "served": sum(part.phase == SERVING and not part.ceased for part in parts),
+            "complete": sum(part.copy == LIVE for part in parts),
+            "at_one_copy": sum(
+                part.single_since is not None and part.claim is not None and part.claim.primary == me
+                for part in parts
+            ),
+            "unserved": sum(part.unserved_since is not None for part in parts),
+            "moving": sum(part.move_to is not None for part in parts),
+        },
+        "reports": dict(cluster.reports),
+        "links_up": sum(link.up for link in links),
+        "links_down": sum(not link.up for link in links),
+        "links_waiting": sum(link.queue_messages for link in links),
+        "messages_too_large": cluster.too_large,
+        "rebalancing": dict(cluster.operate.rebalancer.statistics()),
+    }
 
 
 def assemble(

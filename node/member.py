@@ -14,6 +14,7 @@ import trio
 
 from node.accounts.keeping import Replicated as Keeping
 from node.assembling import Parts, assemble
+from node.founding import Place, name_of, require_member
 from node.mail.reconcile import Reconcile
 from node.mail.replicated import Replicated as Committing
 from node.memberservice import MemberService
@@ -28,7 +29,6 @@ from replication.placement import PARTITIONS, Placement
 from replication.replicated import ReplicatedGroup
 from replication.tables import CLUSTER
 from replication.zeromq.keys import ensure_keys
-from store.errors import NoStore
 from store.store import Store
 
 if TYPE_CHECKING:
@@ -67,28 +67,54 @@ async def run_member(
         clock=world.wall,
         committer=world.committer,
     ) as store:
-        identity = _identity(store)
+        identity = _identity(store, configured=bool(member.cluster.members))
         placed = attrs.evolve(placed, partitions=identity.partitions)
         place = Placement(identity.secret, identity.partitions).partition_of
-        partaking = Partaking(identity.node, identity.partitions, place, lambda peer: None)
+        partaking = Partaking(identity.node, identity.partitions, place, clients_move=member.clients_move)
         holder.append(partaking)
         listen = partial(_take_up, settings, world, store, identity, partaking)
-        async with take_part(
-            attrs.evolve(member.cluster, node=identity.node),
-            keys,
-            store,
-            (placed,),
-            host=partaking,
-            listen={USERS.name: listen},
-            ready=partaking.opened,
-        ) as cluster:
-            await _serve(settings, world, partaking, cluster, ready, stop)
+        async with trio.open_nursery() as opening:
+            delivering = await opening.start(_deliver, store, partaking)
+            async with take_part(
+                attrs.evolve(member.cluster, node=identity.node, secret=identity.secret, name=name_of(store)),
+                keys,
+                store,
+                (placed,),
+                host=partaking,
+                listen={USERS.name: listen},
+                ready=partaking.opened,
+            ) as cluster:
+                await _say_where(cluster, member.place)
+                delivering.cancel()
+                await _serve(settings, world, partaking, cluster, ready, stop)
 
 
-def _identity(store: Store) -> Identity:
+async def _deliver(
+    store: Store, partaking: Partaking, task_status: trio.TaskStatus[trio.CancelScope]
+) -> None:
+    """Results of the store, until the hub does it."""
+    with trio.CancelScope() as scope:
+        task_status.started(scope)
+        while True:
+            await trio.lowlevel.wait_readable(store.eventfd)
+            partaking.deliver(store)
+
+
+async def _say_where(cluster: Cluster, place: Place | None) -> None:
+    """What the configuration says of this node is what everybody knows of it."""
+    membership = cluster.membership
+    if place is None:
+        return
+    said, own = attrs.asdict(place), membership.own
+    if any(getattr(own, name) != value for name, value in said.items()):
+        await membership.edit([membership.roster.edited(own.node, own.node, **said)])
+
+
+def _identity(store: Store, *, configured: bool) -> Identity:
+    if not configured:
+        return require_member(store)
     identity = read_identity(store.group(CLUSTER.name))
-    if identity is None:
-        raise NoStore(f"{store.path} belongs to no cluster")
+    assert identity is not None, "whoever names the members has made the directories"
     return identity
 
 
@@ -134,6 +160,7 @@ async def _serve(
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_tick, partaking)
             nursery.start_soon(_look_for_wipes, partaking)
+            nursery.start_soon(_until_removed, cluster, stop)
             await serve(
                 parts,
                 stop,
@@ -148,6 +175,12 @@ async def _serve(
         log.error(
             "not everything could be written at the end; no accepted message is lost, phones repeat the rest"
         )
+
+
+async def _until_removed(cluster: Cluster, stop: trio.Event) -> None:
+    await cluster.membership.removed.wait()
+    log.warning("this node is no member of its cluster any more: it stops")
+    stop.set()
 
 
 async def _tick(partaking: Partaking) -> None:

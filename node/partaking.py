@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from node.routing import codes
 from replication.core.state import SERVING
+from replication.membership.member import ACTIVE
+from replication.zeromq.address import Address
+from replication.zeromq.errors import AddressUnusable
+from store.store import Store
 
 if TYPE_CHECKING:
     from node.assembling import Parts
@@ -32,12 +38,13 @@ class Partaking:
         me: bytes,
         partitions: int,
         partition_of: Callable[[int], int],
-        public_of: Callable[[bytes], tuple[str, int] | None],
+        *,
+        clients_move: bool = False,
     ) -> None:
         self.me = me
         self.partitions = partitions
         self.partition_of = partition_of
-        self.public_of = public_of
+        self._clients_move = clients_move
         self.cluster: Cluster
         self.group: ReplicatedGroup
         self.parts: Parts
@@ -167,10 +174,24 @@ class Partaking:
         """Its link begins anew."""
         self.cluster.reset(peer, channel)
 
+    def public_of(self, peer: bytes) -> tuple[str, int] | None:
+        """Where phones find that node and no other, if they may be sent there."""
+        if not self._clients_move:
+            return None
+        row = self.cluster.membership.roster.members.get(peer)
+        if row is None or not row.public:
+            return None
+        try:
+            address = Address.parse(row.public)
+        except AddressUnusable:
+            return None
+        return address.host, address.port
+
     def may_register(self) -> bool:
-        """Whether a majority of the members is alive, as this node sees it."""
-        nodes = self.cluster.nodes
-        return 2 * sum(map(self.cluster.is_alive, nodes)) > len(nodes)
+        """Whether a majority of the active members is alive, as this node sees it."""
+        members = self.cluster.membership.roster.members.values()
+        active = [row.node for row in members if row.state == ACTIVE]
+        return 2 * sum(map(self.cluster.is_alive, active)) > len(active)
 
     # ---- the composition root ------------------------------------------------------------------
 
@@ -184,9 +205,18 @@ class Partaking:
     def opened(self, cluster: Cluster) -> None:
         """The links run, and the groups are started; nothing is served yet."""
         self.cluster = cluster
+        self.parts = attrs.evolve(self.parts, cluster=cluster)
         self.is_open = True
         for name in codes.CHANNELS:
             cluster.open_channel(name, RouteChannel(self.service, name))
+
+    def deliver(self, store: Store) -> None:
+        """Results of the store, before the hub runs."""
+        self.begin()
+        try:
+            store.deliver_results()
+        finally:
+            self.end()
 
     def tick(self) -> None:
         """Time has passed."""

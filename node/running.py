@@ -31,6 +31,7 @@ from node.serving import addresses_of
 from node.session import Session
 from node.settings import SessionSettings
 from node.takeover import take_over
+from replication.cluster import Cluster
 from store.limits import StoreSettings
 
 log = structlog.get_logger()
@@ -74,7 +75,7 @@ class Surroundings:
 
 @attrs.frozen
 class Running:
-    """A node that serves. `addresses`: (name of the listener, host, port)."""
+    """A node that serves. `addresses`: (name of the listener, host, port). `cluster`: None if it stands alone."""
 
     node: bytes
     addresses: tuple[tuple[str, str, int], ...]
@@ -82,6 +83,7 @@ class Running:
     service: Service
     hub: Hub[Session]
     listeners: tuple[Listener, ...] = ()
+    cluster: Cluster | None = None
 
 
 async def run_node(
@@ -107,7 +109,17 @@ async def run_node(
 
     def serving(parts: Parts, listeners: list[Listener]) -> None:
         addresses = addresses_of(listeners)
-        ready(Running(parts.node, addresses, parts.statistics, parts.service, parts.hub, tuple(listeners)))
+        ready(
+            Running(
+                parts.node,
+                addresses,
+                parts.statistics,
+                parts.service,
+                parts.hub,
+                tuple(listeners),
+                parts.cluster,
+            )
+        )
 
     run = run_alone if settings.member is None else run_member
     await run(settings, world, serving, stop)

@@ -48,16 +48,23 @@ app.command(
     name="prometheus",
     help="Which endpoints of nodes Prometheus is to scrape, as a file that it reads.",
 )
+app.command("ops.cluster:app", name="cluster", help="Several nodes as one: begin, join, look, change.")
+app.command(
+    "ops.doctor.command:doctor",
+    name="doctor",
+    help="Look at what could be wrong with a node, and say what to do.\n\n"
+    "Exit status: 0 if there is nothing to do, 1 if there is something to look at, 2 if something is wrong.",
+)
 app.command("ops.accounts:app", name="accounts", help="Accounts of a stopped node: import.")
 app.command(
     "ops.storage:app", name="store", help="Tables of a node: info, verify, backup, restore, dump, load."
 )
 app.command(
-app.command(
     "ops.storage:restore",
     name="restore",
     help="Make a data directory from a backup, of a stopped node or a running one.",
 )
+app.command(
     "ops.history.command:check_history",
     name="check-history",
     help="Check histories against the promises.\n\nExit status 0 if all held, 1 if one was broken, 2 if unreadable.",

@@ -25,8 +25,10 @@ from node.hub.certificate import make_certificate
 from node.hub.settings import HubSettings, ListenerSettings
 from node.hub.tls import ServerTls, load_tls
 from node.mail.settings import MailSettings
+from node.routing.settings import RoutingSettings
 from node.running import NodeSettings
 from node.settings import SessionSettings
+from ops.clustering import ClusterSection, member_settings
 from store.directory import make_directory
 from store.limits import StoreSettings
 
@@ -120,6 +122,8 @@ class Config:
     mail: MailSettings = attrs.Factory(MailSettings)
     registration: AccountsSettings = attrs.Factory(AccountsSettings)
     store: StoreSettings = attrs.Factory(StoreSettings)
+    cluster: ClusterSection = attrs.Factory(ClusterSection)
+    routing: RoutingSettings = attrs.Factory(RoutingSettings)
     admin: AdminSettings = attrs.Factory(AdminSettings)
     statistics: StatisticsSettings = attrs.Factory(StatisticsSettings)
     shadow: ShadowSettings = attrs.Factory(ShadowSettings)
@@ -139,6 +143,8 @@ SECTIONS: Mapping[str, type[Any]] = MappingProxyType(
         "mail": MailSettings,
         "registration": AccountsSettings,
         "store": StoreSettings,
+        "cluster": ClusterSection,
+        "routing": RoutingSettings,
         "admin": AdminSettings,
         "statistics": StatisticsSettings,
         "shadow": ShadowSettings,
@@ -291,6 +297,7 @@ def node_settings(config: Config) -> NodeSettings:
         mail=config.mail,
         accounts=accounts,
         store=config.store,
+        member=member_settings(config.cluster, config.routing, config.data),
     )
 
 

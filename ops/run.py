@@ -24,6 +24,7 @@ from admin.systemd.supervision import Supervision
 from admin.tee.receiver import Receiver
 from node.accounts.errors import SecretRefused
 from node.accounts.settings import AccountsSettings
+from node.founding import FoundingError
 from node.hub.errors import HubError
 from node.hub.memory import raise_descriptors_max
 from node.running import NodeSettings, Running, Surroundings, run_node
@@ -64,7 +65,15 @@ def run(
     What systemd sets in the environment is heeded: NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, JOURNAL_STREAM.
     """
     with told(
-        ConfigError, StoreError, DamagedIdentity, SecretRefused, HubError, ChannelError, LinkError, OSError
+        ConfigError,
+        StoreError,
+        DamagedIdentity,
+        SecretRefused,
+        HubError,
+        ChannelError,
+        LinkError,
+        FoundingError,
+        OSError,
     ):
         faulthandler.enable()  # killed by the watchdog (SIGABRT), it says where it stood
         read = read_config(config)

@@ -4,6 +4,7 @@ from typing import Final
 
 from admin.commands import (
     backup,
+    cluster,
     draining,
     glancing,
     knobs,
@@ -27,12 +28,13 @@ COMMANDS: Final[tuple[Command, ...]] = in_order(
         *logs.COMMANDS,
         *knobs.COMMANDS,
         *draining.COMMANDS,
+        *cluster.COMMANDS,
         *tracing.COMMANDS,
         *reload.COMMANDS,
         *statistics.COMMANDS,
         *glancing.COMMANDS,
         *profiling.COMMANDS,
         *tee.COMMANDS,
-    )
         *backup.COMMANDS,
+    )
 )

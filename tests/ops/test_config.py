@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from node.accounts.errors import SecretRefused
+from node.founding import Place
 from node.hub.certificate import make_certificate
 from ops.config import (
     SECTIONS,
@@ -104,6 +105,10 @@ COMPANIONS: dict[str, Any] = {
     "registration.webhook.backoff_s_max": {"backoff_s": 0.01},
     "statistics.webhook.backoff_s": {"backoff_s_max": 3_600.0},
     "statistics.webhook.backoff_s_max": {"backoff_s": 0.01},
+    "cluster.ports_first": lambda value: {"ports_last": value and 65_535},
+    "cluster.ports_last": lambda value: {"ports_first": value and 1},
+    "routing.patience_ms": {"answer_ms_max": 600_000},
+    "routing.answer_ms_max": {"patience_ms": 1},
     "limits.outbox_high_bytes": {"outbox_low_bytes": 1, "outbox_bytes_max": 1 << 30},
     "limits.outbox_low_bytes": {"outbox_high_bytes": 1 << 30, "outbox_bytes_max": 1 << 30},
     "limits.outbox_bytes_max": {"outbox_high_bytes": 1, "outbox_low_bytes": 1},
@@ -200,6 +205,8 @@ def test_every_section_reaches_the_node(tmp_path: Path) -> None:
         "mail": {"window": 40},
         "registration": {"gateway": "webhook", "webhook": {"url": "https://a.b/", "secret_file": "s"}},
         "store": {"linger_ms": 1},
+        "cluster": {"listen": "127.0.0.1:7500", "server": "s1", "weight": 50, "moves_per_s": 2.0},
+        "routing": {"retry_ms": 7},
     }
     settings = node_settings(make_config(tables, tmp_path, "node.toml"))
     assert settings.data == tmp_path / "d"
@@ -213,6 +220,12 @@ def test_every_section_reaches_the_node(tmp_path: Path) -> None:
     assert settings.accounts.webhook.secret_file == str(tmp_path / "s"), "found from where the file is"
     assert settings.accounts.webhook.ca_file == ""
     assert settings.store.linger_ms == 1
+    member = settings.member
+    assert member is not None
+    assert member.place == Place(address="127.0.0.1:7500", server="s1", weight=50)
+    assert member.cluster.membership.moves_per_s == 2
+    assert str(member.cluster.links.listen) == "127.0.0.1:7500"
+    assert member.routing.retry_ms == 7
 
 
 def test_a_certificate_is_made_once_and_used_again(tmp_path: Path) -> None:

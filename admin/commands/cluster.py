@@ -1,0 +1,324 @@
+"""The cluster that a node is a member of: looked at and changed from any of its nodes."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from admin.commands.table import SECONDS_MAX, Command, CommandError, Context, Parameter, Role
+from node.tables import USERS
+from replication.cluster import Cluster
+from replication.core.errors import ReplicationError
+from replication.membership.member import WEIGHT_MAX
+from store.errors import StoreError, StoreFatal
+
+MOVE_S: Final = 90.0
+ROTATE_S: Final = 60.0
+SHOWN_MAX: Final = 64
+"""Partitions that are listed one by one."""
+ID_DIGITS_LEAST: Final = 4
+
+_NODE: Final = Parameter(
+    name="node", help="Its id, or the first digits of it, at least 4, as cluster status shows it."
+)
+_YES: Final = Parameter(
+    name="yes", help="Yes, this is meant.", kind="flag", option=True, required=False, default=False
+)
+
+
+def _cluster(context: Context) -> Cluster:
+    cluster = context.node.cluster
+    if cluster is None:
+        raise CommandError(
+            "this node stands alone: a cluster begins with `waystation cluster init`, while the node is stopped"
+        )
+    return cluster
+
+
+def _node(cluster: Cluster, given: str) -> bytes:
+    """The one member that is meant."""
+    if len(given) < ID_DIGITS_LEAST:
+        raise CommandError(f"{given!r} is too short for an id: give at least {ID_DIGITS_LEAST} digits")
+    found = [node for node in cluster.membership.roster.members if node.hex().startswith(given.lower())]
+    if len(found) != 1:
+        many = "no member has" if not found else f"{len(found)} members have"
+        raise CommandError(f"{many} an id that begins with {given!r}: see cluster status")
+    return found[0]
+
+
+class _Done:
+    """Turns what the cluster refuses into an answer."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, StoreFatal):
+            return
+        if isinstance(error, StoreError):
+            raise CommandError(f"it can't be written now: {error}") from None
+        if isinstance(error, ReplicationError | ValueError):
+            raise CommandError(str(error)) from None
+
+
+async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
+    cluster = context.node.cluster
+    if cluster is None:
+        return {"node": context.node.node.hex(), "alone": True}
+    status = cluster.operate.status()
+    users = status["groups"][USERS.name]
+    links = status["links"]
+    return {
+        "node": status["node"],
+        "name": status["name"],
+        "members": status["members"],
+        "partitions": {
+            "all": users["partitions"],
+            "served_here": users["served"],
+            "complete_here": users["live"],
+            "moving": users["moving"],
+            "at_one_copy": len(users["single"]),
+            "at_one_copy_for_s_most": max((ms for _, ms in users["single"]), default=0) / 1000,
+            "served_by_nobody": len(users["unserved"]),
+        },
+        "at_one_copy": [{"partition": p, "for_s": ms / 1000} for p, ms in users["single"][:SHOWN_MAX]],
+        "served_by_nobody": [{"partition": p, "for_s": ms / 1000} for p, ms in users["unserved"][:SHOWN_MAX]],
+        "links": {
+            "up": sum(bool(link["up"]) for link in links),
+            "all": len(links),
+            "waiting": sum(link["waiting"] for link in links),
+        },
+        "links_down": [
+            {"peer": link["peer"], "channel": link["channel"] or "control", "why": link["ended"] or "-"}
+            for link in links
+            if not link["up"]
+        ][:SHOWN_MAX],
+        "rebalancing": status["rebalancing"],
+        "agreed": status["agreed"],
+        "speaks": status["speaks"],
+        "spoken": status["spoken"],
+    }
+
+
+async def _invite(context: Context, arguments: Mapping[str, Any]) -> Any:
+    cluster = _cluster(context)
+    own = cluster.membership.own
+    with _Done():
+        node = await cluster.operate.invite(
+            arguments["key"], server=arguments["server"], rack=arguments["rack"], weight=arguments["weight"]
+        )
+    return {"node": node.hex(), "join": f"{own.key}@{own.address}"}
+
+
+async def _change(context: Context, arguments: Mapping[str, Any]) -> Any:
+    cluster = _cluster(context)
+    changes = {name: arguments[name] for name in ("weight", "server", "rack") if arguments[name] is not None}
+    if not changes:
+        raise CommandError("say what is to be changed: --weight, --server or --rack")
+    node = _node(cluster, arguments["node"])
+    with _Done():
+        await cluster.operate.change(node, **changes)
+    return {"node": node.hex(), **changes}
+
+
+async def _leave(context: Context, arguments: Mapping[str, Any]) -> Any:
+    cluster = _cluster(context)
+    if not arguments["yes"]:
+        raise CommandError(
+            f"this node would hand over {cluster.operate.held()} copies, and be a member no more, for good: add --yes"
+        )
+    with _Done():
+        await cluster.operate.leave()
+    return {"left": True, "node": cluster.me.hex()}
+
+
+async def _stay(context: Context, arguments: Mapping[str, Any]) -> Any:
+    cluster = _cluster(context)
+    with _Done():
+        await cluster.operate.stay()
+    return {"node": cluster.me.hex(), "held": cluster.operate.held()}
+
+
+async def _remove(context: Context, arguments: Mapping[str, Any]) -> Any:
+    cluster = _cluster(context)
+    node = _node(cluster, arguments["node"])
+    operate = cluster.operate
+    with _Done():
+        cluster.membership.roster.member(node)
+        if arguments["yes"]:
+            lost = await operate.remove(node)
+        else:
+            lost = await operate.losses(node)
+    return {
+        "node": node.hex(),
+        "removed": arguments["yes"],
+        "may_be_lost": len(lost),
+        "partitions": [{"group": one.group, "partition": one.partition, "why": one.why} for one in lost],
+        "hint": "" if arguments["yes"] else "nothing was changed: add --yes to remove it for good",
+    }
+
+
+async def _move(context: Context, arguments: Mapping[str, Any]) -> Any:
+    cluster = _cluster(context)
+    node = _node(cluster, arguments["node"])
+    with _Done():
+        await cluster.operate.move(USERS.name, arguments["partition"], node)
+    return {"partition": arguments["partition"], "primary": node.hex()}
+
+
+async def _rebalance(context: Context, arguments: Mapping[str, Any]) -> Any:
+    return {"to_move": _cluster(context).operate.rebalance()}
+
+
+async def _rotate(context: Context, arguments: Mapping[str, Any]) -> Any:
+    cluster = _cluster(context)
+    with _Done():
+        return {"node": cluster.me.hex(), "key": await cluster.operate.rotate_key()}
+
+
+COMMANDS: Final = (
+    Command(
+        name="cluster status",
+        role=Role.VIEWER,
+        summary="The cluster as this node knows it.",
+        help=(
+            "Members with their state, whether this node hears them, what they are primary and heir of; partitions by"
+            " state, those that stand at one copy and for how long, those that nobody serves; links that are down;"
+            " what is being moved. agreed: how many members are known to have the same list of members. spoken: the"
+            " version that all of them understand. On a node that stands alone: that it does."
+        ),
+        example="cluster status",
+        run=_status,
+    ),
+    Command(
+        name="cluster invite",
+        role=Role.OPERATOR,
+        summary="Let a node join, whose key this is.",
+        help=(
+            "The key is what `waystation cluster key` prints on the new node. From now on it may join by naming any"
+            " member; the result says how this one is named. It holds nothing before it runs. --server says what it"
+            " stands on: copies of a partition are kept on different servers. cluster remove takes an invitation back."
+        ),
+        example="cluster invite u8y=kwU^nI=b42}&A2GZh7XZ%Y1J@#-F[+iI>oWx --server b",
+        parameters=(
+            Parameter(name="key", help="The new node's public key, 40 characters."),
+            Parameter(name="server", help="What it stands on.", option=True, required=False, default=""),
+            Parameter(
+                name="rack", help="What its server stands in.", option=True, required=False, default=""
+            ),
+            Parameter(
+                name="weight",
+                help="Its share of the partitions, relative to the others'.",
+                kind="integer",
+                option=True,
+                required=False,
+                default=100,
+                low=0,
+                high=WEIGHT_MAX,
+            ),
+        ),
+        run=_invite,
+    ),
+    Command(
+        name="cluster change",
+        role=Role.OPERATOR,
+        summary="Give a member another weight, or other labels.",
+        help=(
+            "Partitions and copies follow by and by, at the rate of cluster.moves_per_s. Weight 0 empties a node, which"
+            " stays a member. A node's own configuration says the same of it at each of its starts: change that, too."
+        ),
+        example="cluster change 1f3a --weight 50",
+        parameters=(
+            _NODE,
+            Parameter(
+                name="weight",
+                help="Its share of the partitions.",
+                kind="integer",
+                option=True,
+                required=False,
+                low=0,
+                high=WEIGHT_MAX,
+            ),
+            Parameter(name="server", help="What it stands on.", option=True, required=False),
+            Parameter(name="rack", help="What its server stands in.", option=True, required=False),
+        ),
+        run=_change,
+    ),
+    Command(
+        name="cluster leave",
+        role=Role.OPERATOR,
+        summary="Let this node hand over everything, and be a member no more.",
+        help=(
+            "Every partition that it serves moves to another member, each within half a second and with nothing lost;"
+            " copies that it holds are made elsewhere first. Then it is removed for good, and stops. It takes as long"
+            " as that takes; ended before its time it goes on all the same, and cluster stay is the way back."
+        ),
+        example="cluster leave --yes",
+        parameters=(_YES,),
+        run=_leave,
+        seconds_max=SECONDS_MAX,
+    ),
+    Command(
+        name="cluster stay",
+        role=Role.OPERATOR,
+        summary="Let this node stay a member that was about to leave.",
+        help=(
+            "What it has handed over comes back by and by, as after any change of members. Nothing happens if it"
+            " wasn't leaving."
+        ),
+        example="cluster stay",
+        run=_stay,
+    ),
+    Command(
+        name="cluster remove",
+        role=Role.OPERATOR,
+        summary="Remove a member that never returns.",
+        help=(
+            "Without --yes nothing is changed: it shows, partition by partition, what may be lost with that node, as"
+            " far as the members that are reached know. With --yes its keys open nothing any more, what it was primary"
+            " of is served by others, and copies are made anew. It is final: a node that was removed joins again only with"
+            " another key and an empty directory. One that is alive is refused: let it leave, or stop it."
+        ),
+        example="cluster remove 1f3a --yes",
+        parameters=(_NODE, _YES),
+        run=_remove,
+    ),
+    Command(
+        name="cluster move",
+        role=Role.OPERATOR,
+        summary="Move a partition to another member.",
+        help=(
+            "The target must have a complete copy, or gets one first. The partition stands still for less than half a"
+            " second, and nothing is lost or overtaken. The rebalancer brings it back to where it is wanted after a"
+            " while, unless cluster.rebalance is off."
+        ),
+        example="cluster move 17 1f3a",
+        parameters=(
+            Parameter(name="partition", help="Its number.", kind="integer", low=0, high=65_535),
+            _NODE,
+        ),
+        run=_move,
+        seconds_max=MOVE_S,
+    ),
+    Command(
+        name="cluster rebalance",
+        role=Role.OPERATOR,
+        summary="Bring what this node serves to where it is wanted, now.",
+        help=(
+            "It happens by itself when the members have been the same for a while (cluster.calm_ms). This doesn't wait"
+            " for that. The result says how many partitions this node is to move; cluster status shows how far it is."
+        ),
+        example="cluster rebalance",
+        run=_rebalance,
+    ),
+    Command(
+        name="cluster rotate-key",
+        role=Role.OPERATOR,
+        summary="Give this node another key, while everything runs.",
+        help=(
+            "All members hear of the new key first, so all of them must be there; then the node's links are made anew"
+            " with it, and the old key opens nothing any more. The result is the new public key. Phones notice nothing."
+        ),
+        example="cluster rotate-key",
+        run=_rotate,
+        seconds_max=ROTATE_S,
+    ),
+)

@@ -1,0 +1,219 @@
+"""`waystation cluster`: a cluster is begun and joined with nodes that are stopped, and operated through one that runs.
+
+What a running node is asked goes over its admin channel, as `waystation admin` does it; rights are those of its keys.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import attrs
+from cyclopts import App, Parameter
+
+from node.founding import FoundingError, found, join
+from ops.admin import admin
+from ops.clustering import place_of
+from ops.config import Config, ConfigError, read_config
+from ops.failures import told
+from replication.core.errors import ReplicationError
+from replication.identity import DamagedIdentity
+from replication.zeromq.errors import LinkError
+from replication.zeromq.keys import ensure_keys, is_public_key
+from store.directory import make_directory
+from store.errors import StoreError
+
+app = App(name="cluster", help="Several nodes as one: begin, join, look, change.")
+
+File = Annotated[Path | None, Parameter(name="--config", help="The node's configuration file (TOML).")]
+Data = Annotated[Path | None, Parameter(help="Data directory, instead of the file's node.data.")]
+AsJson = Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")]
+
+ERRORS: Final = (
+    ConfigError,
+    FoundingError,
+    ReplicationError,
+    StoreError,
+    DamagedIdentity,
+    LinkError,
+    OSError,
+)
+
+
+def _config(file: Path | None, data: Path | None) -> Config:
+    read = read_config(file)
+    if data is not None:
+        read = attrs.evolve(read, node=attrs.evolve(read.node, data=str(data.absolute())))
+    return read
+
+
+def _member(file: Path | None, data: Path | None) -> Config:
+    read = _config(file, data)
+    if not read.cluster.listen:
+        raise ConfigError(
+            "cluster.listen isn't set: name a configuration file (--config) that says in [cluster] where this node"
+            " listens for others"
+        )
+    return read
+
+
+def _say(as_json: bool, text: str, **facts: Any) -> None:
+    sys.stdout.write((json.dumps(facts) if as_json else text) + "\n")
+
+
+@app.command
+def key(*, config: File = None, data: Data = None, as_json: AsJson = False) -> None:
+    """Print the public key by which other nodes know this one, made if there is none: what `invite` wants."""
+    with told(*ERRORS):
+        directory = _config(config, data).data
+        make_directory(directory)
+        public = ensure_keys(directory).public
+        _say(as_json, public, key=public, data=str(directory))
+
+
+@app.command
+def init(
+    name: Annotated[str, Parameter(help="What the cluster is called.")],
+    *,
+    config: File = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Begin a cluster with this node, which must be stopped. If it stood alone, its users stay."""
+    with told(*ERRORS):
+        read = _member(config, data)
+        founded = found(read.data, name, place_of(read.cluster))
+        place = f"{founded.key}@{read.cluster.reached_at}"
+        _say(
+            as_json,
+            _BEGUN.format(name=name, node=founded.node.hex(), place=place),
+            name=name,
+            node=founded.node.hex(),
+            key=founded.key,
+            place=place,
+            partitions_kept=founded.kept,
+        )
+
+
+_BEGUN: Final = """\
+The cluster {name!r} has one member, {node}. Start it with `waystation run`. For each further node:
+
+    there    waystation cluster key                     prints its key
+    here     waystation cluster invite KEY              while this node runs
+    there    waystation cluster join '{place}'
+    there    waystation run"""
+
+
+@app.command(name="join")
+def join_(
+    member: Annotated[
+        str, Parameter(help="KEY@HOST:PORT of any member that runs.", allow_leading_hyphen=True)
+    ],
+    *,
+    config: File = None,
+    data: Data = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let this node, stopped and with an empty data directory, join a cluster whose members invited its key."""
+    with told(*ERRORS):
+        read = _member(config, data)
+        public, _, address = member.partition("@")
+        if not is_public_key(public) or not address:
+            raise ConfigError(
+                "the member is named by its key and its address, KEY@HOST:PORT, as `cluster init` and `cluster status`"
+                " print them"
+            )
+        joined = join(read.data, public, address, place_of(read.cluster))
+        _say(
+            as_json,
+            f"This node is {joined.node.hex()} of the cluster {joined.name!r}. Start it with `waystation run`.",
+            name=joined.name,
+            node=joined.node.hex(),
+            members=len(joined.rows),
+        )
+
+
+# ---- through a node that runs ------------------------------------------------------------------------------
+
+Node = Annotated[
+    str, Parameter(help="A running member: its data directory, host:port, or a name of the list of nodes.")
+]
+Key = Annotated[str, Parameter(help="The secret key to ask with; else as `waystation admin`.")]
+
+
+def _ask(node: str, key: str, as_json: bool, *words: str) -> None:
+    options = [*(["--json"] if as_json else []), *([f"--key={key}"] if key else [])]
+    admin(node, *options, "cluster", *words)
+
+
+def _options(**given: Any) -> list[str]:
+    return [
+        word for name, value in given.items() if value not in (None, "") for word in (f"--{name}", str(value))
+    ]
+
+
+@app.command
+def status(node: Node = "data", *, key: Key = "", as_json: AsJson = False) -> None:
+    """Show members, partitions, those at one copy and since when, links and versions."""
+    _ask(node, key, as_json, "status")
+
+
+@app.command
+def invite(
+    public_key: Annotated[str, Parameter(help="As `cluster key` printed it.", allow_leading_hyphen=True)],
+    node: Node = "data",
+    *,
+    server: Annotated[str, Parameter(help="What the new node stands on.")] = "",
+    rack: Annotated[str, Parameter(help="What that server stands in.")] = "",
+    weight: Annotated[int, Parameter(help="Its share of the partitions.")] = 100,
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let a node join, whose public key this is."""
+    _ask(node, key, as_json, "invite", *_options(server=server, rack=rack, weight=weight), "--", public_key)
+
+
+@app.command
+def leave(
+    node: Node = "data",
+    *,
+    yes: Annotated[bool, Parameter(negative="", help="Yes, this is meant.")] = False,
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let a node hand over everything, and be a member no more. Waits until it has."""
+    _ask(node, key, as_json, "leave", *(["--yes"] if yes else []))
+
+
+@app.command
+def remove(
+    member: Annotated[str, Parameter(help="Its id, or the first digits of it.")],
+    node: Node = "data",
+    *,
+    yes: Annotated[
+        bool, Parameter(negative="", help="Yes, this is meant. Without: show what may be lost.")
+    ] = False,
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Remove a member that never returns."""
+    _ask(node, key, as_json, "remove", member, *(["--yes"] if yes else []))
+
+
+@app.command
+def move(
+    partition: Annotated[int, Parameter(help="Its number.")],
+    target: Annotated[str, Parameter(help="The member's id, or the first digits of it.")],
+    node: Node = "data",
+    *,
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Move a partition to another member."""
+    _ask(node, key, as_json, "move", str(partition), target)
+
+
+@app.command
+def rebalance(node: Node = "data", *, key: Key = "", as_json: AsJson = False) -> None:
+    """Bring what a node serves to where it is wanted, now."""
+    _ask(node, key, as_json, "rebalance")
