@@ -58,7 +58,6 @@ class Reloading:
             self._folder,
             running.hub.soon,
             lambda: take_pulse(running, self._monotonic()),
-            (running,),
             wall=self._wall,
             settings=self._settings,
             root=ROOT,

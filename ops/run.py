@@ -76,6 +76,7 @@ def run(
         OSError,
     ):
         faulthandler.enable()  # killed by the watchdog (SIGABRT), it says where it stood
+        gc.freeze()  # what imports made, and nothing of the node: a reload finds live objects on the collector's lists
         read = read_config(config)
         if data is not None:
             read = attrs.evolve(read, node=attrs.evolve(read.node, data=str(data.absolute())))
@@ -91,7 +92,6 @@ def run(
         reloading = Reloading(settings.data) if operating is not None else None
         raise_descriptors_max()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        gc.freeze()
         gc.set_threshold(GC_GENERATION_0, 20, 100)
         trio.run(_run, settings, guide, operating, sampling, reloading, supervision, shadowing)
 

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import attrs
 import trio
@@ -24,13 +23,12 @@ from node.hub.memory import give_back_memory
 
 
 async def plan_of(
-    runs: Sources, root: Path, packages: Sequence[str], loaded: Sequence[str], roots: Sequence[Any]
+    runs: Sources, root: Path, packages: Sequence[str], loaded: Sequence[str]
 ) -> tuple[Plan, Sources]:
     """What differs, and the sources it comes from.
 
     Args:
         runs: the sources of what runs. root: the new version. loaded: modules of ours that are imported.
-        roots: what live state hangs on.
 
     Raises:
         NoSources, InspectionFailed, SourcesMoved
@@ -52,7 +50,7 @@ async def plan_of(
         root=str(root),
         paths={name: one.path for name, one in there.modules.items()},
         suspended=suspended(),
-        instances=lambda what: instances_of(roots, what, packages),
+        instances=lambda what: instances_of(what, packages),
         later=survey.later,
         gone=survey.gone,
     )

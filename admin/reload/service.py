@@ -74,7 +74,6 @@ class Reload:
         folder: Path,
         soon: Callable[[Callable[[], None]], None],
         pulse: Callable[[], Pulse],
-        roots: Sequence[Any],
         *,
         wall: Callable[[], float],
         settings: ReloadSettings | None = None,
@@ -86,7 +85,6 @@ class Reload:
             folder: the history's; made if need be.
             soon: calls a function between two batches (`Hub.soon`).
             pulse: takes a picture of the node's health.
-            roots: what the node consists of; live state hangs on it.
             wall: seconds since 1970.
             packages, root: what is ours, and where it was imported from; tests bring a world of their own.
         """
@@ -94,7 +92,6 @@ class Reload:
         self._history = History(folder / "history.jsonl")
         self._soon = soon
         self._pulse = pulse
-        self._roots = tuple(roots)
         self._wall = wall
         self._packages = tuple(packages)
         self._root = root or Path(__file__).resolve().parents[2]
@@ -236,7 +233,7 @@ class Reload:
         return [name for name in self._running.modules if name in sys.modules]
 
     async def _plan(self, wheel: Path | None) -> tuple[Plan, Sources]:
-        return await plan_of(self._running, wheel or self._root, self._packages, self._loaded(), self._roots)
+        return await plan_of(self._running, wheel or self._root, self._packages, self._loaded())
 
     # ---- putting in place ---------------------------------------------------------------------------
 

@@ -1,5 +1,8 @@
 """What is refused before anything is touched, and the cause that is told."""
 
+import gc
+from collections.abc import Iterator
+
 import pytest
 import trio
 import trio.testing
@@ -268,14 +271,12 @@ def test_live_objects_are_brought_over_and_back(world: World) -> None:
     module = world.change("one", BEFORE, AFTER + BACK)
     one, two = module.C(), module.C()
     two.a = 2
-    world.roots = [{"x": [one]}, lambda: two]
     plan = world.plan()
     assert plan.way_back
     picture = world.picture()
     applied = swap(plan.steps)
     assert (one.f(), two.f()) == (11, 22)
     three = module.C()
-    world.roots.append(three)
     assert three.f() == 3
     roll_back(applied)
     assert [vars(each) for each in (one, two, three)] == [{"a": 1}, {"a": 2}, {"a": 1}]
@@ -295,7 +296,6 @@ def test_a_code_change_that_fails_half_way_leaves_all_objects_as_they_were(world
     module = world.change("one", BEFORE, failing + BACK)
     one, two = module.C(), module.C()
     two.a = 0
-    world.roots = [one, two]
     picture = world.picture()
     with pytest.raises(SwapFailed, match="ZeroDivisionError"):
         swap(world.plan().steps)
@@ -306,7 +306,6 @@ def test_a_code_change_that_fails_half_way_leaves_all_objects_as_they_were(world
 def test_an_inverse_that_fails_leaves_the_new_code_in_place(world: World) -> None:
     module = world.change("one", BEFORE, AFTER + BACK)
     one, two = module.C(), module.C()
-    world.roots = [one, two]
     applied = swap(world.plan().steps)
     del two.b
     with pytest.raises(SwapFailed, match="AttributeError"):
@@ -318,21 +317,29 @@ def test_objects_are_found_wherever_they_hang(world: World) -> None:
     world.write(
         "one",
         """
-        import functools
         class C:
             def f(self): pass
-        class Slotted:
-            __slots__ = ("x", "unset")
-        def held(what):
-            slotted = Slotted()
-            slotted.x = what[0]
-            return [slotted, {1: what[1], what[2]: 2}, what[3].f, functools.partial(print, what[4], k=what[5]),
-                    lambda: what[6], (what[0], frozenset((what[7],)))]
+        class Below(C): pass
+        class Deeper(Below): pass
+        HERE = C()
         """,
     )
     world.start()
     module = world.module("one")
-    wanted = [module.C() for _ in range(8)]
-    found = instances_of([module.held(wanted)], module.C, [world.package])
-    assert {id(one) for one in found} == {id(one) for one in wanted}
-    assert len(found) == 8
+
+    def suspended(one: object) -> Iterator[object]:
+        yield one
+
+    wanted = [module.C(), module.Below(), module.Deeper(), module.HERE]
+    holder = suspended(module.C())
+    wanted.append(next(holder))
+    gc.freeze()
+    try:
+        after = [module.C()]
+        found = instances_of(module.C, [world.package])
+    finally:
+        gc.unfreeze()
+    assert {id(one) for one in found} == {id(module.HERE), id(after[0])}, "what was frozen hangs on modules"
+    found = instances_of(module.C, [world.package])
+    assert sorted(map(id, found)) == sorted(map(id, wanted + after)), "each once"
+    assert instances_of(module.Deeper, []) == [wanted[2]]

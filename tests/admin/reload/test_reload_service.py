@@ -44,7 +44,6 @@ class Node:
             folder,
             self.soon.append,
             lambda: self.pulse,
-            world.roots,
             wall=lambda: 1_700_000_000.0,
             settings=ReloadSettings(watch_s=10, before_s=10, sample_s=0.001),
             packages=[world.package],
@@ -196,9 +195,8 @@ async def test_a_change_that_does_no_harm_is_kept(world: World, folder: Path) ->
 
 async def test_state_without_a_way_back_is_not_undone_by_itself(world: World, folder: Path) -> None:
     module = _started(world, "class C:\n    def __init__(self): self.a = 1")
-    world.roots.append(one := module.C())
+    one = module.C()
     async with _node(world, folder) as node:
-        node.reload._roots = (one,)
         world.write(
             "one",
             "class C:\n    def __init__(self): self.a = self.b = 1\n    def code_change(self): self.b = 1",

@@ -34,7 +34,6 @@ class World:
         self.root = folder
         (folder / self.package).mkdir()
         self.runs: Sources | None = None
-        self.roots: list[Any] = []
         self.write("__init__", '"""A sample."""')
 
     def write(self, name: str, text: str) -> None:
@@ -85,7 +84,7 @@ class World:
             root=str(self.root),
             paths={name: one.path for name, one in there.modules.items()},
             suspended=suspended or {},
-            instances=lambda what: instances_of(self.roots, what, [self.package]),
+            instances=lambda what: instances_of(what, [self.package]),
             gone=self.gone(there),
         )
 
