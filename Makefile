@@ -1,4 +1,5 @@
 # make run    a node on this machine, with embedded defaults, in the foreground; CONFIG=node.toml for others
+# make cluster  three of them as one cluster, to talk over and to kill one of; in cluster/
 # make test   lint, types and all tests
 # make help   the rest
 
@@ -12,10 +13,13 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL_FAILED = echo "Packages can't be installed in $(VENV) (above is why). They are downloaded: is there a network, or a mirror \
 	that pip is told of? Then the same again; if that doesn't help, make clean first."; exit 1
 
-.PHONY: run test lint types unit bench-quick lock clean help check-python
+.PHONY: run cluster test lint types unit bench-quick lock clean help check-python
 
 run: $(VENV)/.installed
 	@$(BIN)/waystation run --guide $(if $(CONFIG),--config '$(CONFIG)')
+
+cluster: $(VENV)/.installed
+	@$(BIN)/waystation cluster here
 
 test: lint types unit
 

@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 
 from node.founding import FoundingError, found, join
 from ops.admin import admin
+from ops.clusterhere import NODES_MAX, HereError, run_here
 from ops.clustering import place_of
 from ops.config import Config, ConfigError, read_config
 from ops.failures import told
@@ -131,6 +132,21 @@ def join_(
             node=joined.node.hex(),
             members=len(joined.rows),
         )
+
+
+@app.command
+def here(
+    directory: Annotated[Path, Parameter(help="Where their configurations and data go; kept.")] = Path(
+        "cluster"
+    ),
+    *,
+    nodes: Annotated[int, Parameter(help="How many.")] = 3,
+) -> None:
+    """Run a cluster on this machine, to try it out: talk over several nodes, kill one. Ctrl-C ends all."""
+    with told(HereError, OSError):
+        if not 2 <= nodes <= NODES_MAX:
+            raise HereError(f"{nodes} nodes: choose 2 to {NODES_MAX}")
+        run_here(directory.absolute(), nodes)
 
 
 # ---- through a node that runs ------------------------------------------------------------------------------

@@ -274,8 +274,8 @@ COMMANDS: Final = (
         help=(
             "Without --yes nothing is changed: it shows, partition by partition, what may be lost with that node, as"
             " far as the members that are reached know. With --yes its keys open nothing any more, what it was primary"
-            " of is served by others, and copies are made anew. It is final: a node that was removed joins again only with"
-            " another key and an empty directory. One that is alive is refused: let it leave, or stop it."
+            " of is served by others, and copies are made anew. It is final: a node that was removed joins again only"
+            " with another key and an empty directory. One that is alive is refused: let it leave, or stop it."
         ),
         example="cluster remove 1f3a --yes",
         parameters=(_NODE, _YES),

@@ -1,0 +1,234 @@
+"""A cluster of a few nodes on this machine, for a newcomer: `make cluster`. They are real nodes, started and joined as
+an operator does it, in a directory of their own; killing one is what it is for."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, Final
+
+NODES_MAX: Final = 8
+READY_S: Final = 30.0
+STOP_S: Final = 15.0
+POLL_S: Final = 0.1
+COMMAND: Final = (sys.executable, "-m", "ops.command")
+ROOT: Final = Path(__file__).resolve().parents[1]
+PHONES_FROM: Final = 7101
+LINKS_FROM: Final = 7201
+
+CONFIG: Final = """\
+[node]
+data = "data"
+
+[listen]
+port = 0
+plain_port = {phones}
+
+[cluster]
+listen = "127.0.0.1:{links}"
+public = "127.0.0.1:{phones}"
+server = "server-{number}"
+calm_ms = 3_000
+moves_per_s = 100.0
+moves_max = 32
+
+[store]
+map_bytes = 1_073_741_824
+"""
+
+GUIDE: Final = """
+{count} nodes are one cluster now: users are spread over them, each with a copy on another one.
+
+Talk, each in a terminal of its own, over different nodes:
+
+    {waystation} chat --as +15551230001 --to +15551230002 --server 127.0.0.1:{first} --plain
+    {waystation} chat --as +15551230002 --to +15551230001 --server 127.0.0.1:{second} --plain
+
+Each asks for a PIN the first time, which appears here. Then look, kill a node, and see it go on:
+
+    {waystation} cluster status {directory}/n1/data
+    kill -9 {victim}                # the last one; after two seconds the others serve what it served
+    {waystation} cluster status {directory}/n1/data
+
+A node that was killed is started again here when you press Enter. Ctrl-C ends all.
+"""
+
+
+class HereError(Exception):
+    """The cluster can't be started; the text says why."""
+
+
+class HereNode:
+    """One of the nodes. What it prints is shown, with its name before it."""
+
+    def __init__(self, directory: Path, number: int, phones: int, links: int) -> None:
+        self.name = f"n{number}"
+        self.directory = directory / self.name
+        self.config = self.directory / "node.toml"
+        self.data = self.directory / "data"
+        self._process: subprocess.Popen[str] | None = None
+        self._ready = threading.Event()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.config.write_text(CONFIG.format(number=number, phones=phones, links=links))
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it is."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it and wait until it is ready.
+
+        Raises:
+            HereError
+        """
+        self._ready.clear()
+        with (self.directory / "node.log").open("a") as log:
+            self._process = subprocess.Popen(  # noqa: S603 - our own command
+                [*COMMAND, "run", "--config", str(self.config)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env=_environment(),
+                start_new_session=True,  # Ctrl-C is ours to handle
+            )
+        assert self._process.stdout is not None
+        threading.Thread(target=self._show, args=(self._process.stdout,), daemon=True).start()
+        until = time.monotonic() + READY_S
+        while not self._ready.wait(POLL_S):
+            if not self.is_running or time.monotonic() > until:
+                tail = (self.directory / "node.log").read_text()[-600:]
+                raise HereError(f"{self.name} did not start:\n{tail}")
+
+    def _show(self, output: IO[str]) -> None:
+        for line in output:
+            if line.startswith("ready"):
+                self._ready.set()
+            sys.stdout.write(f"{self.name}: {line}")
+            sys.stdout.flush()
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        if self.is_running and self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+
+    def wait(self) -> None:
+        """Until it has; killed if that takes too long."""
+        if self._process is None:
+            return
+        try:
+            self._process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def run_here(directory: Path, count: int) -> None:
+    """Until Ctrl-C. Members that a former run made in this directory are started again.
+
+    Raises:
+        HereError
+    """
+    taken = [port for port in (*_ports(PHONES_FROM, count), *_ports(LINKS_FROM, count)) if _is_taken(port)]
+    if taken:
+        raise HereError(f"these ports are in use: {taken}; is another cluster of this kind running?")
+    nodes = [HereNode(directory, n, PHONES_FROM + n - 1, LINKS_FROM + n - 1) for n in range(1, count + 1)]
+    try:
+        _start(nodes)
+        sys.stdout.write(
+            GUIDE.format(
+                waystation=_shown(ROOT / ".venv" / "bin" / "waystation"),
+                first=PHONES_FROM,
+                second=PHONES_FROM + 1,
+                directory=_shown(directory),
+                count=count,
+                victim=nodes[-1].pid,
+            )
+        )
+        sys.stdout.flush()
+        _watch(nodes)
+    except KeyboardInterrupt:
+        sys.stdout.write("\nstopping\n")
+    finally:
+        for node in nodes:
+            node.stop()
+        for node in nodes:
+            node.wait()
+
+
+def _ports(first: int, count: int) -> range:
+    return range(first, first + count)
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def _start(nodes: Sequence[HereNode]) -> None:
+    first = nodes[0]
+    if not (first.data / "store").exists():
+        _ask("cluster", "init", "here", "--config", str(first.config))
+    first.start()
+    for node in nodes[1:]:
+        if not (node.data / "store").exists():
+            key = _ask("cluster", "key", "--config", str(node.config))["key"]
+            invited = _ask("cluster", "invite", key, str(first.data), f"--server=server-{node.name[1:]}")
+            _ask("cluster", "join", invited["join"], "--config", str(node.config))
+        node.start()
+
+
+def _watch(nodes: Sequence[HereNode]) -> None:
+    """Enter starts again what isn't running. Without a terminal it only waits."""
+    while True:
+        line = sys.stdin.readline()
+        if not line:
+            signal.pause()
+        for node in nodes:
+            if not node.is_running:
+                sys.stdout.write(f"{node.name} is started again\n")
+                node.start()
+
+
+def _ask(*words: str) -> dict[str, Any]:
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*COMMAND, *words, "--json"],
+        capture_output=True,
+        text=True,
+        env=_environment(),
+        check=False,
+    )
+    if done.returncode:
+        raise HereError(done.stderr.strip())
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def _environment() -> dict[str, str]:
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def _shown(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
