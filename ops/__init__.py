@@ -10,6 +10,7 @@ sampling    statistics beside the node: file, sockets and receivers
 accounts    `waystation accounts`: accounts in bulk, into a stopped node
 storage     `waystation store`: a look at the tables, backup, restore, dump, load
 copies      data directories as a whole: copied out, brought back, filled from a dump
+doctor      `waystation doctor`: what could be wrong with a node, and what to do
 soak        `waystation soak`: load and faults for as long as asked, and the verdict
 config      the configuration file, as settings of the parts
 systemd     a node as a service: units, and what puts them in place
