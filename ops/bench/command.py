@@ -57,6 +57,11 @@ app.command(
     help="What it costs a node to look at itself once a second.",
 )
 app.command(
+    "ops.bench.events:app",
+    name="events",
+    help="How many messages an event costs a cluster, at growing numbers of nodes.",
+)
+app.command(
     "ops.bench.tables:app",
     name="tables",
     help="What a write to tables on two nodes costs, and how fast it is; Mnesia beside it.",

@@ -1,0 +1,34 @@
+"""What an event costs a cluster grows with its nodes, and not with their square."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ops.bench.events import EVENTS, app, count, exponent, fitted
+
+
+def test_the_exponent_is_that_of_the_power() -> None:
+    assert exponent([(3, 30), (10, 100), (100, 1_000)]) == pytest.approx(1.0)
+    assert exponent([(3, 9), (10, 100), (100, 10_000)]) == pytest.approx(2.0)
+
+
+def test_a_death_a_join_and_a_change_of_hands_cost_messages_in_proportion_to_nodes() -> None:
+    counted = {nodes: count(nodes, 32) for nodes in (3, 10, 30)}
+    for event, found in fitted(counted).items():
+        assert found["messages"] <= 1.2, (event, counted)
+    for found in counted.values():
+        assert found["die"]["kinds"]["probe"] > 0
+        assert found["come"]["kinds"]["roster"] > 0
+        assert found["hand_over"]["kinds"]["claims"] > 0
+    assert all(counted[30][event]["took_ms"] <= 3_000 for event in EVENTS)
+
+
+def test_the_command_prints_what_was_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        app(["--nodes", "3", "--nodes", "4", "--partitions", "8", "--json"])
+    assert not ended.value.code
+    result = json.loads(capsys.readouterr().out)
+    assert result["partitions"] == 8
+    assert set(result["exponents"]) == set(EVENTS)
