@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import structlog
 
-from admin.commands.logs import LogLevel
+from admin.knobs.loglevel import LogLevel
 
 PRIORITIES: Final = MappingProxyType(
     {"critical": 2, "exception": 3, "error": 3, "warning": 4, "warn": 4, "info": 6, "debug": 7}

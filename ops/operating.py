@@ -19,11 +19,11 @@ from admin.channel.folder import Folder
 from admin.channel.keyring import Asker
 from admin.channel.server import AdminServer
 from admin.channel.settings import AdminSettings
-from admin.commands.logs import LogLevel
 from admin.commands.plain import Facts
 from admin.commands.registry import COMMANDS
 from admin.commands.table import Context
 from admin.knobs.board import FILE, Knobs
+from admin.knobs.loglevel import LogLevel
 from admin.profiling.service import Profiling
 from admin.tee.service import Tee
 from node.running import Running

@@ -47,10 +47,15 @@ async def _show(context: Context, arguments: Mapping[str, Any]) -> Any:
 
 
 async def _set(context: Context, arguments: Mapping[str, Any]) -> Any:
-    name, knobs = arguments["knob"], context.service(Knobs)
+    return await turn(context, arguments["knob"], arguments["value"], arguments["for"])
+
+
+async def turn(context: Context, name: str, word: str, for_s: float | None) -> dict[str, Any]:
+    """What came of it, as a row with the value before. Raises CommandError."""
+    knobs = context.service(Knobs)
     try:
         before = knobs.read(name)[0]
-        await knobs.turn(name, arguments["value"], context.asker, arguments["for"])
+        await knobs.turn(name, word, context.asker, for_s)
     except NoKnob as error:
         raise CommandError(str(error)) from None
     except OSError as error:

@@ -21,6 +21,7 @@ _ADMIN: Final = "the channel that would change it is made of it at the start"
 
 KNOBS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "node.log": "the least that is logged: debug, info, warning or error",
         "mail.sync_delay_ms": "how long a message that was offered waits for its acknowledgement before it is written",
         "mail.flush_delay_ms": "how long acknowledgements gather before they are written",
         "mail.mailbox_messages_max": "messages that wait for one recipient",
@@ -84,7 +85,6 @@ FIXED: Final[Mapping[str, str]] = MappingProxyType(
     {
         "node.data": "it is where the running node's data are",
         "node.stop_grace_s": "the node took it at its start for its stop",
-        "node.log": "see the command log level",
         "listen.*": _SOCKETS,
         "store.*": _STORE,
         "admin.*": _ADMIN,
@@ -103,6 +103,9 @@ FIXED: Final[Mapping[str, str]] = MappingProxyType(
         "registration.webhook": _GATEWAY,
         "registration.command": _GATEWAY,
         "registration.*": _MEMORY,
+        "cluster.*": "the node took its place in the cluster with it at the start",
+        "routing.*": "the router is made of it at the start",
+        "shadow.*": "what live nodes tee to is opened with it at the start",
         "statistics.*": "the sampler, its file and its port are made of it at the start",
     }
 )

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import attrs
 
+from admin.knobs.loglevel import LogLevel
 from admin.statistics.service import Statistics
 from node.hub.adjusting import adjust
 from node.running import Running
@@ -53,6 +54,10 @@ SECTIONS: Final[Mapping[str, Section]] = MappingProxyType(
         "registration": Section(
             lambda node, _: node.service.accounts.settings,
             lambda node, _, settings: node.service.accounts.adjust(settings),
+        ),
+        "node": Section(
+            lambda _, services: services[LogLevel].settings,
+            lambda _, services, settings: services[LogLevel].put(settings),
         ),
         "statistics.alarms": Section(_alarms, _put_alarms),
     }

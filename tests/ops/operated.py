@@ -11,7 +11,7 @@ import trio
 
 from admin.channel.client import Client, Target
 from admin.channel.settings import AdminSettings
-from admin.commands.logs import LogLevel
+from admin.knobs.loglevel import LogLevel
 from admin.reload.service import Reload
 from admin.statistics.service import Statistics
 from admin.statistics.settings import StatisticsSettings

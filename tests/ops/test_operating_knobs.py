@@ -13,6 +13,7 @@ import trio
 from admin.channel.errors import Refused
 from admin.knobs.board import Knobs
 from admin.knobs.catalogue import FIXED, KNOBS, reason
+from admin.knobs.loglevel import LogLevel
 from admin.knobs.sections import SECTIONS as LIVE
 from node.wire import errors, verbs
 from ops.config import SECTIONS
@@ -166,3 +167,18 @@ async def test_a_send_rate_holds_for_those_who_are_connected(tmp_path: Path) -> 
         await bob.send(BOB.send(ALICE, 1), BOB.send(ALICE, 2))
         said = {(await bob.next())[0], (await bob.next())[0]}
         assert said == {verbs.ACCEPTED, verbs.BUSY}
+
+
+async def test_the_log_level_is_a_knob_and_survives_a_restart(tmp_path: Path) -> None:
+    async with operated(tmp_path) as node:
+        told = await node.ask("log level debug --for 1m")
+        assert (told["level"], told["before"]) == ("debug", "info")
+        assert told["until"].startswith("2027-01-15T08:1")
+        assert (await node.ask("log level error"))["until"] == "for good"
+        assert (await node.ask("knob show node.log"))["configured"] == "info"
+    async with operated(tmp_path) as node:
+        assert node.operating.services[LogLevel].settings.log == "error"
+        with pytest.raises(Refused, match="choose one of debug, info, warning, error"):
+            await node.ask("knob set node.log loud")
+        await node.ask("knob reset node.log")
+        assert (await node.ask("log level"))["level"] == "info"
