@@ -12,9 +12,13 @@ from replication import errors, forwarding, placed
 from replication.core import errors as core_errors
 from replication.core.settings import ReplicaSettings
 from replication.detectorstate import DetectorSettings
+from replication.membership import errors as membership_errors
+from replication.membership.settings import MembershipSettings
 from replication.schema import errors as schema_errors
 
 PAGE = (Path(__file__).parents[2] / "docs" / "replication.md").read_text()
+COMMON = ("ReplicationError", "MembershipError")
+"""Ancestors of others."""
 EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
@@ -41,15 +45,15 @@ def test_the_examples_run(
 
 def test_the_page_names_every_error() -> None:
     found = 0
-    for module in (errors, core_errors, forwarding, placed, schema_errors):
+    for module in (errors, core_errors, forwarding, placed, schema_errors, membership_errors):
         for name, kind in vars(module).items():
-            if isinstance(kind, type) and issubclass(kind, Exception) and name != "ReplicationError":
+            if isinstance(kind, type) and issubclass(kind, Exception) and name not in COMMON:
                 assert f"`{name}`" in PAGE, name
                 found += 1
     assert found >= 10
 
 
-@pytest.mark.parametrize("settings", [ReplicaSettings, DetectorSettings])
+@pytest.mark.parametrize("settings", [ReplicaSettings, DetectorSettings, MembershipSettings])
 def test_the_page_names_every_setting_with_its_default(settings: type[object]) -> None:
     for field in attrs.fields(settings):
         assert f"`{field.name}`" in PAGE, field.name
