@@ -10,4 +10,5 @@ backup        a copy of a node's data while it serves
 tee           a share of the traffic, said again to a test node
 profiling     where a node's time goes, what its tasks wait for, what its memory holds
 systemd       what a node and systemd say to each other
+upgrade       replacing the process of a running node
 """

@@ -26,4 +26,5 @@ partaking   its part in the cluster: passes, partitions that come and go, ways t
 routing     between the edge that has a phone's socket and its primary
 assembling  what serves phones, put together
 serving     until it is to stop
+handing     plain connections and sessions, out of one node and into the next
 """

@@ -6,6 +6,8 @@ chat        `waystation chat`: a phone in a terminal
 wsar        `waystation wsar`: what nodes did, from their histories or live
 keeping     `--output`: a command's result in a file of the asker's
 shadowing   a node that is said what live nodes tee, and reaches nobody
+beside      what runs beside a node, made for one after the other
+upgrading   with what a node begins: nothing, or what another process hands over
 sampling    statistics beside the node: file, sockets and receivers
 accounts    `waystation accounts`: accounts in bulk, into a stopped node
 storage     `waystation store`: a look at the tables, backup, restore, dump, load

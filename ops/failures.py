@@ -11,7 +11,7 @@ def told(*kinds: type[Exception]) -> Iterator[None]:
     try:
         yield
     except* kinds as failed:
-        for error in _leaves(failed):
+        for error in leaves(failed):
             sys.stderr.write(f"waystation: {_words(error)}\n")
         sys.exit(1)
 
@@ -23,8 +23,9 @@ def _words(error: Exception) -> str:
     return str(error)
 
 
-def _leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+def leaves(group: BaseExceptionGroup[Exception]) -> list[Exception]:
+    """The errors themselves."""
     found: list[Exception] = []
     for error in group.exceptions:
-        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+        found += leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
     return found

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final
@@ -17,24 +18,23 @@ import trio
 from cyclopts import Parameter
 
 from admin.channel.errors import ChannelError
-from admin.reload.service import Reload
-from admin.statistics.service import Statistics
 from admin.systemd.notify import is_journal
 from admin.systemd.supervision import Supervision
-from admin.tee.receiver import Receiver
+from admin.upgrade.predecessor import Predecessor
+from admin.upgrade.service import Upgrade
 from node.accounts.errors import SecretRefused
 from node.accounts.settings import AccountsSettings
 from node.founding import FoundingError
+from node.handing.freezing import Cargo
 from node.hub.errors import HubError
 from node.hub.memory import raise_descriptors_max
 from node.running import NodeSettings, Running, Surroundings, run_node
-from ops.config import ConfigError, node_settings, read_config, statistics_settings
+from ops.beside import Beside
+from ops.config import ConfigError, node_settings, read_config
 from ops.failures import told
 from ops.logs import configure_logs
-from ops.operating import Operating
-from ops.reloading import Reloading
-from ops.sampling import Sampling, parts_of
-from ops.shadowing import Shadowing, check_directory
+from ops.shadowing import check_directory
+from ops.upgrading import Start, our_version, said_to, start_again, start_anew
 from replication.identity import DamagedIdentity
 from replication.zeromq.errors import LinkError
 from store.errors import StoreError
@@ -64,100 +64,124 @@ def run(
 
     What systemd sets in the environment is heeded: NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS, JOURNAL_STREAM.
     """
-    with told(
-        ConfigError,
-        StoreError,
-        DamagedIdentity,
-        SecretRefused,
-        HubError,
-        ChannelError,
-        LinkError,
-        FoundingError,
-        OSError,
-    ):
+    predecessor = Predecessor.of(os.environ)
+    refusals = (
+        ConfigError, StoreError, DamagedIdentity, SecretRefused, HubError, ChannelError, LinkError,
+        FoundingError, OSError,
+    )  # fmt: skip
+    with told(*refusals), said_to(predecessor):
         faulthandler.enable()  # killed by the watchdog (SIGABRT), it says where it stood
         gc.freeze()  # what imports made, and nothing of the node: a reload finds live objects on the collector's lists
         read = read_config(config)
         if data is not None:
             read = attrs.evolve(read, node=attrs.evolve(read.node, data=str(data.absolute())))
-        log_level = configure_logs(read.node.log, is_journal(sys.stderr.fileno(), os.environ))
+        error = predecessor.standard_error if predecessor is not None else sys.stderr.fileno()
+        log_level = configure_logs(read.node.log, is_journal(error, os.environ))
         supervision = Supervision.of(os.environ)
         if shadow:
             read = attrs.evolve(read, shadow=attrs.evolve(read.shadow, enabled=True))
         check_directory(read)
         settings = node_settings(read)
-        shadowing = Shadowing(read.shadow, settings.data) if settings.shadow else None
-        operating = Operating(read.admin, settings.data, log_level) if read.admin.enabled else None
-        sampling = Sampling(statistics_settings(read), settings.data) if read.statistics.enabled else None
-        reloading = Reloading(settings.data) if operating is not None else None
+        another = partial(Beside, read, settings, log_level)
+        beside = another()
         raise_descriptors_max()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.set_threshold(GC_GENERATION_0, 20, 100)
-        trio.run(_run, settings, guide, operating, sampling, reloading, supervision, shadowing)
+        if predecessor is not None:
+            predecessor.wait(our_version())
+        beside.listen()
+        trio.run(_run, settings, guide, supervision, predecessor, beside, another)
 
 
 async def _run(
     settings: NodeSettings,
     guide: bool,
-    operating: Operating | None,
-    sampling: Sampling | None,
-    reloading: Reloading | None,
     supervision: Supervision,
-    shadowing: Shadowing | None,
+    predecessor: Predecessor | None,
+    beside: Beside,
+    another: Callable[[], Beside],
 ) -> None:
-    stop = trio.Event()
-    surroundings = Surroundings(listening=supervision.prepare(settings.listeners))
+    """Serve; and again, if what was to be handed over to another process wasn't taken."""
+    asked = Asked(supervision.stopping)
+    upgrade = Upgrade(supervision)
+    start = start_anew(supervision, settings.listeners, predecessor)
+    with _asked_by_signals(asked):
+        while True:
+            cargo = await _serve(settings, guide, supervision, upgrade, beside, start, asked, predecessor)
+            if cargo is None:
+                break
+            start, beside, predecessor = start_again(cargo), another(), None
+            beside.listen()
+    log.info("stopped")
+
+
+async def _serve(
+    settings: NodeSettings,
+    guide: bool,
+    supervision: Supervision,
+    upgrade: Upgrade,
+    beside: Beside,
+    start: Start,
+    asked: "Asked",
+    predecessor: Predecessor | None,
+) -> Cargo | None:
+    """One node from its start to its end. Gives what nobody took."""
+    stop = asked.renewed()
 
     async def operate(running: Running) -> None:
         """Whoever reads that the node is ready may ask it for something."""
-        if sampling is not None:
-            statistics = await nursery.start(sampling.run, running)
-            if operating is not None:
-                operating.services[Statistics] = statistics
-        if reloading is not None and operating is not None:
-            reload = await nursery.start(reloading.run, running)
-            if reload is not None:
-                operating.services[Reload] = reload
-        receiver = await nursery.start(shadowing.run, running) if shadowing is not None else None
-        if operating is not None:
-            if receiver is not None:
-                operating.services[Receiver] = receiver
-            operating.services[Supervision] = supervision
-            await nursery.start(operating.run, running)
-            if sampling is not None and sampling.statistics is not None:
-                sampling.statistics.parts.update(parts_of(operating.services))
+
+        def attended(lookers: trio.CancelScope) -> None:
+            upgrade.attend(running, stop, nursery, lookers.cancel)
+
+        await nursery.start(beside.run, running, supervision, upgrade, predecessor, attended)
         supervision.keep(running.listeners)
         supervision.ready()
         nursery.start_soon(supervision.run, running.hub, lambda: _status(running))
         _ready(settings, running, guide)
 
-    with _asked_by_signals(stop, supervision.stopping):
-        async with trio.open_nursery() as nursery:
-            await run_node(
-                settings,
-                lambda running: nursery.start_soon(operate, running),
-                stop,
-                surroundings=surroundings,
-            )
-            nursery.cancel_scope.cancel()
-    log.info("stopped")
+    async with trio.open_nursery() as nursery:
+        surroundings = Surroundings(listening=start.listening, begin=start.begin)
+        await run_node(
+            settings, lambda running: nursery.start_soon(operate, running), stop, surroundings=surroundings
+        )
+        cargo = await upgrade.finish(lambda: asked.is_set)
+        nursery.cancel_scope.cancel()
+    return cargo
+
+
+class Asked:
+    """Whether somebody wants the node to stop, whichever it is that serves at that moment."""
+
+    def __init__(self, stopping: Callable[[], None]) -> None:
+        self.is_set = False
+        self._stopping = stopping
+        self._stop = trio.Event()
+
+    def renewed(self) -> trio.Event:
+        """What the next node waits for."""
+        self._stop = trio.Event()
+        if self.is_set:
+            self._stop.set()
+        return self._stop
+
+    def set(self) -> None:
+        if self.is_set:
+            log.warning("stopping already; a second signal changes nothing")
+            return
+        self.is_set = True
+        self._stopping()
+        self._stop.set()
 
 
 @contextmanager
-def _asked_by_signals(stop: trio.Event, stopping: Callable[[], None]) -> Iterator[None]:
+def _asked_by_signals(asked: Asked) -> Iterator[None]:
     """SIGTERM and SIGINT ask the node to stop. When it has, they are ignored until the process ends: one that comes in
     these last moments must not turn a graceful stop into a death by signal."""
     token = trio.lowlevel.current_trio_token()
 
-    def ask() -> None:
-        if stop.is_set():
-            log.warning("stopping already; a second signal changes nothing")
-            return
-        stopping()
-        stop.set()
-
     for number in _STOPPING:
-        signal.signal(number, lambda *_: token.run_sync_soon(ask))
+        signal.signal(number, lambda *_: token.run_sync_soon(asked.set))
     try:
         yield
     finally:

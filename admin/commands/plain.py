@@ -14,6 +14,7 @@ from admin.commands.words import find_command, shown
 from admin.reload.service import Reload
 from admin.statistics.service import Statistics
 from admin.systemd.supervision import Supervision
+from admin.upgrade.service import Upgrade
 from node.hub.adjusting import is_draining
 
 
@@ -66,6 +67,8 @@ async def _stats(context: Context, arguments: Mapping[str, Any]) -> Any:
         found["admin"] = context.service(AdminServer).statistics()
     if Supervision in context.services:
         found["systemd"] = context.service(Supervision).statistics()
+    if Upgrade in context.services:
+        found["upgrade"] = context.service(Upgrade).statistics()
     if Statistics in context.services:
         found |= context.service(Statistics).beside()
     part = arguments["part"]

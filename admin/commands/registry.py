@@ -16,6 +16,7 @@ from admin.commands import (
     statistics,
     tee,
     tracing,
+    upgrade,
     users,
 )
 from admin.commands.table import Command, in_order
@@ -36,5 +37,6 @@ COMMANDS: Final[tuple[Command, ...]] = in_order(
         *profiling.COMMANDS,
         *tee.COMMANDS,
         *backup.COMMANDS,
+        *upgrade.COMMANDS,
     )
 )

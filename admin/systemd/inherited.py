@@ -43,6 +43,7 @@ class Inherited:
     """Sockets by name, until somebody listens on them."""
 
     def __init__(self, sockets: Mapping[str, socket.socket]) -> None:
+        self.units: set[str] = set()  # names of those that came from a socket unit, and are listened on
         self._sockets = dict(sockets)
 
     @classmethod
@@ -71,6 +72,8 @@ class Inherited:
             if stored is None or not _fits(stored, settings):
                 return None
             found = self._sockets.pop(STORED + settings.name)
+        else:
+            self.units.add(settings.name)
         prepare(found, settings)
         log.info(
             "listening on a socket that was there before", name=settings.name, port=found.getsockname()[1]

@@ -66,6 +66,15 @@ class Supervision:
         return cls(notifier, inherited, watchdog_s)
 
     @property
+    def units(self) -> frozenset[str]:
+        """Names of the ports that a socket unit has opened."""
+        return frozenset(self._inherited.units)
+
+    def inherit(self, inherited: Inherited) -> None:
+        """What came from a predecessor stands for what came with the start."""
+        self._inherited = inherited
+
+    @property
     def is_supervised(self) -> bool:
         return self._notifier is not None
 

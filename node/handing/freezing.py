@@ -167,9 +167,7 @@ class Freezing:
         return Cargo(
             Handed(
                 logins=self._service.logins,
-                listeners=tuple(
-                    HandedListener(name=one.settings.name, opened=one.opened) for one in listeners
-                ),
+                listeners=tuple(HandedListener(name=one.settings.name) for one in listeners),
                 sessions=tuple(sessions),
             ),
             (*(one.socket.fileno() for one in listeners), *descriptors),
@@ -180,7 +178,6 @@ class Freezing:
         """What a function gives, called between two passes.
 
         Raises:
-            HubFull
             Whatever it raises.
         """
         done = trio.Event()
@@ -194,7 +191,7 @@ class Freezing:
                 failed.append(error)
             done.set()
 
-        self._hub.soon(call)
+        handing.soon(self._hub, call)
         await done.wait()
         if failed:
             raise failed[0]

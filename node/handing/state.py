@@ -67,10 +67,10 @@ class HandedSession:
 
 @attrs.frozen(kw_only=True)
 class HandedListener:
-    """A listening socket. `opened`: by the node that hands it over, or one before it."""
+    """A listening socket, by its name in the configuration. unit: it came from a socket unit."""
 
     name: str
-    opened: bool
+    unit: bool = False
 
 
 @attrs.frozen(kw_only=True)

@@ -12,5 +12,5 @@ wheel.py        when to look at whom           bucket.py      how often somethin
 pollset.py      epoll, and who has which fd    watch.py       descriptors of other parts
 counters.py     statistics                     failures.py    logging what a handler raises
 memory.py       descriptors, giving it back    errors.py      the hub's own errors
-invariants.py   what must hold between turns
+invariants.py   what must hold between turns   handing.py     connections that leave for another hub
 """

@@ -6,6 +6,7 @@ that stays in its process. All of it on the hub's task.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from node.hub.connection import BLOCKED, CLOSING, HANDSHAKE, HELD, STRICT, Backlog, Connection
@@ -105,6 +106,11 @@ def take_in(hub: Hub[Any], connection: Connection, outbox: bytes, idle_s: int, s
 def take_listeners_out(hub: Hub[Any]) -> list[Listener]:
     """Listeners leave the hub open; their sockets are the caller's now."""
     return hub._acceptor.take_out()
+
+
+def soon(hub: Hub[Any], function: Callable[[], None]) -> None:
+    """As `Hub.soon`, also where many wait: for one at a time."""
+    hub._bring(function)
 
 
 def end(hub: Hub[Any]) -> None:

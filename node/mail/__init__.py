@@ -17,6 +17,8 @@ wipes        how far such an ending has come
 writebehind  what is due is committed, in one batch at a time
 settling     what the outcome of a commit means for those who wait for it
 presence     a user's session comes and goes
+quiescing    everything written and answered, before sessions go to another process
+resuming     a session goes on there, with what it has in flight
 settings     the limits, and their relations
 reconcile    a merged pair and its messages are made to agree, in the store's own transaction
 tables       the tables of mail, and a group of them alone, for simulations and tests

@@ -67,6 +67,12 @@ app.command(
     help="What a write to tables on two nodes costs, and how fast it is; Mnesia beside it.",
 )
 
+app.command(
+    "ops.bench.upgrades:app",
+    name="upgrade",
+    help="How long a node stands still when its process is replaced.",
+)
+
 _FAILURES = (
     EjabberdMissingError,
     EjabberdStartError,

@@ -21,10 +21,14 @@ async def hang_up_when_told(phone: Phone) -> None:
 
 
 LOOKS = tuple(command for command in COMMANDS if command.role == Role.VIEWER)
+PROCESSES = frozenset({"upgrade"})
+"""Take a process of their own: see tests/system/test_systemd.py, where this example runs."""
 CHANGES = tuple(
     command
     for command in COMMANDS
-    if command.role > Role.VIEWER and not command.name.startswith("cluster ")
+    if command.role > Role.VIEWER
+    and not command.name.startswith("cluster ")
+    and command.name not in PROCESSES
 )
 OF_CLUSTERS = tuple(
     command for command in COMMANDS if command.role > Role.VIEWER and command.name.startswith("cluster ")

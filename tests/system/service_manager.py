@@ -137,6 +137,7 @@ class ServiceManager:
     ) -> subprocess.Popen[bytes]:
         """Start a service, with what is stored and these sockets, and wait until it says that it is ready."""
         begun = len(self.said)
+        self._fed_at = None  # the watchdog begins with READY
         names, sources = [], []
         for name, descriptor in (*sockets, *self.stored.items()):
             names.append(name)

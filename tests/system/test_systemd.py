@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 from pathlib import Path
 
 import pytest
 
+from admin.channel.client import Client, Target
 from node.wire import errors, verbs
 from ops.bench.node_process import free_ports, toml
 from tests.node.blocking import Wire
@@ -103,6 +105,33 @@ def test_a_stuck_loop_feeds_no_watchdog_and_its_end_says_where_it_stood(
         manager.start(node_command(config))
         with Wire(ports[1]) as phone:
             phone.hello()
+
+
+def test_after_an_upgrade_systemd_knows_the_new_process_and_it_feeds_the_watchdog(
+    tmp_path: Path, config: Path, ports: tuple[int, int]
+) -> None:
+    with ServiceManager(tmp_path, watchdog_s=10.0) as manager:
+        first = manager.start(node_command(config))
+        with Wire(ports[1]) as phone, Client(Target.find(str(tmp_path / "data"))) as admin:
+            phone.hello()
+            seen = len(manager.said)
+            done = admin.ask(("upgrade",))
+            assert done["connections"] == 1
+            begun = manager.wait(lambda said: "RELOADING" in said, seen)
+            assert int(begun["MONOTONIC_USEC"]) > 0
+            manager.wait(lambda said: said.get("MAINPID") == str(done["pid"]) and "READY" not in said, seen)
+            ready = manager.wait(lambda said: said.get("READY") == "1", seen)
+            assert ready["MAINPID"] == str(done["pid"])
+            assert first.wait(GIVE_UP_S) == 0
+            fed = len(manager.said)
+            manager.wait(lambda said: said.get("WATCHDOG") == "1", fed)
+            assert sorted(manager.stored) == ["stored-plain", "stored-public"]
+            assert manager.count("FDSTORE") == 2, "the sockets are the same"
+            phone.send((verbs.PING, False, 5))
+            assert phone.next() == (verbs.PING, True, 5)
+            os.kill(manager.main, signal.SIGTERM)
+            assert phone.next()[:2] == (verbs.BYE, errors.SHUTTING_DOWN)
+        manager.wait(lambda said: said.get("STOPPING") == "1", fed)
 
 
 def _port_of(descriptor: int) -> int:

@@ -1,0 +1,215 @@
+"""An upgrade in order: start the successor, check it, stand still, take everything out, end the node, hand over, go.
+
+Whatever fails up to the last step, this process serves on: before the node ended as if nothing had been, after it by
+taking in again what it had taken out. State and the thin order only; what is taken out and passed is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import signal
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+import structlog
+import trio
+
+from admin.systemd.supervision import Supervision
+from admin.upgrade.errors import SuccessorFailed, UpgradeError
+from admin.upgrade.successor import Successor, command_line
+from node.handing.freezing import Cargo, Freezing, NotStill
+from node.memberservice import MemberService
+from node.running import Running
+
+log = structlog.get_logger()
+
+LEAVE_S_MAX: Final = 10.0
+"""TLS clients have so long to take their farewell."""
+HOLD_S_MAX: Final = 5.0
+"""Plain connections stand still for so long at most, until all is written; then the upgrade is called off."""
+ASKING_S_MAX: Final = 1.0
+"""Who waits longer than this for an answer to a login or a PIN is sent away."""
+ANSWER_S_MAX: Final = 3.0
+"""So long the asker's answer may take to leave this process."""
+ANSWER_SENT_S: Final = 0.2
+"""From when ZeroMQ was given it until it is surely sent: a close doesn't wait for that."""
+
+
+class Upgrade:
+    """Of one process. `attend` when a node serves; `finish` when it has ended."""
+
+    def __init__(self, supervision: Supervision) -> None:
+        self.tried = 0
+        self.failed = 0
+        self.pause_ms = 0.0
+        self._supervision = supervision
+        self._running: Running | None = None
+        self._stop = trio.Event()
+        self._rest: Callable[[], None] = _nothing
+        self._nursery: trio.Nursery | None = None
+        self._successor: Successor | None = None
+        self._freezing: Freezing | None = None
+        self._cargo: Cargo | None = None
+        self._over = trio.Event()
+        self._result: dict[str, Any] = {}
+        self._error: Exception | None = None
+        self._answers = 0
+        self._answered = trio.Event()
+
+    def attend(
+        self, running: Running, stop: trio.Event, nursery: trio.Nursery, rest: Callable[[], None]
+    ) -> None:
+        """A node serves.
+
+        Args:
+            stop: ends it.
+            nursery: lives as long as it.
+            rest: ends what looks at its parts, which are about to be closed.
+        """
+        self._running, self._stop, self._nursery, self._rest = running, stop, nursery, rest
+
+    # ---- as a command --------------------------------------------------------------------------
+
+    async def run(
+        self, given: str | None, retry_s: float, tell: Callable[[dict[str, Any]], None]
+    ) -> dict[str, Any]:
+        """Hand over to a new process. Cancelled before that one is checked, nothing has happened; later it goes on.
+
+        Args:
+            given: another `waystation` than this one.
+            retry_s: TLS clients are told to come again within it.
+
+        Raises:
+            UpgradeError: this process serves on.
+        """
+        if self._successor is not None or self._running is None or self._nursery is None:
+            raise UpgradeError("an upgrade is under way")
+        if isinstance(self._running.service, MemberService):
+            raise UpgradeError(
+                "a member of a cluster can't hand over what other members know of its sessions: restart it"
+            )
+        self.tried += 1
+        began = time.monotonic()
+        try:
+            successor = self._successor = await trio.to_thread.run_sync(
+                Successor, command_line(given), dict(os.environ)
+            )
+            tell({"state": "checking", "pid": successor.pid})
+            greeting = await trio.to_thread.run_sync(successor.check)
+            await trio.lowlevel.checkpoint_if_cancelled()
+        except BaseException:
+            await self._call_off()
+            self.failed += 1
+            raise
+        checked_s = time.monotonic() - began
+        tell({"state": "checked", "pid": greeting.pid, "version": greeting.version})
+        self._over, self._error = trio.Event(), None
+        self._nursery.start_soon(self._leave, self._running, successor, retry_s)
+        self._answers += 1
+        try:
+            await self._over.wait()
+        finally:
+            self._answers -= 1
+            self._answered.set()
+        if self._error is not None:
+            raise self._error
+        return {**self._result, "check_s": round(checked_s, 2), "version": greeting.version}
+
+    async def _call_off(self) -> None:
+        successor, self._successor = self._successor, None
+        if successor is not None:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(successor.end)
+
+    async def _leave(self, running: Running, successor: Successor, retry_s: float) -> None:
+        """Up to the end of the node. Cancelled (the node is to stop), the successor is called off."""
+        freezing = self._freezing = Freezing(
+            running.hub, running.service, random.SystemRandom(), math.ceil(retry_s * 1000)
+        )
+        self._supervision.reloading(f"handing over to process {successor.pid}")
+        try:
+            await freezing.send_encrypted_away(LEAVE_S_MAX)
+            await freezing.hold(HOLD_S_MAX, ASKING_S_MAX)
+            self._rest()
+            self._cargo = self._with_units(await freezing.take_out())
+        except NotStill as error:
+            await freezing.go_on()
+            await self._fail(UpgradeError(f"this process serves on: {error}"))
+            self._supervision.ready()
+        except BaseException:
+            await self._call_off()
+            raise
+        else:
+            self._stop.set()
+
+    def _with_units(self, cargo: Cargo) -> Cargo:
+        """With what systemd's units have opened marked as such."""
+        units = self._supervision.units
+        listeners = tuple(attrs.evolve(one, unit=one.name in units) for one in cargo.handed.listeners)
+        return attrs.evolve(cargo, handed=attrs.evolve(cargo.handed, listeners=listeners))
+
+    # ---- when the node has ended ---------------------------------------------------------------
+
+    async def finish(self, stopping: Callable[[], bool]) -> Cargo | None:
+        """Hand over. None: there is nothing, or nothing any more, to be served here.
+
+        Args:
+            stopping: whether somebody has asked for the end of the service.
+        """
+        cargo, self._cargo = self._cargo, None
+        successor = self._successor
+        if cargo is None or successor is None:
+            return None
+        with trio.CancelScope(shield=True):
+            try:
+                await trio.to_thread.run_sync(successor.hand_over, cargo)
+            except SuccessorFailed as error:
+                await self._fail(UpgradeError(f"this process serves on, after a pause: {error}"))
+                return None if stopping() else cargo
+            await trio.to_thread.run_sync(self._supervision.hand_over, successor.pid)
+            await trio.to_thread.run_sync(successor.go)
+            self._succeed(cargo, successor.pid)
+            if stopping():
+                os.kill(successor.pid, signal.SIGTERM)
+            await self._let_answer()
+        return None
+
+    def _succeed(self, cargo: Cargo, pid: int) -> None:
+        assert self._freezing is not None
+        self.pause_ms = (time.monotonic() - self._freezing.began) * 1000
+        self._result = {
+            "pid": pid,
+            "connections": len(cargo.handed.sessions),
+            "sent_away": self._freezing.sent_away,
+            "pause_ms": round(self.pause_ms, 1),
+        }
+        log.info("handed over", **self._result)
+        self._over.set()
+
+    async def _fail(self, error: UpgradeError) -> None:
+        self.failed += 1
+        log.error("upgrade failed", cause=str(error))
+        await self._call_off()
+        self._error = error
+        self._over.set()
+        await self._let_answer()
+
+    async def _let_answer(self) -> None:
+        """Whoever asked shall hear how it went, before the channel is closed."""
+        with trio.move_on_after(ANSWER_S_MAX):
+            while self._answers:
+                self._answered = trio.Event()
+                await self._answered.wait()
+            await trio.sleep(ANSWER_SENT_S)
+
+    def statistics(self) -> dict[str, Any]:
+        """Numbers for the operator. Of this process: who was handed over to begins anew."""
+        return {"tried": self.tried, "failed": self.failed, "under_way": int(self._successor is not None)}
+
+
+def _nothing() -> None:
+    """Nobody rests."""
