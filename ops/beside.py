@@ -12,7 +12,7 @@ from typing import Any
 
 import trio
 
-from admin.commands.logs import LogLevel
+from admin.knobs.loglevel import LogLevel
 from admin.reload.service import Reload
 from admin.statistics.service import Statistics
 from admin.systemd.supervision import Supervision
