@@ -374,6 +374,11 @@ class MailDriver:
         if lost:
             self.drop(lost)
         settling.committed(self.state, batch, failed=error is not None, copies=outcome.copies)
+        served = self.state.served
+        if served is not None and error is None:
+            healing.again(
+                self.state, [key for key in batch.untold if self._tables.partition_of(key[0]) in served]
+            )
         held, self._held = self._held, []
         for effect, current in held:
             self._again(effect, current)

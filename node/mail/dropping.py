@@ -150,6 +150,9 @@ def _forget_batch(
     batch.pairs = [pair for pair in batch.pairs if here(pair.key) is pair]
     batch.told = [pair for pair in batch.told if here(pair.key) is pair]
     batch.boxes = [box for box in batch.boxes if state.boxes.get(box.user) is box]
+    batch.untold += [
+        (owed.recipient, owed.sender, owed.stream) for owed, _ in batch.owed if lives_there(owed.sender)
+    ]
     batch.owed = [item for item in batch.owed if not lives_there(item[0].sender)]
     batch.purged = [item for item in batch.purged if not (lives_there(item[0][0]) or lives_there(item[0][1]))]
     batch.marks = [item for item in batch.marks if item[0].part not in partitions]

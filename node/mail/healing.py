@@ -56,6 +56,12 @@ def not_found(state: MailState, partition: int) -> None:
     del state.healing[partition]
 
 
+def again(state: MailState, keys: Sequence[PairKey]) -> None:
+    """What these pairs say was written, and their receipts perhaps not: all of it is told again."""
+    for key in keys:
+        loading.with_pair(state, key, partial(_tell, state, marked=False), always=True)
+
+
 def _tell(state: MailState, pair: Pair, marked: bool) -> None:
     if marked:
         telling.of(state, pair).marked = True

@@ -169,6 +169,7 @@ class Batch:
         "started",
         "tellers",
         "told",
+        "untold",
     )
 
     def __init__(self, started: int) -> None:
@@ -186,6 +187,7 @@ class Batch:
         self.cut: set[int] = (
             set()
         )  # partitions of which something was dropped since; they aren't read before its end
+        self.untold: list[PairKey] = []  # their receipts were of a partition that was dropped since
         # what may be answered once it is written
         self.acked: list[tuple[Pair, Intervals]] = []
         self.skipped: list[tuple[Pair, Intervals]] = []
