@@ -11,4 +11,5 @@ tee           a share of the traffic, said again to a test node
 profiling     where a node's time goes, what its tasks wait for, what its memory holds
 systemd       what a node and systemd say to each other
 upgrade       replacing the process of a running node
+descriptor    an open file that an object owns
 """

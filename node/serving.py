@@ -61,18 +61,21 @@ def addresses_of(listeners: list[Listener]) -> tuple[tuple[str, str, int], ...]:
 async def finish_wipes(accounts: Accounts, service: Service, hub: Hub[Session]) -> None:
     """What a former end cut off, or a former primary left: mail for devices that were replaced is ended before the new
     ones may log in."""
-    while True:
-        try:
-            found = await accounts.unfinished_wipes()
-        except StoreFatal:
-            raise
-        except StoreError as error:  # busy: nobody whose wipe is unfinished can log in meanwhile
-            log.warning("unfinished_wipes_not_read", cause=str(error))
-        else:
-            if not found:
-                return
-            hub.soon(partial(_wipe, service, found))
+    while await _wipes_are_left(accounts, service, hub):  # noqa: ASYNC110 - the store tells nobody
         await trio.sleep(WIPES_AGAIN_S)
+
+
+async def _wipes_are_left(accounts: Accounts, service: Service, hub: Hub[Session]) -> bool:
+    try:
+        found = await accounts.unfinished_wipes()
+    except StoreFatal:
+        raise
+    except StoreError as error:  # busy: nobody whose wipe is unfinished can log in meanwhile
+        log.warning("unfinished_wipes_not_read", cause=str(error))
+        return True
+    if found:
+        hub.soon(partial(_wipe, service, found))
+    return bool(found)
 
 
 def _wipe(service: Service, found: list[Replaced]) -> None:

@@ -6,12 +6,12 @@ through a descriptor of its directory, which is the same file by a short name.
 
 import os
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 import attrs
 
 from admin.channel.errors import PlaceUnusable
+from admin.descriptor import Descriptor
 from replication.zeromq.address import IPC, Address
 from replication.zeromq.errors import AddressUnusable
 
@@ -42,12 +42,12 @@ class Place:
         return f"{IPC}{self.path}" if self.path is not None else str(self.address)
 
 
-class Endpoint:
+class Endpoint(Descriptor):
     """A place as ZeroMQ wants it. Keep it open as long as the socket: its name may hang on a descriptor."""
 
     def __init__(self, place: Place) -> None:
         """Raises PlaceUnusable: its directory isn't there."""
-        self._descriptor = -1
+        self._fd = -1
         if place.address is not None:
             self.address = place.address
             return
@@ -55,21 +55,8 @@ class Endpoint:
         path = place.path
         if len(os.fsencode(path)) > PATH_BYTES_MAX:
             try:
-                self._descriptor = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+                self._fd = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
             except OSError as error:
                 raise PlaceUnusable(f"{path.parent}: {error.strerror}") from None
-            path = Path(f"/proc/self/fd/{self._descriptor}") / path.name
+            path = Path(f"/proc/self/fd/{self._fd}") / path.name
         self.address = Address(path=str(path))
-
-    def close(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

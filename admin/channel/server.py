@@ -8,7 +8,7 @@ brings run beside the hub: the hub has its turns whatever is sent here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -188,10 +188,13 @@ class AdminServer:
     async def _watch(self, monitor: Socket) -> None:
         """Count those that never got as far as to prove a key."""
         while True:
-            for frames in await monitor.receive():
-                if event_of(frames[0].bytes) & FAILED_HANDSHAKES:
-                    self._counts["handshakes_failed"] += 1
-                    self._log.warn("admin_handshake_failed")
+            self._count(await monitor.receive())
+
+    def _count(self, events: Sequence[Frames]) -> None:
+        for frames in events:
+            if event_of(frames[0].bytes) & FAILED_HANDSHAKES:
+                self._counts["handshakes_failed"] += 1
+                self._log.warn("admin_handshake_failed")
 
     async def _look_at_keys(self) -> None:
         while True:

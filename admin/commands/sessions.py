@@ -8,6 +8,7 @@ from contextlib import aclosing
 from itertools import islice
 from typing import Any, Final
 
+import attrs
 import trio
 
 from admin.commands.onhub import on_hub
@@ -203,16 +204,7 @@ COMMANDS: Final = (
         parameters=(
             *_NARROWING,
             _RETRY,
-            Parameter(
-                name="limit",
-                help="At most so many.",
-                kind="integer",
-                option=True,
-                required=False,
-                default=CLOSED_MAX,
-                low=1,
-                high=CLOSED_MAX,
-            ),
+            attrs.evolve(_LIMIT, default=CLOSED_MAX, high=CLOSED_MAX),
         ),
         run=_disconnect,
     ),

@@ -176,12 +176,8 @@ class Knobs:
             SECTIONS[section].put(node, self._services, settings)
             done.set()
 
-        while True:
-            try:
-                node.hub.soon(put)
-                break
-            except HubFull:
-                await trio.sleep(TRY_AGAIN_S)
+        while not _taken(node, put):  # noqa: ASYNC110 - nobody tells when there is room
+            await trio.sleep(TRY_AGAIN_S)
         self._layers[section] = layers
         await done.wait()
 
@@ -208,6 +204,14 @@ class Knobs:
             os.fsync(file.fileno())
         os.replace(partial, self._path)
         sync_directory(self._path.parent)
+
+
+def _taken(node: Running, put: Callable[[], None]) -> bool:
+    try:
+        node.hub.soon(put)
+    except HubFull:
+        return False
+    return True
 
 
 def _value(name: str, cls: type[Any], key: str, word: str) -> Any:

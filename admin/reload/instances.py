@@ -28,5 +28,6 @@ def instances_of(what: type, packages: Sequence[str]) -> list[Any]:
 
 def _kinds(what: type) -> Iterator[type]:
     yield what
+    below: type
     for below in type.__subclasses__(what):
         yield from _kinds(below)

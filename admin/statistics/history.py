@@ -11,11 +11,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import structlog
 
+from admin.descriptor import Descriptor
 from admin.statistics import layout
 from admin.statistics.layout import MINUTE, NAMES_MAX, RINGS, SECOND, SLOT_BYTES, Record
 from admin.statistics.minutes import MINUTE_S, Minute, add, values_of
@@ -33,14 +33,14 @@ class HistoryUnreadable(Exception):
     """The file can't be read as a history; the text says why, and what to do."""
 
 
-class HistoryWriter:
+class HistoryWriter(Descriptor):
     """Keeps what it is given. One at a time for a file: the node holds its data directory's lock.
 
     Raises:
         OSError: the file can't be opened or made.
     """
 
-    __slots__ = ("_fd", "_minute", "_names", "_sequences", "dropped", "errors", "path")
+    __slots__ = ("_minute", "_names", "_sequences", "dropped", "errors", "path")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -123,28 +123,15 @@ class HistoryWriter:
         os.pwrite(self._fd, layout.pack(record), layout.slot_at(ring, sequence))
         self._sequences[ring] = sequence
 
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class HistoryReader:
+class HistoryReader(Descriptor):
     """Looks at a history while it is written, or afterwards.
 
     Raises:
         HistoryUnreadable: there is none, or it is of another version.
     """
 
-    __slots__ = ("_fd", "path")
+    __slots__ = ("path",)
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -183,19 +170,6 @@ class HistoryReader:
                 break
             found.append(record)
         return found
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def _names(fd: int) -> list[str]:

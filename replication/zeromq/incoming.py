@@ -7,7 +7,7 @@ come between newer messages. Whatever a peer does wrong ends its own connection,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import trio
@@ -126,10 +126,13 @@ class Reader:
     async def _watch(self, monitor: Socket) -> None:
         """Count the peers that never got as far as to prove a key."""
         while True:
-            for frames in await monitor.receive():
-                if event_of(frames[0].bytes) & FAILED_HANDSHAKES:
-                    self._traffic.failed_handshakes += 1
-                    self._log.warn("handshake_failed")
+            self._count(await monitor.receive())
+
+    def _count(self, events: Sequence[Frames]) -> None:
+        for frames in events:
+            if event_of(frames[0].bytes) & FAILED_HANDSHAKES:
+                self._traffic.failed_handshakes += 1
+                self._log.warn("handshake_failed")
 
     # ---- one batch -------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ It must never look into messages.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import trio
@@ -163,12 +163,7 @@ class Dialer:
 
     async def _watch(self, link: Link, monitor: Socket) -> None:
         while True:
-            for frames in await monitor.receive():
-                event = event_of(frames[0].bytes)
-                if event & FAILED_HANDSHAKES:
-                    link.failing = "not admitted" if event == _AUTH_FAILED else "handshake failed"
-                elif event & ENDS:
-                    link.end(link.failing or ("disconnected" if link.up else "unreachable"))
+            _note_ends(link, await monitor.receive())
 
     # ---- what the peer answers -------------------------------------------------------------------
 
@@ -255,6 +250,15 @@ class Dialer:
                     link.end("silent")
                 else:
                     link.socket.send_nowait(ping)  # not taken: then it has enough to answer
+
+
+def _note_ends(link: Link, events: Sequence[Frames]) -> None:
+    for frames in events:
+        event = event_of(frames[0].bytes)
+        if event & FAILED_HANDSHAKES:
+            link.failing = "not admitted" if event == _AUTH_FAILED else "handshake failed"
+        elif event & ENDS:
+            link.end(link.failing or ("disconnected" if link.up else "unreachable"))
 
 
 def _worth_trying(link: Link) -> bool:

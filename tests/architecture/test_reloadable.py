@@ -19,16 +19,11 @@ LOOP_STATEMENTS_MAX = 3
 
 THICK = MappingProxyType(
     {
-        "admin.channel.server": ("_watch",),
-        "admin.knobs.board": ("_put",),
-        "node.serving": ("finish_wipes",),
         "replication.replicated": ("_until",),
         "replication.zeromq.adapter": ("wait", "receive"),
-        "replication.zeromq.incoming": ("_watch",),
-        "replication.zeromq.outgoing": ("_watch",),
     }
 )
-"""Loops that do more: they end when what they wait for is there, or a change of them takes a restart."""
+"""Loops that do more, and end when what they wait for is there."""
 
 DECORATORS = frozenset(
     (
