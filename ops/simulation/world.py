@@ -6,12 +6,15 @@ know any of it.
 
 from __future__ import annotations
 
+import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Final, Protocol
 
 import attrs
+import structlog
 
 from ops.simulation.checkers.base import Checker, Violation
 from ops.simulation.clock import Clock, TooManyEventsError
@@ -102,7 +105,8 @@ class World:
         """Do all of it. Whatever is raised on the way, by a checker or by a defect, is in the outcome."""
         rule = words = ""
         try:
-            self._live()
+            with _hushed():
+                self._live()
         except Violation as violation:
             rule, words = violation.rule, f"at {self.clock.now} ms: {violation.words}"
         except TooManyEventsError as error:
@@ -246,6 +250,20 @@ class World:
         self.machines[node].crash("wipe")
         self.machines[node].disk.wipe()
         self.trace.observe(DiskLost(node, "an empty one"))
+
+
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """What nodes log is for operators, and takes longer to render than most of what they do."""
+    before = structlog.get_config() if structlog.is_configured() else None
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        if before is None:
+            structlog.reset_defaults()
+        else:
+            structlog.configure(**before)
 
 
 def _defect(error: Exception) -> tuple[str, str]:

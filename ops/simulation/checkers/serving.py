@@ -43,6 +43,7 @@ class Served:
         self._calm_since = calm_since
         self._bound = bound_ms
         self._by: dict[int, set[int]] = {p: set() for p in range(partitions)}
+        self._since: dict[int, int] = dict.fromkeys(range(partitions), 0)  # when it was served last
         self.looked = 0
 
     def subscriptions(self) -> Mapping[type, object]:
@@ -55,11 +56,16 @@ class Served:
 
     def _ceases(self, ceased: Ceased) -> None:
         if ceased.group == self._group:
-            self._by[ceased.partition].discard(ceased.node)
+            self._leaves(ceased.partition, ceased.node)
 
     def _down(self, down: Down) -> None:
-        for nodes in self._by.values():
-            nodes.discard(down.node)
+        for p in self._by:
+            self._leaves(p, down.node)
+
+    def _leaves(self, p: int, node: int) -> None:
+        if node in self._by[p]:
+            self._by[p].discard(node)
+            self._since[p] = self._now()
 
     def look(self) -> None:
         """Called every few milliseconds. Raises Violation."""
@@ -68,7 +74,7 @@ class Served:
             return
         self.looked += 1
         for p, nodes in self._by.items():
-            if nodes:
+            if nodes or self._now() - max(calm, self._since[p]) <= self._bound:
                 continue
             claim = highest(self._disks, self._group, p)
             if claim is None:
@@ -82,8 +88,8 @@ class Served:
             if able:
                 raise Violation(
                     self.rule,
-                    f"nobody serves partition {p}, {self._now() - calm} ms after the last thing that happened; nodes"
-                    f" {able} could, by {claim}",
+                    f"nobody serves partition {p}, {self._now() - calm} ms after the last thing that happened, since"
+                    f" {self._since[p]} ms; nodes {able} could, by {claim}",
                 )
 
     def verdict(self, disks: Disks) -> None:

@@ -42,7 +42,28 @@ def plan(seed: int, nodes: int | None, steps: int) -> Plan:
             recipient = (sender - 1 + hand.randrange(friends)) % USERS + 1
             drawn.append(Step(at, "compose", (number, sender, recipient)))
     drawn.sort(key=lambda step: step.at)
-    return Plan(NAME, seed, nodes, _knobs(hand), tuple(drawn[:steps]))
+    drawn = drawn[:steps]
+    founders = nodes if nodes < 3 else nodes - hand.choice((0, 0, 1, 2 if nodes > 3 else 1))
+    drawn += _comings_and_goings(hand, nodes, founders, at)
+    drawn.sort(key=lambda step: step.at)
+    return Plan(NAME, seed, nodes, {**_knobs(hand), "founders": founders}, tuple(drawn))
+
+
+def _comings_and_goings(hand: random.Random, nodes: int, founders: int, end: int) -> list[Step]:
+    """Nodes that join, at whoever is there; one that leaves, and one that is to hold more, or less."""
+    found = [
+        Step(hand.randrange(end + 1), "join", (node, hand.randrange(founders)))
+        for node in range(founders, nodes)
+        for _ in range(3)  # whoever is asked may be down
+    ]
+    if hand.random() < 0.3:
+        leaver = hand.randrange(nodes)
+        at = hand.randrange(end + 1)
+        found += [Step(at + again * 200, "leave", (leaver, leaver)) for again in range(2)]
+    if hand.random() < 0.3:
+        step = (hand.randrange(nodes), hand.randrange(founders), hand.choice((1, 50, 400)))
+        found.append(Step(hand.randrange(end + 1), "weigh", step))
+    return found
 
 
 def _knobs(hand: random.Random) -> dict[str, Any]:
@@ -79,4 +100,12 @@ def _knobs(hand: random.Random) -> dict[str, Any]:
         "replica": replicas.knobs(hand, window),
         "detector": replicas.detector(),
         "clients_move": hand.random() < 0.5,
+        "servers": hand.choice((2, 3, 6)),
+        "membership": {
+            "exchange_ms": 50,
+            "moves_per_s": hand.choice((5.0, 50.0)),
+            "moves_max": hand.choice((1, 4)),
+            "calm_ms": hand.choice((100, 500, 60_000)),
+            "rebalance": hand.random() < 0.8,
+        },
     }

@@ -38,3 +38,15 @@ class LetIn(NamedTuple):
     session: int
     user: int
     login: tuple[int, int]
+
+
+class Belongs(NamedTuple):
+    """A node runs as a member of the cluster."""
+
+    node: int
+
+
+class Parted(NamedTuple):
+    """A node has left the cluster, for good."""
+
+    node: int

@@ -6,7 +6,8 @@ each of them is a pass: the replica, the mail core and the router are drained un
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,12 +16,15 @@ from node.mail.driver import MailDriver
 from node.mail.replicated import Replicated
 from node.mail.rows import MailTables
 from node.mail.state import Effect, MailState
+from node.mail.tables import MAIL
 from node.routing import codes
 from node.routing.router import Router
 from node.routing.settings import RoutingSettings
 from node.routing.state import RoutingState
 from ops.simulation.cluster.accounts import Everybody
+from ops.simulation.cluster.belonging import DIGEST, Belonging, Held, founder, is_written, write
 from ops.simulation.cluster.edge import Edge, EdgePhones
+from ops.simulation.cluster.events import Belongs
 from ops.simulation.cluster.links import SimLinks
 from ops.simulation.cluster.phone import EdgeSession
 from ops.simulation.machine import Machine
@@ -28,18 +32,46 @@ from ops.simulation.mail.events import Said
 from ops.simulation.mail.node import CHECK_EVERY, GROUP, MailNode, MailSurroundings
 from ops.simulation.mail.phone import Session
 from ops.simulation.tables.claims import name_of, node_of
+from ops.simulation.tables.node import CONTROL, LIVENESS
 from replication.carrier import Carrier
+from replication.core import replica
 from replication.core.state import ReplicaState
+from replication.detector import Detector
+from replication.detectorstate import BEAT, BOOT_SIZE, STATE
+from replication.membership.errors import MembershipError
+from replication.membership.member import REMOVED
+from replication.membership.roster import Entry
+from replication.membership.settings import MembershipSettings
+from replication.placed import Placed
+from replication.tables import CLUSTER
+from replication.zeromq.errors import MembersUnusable
+from store.errors import StoreError
 from store.group import OpenGroup
+from store.schema import Group
 
 
 class ClusterSurroundings(MailSurroundings, Protocol):
     """What a node is told of the world that it is in."""
 
     routing: RoutingSettings
+    membership: MembershipSettings
     link_window: int
     clients_move: bool
+    founders: int
+    servers: int
+    joined: dict[int, Sequence[Entry]]
+    """What those were told who have joined."""
+    gone: set[int]
+    """Those who have left."""
     phones: EdgePhones
+
+    def removed(self, node: int) -> None:
+        """A node has left."""
+        ...
+
+    def operated(self, what: str, arguments: tuple[Any, ...], outcome: Any) -> None:
+        """What an operator was told."""
+        ...
 
 
 class ClusterNode(MailNode):
@@ -52,13 +84,54 @@ class ClusterNode(MailNode):
         self.me = self.name
         self.partitions = around.partitions[GROUP]
         self.accounts = Everybody(machine.hand)
+        self.belonging: Belonging | None = None  # None: it is no member
 
     def start(self) -> None:
-        """Open the store, and links to everybody."""
-        machine = self.machine
-        self.links = SimLinks(machine.life, codes.CHANNELS, self, self._carry, self.around.link_window)
-        super().start()
-        self.links.meet([name_of(node) for node in range(self.around.nodes) if node != self.number])
+        """Open the store; if this node is a member, take over what the former life has left, and open links."""
+        around = self.around
+        rows = around.joined.get(self.number)
+        founders = [founder(node, around.servers) for node in range(around.founders)]
+        if self.number in around.gone:
+            return
+        if self.number >= around.founders:
+            if rows is None:
+                return
+            founders = []
+        self.open_store()
+        assert self.store is not None
+        if rows is not None and not is_written(self.store):
+            write(self.store, rows, configured=True)
+        try:
+            belonging = Belonging(self.number, self.store, founders, around.membership, self)
+        except MembersUnusable:
+            return
+        self._begin(belonging)
+        self.belonging = belonging
+        self.meet(belonging.others())
+        belonging.membership.apply(())
+        self.around.trace.observe(Belongs(self.number))
+
+    def _begin(self, belonging: Belonging) -> None:
+        machine, around = self.machine, self.around
+        times = machine.times
+        self._steady = int(times.wall() * 1000) - times.monotonic_ms()
+        now = times.monotonic_ms()
+        self.links = SimLinks(machine.life, codes.CHANNELS, self, self._carry, around.link_window)
+        members = belonging.membership.nodes
+        self.detector = Detector(self.name, members, machine.hand.randbytes(BOOT_SIZE), around.detector, now)
+        belonging.detector = self.detector
+        assert self.store is not None
+        group = self.store.group(GROUP)
+        placed = Placed(group=MAIL, partitions=self.partitions, caches=True)
+        ranked = belonging.membership.ranked(placed)
+        state = self.replica(group, members, ranked, now)
+        belonging.membership.use(placed, state)
+        self.carriers[GROUP] = self.carrier(state, group)
+        belonging.groups[GROUP] = Held(placed, self.carriers[GROUP])
+
+    def declared(self) -> tuple[Group, ...]:
+        """The group `mail`, and what a node knows of its cluster."""
+        return (*super().declared(), CLUSTER)
 
     def carrier(self, state: ReplicaState, group: OpenGroup) -> Carrier:
         """The replica's, the mail core that stands on it, and the router before that."""
@@ -94,6 +167,11 @@ class ClusterNode(MailNode):
         claim = self.state.parts[p].claim
         return 0 if claim is None else claim.epoch
 
+    def _send(self, channel: str, peer: bytes, message: Sequence[Any]) -> None:
+        if channel == CONTROL and self.belonging is not None:
+            message = self.belonging.beating(message)
+        super()._send(channel, peer, message)
+
     def send(self, peer: bytes, channel: str, message: tuple[object, ...]) -> bool:
         """To another node's router."""
         return self.links.send(peer, channel, message)
@@ -128,21 +206,84 @@ class ClusterNode(MailNode):
         self.router.disconnected(peer, channel)
 
     def deliver(self, peer: int, channel: str, message: Any) -> None:
-        """A message came."""
+        """A message came. What nobody says who belongs to the cluster isn't heard."""
+        belonging, name = self.belonging, name_of(peer)
+        if belonging is None or not belonging.knows(name):
+            return
+        self._set_now()
         if channel in codes.CHANNELS:
-            self._set_now()
-            self.links.received(name_of(peer), message)
+            self.links.received(name, message)
+            self._pass()
+        elif channel != CONTROL:
+            super().deliver(peer, channel, message)
+        elif belonging.received(name, message):
             self._pass()
         else:
-            super().deliver(peer, channel, message)
+            beats = message[0] == BEAT
+            super().deliver(peer, channel, message[:DIGEST] if beats else message)
 
     def tick(self, now: int) -> None:
         """Time went by."""
+        if self.belonging is None:
+            return
         self._set_now()
         self.links.tick(self.state.now)
         self.accounts.tick()
         self.router.tick()
+        self.belonging.tick()
         super().tick(now)
+        if self.belonging.state == REMOVED:
+            self.around.removed(self.number)
+
+    def waiting_groups(self) -> Sequence[str]:
+        """Groups that have something to commit."""
+        if self.belonging is None:
+            return ()
+        assert self.store is not None
+        return [group.name for group in self.store.groups if group.queue_length]
+
+    def disk_step(self, group: str) -> None:
+        """Commit."""
+        assert self.store is not None
+        self.store.group(group).step_inline()
+
+    def _detected(self, effects: Sequence[Any], now: int) -> None:
+        if self.belonging is not None and any(effect[0] == STATE for effect in effects):
+            self.belonging.membership.changed_at = now
+        super()._detected(effects, now)
+
+    # ---- what membership asks (`belonging.Peers`) ----------------------------------------------------
+
+    def control(self, peer: bytes, message: Sequence[Any]) -> None:
+        """Over the control link."""
+        self._send(CONTROL, peer, message)
+
+    def meet(self, peers: Sequence[bytes]) -> None:
+        """Links to these, and to nobody else."""
+        self.links.meet(peers)
+
+    def think(self, state: ReplicaState, peer: bytes) -> None:
+        """What is thought of a peer that the replica has from now on."""
+        if peer in state.peers and peer in self.detector.state.peers:
+            replica.liveness(state, peer, LIVENESS[self.detector.state_of(peer)])
+
+    def now(self) -> int:
+        """Monotonic."""
+        return self.machine.times.monotonic_ms()
+
+    def move(self, group: str, p: int, target: int) -> None:
+        """An operator moves a partition, if it is served here and the target is a member."""
+        if self.belonging is not None and self.belonging.knows(name_of(target)):
+            super().move(group, p, target)
+
+    def operate(self, what: str, *arguments: Any) -> None:
+        """An operator does something to the cluster, here."""
+        if self.belonging is None:
+            return
+        self._set_now()
+        with suppress(StoreError, MembershipError):
+            self.around.operated(what, arguments, getattr(self.belonging, what)(*arguments))
+        self._pass()
 
     def _set_now(self) -> None:
         self.mail.now = self._now()
@@ -181,19 +322,25 @@ class ClusterNode(MailNode):
     # ---- phones that are here -------------------------------------------------------------------------
 
     def connect(self, session: Session) -> None:
-        """Somebody connects, and logs in."""
+        """Somebody connects, and logs in. Who is no member listens to no phones."""
+        if self.belonging is None:
+            return
         self._set_now()
         self.edge.connect(_own(session))
         self._pass()
 
     def leave(self, session: Session) -> None:
         """The connection is gone."""
+        if self.belonging is None:
+            return
         self._set_now()
         self.edge.leave(_own(session))
         self._pass()
 
     def frame(self, session: Session, verb: str, *f: Any) -> None:
         """A frame of a session."""
+        if self.belonging is None:
+            return
         self._set_now()
         self.edge.frame(_own(session), verb, *f)
         self._pass()

@@ -1,23 +1,29 @@
-"""Phones at any node of a cluster, writing to one another over all partitions, while nodes and links fail."""
+"""Phones at any node of a cluster, writing to one another over all partitions, while nodes fail, come and go."""
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final
 
 from node.routing.settings import RoutingSettings
 from ops.simulation.checkers.answers import Answers
 from ops.simulation.checkers.serving import Served
 from ops.simulation.cluster.drawing import ANSWER_MS_MAX, NAME, PARTITIONS, PATIENCE_MS, USERS, plan
 from ops.simulation.cluster.edge import EdgePhones
+from ops.simulation.cluster.events import Parted
 from ops.simulation.cluster.node import ClusterNode
 from ops.simulation.cluster.phone import ClusterPhone, EdgeSession
 from ops.simulation.machine import Machine
 from ops.simulation.mail.node import GROUP, MailNode
 from ops.simulation.mail.phone import Phone, Session
 from ops.simulation.mail.scenario import Mail
-from ops.simulation.plan import Plan
+from ops.simulation.plan import Plan, Step
 from ops.simulation.trace import DiskLost, Down, Fault, Peace, Up
 from ops.simulation.world import World
+from replication.membership.member import LEAVING
+from replication.membership.roster import Entry
+from replication.membership.settings import MembershipSettings
 
 LOOK_MS: Final = 20
 """Between two looks at what isn't answered, or isn't served."""
@@ -44,11 +50,18 @@ class Cluster(Mail):
         self.routing = RoutingSettings(**knobs["routing"])
         self.link_window: int = knobs["link_window"]
         self.clients_move: bool = knobs["clients_move"]
+        self.membership = MembershipSettings(**knobs["membership"])
+        self.founders: int = knobs["founders"]
+        self.servers: int = knobs["servers"]
+        self.joined: dict[int, Sequence[Entry]] = {}
+        self.gone: set[int] = set()
         self._sessions = 0
         self._happened = 0
         super().__init__(world)
-        # Where a primary forgets soon at which edge a sender is, that edge gives the send back by its own time.
-        soon = CALM_ANSWERED_MS if self.routing.origins_max >= USERS else ANSWERED_MS
+        # Where a primary forgets soon at which edge a sender is, that edge gives the send back by its own time; and
+        # where each message is a commit of its own, they wait for one another.
+        slow = self.routing.origins_max < USERS or knobs["mail"]["commit_messages_max"] == 1
+        soon = ANSWERED_MS if slow else CALM_ANSWERED_MS
         self.answers = Answers(
             lambda: world.clock.now, self._stands_still, self._calm_since, ANSWERED_MS, soon
         )
@@ -57,7 +70,7 @@ class Cluster(Mail):
             GROUP,
             PARTITIONS,
             lambda: world.clock.now,
-            lambda node: world.machines[node].up,
+            lambda node: world.machines[node].up and node not in self.gone,
             self._calm_since,
             SERVED_MS,
         )
@@ -79,6 +92,62 @@ class Cluster(Mail):
         """One more life."""
         self.disks[machine.number] = machine.disk
         return ClusterNode(machine, self)
+
+    # ---- what is done ---------------------------------------------------------------------------------
+
+    def act(self, step: Step) -> bool:
+        """Messages, moves, phones that go away; nodes that come and go."""
+        if step.kind not in ("join", "weigh", "leave"):
+            return super().act(step)
+        node, via, *rest = step.arguments
+        if step.kind == "join":
+            rest = [self.servers]
+        arguments = () if step.kind == "leave" else (node, *rest)
+        what = "let_join" if step.kind == "join" else step.kind
+        if node not in self.gone and (step.kind != "join" or node not in self.joined):
+            self.world.machines[via].ask(ClusterNode.operate, what, *arguments)
+        return True
+
+    def operated(self, what: str, arguments: tuple[Any, ...], outcome: Any) -> None:
+        """What an operator was told."""
+        if what == "let_join":
+            (node, _) = arguments
+            if outcome is not None and node not in self.joined:
+                self.joined[node] = outcome
+                self._add("joined", 1)
+                machine = self.world.machines[node]
+                machine.crash("joins")
+                machine.start()
+        self._something_happened(None)
+
+    def removed(self, node: int) -> None:
+        """A node has left."""
+        self.gone.add(node)
+        self._add("left", 1)
+        self.world.machines[node].crash("left")
+        self.world.trace.observe(Parted(node))
+
+    def members(self) -> list[MailNode | None]:
+        """Who belongs to the cluster."""
+        return [
+            node
+            for number, node in enumerate(super().members())
+            if number not in self.gone and (number < self.founders or number in self.joined)
+        ]
+
+    def _unsettled(self) -> str:
+        words = super()._unsettled()
+        if words:
+            return words
+        nodes = [node for node in self.members() if isinstance(node, ClusterNode)]
+        digests = {node.belonging.membership.roster.digest for node in nodes if node.belonging is not None}
+        if len(digests) > 1:
+            return "members know different members"
+        if any(node.belonging is not None and node.belonging.state == LEAVING for node in nodes):
+            return "a node is leaving"
+        sessions = Counter(user for node in nodes for user in node.router.state.sessions)
+        many = sorted(user for user, count in sessions.items() if count > 1)
+        return f"users {many} have sessions at several edges" if many else ""
 
     # ---- between phones and nodes ---------------------------------------------------------------------
 
@@ -128,13 +197,15 @@ class Cluster(Mail):
         """What routing did, in the last life of each node; and what edges answered, in all."""
         self.totals.update(self.answers.counts)
         self.totals["looks in the calm"] = self.served.looked
-        for machine in self.world.machines:
-            assert isinstance(machine.node, ClusterNode)
-            counts = machine.node.router.state.counts
+        for node in self.members():
+            assert isinstance(node, ClusterNode)
+            assert node.belonging is not None
+            counts = node.router.state.counts
             self._add("resent", counts.resent)
             self._add("announced again", counts.announced_again)
             self._add("superseded", counts.superseded)
-            self._add("connections lost", machine.node.links.broken)
+            self._add("connections lost", node.links.broken)
+            self._add("moved home", node.belonging.rebalancer.moved)
 
     def _add(self, what: str, count: int) -> None:
         self.totals[what] = self.totals.get(what, 0) + count

@@ -239,9 +239,17 @@ class Mail:
         self.totals["late"] = self.order.late
         return self._quiet >= QUIET_ROUNDS
 
+    def members(self) -> list[MailNode | None]:
+        """What runs on each machine that belongs to the world's nodes now; None: nothing does."""
+        found = []
+        for machine in self.world.machines:
+            node = machine.node
+            found.append(node if isinstance(node, MailNode) and GROUP in node.carriers else None)
+        return found
+
     def _unsettled(self) -> str:
-        nodes = [machine.node for machine in self.world.machines]
-        running = [node for node in nodes if isinstance(node, MailNode) and GROUP in node.carriers]
+        nodes = self.members()
+        running = [node for node in nodes if node is not None]
         if len(running) < len(nodes):
             return "a node doesn't run"
         for p in range(self.partition_count):
@@ -251,7 +259,7 @@ class Mail:
             serving = [part for part in parts if part.phase == SERVING and not part.ceased]
             if len(serving) != 1:
                 return f"partition {p} is served by {len(serving)} nodes"
-            if self.nodes > 1 and not serving[0].heir_live:
+            if len(running) > 1 and not serving[0].heir_live:
                 return f"partition {p}, of {serving[0].claim}, has no complete heir"
         restless = [
             phone.user for phone in self._by_user.values() if phone.session is None or not phone.rests()

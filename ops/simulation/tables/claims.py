@@ -22,7 +22,7 @@ Rank = tuple[int, bytes]
 
 def name_of(node: int) -> bytes:
     """The id of a node."""
-    return b"node%d" % node
+    return b"node%04d" % node
 
 
 def node_of(name: bytes) -> int:

@@ -6,7 +6,7 @@ Clients' writes are taken by any node and forwarded, once, to the primary that i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Protocol
@@ -39,7 +39,7 @@ FORWARD: Final = "forward"
 STORE: Final = StoreSettings(map_bytes=1 << 24, warm_bytes=1 << 30)
 REPLICA_ROWS_MAX: Final = 10_000
 
-_LIVENESS: Final = MappingProxyType(
+LIVENESS: Final = MappingProxyType(
     {
         detectorstate.UNKNOWN: UNKNOWN,
         detectorstate.ALIVE: ALIVE,
@@ -146,7 +146,20 @@ class TablesNode:
 
     def start(self) -> None:
         """Open the store and take over what the former life has left."""
-        machine, around = self.machine, self.around
+        around, hand = self.around, self.machine.hand
+        self.open_store()
+        assert self.store is not None
+        members = [name_of(node) for node in range(around.nodes)]
+        now = self.machine.times.monotonic_ms()
+        for group in self.store.groups:
+            state = self.replica(group, members, partial(around.ranked, group.name), now)
+            self.carriers[group.name] = self.carrier(state, group)
+        boot = hand.randbytes(BOOT_SIZE)
+        self.detector = Detector(self.name, members, boot, around.detector, now)
+
+    def open_store(self) -> None:
+        """On the machine's disk."""
+        machine = self.machine
         hand = machine.hand
         self.store = Store.open(
             "/node",
@@ -158,24 +171,25 @@ class TablesNode:
             environments=machine.disk.environment,
             directories=machine.disk.directory,
         )
-        members = [name_of(node) for node in range(around.nodes)]
-        now = machine.times.monotonic_ms()
-        for group in self.store.groups:
-            state = ReplicaState(
-                self.name,
-                members,
-                around.partitions[group.name],
-                partial(around.ranked, group.name),
-                around.replica,
-                incarnation=group.history.current.id,
-                sequence=group.sequence,
-                position=group.position,
-                now=now,
-            )
-            rows.restore(state, group.table(REPLICA.name).range(limit=REPLICA_ROWS_MAX))
-            self.carriers[group.name] = self.carrier(state, group)
-        boot = hand.randbytes(BOOT_SIZE)
-        self.detector = Detector(self.name, members, boot, around.detector, now)
+
+    def replica(
+        self, group: OpenGroup, members: Sequence[bytes], ranked: Callable[[int], Sequence[bytes]], now: int
+    ) -> ReplicaState:
+        """The replica of a group, as the former life has left it."""
+        around = self.around
+        state = ReplicaState(
+            self.name,
+            members,
+            around.partitions[group.name],
+            ranked,
+            around.replica,
+            incarnation=group.history.current.id,
+            sequence=group.sequence,
+            position=group.position,
+            now=now,
+        )
+        rows.restore(state, group.table(REPLICA.name).range(limit=REPLICA_ROWS_MAX))
+        return state
 
     def declared(self) -> tuple[Group, ...]:
         """The groups of its store."""
@@ -246,7 +260,7 @@ class TablesNode:
             elif effect[0] == detectorstate.STATE:
                 for carrier in self.carriers.values():
                     carrier.state.now = now
-                    replica.liveness(carrier.state, effect[1], _LIVENESS[effect[2]])
+                    replica.liveness(carrier.state, effect[1], LIVENESS[effect[2]])
                     self._drain(carrier)
 
     # ---- clients --------------------------------------------------------------------------------------
