@@ -105,6 +105,21 @@ The cluster {name!r} has one member, {node}. Start it with `waystation run`. For
     there    waystation run"""
 
 
+def named_member(text: str) -> tuple[str, str]:
+    """(public key, address) of KEY@HOST:PORT. Keys may hold an @ themselves, addresses never do.
+
+    Raises:
+        ConfigError
+    """
+    public, _, address = text.rpartition("@")
+    if not is_public_key(public) or not address:
+        raise ConfigError(
+            "the member is named by its key and its address, KEY@HOST:PORT, as `cluster init` and `cluster status`"
+            " print them"
+        )
+    return public, address
+
+
 @app.command(name="join")
 def join_(
     member: Annotated[
@@ -118,12 +133,7 @@ def join_(
     """Let this node, stopped and with an empty data directory, join a cluster whose members invited its key."""
     with told(*ERRORS):
         read = _member(config, data)
-        public, _, address = member.partition("@")
-        if not is_public_key(public) or not address:
-            raise ConfigError(
-                "the member is named by its key and its address, KEY@HOST:PORT, as `cluster init` and `cluster status`"
-                " print them"
-            )
+        public, address = named_member(member)
         joined = join(read.data, public, address, place_of(read.cluster))
         _say(
             as_json,
