@@ -10,6 +10,7 @@ from typing import Final
 import attrs
 import trio
 
+from node.accounts.tables import ACCOUNT
 from node.tables import GROUPS, STORE_DIRECTORY, USERS
 from node.takeover import take_over
 from replication.claim import Claim, read_claims
@@ -109,18 +110,18 @@ async def _claim(store: Store, identity: Identity) -> int:
     """What stood alone is complete here, under claims of this node's above those that it had."""
     claims = read_claims(store.group(CLUSTER.name), identity.partitions)
     users = store.group(USERS.name)
-    if users.table(REPLICA.name).count() or not claims:
+    is_used = bool(claims) or users.table(ACCOUNT.name).count() > 0  # accounts are imported without a claim
+    if users.table(REPLICA.name).count() or not is_used:
         return 0
-    writes = _rows(users, claims, identity.node)
-    await users.commit(writes)
-    return len(claims)
+    await users.commit(_rows(users, claims, identity))
+    return identity.partitions
 
 
-def _rows(users: OpenGroup, claims: dict[int, Claim], node: bytes) -> list[Write]:
+def _rows(users: OpenGroup, claims: dict[int, Claim], identity: Identity) -> list[Write]:
     table = users.table(REPLICA.name).id
     writes: list[Write] = []
-    for p, before in claims.items():
-        claim = Claim(before.epoch + 1, node)
+    for p in range(identity.partitions):
+        claim = Claim(claims[p].epoch + 1 if p in claims else 1, identity.node)
         writes.append((PUT, table, ("claim", p), claim.row()))
         writes.append((PUT, table, ("copy", p), [LIVE, claim.epoch]))
     return writes

@@ -46,7 +46,8 @@ class Crowd:
 
     Args:
         folder: for assignments, states and logs. histories: where the histories go.
-        server: "host:port" of the node. pins: where the node prints PINs.
+        server: "host:port" of the node; of several, worker by worker. pins: where the node prints PINs, or the folder
+            of all nodes' folders.
         prefixes: for each worker, words before its command, as to enter a namespace.
         others: numbers that are sent to, besides the users of the workers.
         shim: the power-loss library, if phones are to lose power as well.
@@ -57,7 +58,7 @@ class Crowd:
         folder: Path,
         histories: Path,
         history: HistoryWriter,
-        server: str,
+        server: str | Sequence[str],
         pins: Path,
         *,
         prefixes: Sequence[Sequence[str]],
@@ -70,7 +71,7 @@ class Crowd:
         self._folder = folder
         self._histories = histories
         self._history = history
-        self._server = server
+        self._servers = (server,) if isinstance(server, str) else tuple(server)
         self._pins = pins
         self._seed = seed
         self._tls = tls
@@ -106,7 +107,7 @@ class Crowd:
         process = f"{worker.name}.{worker.lives}"
         assignment = Assignment(
             process=process,
-            server=self._server,
+            server=self._servers[self.workers.index(worker) % len(self._servers)],
             tls=self._tls,
             users=worker.users,
             peers=self._peers,

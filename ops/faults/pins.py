@@ -1,4 +1,5 @@
-"""Registration without a telephone: PINs read from where the node's `log` gateway prints them.
+"""The SMS gateway of a run: PINs read from where the node's `log` gateway prints them. Of several nodes, each of which
+prints to a file of its own in one folder, any may have printed it.
 
 It must never guess: a PIN that was printed before the request is another's.
 """
@@ -6,23 +7,37 @@ It must never guess: a PIN that was printed before the request is another's.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import anyio
 
 _POLL_SECONDS = 0.02
+OUTPUTS = "*/node.out"
+"""Of a folder of nodes."""
+Mark = Mapping[Path, int]
+"""File → where it ended."""
 
 
-def mark(output: Path) -> int:
+def _files(output: Path) -> list[Path]:
+    return sorted(output.glob(OUTPUTS)) if output.is_dir() else [output]
+
+
+def mark(output: Path) -> Mark:
     """Where the output ends now."""
-    return output.stat().st_size if output.exists() else 0
+    return {file: file.stat().st_size for file in _files(output) if file.exists()}
 
 
-def _since(output: Path, after: int) -> bytes:
-    return output.read_bytes()[after:] if output.exists() else b""
+def _since(output: Path, after: Mark) -> bytes:
+    found = []
+    for file in _files(output):
+        data = file.read_bytes() if file.exists() else b""
+        begin = after.get(file, 0)
+        found.append(data[begin:] if begin <= len(data) else data)  # a node that was started again began anew
+    return b"\n".join(found)
 
 
-async def wait_for_pin(output: Path, user: int, after: int, seconds_max: float = 30.0) -> str:
+async def wait_for_pin(output: Path, user: int, after: Mark, seconds_max: float = 30.0) -> str:
     """The newest PIN for this user printed after a mark.
 
     Raises:

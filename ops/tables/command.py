@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import attrs
 import trio
@@ -32,6 +32,7 @@ app = App(name="drill", help="Real processes of a cluster under faults, judged a
 
 _FAILURES: Final = (MemberError, GoneError, RestlessError, JournalError, UnavailableError)
 MEMBERS: Final = 3
+Siege = Literal["KILL", "PAUSE", "STOP", "SPLIT", "MOVE", "JOIN", "LEAVE", "REMOVE", "APPS"]
 
 
 @app.command
@@ -103,6 +104,49 @@ def filling(
     told = {**attrs.asdict(figures), "progress": len(figures.progress)}
     print(json.dumps(told, indent=1) if as_json else "\n".join(f"{k}: {v}" for k, v in told.items()))
     return 0
+
+
+@app.command
+def cluster(
+    *,
+    faults: Annotated[int, Parameter(validator=Number(gte=0))] = 20,
+    seed: int = 0,
+    rate: Annotated[float, Parameter(validator=Number(gt=0))] = 30.0,
+    only: tuple[Siege, ...] = (),
+    folder: Path | None = None,
+    as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
+) -> int:
+    """Three nodes with phones on each under load: killed, paused, stopped, cut off, joined, removed; mail is judged.
+
+    Exit status: 0 if every promise held, 1 if not.
+
+    Parameters
+    ----------
+    faults:
+        How many.
+    seed:
+        Decides load and faults.
+    rate:
+        Messages a second from each of three workers.
+    only:
+        Faults to choose from; by default all that the machine can do.
+    folder:
+        Where histories, logs and data are kept; by default a temporary one, kept only on failure.
+    as_json:
+        Print the result as JSON.
+    """
+    from ops.faults import siege
+
+    signal.signal(signal.SIGTERM, _end)
+    place = Path(tempfile.mkdtemp(prefix="waystation-drill-")) if folder is None else folder
+    result = siege.run(place / "run", seed, faults, [siege.Kind[one] for one in only], rate)
+    keep = folder is not None or not result["good"]
+    if keep:
+        result["folder"] = str(place)
+    else:
+        shutil.rmtree(place)
+    print(json.dumps(result, indent=1) if as_json else siege.as_text(result))
+    return 0 if result["good"] else 1
 
 
 def _end(number: int, frame: object) -> None:

@@ -1,0 +1,305 @@
+"""A run of a cluster: nodes and a crowd on all of them, load, faults one after another, peace, a drain, the verdict.
+
+    with Siege(folder, seed=1) as siege:
+        siege.begin(rate=30)
+        siege.suffer([Fault(Kind.KILL, 0), Fault(Kind.KILL, 1)])
+        outcome = siege.conclude()
+    assert outcome.report.good, str(outcome)
+
+Each worker of the crowd is at one node. It must never decide whether a promise held: the checker does.
+"""
+
+from __future__ import annotations
+
+import enum
+import random
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import attrs
+
+from ops.bench.node_process import NodeStartError
+from ops.faults.child import ChildError
+from ops.faults.crowd import Crowd, CrowdError
+from ops.faults.drill import Outcome
+from ops.faults.stage import StageError
+from ops.faults.town import Town, TownNode
+from ops.faults.unavailable import UnavailableError
+from ops.history.report import check_files
+from ops.history.writer import HistoryWriter
+from ops.tables.cables import Cables, Namespaces, Plain
+
+ONLINE_SECONDS_MAX: Final = 60.0
+DRAIN_SECONDS_MAX: Final = 90.0
+WHOLE_SECONDS_MAX: Final = 60.0
+MOVES: Final = 8
+Tell = Callable[[str], None]
+
+
+@enum.unique
+class Kind(enum.Enum):
+    """What can be done to a cluster."""
+
+    KILL = "a node is killed and comes back"
+    PAUSE = "a node stands still"
+    STOP = "a node is stopped and comes back"
+    SPLIT = "a node is cut off from the others"
+    MOVE = "partitions are moved"
+    JOIN = "a node joins"
+    LEAVE = "a node leaves"
+    REMOVE = "a node is killed and removed for good"
+    APPS = "apps crash and come back"
+
+
+@attrs.frozen
+class Fault:
+    """node: which one, counted over those that run. seconds: how long it lasts. whole: everything has two copies again
+    before the next one: what a second loss at once may cost isn't judged here."""
+
+    kind: Kind
+    node: int = 0
+    seconds: float = 1.0
+    whole: bool = True
+
+
+def drawn(seed: int, count: int, kinds: Sequence[Kind]) -> list[Fault]:
+    """Faults in an order that a seed decides. Members that leave are replaced first by some that join."""
+    hand = random.Random(f"siege {seed}")
+    return [Fault(hand.choice(kinds), hand.randrange(8), hand.uniform(0.5, 6.0)) for _ in range(count)]
+
+
+class Siege:
+    """In `folder`, which is empty. Raises UnavailableError on entering: this machine can't split networks."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        seed: int,
+        nodes: int = 3,
+        most: int | None = None,
+        users_each: int = 2,
+        network: bool = False,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        tell: Tell = lambda text: None,
+    ) -> None:
+        self.folder = folder
+        self.histories = folder / "histories"
+        self._seed = seed
+        self._nodes = nodes
+        self._most = most or nodes
+        self._users_each = users_each
+        self._network = network
+        self._settings = settings
+        self._tell = tell
+        self._stack = ExitStack()
+        self._faults = 0
+        self._began = time.monotonic()
+        self.town: Town = None  # type: ignore[assignment]  # there once it is entered
+        self.crowd: Crowd = None  # type: ignore[assignment]  # likewise
+
+    def __enter__(self) -> Self:
+        enter = self._stack.enter_context
+        try:
+            self.histories.mkdir(parents=True)
+            self._history = HistoryWriter(self.histories / "supervisor.jsonl", "supervisor")
+            self._stack.callback(self._history.close)
+            cables: Cables = Namespaces(self._most) if self._network else Plain(self._most)
+            enter(cables)
+            self.town = enter(
+                Town(
+                    self.folder,
+                    self._history,
+                    cables,
+                    self._nodes,
+                    most=self._most,
+                    settings=self._settings,
+                )
+            )
+            self.crowd = enter(
+                Crowd(
+                    self.folder,
+                    self.histories,
+                    self._history,
+                    [node.server for node in self.town.nodes[: self._nodes]],
+                    self.folder,
+                    prefixes=[node.prefix for node in self.town.nodes[: self._nodes]],
+                    users_each=self._users_each,
+                    seed=self._seed,
+                    tls=False,
+                )
+            )
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    # ---- acts --------------------------------------------------------------------------------------------
+
+    def begin(self, rate: float) -> None:
+        """Start nodes and clients, wait until all are logged in, and load: messages a second from each worker.
+
+        Raises:
+            NodeStartError, StageError, ChildError, CrowdError.
+        """
+        self.town.prepare()
+        self.town.start_all()
+        self.crowd.start_all()
+        self.crowd.wait_online(ONLINE_SECONDS_MAX)
+        self.town.wait_whole(WHOLE_SECONDS_MAX)
+        self.crowd.load(rate)
+
+    def suffer(self, plan: Sequence[Fault], pause: float = 1.0) -> None:
+        """One fault after another.
+
+        Raises:
+            NodeStartError, StageError, ChildError: something didn't survive.
+        """
+        for fault in plan:
+            time.sleep(pause)
+            victims = [node for node in self.town.running if node.member]
+            node = victims[fault.node % len(victims)]
+            self._tell(f"{fault.kind.value}: n{node.number}, {fault.seconds:.1f} s")
+            self._do(fault, node)
+            self._faults += 1
+            if fault.whole:
+                self.town.wait_whole(WHOLE_SECONDS_MAX)
+
+    def _do(self, fault: Fault, node: TownNode) -> None:
+        town = self.town
+        match fault.kind:
+            case Kind.KILL:
+                town.kill(node)
+                time.sleep(fault.seconds)
+                town.start(node)
+            case Kind.PAUSE:
+                town.pause(node)
+                time.sleep(fault.seconds)
+                town.resume(node)
+            case Kind.STOP:
+                town.stop(node)
+                time.sleep(fault.seconds)
+                town.start(node)
+            case Kind.SPLIT:
+                self._history.write("network-cut", note=f"n{node.number}")
+                town.isolate(node)
+                time.sleep(fault.seconds)
+                town.heal()
+                self._history.write("network-heal")
+            case Kind.MOVE:
+                self._move(node)
+            case Kind.JOIN:
+                new = next((one for one in town.nodes if not one.member and not one.id), None)
+                if new is not None:
+                    town.join(new)
+            case Kind.LEAVE:
+                if len(town.running) > 1:
+                    town.leave(node)
+            case Kind.REMOVE:
+                if len(town.running) > 2:
+                    town.kill(node)
+                    time.sleep(fault.seconds)
+                    town.remove(node)
+            case Kind.APPS:
+                worker = self.crowd.workers[fault.node % len(self.crowd.workers)]
+                self.crowd.kill(worker)
+                time.sleep(fault.seconds)
+                self.crowd.start(worker)
+
+    def _move(self, node: TownNode) -> None:
+        """Some partitions, wherever they are, to this node."""
+        hand = random.Random(f"move {self._seed} {self._faults}")
+        for _ in range(MOVES):
+            self.town.ask(node, "move", str(hand.randrange(1_024)), node.id.hex())
+
+    def conclude(self, drain_seconds_max: float = DRAIN_SECONDS_MAX) -> Outcome:
+        """Peace: everybody comes back, nobody sends anything new, all is delivered; then the verdict. The phones of a
+        node that left for good go to another one.
+
+        Raises:
+            NodeStartError, ChildError, StageError.
+        """
+        self.town.start_all()
+        self.crowd.start_all()
+        self.crowd.hush()
+        rested = self.crowd.drain(drain_seconds_max)
+        for worker in self.crowd.workers:
+            self.crowd.stop(worker)
+        for node in self.town.running:
+            self.town.stop(node)
+        report = check_files([self.histories])
+        return Outcome(report, rested, self._faults, time.monotonic() - self._began, self.histories)
+
+
+STANDARD: Final = (Kind.KILL, Kind.PAUSE, Kind.STOP, Kind.SPLIT, Kind.MOVE, Kind.APPS)
+"""Faults after which the same members are there."""
+COMINGS: Final = (Kind.JOIN, Kind.MOVE, Kind.KILL, Kind.REMOVE)
+"""In this order, at the end of a run that may do everything: a fourth joins, and one goes for good."""
+FAILURES: Final = (StageError, NodeStartError, ChildError, CrowdError)
+
+
+def run(folder: Path, seed: int, count: int, only: Sequence[Kind], rate: float) -> dict[str, Any]:
+    """A whole run, as `waystation drill cluster` has it."""
+    began = time.monotonic()
+
+    def tell(text: str) -> None:
+        print(f"{time.monotonic() - began:7.1f} s  {text}", file=sys.stderr, flush=True)
+
+    kinds, network = able(only or STANDARD)
+    plan = drawn(seed, count, kinds)
+    if not only:
+        plan += [Fault(kind, 3 if kind is Kind.REMOVE else 1) for kind in COMINGS]
+    result: dict[str, Any] = {"seed": seed, "failure": "", "good": False}
+    outcome: Outcome | None = None
+    try:
+        with Siege(folder, seed=seed, most=4, network=network, tell=tell) as siege:
+            siege.begin(rate)
+            siege.suffer(plan)
+            outcome = siege.conclude()
+    except FAILURES as error:
+        result["failure"] = f"{type(error).__name__}: {error}"
+    if outcome is not None:
+        result |= {
+            "good": outcome.report.good and outcome.rested,
+            "rested": outcome.rested,
+            "faults": outcome.faults,
+            "seconds": round(outcome.seconds, 1),
+            "totals": dict(outcome.report.totals),
+            "report": outcome.report.as_text(),
+        }
+    return result
+
+
+def as_text(result: Mapping[str, Any]) -> str:
+    """For a terminal."""
+    lines = [f"{result.get('faults', 0)} faults in {result.get('seconds', 0)} s", result.get("report", "")]
+    if result["failure"]:
+        lines.append(f"FAILED: {result['failure']}")
+    if not result.get("rested", True):
+        lines.append("it never came to rest")
+    if "folder" in result:
+        lines.append(f"histories and logs: {result['folder']}")
+    if not result["good"]:
+        lines.append(f"NOT GOOD (seed {result['seed']})")
+    return "\n".join(lines)
+
+
+def able(kinds: Sequence[Kind]) -> tuple[list[Kind], bool]:
+    """Those that this machine can do, and whether networks can be split."""
+    if Kind.SPLIT not in kinds:
+        return list(kinds), False
+    try:
+        with Namespaces(1):
+            return list(kinds), True
+    except UnavailableError:
+        return [kind for kind in kinds if kind is not Kind.SPLIT], False

@@ -1,0 +1,375 @@
+"""The cluster of a run: real nodes, each in a folder of its own, started, killed, paused, cut off, joined and removed,
+each act written to the history.
+
+It must never know what the clients do.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+from typing import Any, Final, Self
+
+import trio
+
+from admin.channel.client import Client, Target
+from admin.channel.errors import ChannelError
+from node.founding import Place, found
+from node.tables import GROUPS, STORE_DIRECTORY
+from ops.bench.node_process import COMMAND, NodeProcess, free_ports, toml
+from ops.faults.stage import GENEROUS, StageError
+from ops.history.writer import HistoryWriter
+from ops.tables.cables import Cables
+from replication.identity import Identity, read_identity
+from replication.membership import joining
+from replication.membership.joining import Joined
+from replication.membership.keeping import Kept
+from replication.membership.member import ACTIVE, Member
+from replication.tables import CLUSTER
+from replication.zeromq.errors import LinkError
+from replication.zeromq.keys import ensure_keys
+from store.store import Store
+
+READY_SECONDS_MAX: Final = 40.0
+ASK_SECONDS_MAX: Final = 120.0
+NAME: Final = "town"
+QUICK: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "cluster": {"calm_ms": 1_000, "moves_per_s": 200.0, "moves_max": 32},
+        "store": {"map_bytes": 1 << 28},
+        "statistics": {"enabled": False},
+    }
+)
+"""Partitions go where they are wanted at once: what is tested is whether anything is lost by it."""
+
+
+class TownNode:
+    """One member's place, and its present life, if it has one."""
+
+    def __init__(self, number: int, folder: Path, prefix: Sequence[str], links: str, port: int) -> None:
+        self.number = number
+        self.folder = folder
+        self.data = folder / "data"
+        self.prefix = list(prefix)
+        self.links = links
+        self.port = port
+        self.id = b""
+        self.process: NodeProcess | None = None
+        self.config: dict[str, dict[str, Any]] = {}
+        self.member = False
+
+    @property
+    def server(self) -> str:
+        """Its plain port, as a client on the same network is told."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process lives."""
+        return self.process is not None and self.process.exit_code is None
+
+
+class Town:
+    """`count` members in `folder`. Context manager.
+
+    Args:
+        cables: the network between them, with room for those that join later.
+        settings: tables that are laid over `GENEROUS` and `QUICK`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        history: HistoryWriter,
+        cables: Cables,
+        count: int,
+        *,
+        most: int | None = None,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        self.folder = folder
+        self._history = history
+        self._cables = cables
+        self._settings = settings or {}
+        self._count = count
+        places = most or count
+        # They live as long as this: a process that is to die with its parent dies with the thread that began it.
+        self._threads = ThreadPoolExecutor(places)
+        ports = free_ports(2 * places)[places:]  # the first ones may be the cables'
+        self.nodes = [self._place(number, ports[number]) for number in range(places)]
+
+    def _place(self, number: int, port: int) -> TownNode:
+        cables = self._cables
+        links = cables.address(number, number)
+        node = TownNode(number, self.folder / f"n{number}", cables.prefix(number), links, port)
+        node.folder.mkdir(parents=True, exist_ok=True)
+        cluster: dict[str, Any] = {"listen": links, "server": f"s{number}"}
+        if cables.group_ports is not None:
+            first, last = cables.group_ports
+            cluster |= {"ports_first": first, "ports_last": last}
+        config: dict[str, dict[str, Any]] = {
+            "node": {"data": str(node.data)},
+            "listen": {"port": 0, "plain_port": port},
+            "cluster": cluster,
+        }
+        for tables in (GENEROUS, QUICK, self._settings):
+            for table, entries in tables.items():
+                config[table] = {**config.get(table, {}), **entries}
+        node.config = config
+        return node
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for node in self.nodes:
+            if node.process is not None:
+                node.process.kill()
+        self._threads.shutdown()
+
+    @property
+    def running(self) -> list[TownNode]:
+        """Those that live."""
+        return [node for node in self.nodes if node.is_running]
+
+    # ---- beginning ---------------------------------------------------------------------------------------
+
+    def prepare(self) -> None:
+        """Make the directories of the first members, all of whom know one another."""
+        first, *others = self.nodes[: self._count]
+        founded = found(first.data, NAME, Place(address=first.links, server="s0"))
+        first.id = founded.node
+        rows = [_row(first, founded.key)]
+        keys = [ensure_keys(_made(node.data)).public for node in others]
+        for node, key in zip(others, keys, strict=True):
+            node.id = f"member {node.number}".encode()[:8]
+            rows.append(_row(node, key))
+        identity = trio.run(_keep_rows, first.data, rows)
+        for node in others:
+            joined = Joined(
+                node=node.id,
+                name=NAME,
+                secret=identity.secret,
+                partitions=identity.partitions,
+                rows=tuple(rows),
+            )
+            trio.run(_keep_joined, node.data, joined)
+        for node in self.nodes[: self._count]:
+            node.member = True
+
+    def join(self, node: TownNode) -> None:
+        """Let one more in, as an operator does it, and start it.
+
+        Raises:
+            StageError
+        """
+        sponsor = self.running[0]
+        _write_config(node)
+        key = self.cli(node, "cluster", "key", "--config", str(node.folder / "node.toml"))["key"]
+        invited = self.ask(sponsor, "invite", "--server", f"s{node.number}", "--", key)
+        node.id = bytes.fromhex(invited["node"])
+        self.cli(node, "cluster", "join", invited["join"], "--config", str(node.folder / "node.toml"))
+        node.member = True
+        self.start(node)
+
+    # ---- lives -------------------------------------------------------------------------------------------
+
+    def start(self, node: TownNode) -> None:
+        """Start it, on whatever is on its disk.
+
+        Raises:
+            NodeStartError
+        """
+        assert node.process is None
+        node.process = NodeProcess.start(
+            node.config,
+            node.folder,
+            command=[*node.prefix, *COMMAND],
+            ready_seconds_max=READY_SECONDS_MAX,
+        )
+        self._history.write("node-start")
+
+    def start_all(self) -> None:
+        """Those that belong and don't run."""
+        waiting = [node for node in self.nodes if node.member and node.process is None]
+        list(self._threads.map(self.start, waiting))
+
+    def kill(self, node: TownNode) -> None:
+        """`kill -9`."""
+        assert node.process is not None
+        node.process.kill()
+        node.process = None
+        self._cables.forget(node.number)
+        node.prefix = self._cables.prefix(node.number)
+        self._history.write("node-kill")
+
+    def stop(self, node: TownNode) -> None:
+        """Ask it to stop.
+
+        Raises:
+            StageError: it ends with an error, or not at all.
+        """
+        process, node.process = node.process, None
+        assert process is not None
+        code = process.stop()
+        self._history.write("node-stop")
+        if code:
+            raise StageError(f"n{node.number} ended with code {code}\n{process.log_tail()}")
+
+    def pause(self, node: TownNode) -> None:
+        """It doesn't run until `resume`."""
+        assert node.process is not None
+        node.process.signal(signal.SIGSTOP)
+        self._history.write("node-pause")
+
+    def resume(self, node: TownNode) -> None:
+        """It goes on."""
+        assert node.process is not None
+        node.process.signal(signal.SIGCONT)
+        self._history.write("node-resume")
+
+    def isolate(self, node: TownNode) -> None:
+        """Cut it off from all the others, both ways."""
+        for other in self.nodes:
+            if other is not node and other.member:
+                self._cables.cut(node.number, other.number)
+                self._cables.cut(other.number, node.number)
+
+    def heal(self) -> None:
+        """End all cuts."""
+        self._cables.heal()
+
+    # ---- what operators do -------------------------------------------------------------------------------
+
+    def leave(self, node: TownNode) -> None:
+        """It hands over everything and stops.
+
+        Raises:
+            StageError
+        """
+        self.ask(node, "leave", "--yes")
+        node.member = False
+        process, node.process = node.process, None
+        assert process is not None
+        until = time.monotonic() + READY_SECONDS_MAX
+        while process.exit_code is None:
+            if time.monotonic() > until:
+                process.kill()
+                raise StageError(f"n{node.number} left and goes on running\n{process.log_tail()}")
+            time.sleep(0.05)
+        self._history.write("node-stop")
+
+    def remove(self, node: TownNode) -> dict[str, Any]:
+        """One that is down never returns; what may be lost, as it is told.
+
+        Raises:
+            StageError
+        """
+        sponsor = self.running[0]
+        node.member = False
+        return self.ask(sponsor, "remove", node.id.hex(), "--yes")
+
+    def status(self, node: TownNode) -> dict[str, Any]:
+        """As the node knows it.
+
+        Raises:
+            StageError
+        """
+        return self.ask(node, "status")
+
+    def wait_whole(self, seconds_max: float) -> dict[str, Any]:
+        """Until everything has two copies and is served, as the first one that runs knows it; its status.
+
+        Raises:
+            StageError
+        """
+        until = time.monotonic() + seconds_max
+        while True:
+            status = self.status(self.running[0])
+            parts = status["partitions"]
+            primaries = [one["primary"] for one in status["members"] if one["state"] == "active"]
+            if not parts["at_one_copy"] and not parts["served_by_nobody"] and all(primaries):
+                return status
+            if time.monotonic() > until:
+                raise StageError(f"the cluster isn't whole after {seconds_max} s: {parts}, {primaries}")
+            time.sleep(0.2)
+
+    def ask(self, node: TownNode, *words: str) -> dict[str, Any]:
+        """A command of `cluster` over the node's channel.
+
+        Raises:
+            StageError
+        """
+        try:
+            with Client(Target.find(str(node.data))) as client:
+                answer: dict[str, Any] = client.ask(("cluster", *words))
+        except (ChannelError, LinkError, OSError) as error:
+            raise StageError(f"n{node.number}: {' '.join(words)}: {error}") from error
+        return answer
+
+    def cli(self, node: TownNode, *words: str) -> dict[str, Any]:
+        """A command where the node is, as an operator gives it; its JSON.
+
+        Raises:
+            StageError
+        """
+        done = subprocess.run(  # noqa: S603 - our own command
+            [*node.prefix, *COMMAND[:-1], *words, "--json"],
+            capture_output=True,
+            text=True,
+            timeout=ASK_SECONDS_MAX,
+            check=False,
+        )
+        if done.returncode:
+            raise StageError(f"{' '.join(words)}: {done.stderr.strip()}")
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
+
+
+def _row(node: TownNode, key: str) -> Member:
+    return Member(
+        node=node.id,
+        counter=1,
+        editor=node.id,
+        state=ACTIVE,
+        key=key,
+        address=node.links,
+        server=f"s{node.number}",
+        cluster=NAME,
+    )
+
+
+def _made(data: Path) -> Path:
+    data.mkdir(parents=True, exist_ok=True)
+    return data
+
+
+def _write_config(node: TownNode) -> None:
+    (node.folder / "node.toml").write_text(toml(node.config))
+
+
+async def _keep_rows(data: Path, rows: Sequence[Member]) -> Identity:
+    with Store.open(data / STORE_DIRECTORY, GROUPS) as store:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.run)
+            await Kept(store).keep(rows[1:])
+            identity = read_identity(store.group(CLUSTER.name))
+            nursery.cancel_scope.cancel()
+    assert identity is not None
+    return identity
+
+
+async def _keep_joined(data: Path, joined: Joined) -> None:
+    with Store.open(data / STORE_DIRECTORY, GROUPS) as store:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.run)
+            await joining.keep(store.group(CLUSTER.name), joined)
+            nursery.cancel_scope.cancel()
