@@ -11,9 +11,13 @@ from admin.backup.service import Backups
 from admin.channel.server import AdminServer
 from admin.commands.table import Command, CommandError, Context, Parameter, Role
 from admin.commands.words import find_command, shown
+from admin.profiling.service import Profiling
 from admin.reload.service import Reload
+from admin.statistics import replicas
 from admin.statistics.service import Statistics
 from admin.systemd.supervision import Supervision
+from admin.tee.receiver import Receiver
+from admin.tee.service import Tee
 from admin.upgrade.service import Upgrade
 from node.hub.adjusting import is_draining
 
@@ -57,20 +61,28 @@ def _scraped_at(context: Context) -> str | None:
     return f"{f'[{host}]' if ':' in host else host}:{found.settings.prometheus_port}"
 
 
+_BESIDE: Final[tuple[tuple[str, type[Any]], ...]] = (
+    ("reload", Reload),
+    ("backup", Backups),
+    ("admin", AdminServer),
+    ("systemd", Supervision),
+    ("profiling", Profiling),
+    ("tee", Tee),
+    ("shadow", Receiver),
+    ("upgrade", Upgrade),
+)
+"""What runs beside a node and has statistics."""
+
+
 async def _stats(context: Context, arguments: Mapping[str, Any]) -> Any:
     found: dict[str, Any] = dict(context.node.statistics())
-    if Reload in context.services:
-        found["reload"] = context.service(Reload).statistics()
-    if Backups in context.services:
-        found["backup"] = context.service(Backups).statistics()
-    if AdminServer in context.services:
-        found["admin"] = context.service(AdminServer).statistics()
-    if Supervision in context.services:
-        found["systemd"] = context.service(Supervision).statistics()
-    if Upgrade in context.services:
-        found["upgrade"] = context.service(Upgrade).statistics()
+    for name, kind in _BESIDE:
+        if kind in context.services:
+            found[name] = context.service(kind).statistics()
     if Statistics in context.services:
         found |= context.service(Statistics).beside()
+    if context.node.cluster is not None:
+        found["replication"] = replicas.figures(context.node.cluster)
     part = arguments["part"]
     if part is None:
         return found

@@ -87,12 +87,13 @@ COMMANDS: Final = (
         role=Role.OPERATOR,
         summary="Where the node's time goes, by samples.",
         help=(
-            "A thread of its own looks --rate times a second where all threads are, and in the loop's thread at which"
-            " task. by_self are the functions that samples fell on, by_whole those with what they called; shares are"
-            " of all samples in which a thread had something to do (--resting: of all). Time in C counts for the"
-            " function that called it. sampler_cpu_share is what the sampler itself took; the loop waits about"
-            " as long for it. --stacks gives every stack as collapsed text, 1 MiB at most; `waystation admin NODE"
-            " profile --output FILE.svg` draws them as a flame graph."
+            "--rate times a second the loop's thread is interrupted, and it is written down where it is, in which task,"
+            " and where all other threads are. by_self are the functions that samples fell on, by_whole those with"
+            " what they called; shares are of all samples in which a thread had something to do (--resting: of all)."
+            " Time in C counts for the function that called it; other threads are seen where they let go of the"
+            " interpreter's lock. cost_share is what the samples took of the loop's time. --stacks gives every stack"
+            " as collapsed text, 1 MiB at most; `waystation admin NODE profile --output FILE.svg` draws them as a"
+            " flame graph."
         ),
         example="profile --seconds 300ms",
         parameters=(

@@ -2,7 +2,8 @@
 
 service      what the composition root puts beside a node; one look of a kind at a time
 stepping     which task the loop steps, how often each is stepped, and since when each is there
-sampling     a thread that writes down, many times a second, where all other threads are
+ticking      a signal to the loop's thread, many times a second
+sampling     where all threads are, written down with every tick
 places       functions as people name them
 report       samples as tables, and as collapsed stacks
 flame        collapsed stacks as a picture; for the asker's side

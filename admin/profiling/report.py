@@ -109,7 +109,7 @@ def told(
         "samples": samples.taken,
         "missed": samples.missed,
         "not_kept": samples.beyond,
-        "sampler_cpu_share": round(samples.cpu_seconds / (samples.seconds or 1), 5),
+        "cost_share": round(samples.cost_seconds / (samples.seconds or 1), 5),
         "threads": threads(samples),
         **tables(stacks, top),
     }

@@ -1,8 +1,8 @@
-"""A thread that writes down, many times a second, where all other threads are.
+"""Where all threads are, written down many times a second.
 
-It takes the interpreter's lock for each sample, some 30 µs; what that costs is part of the profile. Python gives the
-lock away at calls and jumps backwards, so a sample falls on one of these: time in C (a commit, a cipher) is counted for
-the function that called it. It sees functions and nothing of what they hold.
+Either the loop's thread is interrupted by a timer and looks (`tick`; see ticking), or, where that can't be had, a
+thread of its own looks (`run`). What a sample takes of the loop's time is part of the profile. Time in C (a cipher, a
+system call) is counted for the function that called it. It sees functions and nothing of what they hold.
 """
 
 from __future__ import annotations
@@ -49,27 +49,40 @@ Key = tuple[int, str | None, tuple[CodeType, ...]]
 @attrs.frozen(kw_only=True)
 class Samples:
     """What was seen. resting: samples of threads that had nothing to do. missed: samples that were due and
-    weren't taken. beyond: those of stacks that weren't kept apart. cpu_seconds: what the thread itself took."""
+    weren't taken. beyond: those of stacks that weren't kept apart. cost_seconds: what taking them took."""
 
     seconds: float
     rate: int
     taken: int
     missed: int
     beyond: int
-    cpu_seconds: float
+    cost_seconds: float
     busy: dict[Key, int]
     resting: dict[Key, int]
     threads: dict[int, str]
 
 
 class Sampler:
-    """Takes samples in `run`, which is for a thread of its own, until `stop` is set.
+    """Of one profile, from its making on.
 
     Args:
         loop: the thread of the loop; `task` names the task that it steps.
     """
 
-    __slots__ = ("_beyond", "_busy", "_is_rest", "_loop", "_names", "_rate", "_resting", "_task", "stop")
+    __slots__ = (
+        "_began",
+        "_beyond",
+        "_busy",
+        "_cost_s",
+        "_is_rest",
+        "_loop",
+        "_names",
+        "_rate",
+        "_resting",
+        "_taken",
+        "_task",
+        "stop",
+    )
 
     def __init__(self, rate: int, loop: int, task: Callable[[], str | None]) -> None:
         assert 0 < rate <= RATE_MAX
@@ -81,39 +94,58 @@ class Sampler:
         self._beyond = 0
         self._names: dict[int, str] = {}
         self._is_rest: dict[CodeType, bool] = {}
+        self._taken = 0
+        self._cost_s = 0.0
+        self._began = time.perf_counter()
         self.stop = threading.Event()
 
-    def run(self) -> Samples:
-        """Blocking."""
+    def run(self) -> None:
+        """Look from this thread, until `stop` is set. Blocking."""
         own = threading.get_ident()
-        cpu = time.thread_time()
-        began = time.perf_counter()
         interval_s = 1 / self._rate
-        taken, due = 0, 1
-        while not self.stop.wait(max(0.0, began + due * interval_s - time.perf_counter())):
+        due = 1
+        while not self.stop.wait(max(0.0, self._began + due * interval_s - time.perf_counter())):
+            began = time.perf_counter()
             self.take(sys._current_frames(), own)
-            taken += 1
-            due = max(due + 1, int((time.perf_counter() - began) * self._rate) + 1)
+            self._cost_s += time.perf_counter() - began
+            due = max(due + 1, int((time.perf_counter() - self._began) * self._rate) + 1)
+
+    def tick(self, frame: FrameType) -> None:
+        """Look from the loop's thread, which was interrupted in this frame."""
+        began = time.perf_counter()
+        frames = sys._current_frames()
+        frames[self._loop] = frame
+        self.take(frames)
+        self._cost_s += time.perf_counter() - began
+
+    def samples(self) -> Samples:
+        """What was seen until now."""
+        seconds = time.perf_counter() - self._began
         return Samples(
-            seconds=time.perf_counter() - began,
+            seconds=seconds,
             rate=self._rate,
-            taken=taken,
-            missed=due - 1 - taken,
+            taken=self._taken,
+            missed=max(0, int(seconds * self._rate) - self._taken),
             beyond=self._beyond,
-            cpu_seconds=time.thread_time() - cpu,
+            cost_seconds=self._cost_s,
             busy=dict(self._busy),
             resting=dict(self._resting),
-            threads=self._names,
+            threads=dict(self._names),
         )
 
+    def name_threads(self) -> None:
+        """Learn how the threads that are there are called. Not from within a tick: it takes a lock."""
+        for one in threading.enumerate():
+            if one.ident is not None and len(self._names) < THREADS_MAX:
+                self._names[one.ident] = one.name
+
     def take(self, frames: dict[int, FrameType], own: int = 0) -> None:
-        """One sample."""
+        """One sample. `own`: a thread that isn't looked at."""
+        self._taken += 1
         task = self._task()
         for thread, innermost in frames.items():
             if thread == own:
                 continue
-            if thread not in self._names:
-                self._name(thread)
             of_loop = thread == self._loop
             codes: list[CodeType] = []
             frame: FrameType | None = innermost
@@ -135,8 +167,3 @@ class Sampler:
         if rests is None:
             rests = self._is_rest[code] = (code.co_filename.rpartition("/")[2], code.co_name) in RESTING
         return rests
-
-    def _name(self, thread: int) -> None:
-        names = {one.ident: one.name for one in threading.enumerate()}
-        if len(self._names) < THREADS_MAX:
-            self._names[thread] = names.get(thread, f"thread {thread}")

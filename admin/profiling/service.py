@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import trio
@@ -17,8 +18,11 @@ from admin.profiling.heap import Heap
 from admin.profiling.places import Places
 from admin.profiling.sampling import Sampler, Samples
 from admin.profiling.stepping import Births, Stepped, Steps
+from admin.profiling.ticking import NoTimer, ticking
 
 THREAD: Final = "profiler"
+NAMES_S: Final = 0.25
+"""How often threads that came meanwhile are learnt by name."""
 
 
 class Busy(Exception):
@@ -34,7 +38,7 @@ class Profiling:
         self._before: Heap | None = None
         self._looking: set[str] = set()
         self._profiles = self._samples = self._heaps = 0
-        self._cpu_seconds = 0.0
+        self._cost_seconds = 0.0
         trio.lowlevel.add_instrument(self._births)
 
     def close(self) -> None:
@@ -42,12 +46,12 @@ class Profiling:
         trio.lowlevel.remove_instrument(self._births)
 
     def statistics(self) -> dict[str, Any]:
-        """looking: looks that go on now. cpu_seconds: of the sampler's thread."""
+        """looking: looks that go on now. cost_seconds: of the loop, for samples."""
         return {
             "looking": len(self._looking),
             "profiles": self._profiles,
             "samples": self._samples,
-            "cpu_seconds": round(self._cpu_seconds, 6),
+            "cost_seconds": round(self._cost_seconds, 6),
             "heaps": self._heaps,
             "tasks_known": len(self._births),
         }
@@ -74,7 +78,7 @@ class Profiling:
             samples = await self._sample(seconds, rate)
             self._profiles += 1
             self._samples += samples.taken
-            self._cpu_seconds += samples.cpu_seconds
+            self._cost_seconds += samples.cost_seconds
             return await trio.to_thread.run_sync(
                 lambda: report.told(samples, self._loop, top=top, resting=resting, with_stacks=with_stacks)
             )
@@ -82,22 +86,26 @@ class Profiling:
     async def _sample(self, seconds: float, rate: int) -> Samples:
         stepped = Stepped()
         sampler = Sampler(rate, self._loop, lambda: stepped.name)
-        found: list[Samples] = []
-
-        async def run() -> None:
-            found.append(await trio.to_thread.run_sync(sampler.run, thread_name=THREAD))
-
         trio.lowlevel.add_instrument(stepped)
         try:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(run)
-                try:
-                    await trio.sleep(seconds)
-                finally:
-                    sampler.stop.set()
+            await self._take(sampler, seconds, rate)
         finally:
             trio.lowlevel.remove_instrument(stepped)
-        return found[0]
+        return sampler.samples()
+
+    async def _take(self, sampler: Sampler, seconds: float, rate: int) -> None:
+        try:
+            with ticking(rate, sampler.tick):
+                await _wait(sampler, seconds)
+            return
+        except NoTimer:
+            pass
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(trio.to_thread.run_sync, sampler.run, thread_name=THREAD))
+            try:
+                await _wait(sampler, seconds)
+            finally:
+                sampler.stop.set()
 
     async def snapshot(self, over_s: float) -> dict[str, Any]:
         """Tasks and threads now; over_s: having counted each task's steps for so long. Raises Busy."""
@@ -133,3 +141,11 @@ class Profiling:
         with self._alone("allocations"):
             traced = await allocations.trace(seconds)
             return await trio.to_thread.run_sync(allocations.told, traced, top)
+
+
+async def _wait(sampler: Sampler, seconds: float) -> None:
+    until = trio.current_time() + seconds
+    while (left := until - trio.current_time()) > 0:
+        sampler.name_threads()
+        await trio.sleep(min(left, NAMES_S))
+    sampler.name_threads()

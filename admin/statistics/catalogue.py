@@ -302,7 +302,7 @@ _OPERATING: Final = (
         reload.refused: changes that were refused
         profiling.profiles: profiles that were taken
         profiling.samples: samples of all profiles
-        profiling.cpu_seconds [seconds]: CPU of the thread that takes them
+        profiling.cost_seconds [seconds]: of the loop's time, for these
         profiling.heaps: times that the heap was counted
         tee.taken: entries that were taken out of the tee's buffer
         tee.dropped: reads that had no room in the tee's buffer

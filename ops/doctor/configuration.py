@@ -16,6 +16,7 @@ from ops.config import Config
 from ops.doctor.finding import Finding, bad, good, skipped, warning
 from ops.doctor.patient import Patient
 from ops.shadowing import check_directory
+from replication.zeromq.address import Address
 
 ABOUT: Final = "configuration"
 
@@ -108,6 +109,10 @@ def _ports(patient: Patient, config: Config) -> Iterator[Finding]:
     statistics: StatisticsSettings = config.statistics
     if statistics.enabled and statistics.prometheus_port:
         places.append(("statistics.prometheus_port", statistics.prometheus_host, statistics.prometheus_port))
+    if config.cluster.listen and not config.shadow.enabled:
+        links = Address.parse(config.cluster.listen)
+        if links.host:
+            places.append(("cluster.listen", links.host, links.port))
     if not places:
         return
     if patient.holder() is not None:

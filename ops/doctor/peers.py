@@ -56,15 +56,15 @@ def check(patient: Patient) -> Iterator[Finding]:
             f"{patient.data} is a member's of a cluster, and cluster.listen isn't set",
             "set it to this node's address: a member doesn't start alone",
         )
-    yield from _labels(members)
+    there = [member for member in members if member.state in (ACTIVE, LEAVING)]
+    yield good(ABOUT, f"{len(there)} members are known, this node among them")
+    yield from _labels(there)
     try:
         keys = read_keys(patient.data)
     except (LinkError, OSError) as error:
         yield bad(ABOUT, f"this node's key can't be used: {error}", "restore links.key from the last backup")
         return
-    for member in members:
-        if member.node != own and member.state in (ACTIVE, LEAVING):
-            yield reach(member, keys)
+    yield from (reach(member, keys) for member in there if member.node != own)
 
 
 def roster(patient: Patient) -> tuple[bytes, list[Member]]:

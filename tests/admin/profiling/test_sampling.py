@@ -1,13 +1,18 @@
 """Samples fall where threads are; what they cost and what was left out is told."""
 
+import os
+import signal
 import sys
 import threading
+import time
 
 import pytest
 
 from admin.profiling import report, sampling
+from admin.profiling import ticking as ticking_module
 from admin.profiling.places import Places
 from admin.profiling.sampling import Sampler
+from admin.profiling.ticking import NoTimer, ticking
 
 
 def hold(here: threading.Event, leave: threading.Event) -> None:
@@ -40,18 +45,13 @@ class Held:
         self.thread.join()
 
 
-def sampled(sampler: Sampler) -> sampling.Samples:
-    """Until it is stopped, which it was before; the samples were taken by hand."""
-    sampler.stop.set()
-    return sampler.run()
-
-
 def test_a_thread_is_found_in_the_function_that_it_is_in() -> None:
     with Held(hold) as held:
         sampler = Sampler(100, 0, lambda: None)
+        sampler.name_threads()
         for _ in range(3):
             sampler.take(sys._current_frames(), threading.get_ident())
-        found = sampled(sampler)
+        found = sampler.samples()
         (key,) = (key for key in found.busy if key[0] == held.thread.ident)
         assert found.busy[key] == 3
         assert hold.__code__ in key[2]
@@ -70,8 +70,9 @@ def test_a_thread_that_rests_is_counted_apart() -> None:
         while "wait" not in str(sys._current_frames()[held.thread.ident or 0].f_code):
             pass
         sampler = Sampler(100, 0, lambda: None)
+        sampler.name_threads()
         sampler.take(sys._current_frames(), threading.get_ident())
-        found = sampled(sampler)
+        found = sampler.samples()
     assert [key for key in found.busy if key[0] == held.thread.ident] == []
     assert sum(count for key, count in found.resting.items() if key[0] == held.thread.ident) == 1
     shown = report.named(found, 0, Places(), resting=True)
@@ -88,7 +89,7 @@ def test_the_loops_stack_begins_with_its_task() -> None:
 
     sampler = Sampler(100, 7, lambda: "node.hub.Hub.run")
     unrolled_run()
-    (stack,) = report.named(sampled(sampler), 7, Places())
+    (stack,) = report.named(sampler.samples(), 7, Places())
     assert stack[1] == "task_node.hub.Hub.run"
     assert [name.rpartition(".")[2] for name in stack[2:]] == ["step"]
 
@@ -106,7 +107,7 @@ def test_stacks_beyond_the_bound_are_counted(monkeypatch: pytest.MonkeyPatch) ->
     one()
     one()
     other()
-    found = sampled(sampler)
+    found = sampler.samples()
     assert (sum(found.busy.values()), found.beyond) == (2, 1)
 
 
@@ -120,18 +121,71 @@ def test_a_deep_stack_is_cut_at_its_outer_end() -> None:
             sampler.take({7: sys._getframe()})
 
     deeper(2 * sampling.DEPTH_MAX)
-    ((_, _, codes),) = sampled(sampler).busy
+    ((_, _, codes),) = sampler.samples().busy
     assert codes == (deeper.__code__,) * sampling.DEPTH_MAX
 
 
-def test_samples_are_taken_until_it_is_stopped() -> None:
+def test_a_thread_takes_samples_until_it_is_stopped() -> None:
     sampler = Sampler(1_000, 0, lambda: None)
     thread = threading.Timer(0.05, sampler.stop.set)
     thread.start()
-    found = sampler.run()
+    sampler.run()
     thread.join()
+    found = sampler.samples()
     assert found.taken > 0
     assert found.seconds > 0.04
+    assert found.cost_seconds > 0
+
+
+def spin(until: float) -> None:
+    """No system call in it: a thread that asks for the lock would hardly ever find it here."""
+    while time.perf_counter() < until:
+        sum(range(100))
+        os.getpid()
+
+
+def test_a_tick_finds_the_main_thread_where_it_is() -> None:
+    sampler = Sampler(500, threading.get_ident(), lambda: None)
+    with ticking(500, sampler.tick):
+        spin(time.perf_counter() + 0.3)
+    seen = sampler.samples()
+    of_spin = sum(count for (_, _, codes), count in seen.busy.items() if spin.__code__ in codes)
+    assert of_spin > 20
+    assert signal.getsignal(ticking_module.SIGNAL) is signal.SIG_IGN
+    spin(time.perf_counter() + 0.02)
+    assert sampler.samples().taken == seen.taken
+
+
+def test_what_a_tick_raises_goes_nowhere_and_calls_that_it_interrupts_go_on() -> None:
+    ticks = 0
+
+    def fail(frame: object) -> None:
+        nonlocal ticks
+        ticks += 1
+        raise RuntimeError
+
+    reading, writing = os.pipe()
+    with ticking(1_000, fail), open(reading, "rb"), open(writing, "wb") as end:
+        threading.Timer(0.1, lambda: (end.write(b"x"), end.flush())).start()
+        assert os.read(reading, 1) == b"x"
+        time.sleep(0.02)
+    assert ticks > 10
+
+
+def test_another_thread_can_have_no_ticks() -> None:
+    failed: list[Exception] = []
+
+    def begin() -> None:
+        try:
+            with ticking(100, lambda frame: None):
+                pass
+        except NoTimer as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=begin)
+    thread.start()
+    thread.join()
+    assert len(failed) == 1
 
 
 def test_all_stacks_together_are_bounded_and_the_rarest_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

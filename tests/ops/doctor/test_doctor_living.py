@@ -4,12 +4,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import attrs
 import pytest
 import trio
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from admin.channel.roster import Entry
+from node.founding import Place, found
+from ops.clustering import ClusterSection
 from ops.config import Config, NodeSection
 from ops.doctor import clock, configuration, living, peers
 from ops.doctor.clock import Kept
@@ -37,17 +40,17 @@ async def test_a_running_node_is_asked_and_left_alone(tmp_path: Path) -> None:
             return [finding for check in checks for finding in check]
 
         with trio.fail_after(20):
-            found = await trio.to_thread.run_sync(look)
-        texts = "\n".join(one.text for one in found)
+            seen = await trio.to_thread.run_sync(look)
+        texts = "\n".join(one.text for one in seen)
         assert "it answers in" in texts
         assert "no alarm stands" in texts
         assert "ports are the running node's" in texts
         # The node's clock is a test's: far from this machine's.
-        assert [one.verdict for one in found if one.about == "clock"] == [Verdict.GOOD, Verdict.BAD]
-        assert [one for one in found if one.about == "node" and one.verdict > Verdict.GOOD] == []
+        assert [one.verdict for one in seen if one.about == "clock"] == [Verdict.GOOD, Verdict.BAD]
+        assert [one for one in seen if one.about == "node" and one.verdict > Verdict.GOOD] == []
         await node.ask("drain")
-        found = await trio.to_thread.run_sync(lambda: list(living.check(one)))
-        assert any("draining" in finding.text for finding in found)
+        seen = await trio.to_thread.run_sync(lambda: list(living.check(one)))
+        assert any("draining" in finding.text for finding in seen)
     assert "it doesn't run" in "".join(finding.text for finding in living.check(one))
 
 
@@ -103,9 +106,24 @@ def test_a_member_that_takes_this_nodes_key_is_good_and_one_that_does_not_is_bad
     ],
 )
 def test_a_member_that_is_not_there_is_told(address: str, verdict: Verdict, said: str) -> None:
-    found = peers.reach(Member(node=bytes(8), key=make_keys().public, address=address), make_keys())
-    assert found.verdict == verdict
-    assert said in found.text
+    seen = peers.reach(Member(node=bytes(8), key=make_keys().public, address=address), make_keys())
+    assert seen.verdict == verdict
+    assert said in seen.text
+
+
+def test_a_members_directory_wants_its_configuration_and_the_other_way_round(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    place = ClusterSection(listen="127.0.0.1:17469")
+    alone = of(data)
+    assert alone.config is not None
+    member = attrs.evolve(alone, config=attrs.evolve(alone.config, cluster=place))
+    assert [one.verdict for one in peers.check(alone)] == [Verdict.SKIPPED]
+    assert "belongs to no cluster" in "".join(one.text for one in peers.check(member))
+    found(data, "test", Place(address="127.0.0.1:17469"))
+    assert [one.verdict for one in peers.check(member)] == [Verdict.GOOD]
+    (wrong, *_) = peers.check(alone)
+    assert wrong.verdict == Verdict.BAD
+    assert "cluster.listen isn't set" in wrong.text
 
 
 def test_members_that_all_fail_together_are_told() -> None:
