@@ -7,6 +7,7 @@ import random
 import socket
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from admin.channel.server import AdminServer
 from admin.knobs.board import Knobs
 from admin.profiling.service import Profiling
 from admin.reload.service import Reload
+from admin.statistics import replicas
 from admin.statistics.history import FILE, HistoryWriter
 from admin.statistics.machine import Machine
 from admin.statistics.scrapes import Scrapes, listen
@@ -65,6 +67,8 @@ class Sampling:
             statistics = self.statistics = Statistics(
                 self._settings, running.statistics, Machine(self._data), history=history, teller=teller
             )
+            if running.cluster is not None:
+                statistics.parts["replication"] = partial(replicas.figures, running.cluster)
             async with trio.open_nursery() as nursery:
                 await nursery.start(statistics.run)
                 if self._listening is not None:

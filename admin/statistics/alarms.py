@@ -1,13 +1,13 @@
 """Alarms: raised when something stays above its threshold for a while, cleared when it stays well below.
 
 Both "for a while" and "well below" keep one that hovers at its threshold from ringing all night. Pure: samples in,
-events out. What is looked at: queues (how long, how old), how late the loop is, disk, memory, and whether the store has
-stopped writing.
+events out. What is looked at: queues (how long, how old), how late the loop is, disk, memory, whether the store has
+stopped writing, and copies on other nodes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import attrs
@@ -145,11 +145,34 @@ def measures(sampler: SamplerState, settings: AlarmSettings) -> Iterator[Measure
             f"the loop is {late_ms:.0f} ms late",
         )  # fmt: skip
     yield from _room(level, settings)
+    if settings.lag_s:
+        yield from _copies(levels, settings.lag_s)
+    alone = (level("cluster.members") or 0) < 2
+    for name, said in (("unserved", "are served by nobody"), ("at_one_copy", "stand at one copy")):
+        count = level(f"cluster.partitions.{name}")
+        if count is not None and not alone:
+            yield Measure(
+                f"partitions {name}", "cluster", count, 1.0, count, f"{count:.0f} partitions {said}"
+            )
     for path, words in sampler.words.items():
         if path.endswith(".fatal") and words.value is not None:
             yield Measure(
                 f"store {path.split('.')[2]}", "store", 1.0, 1.0, 1.0,
                 f"group {path.split('.')[2]} of the store writes no more: see the node's log",
+            )  # fmt: skip
+
+
+def _copies(levels: Mapping[str, Any], lag_s: float) -> Iterator[Measure]:
+    """Peers that acknowledge nothing of what was sent to them."""
+    for path, level in levels.items():
+        if path.startswith("replication.groups.") and path.endswith(".lag_ms"):
+            group, _, peer = (
+                path.removeprefix("replication.groups.").removesuffix(".lag_ms").rpartition(".peers.")
+            )
+            behind_s = level.value / 1000
+            yield Measure(
+                f"replication {group} {peer}", "lag", behind_s, lag_s, behind_s / lag_s,
+                f"{peer} has acknowledged nothing of group {group} for {behind_s:.0f} s",
             )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from admin.statistics import replicas
 from admin.statistics.figures import COUNTER, GAUGE, HISTOGRAM, PEAK, TEXT, Catalogue, lines
 
 _HUB: Final = (
@@ -365,4 +366,4 @@ _OPERATING: Final = (
     )
 )
 
-CATALOGUE: Final = Catalogue(_OPERATING + _HUB + _SESSIONS + _MAIL + _ACCOUNTS + _STORE + _SYSTEM)
+CATALOGUE: Final = Catalogue(_OPERATING + _HUB + _SESSIONS + _MAIL + _ACCOUNTS + _STORE + _SYSTEM + replicas.FIGURES)

@@ -1,0 +1,112 @@
+"""How copies on other nodes keep up: of each group and peer, and of the links to them.
+
+Worked out when asked for, from what the cores count anyway. A cluster of many nodes has many peers: beyond PEERS_MAX
+those that are furthest behind are told, and how many were left out. This module must never change a copy.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from admin.statistics.figures import COUNTER, GAUGE, Figure, lines
+from replication.cluster import Cluster
+from replication.core import copies
+from replication.core.state import ALIVE, Peer, ReplicaState
+
+PEERS_MAX: Final = 64
+"""Of one group."""
+ID_DIGITS: Final = 8
+"""Of a peer's id, in a figure's path: as many as `cluster` commands take."""
+
+FIGURES: Final[tuple[Figure, ...]] = (
+    *lines(
+        COUNTER,
+        """
+        cluster.reports.{what}: what the cluster's cores reported, by kind
+        cluster.messages_too_large: messages that were refused because of their size
+        replication.links.{peer}.sent_bytes [bytes]: bytes to a peer
+        replication.links.{peer}.received_bytes [bytes]: bytes of a peer
+        replication.links.{peer}.lost: messages that were queued when a connection ended
+        replication.links.{peer}.dropped: messages that had no room in the queue
+        replication.links.{peer}.reconnects: connections beyond the first
+        replication.handshakes_failed: peers that did not prove a key
+        replication.keys_refused: keys that proved themselves, of nobody who may
+        """,
+    ),
+    *lines(
+        GAUGE,
+        """
+        cluster.members: members that are configured
+        cluster.members_alive: members that are believed alive, this one among them
+        cluster.partitions.primary: partitions whose primary this node is
+        cluster.partitions.served: partitions that this node serves
+        cluster.partitions.complete: partitions of which it has a complete copy
+        cluster.partitions.at_one_copy: partitions of this primary that stand at one copy
+        cluster.partitions.unserved: partitions that are served by nobody, as far as this node knows
+        cluster.partitions.moving: partitions that are being handed over
+        cluster.links_up: links that are up
+        cluster.links_down: links that are down
+        cluster.links_waiting: messages that wait for links
+        replication.groups.{group}.waiting: writes that wait for another copy
+        replication.groups.{group}.filling: copies here that are being filled
+        replication.groups.{group}.peers_left_out: peers that are not told one by one
+        replication.groups.{group}.peers.{peer}.alive: 1 while the peer is believed alive
+        replication.groups.{group}.peers.{peer}.lag_rows: rows that were sent and not acknowledged, or not sent yet
+        replication.groups.{group}.peers.{peer}.lag_ms [ms]: how long nothing of them was acknowledged
+        replication.groups.{group}.peers.{peer}.catching_up: 1 while the peer is sent what it missed
+        replication.links.{peer}.up: links to the peer that are up
+        replication.links.{peer}.down: links to the peer that are down
+        replication.links.{peer}.queue_messages: messages that wait for the peer
+        replication.links.{peer}.queue_bytes [bytes]: of these
+        replication.links.{peer}.round_trip_ms [ms]: there and back, on the slowest link to the peer
+        """,
+    ),
+)
+
+
+def figures(cluster: Cluster) -> dict[str, Any]:
+    """Below `replication`: by group and peer, and by link."""
+    statistics = cluster.links.statistics()
+    links: dict[str, dict[str, Any]] = {}
+    for link in statistics.links:
+        one = links.setdefault(link.peer.hex()[:ID_DIGITS], _no_link())
+        one["up" if link.up else "down"] += 1
+        one["round_trip_ms"] = max(one["round_trip_ms"], link.round_trip_ms)
+        for name in ("queue_messages", "queue_bytes", "sent_bytes", "received_bytes", "lost", "dropped"):
+            one[name] += getattr(link, name)
+        one["reconnects"] += link.reconnects
+    return {
+        "groups": {name: _group(group.carrier.state) for name, group in cluster.groups.items()},
+        "links": links,
+        "handshakes_failed": statistics.failed_handshakes,
+        "keys_refused": statistics.refused,
+    }
+
+
+def _no_link() -> dict[str, Any]:
+    names = "up down queue_messages queue_bytes sent_bytes received_bytes lost dropped reconnects"
+    return {**dict.fromkeys(names.split(), 0), "round_trip_ms": 0.0}
+
+
+def _group(state: ReplicaState) -> dict[str, Any]:
+    peers = sorted(state.peers.values(), key=lambda peer: (-_lag_rows(peer), peer.id))
+    return {
+        "waiting": state.waiting,
+        "filling": sum(1 for _ in copies.progress(state)),
+        "peers_left_out": max(0, len(peers) - PEERS_MAX),
+        "peers": {peer.id.hex()[:ID_DIGITS]: _peer(peer, state.now) for peer in peers[:PEERS_MAX]},
+    }
+
+
+def _lag_rows(peer: Peer) -> int:
+    return peer.stream.inflight_rows + peer.stream.behind_rows
+
+
+def _peer(peer: Peer, now_ms: int) -> dict[str, Any]:
+    rows = _lag_rows(peer)
+    return {
+        "alive": int(peer.liveness == ALIVE),
+        "lag_rows": rows,
+        "lag_ms": max(0, now_ms - peer.stream.progress_at) if rows else 0,
+        "catching_up": int(peer.stream.lagging),
+    }
