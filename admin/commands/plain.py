@@ -81,9 +81,9 @@ async def _stats(context: Context, arguments: Mapping[str, Any]) -> Any:
             found[name] = context.service(kind).statistics()
     if Statistics in context.services:
         found |= context.service(Statistics).beside()
+    part = arguments["part"]
     if context.node.cluster is not None:
         found["replication"] = replicas.figures(context.node.cluster)
-    part = arguments["part"]
     if part is None:
         return found
     for name in part.split("."):

@@ -81,6 +81,9 @@ _MAIL: Final = (
         mail.purged: pairs that were forgotten after their time
         mail.dropped: pairs that were dropped with their partition
         mail.retold: pairs that were told again after a merge
+        mail.tells: pairs of which the sender's primary, another node, was told
+        mail.tells_again: of these, because it had not answered
+        mail.told: answers of it that it has them for good
         mail.loads: events that had to wait for their pair to be read
         mail.marked: pairs that were put in the queue to be written
         mail.receipts_marked: receipts that were put in the queue to be written
@@ -295,9 +298,9 @@ _OPERATING: Final = (
         admin.audit_lost: lines of the audit log that could not be written
         admin.keys_not_read: times that the list of keys had a mistake
         knobs.ended: knobs that went back when their time was over
-        reload.applied: changes of code that were applied
         backup.made: backups that were made over the channel
         backup.failed: backups that failed
+        reload.applied: changes of code that were applied
         reload.rolled_back: changes that an operator took back
         reload.undone: changes that were undone because the node got worse
         reload.refused: changes that were refused
@@ -337,12 +340,12 @@ _OPERATING: Final = (
         admin.running: commands that run now
         knobs.kept: knobs that are turned for good
         knobs.timed: knobs that are turned for a time
-        reload.in_effect: changes of code that could be taken back
         backup.running: 1 while a backup is made
         backup.last_at [seconds]: when the last backup began, since 1970
         backup.last_records: records in it
         backup.last_bytes [bytes]: its size
         backup.last_seconds [seconds]: how long it took
+        reload.in_effect: changes of code that could be taken back
         reload.watching: 1 while the last change is watched
         profiling.looking: looks into the node that go on
         profiling.tasks_known: tasks of which it is known when they began
