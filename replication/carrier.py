@@ -21,6 +21,7 @@ from store.limits import PURGE_ROWS
 from store.pulling import Pulled
 from store.results import Result
 from store.snapshot import Snapshot
+from store.submit import Call
 from store.tapping import Tapped
 from store.transaction import Transaction
 from store.writes import DELETE, PUT, Write
@@ -183,28 +184,54 @@ class Carrier:
         Raises:
             ClaimLost, WritersWait, StoreBusy, StoreClosed: it was not run.
         """
+        self.transact_all(p, ((fn, args),), (done,))
+
+    def transact_all(self, p: int, calls: Sequence[Call], told: Sequence[Callable[..., None]]) -> None:
+        """`transact` for several at once; told: done(copies, error, value) of each. They are settled together.
+
+        Raises:
+            As `transact`: none of them was run.
+        """
         self._begin(p)
 
         def ran(result: Result) -> None:
-            def ended(copies: int, error: Exception | None) -> None:
-                done(copies, error, result.value)
+            done: list[tuple[Callable[..., None], Any]] = []
+            sequence = 0
+            error = _error(result)
+            for one, tell in zip([result] * len(told) if error else result.value, told, strict=True):
+                if one.error is not None:
+                    tell(0, one.error, None)
+                else:
+                    done.append((tell, one.value))
+                    sequence = one.sequence
 
-            if result.error is None and result.sequence > self._touched.get(p, -1):
+            def ended(copies: int, error: Exception | None) -> None:
+                for tell, value in done:
+                    tell(copies, error, value)
+
+            if not done:
+                settling.unwritten(self.state, p)
+            elif sequence > self._touched.get(p, -1):
                 settling.looked(self.state, p, ended)
-                self.drain()
             else:
-                self._written(p, ended, result)
+                replica.written(self.state, p, sequence, ended)
+            self.drain()
 
         try:
-            self.group.submit_transaction(ran, fn, *args)
+            self.group.submit_transactions(ran, calls)
         except BaseException:
             settling.unwritten(self.state, p)
             raise
+        self.drain()
 
-    def _begin(self, p: int) -> None:
+    def require_room(self, p: int) -> None:
+        """Raises ClaimLost, WritersWait: a write would not be taken now."""
         error = settling.writable(self.state, p)
         if error is not None:
             raise error
+
+    def _begin(self, p: int) -> None:
+        self.require_room(p)
         settling.writing(self.state, p)
 
     def _written(self, p: int, done: Done, result: Result) -> None:

@@ -31,6 +31,7 @@ from replication.hosting import Channel, Host, Listen
 from replication.labels import Labels
 from replication.listening import GroupListener
 from replication.membership.exchange import TELL
+from replication.membership.far import CLAIMED
 from replication.membership.membership import Membership
 from replication.membership.operating import MOVE, Operating
 from replication.membership.rebalancing import Rebalancer
@@ -80,7 +81,15 @@ class Cluster:
             settings.secret or blake2b(settings.name.encode(), digest_size=32, person=b"ws-cluster").digest()
         )
         self.membership = Membership(self, keys.public)
-        self.links = Links(self.me, keys, self.membership.linked(), self, settings.links, joins=self._joins)
+        self.links = Links(
+            self.me,
+            keys,
+            self.membership.linked(),
+            self,
+            settings.links,
+            joins=self._joins,
+            called=self._called,
+        )
         self.detector = Detector(self.me, self.nodes, secrets.token_bytes(8), settings.detector, self.now())
         self._bell = trio.Event()
         self.operate = Operating(self, Rebalancer(self, settings.membership))
@@ -123,7 +132,7 @@ class Cluster:
         settings = attrs.evolve(self.settings.replica, copies=placed.copies, caches=placed.caches)
         state = ReplicaState(
             self.me,
-            self.nodes,
+            (*self.nodes, *self.membership.far.engaged) if placed.owned else self.nodes,
             placed.partitions,
             self.membership.ranked(placed),
             settings,
@@ -138,7 +147,7 @@ class Cluster:
             rows.forget(state)
         self.links.open(channel)
         self._groups_on[channel] = name
-        listener = GroupListener(name, self.reports)
+        listener = GroupListener(name, self.reports, self.membership.far.claimed)
         send = partial(self._send, channel)
         carrier = Carrier(state, group, send, listener, None if identity is None else Labels(tables or {}))
         opened = ReplicatedGroup(placed, group, carrier, send, self._ring, self.now, self._procedures)
@@ -217,6 +226,8 @@ class Cluster:
         Raises:
             MessageTooLarge, MessageNotSendable: our own mistakes; never for what a peer does.
         """
+        if self.membership.others and self.membership.far.is_far(peer):
+            self.membership.far.use(peer)
         return self.links.send(peer, name, message)
 
     def reset(self, peer: bytes, name: str) -> None:
@@ -236,8 +247,12 @@ class Cluster:
             self._host.begin()
         now = self.now()
         if group is None:
+            if self.links.is_resting(peer):
+                self._called(peer)
             if message[0] >= MOVE:
                 self.operate.received(peer, message)
+            elif message[0] >= CLAIMED:
+                self.membership.far.received(peer, message)
             elif message[0] >= TELL:
                 self.membership.received(peer, message)
             else:
@@ -248,6 +263,8 @@ class Cluster:
         self._judged(self.detector.heard(peer, now))
         channel = self._channels.get(group)
         if channel is not None:
+            if self.membership.others and self.membership.far.is_far(peer):
+                self.membership.far.use(peer)
             channel.received(peer, message)
             return
         one = self._on(group)
@@ -325,6 +342,7 @@ class Cluster:
                 one.flush()  # what was written before a partition stands still for a move goes with it
                 self._tick_group(one)
                 one.tick()
+            self.membership.far.step()
 
     def _tick_group(self, one: ReplicatedGroup) -> None:
         state = one.carrier.state
@@ -371,6 +389,8 @@ class Cluster:
     # ---- within --------------------------------------------------------------------------------
 
     def _send(self, group: str | None, peer: bytes, message: Sequence[Any]) -> bool:
+        if message[0] == ASK and self.links.is_resting(peer):
+            self.membership.far.use(peer)
         try:
             return self.links.send(peer, group, tuple(message))
         except MessageTooLarge:
@@ -397,6 +417,9 @@ class Cluster:
     def _joins(self, node: bytes, said: list[Any]) -> list[Any] | str:
         with self.within():
             return self.operate.joins(node, said)
+
+    def _called(self, node: bytes) -> None:
+        self.membership.far.called(node)
 
     def _liveness(self, state: ReplicaState, peer: bytes) -> None:
         if peer in state.peers and peer in self.detector.state.peers:

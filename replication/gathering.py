@@ -1,15 +1,20 @@
 """Writes of one pass become one submit: what a hundred callers write costs one hand-over, one frame and one ack.
 
+The same for transactions, which are handed over together, and run one after the other.
+
 Each caller hears of its own. Writes of different callers share a submit only if none of them can fail on its own
 account: a key or value that can't be stored is found when it is added, and a merge goes alone. What the store or the
 heir has no room for stays here, in its order, and is handed over later; GATHERED_ROWS and GATHERED_BYTES bound it.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from replication.core.errors import ReplicationError, WritersWait
+from replication.core.errors import ClaimLost, ReplicationError, WritersWait
+from replication.errors import NotServed
 from store.encoded import Encoded
 from store.errors import MergeUndeclared, StoreBusy, StoreError, UnknownTable
+from store.submit import Call
 from store.writes import MERGE, Write
 
 HANDED_ROWS = 512
@@ -19,8 +24,14 @@ GATHERED_ROWS = 100_000
 HANDED_BYTES = 4 << 20
 GATHERED_BYTES = 32 << 20
 """The same in bytes of keys and values."""
+HANDED_CALLS = 256
+"""Transactions that are handed over without waiting for the end of the pass."""
+GATHERED_CALLS = 10_000
+"""Transactions that may wait here, of one partition."""
 
 Done = Callable[[int, Exception | None], None]
+Ran = Callable[[int, Exception | None, Any], None]
+"""(copies, error, value)"""
 
 
 class Heap:
@@ -55,26 +66,41 @@ class Heap:
             done(0, error)
 
 
+class Calls:
+    """Transactions that wait for the end of the pass, of one partition, and whom to tell of each."""
+
+    __slots__ = ("calls", "told")
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.told: list[Ran] = []
+
+    def failed(self, error: Exception) -> None:
+        """None of them has run."""
+        for ran in self.told:
+            ran(0, error, None)
+
+
 Submit = Callable[[int, Heap], None]
+Transact = Callable[[int, Sequence[Call], Sequence[Ran]], None]
 
 
 class Gathering:
     """What waits for the end of the pass, by partition."""
 
-    __slots__ = ("_encoded", "_heaps", "_submit")
+    __slots__ = ("_calls", "_encoded", "_heaps", "_submit", "_transact")
 
-    def __init__(self, submit: Submit, encoded: Callable[[], Encoded]) -> None:
-        """submit: raises StoreBusy or WritersWait if a heap must wait; whatever else goes wrong it tells the heap."""
+    def __init__(self, submit: Submit, encoded: Callable[[], Encoded], transact: Transact) -> None:
+        """submit, transact: raise StoreBusy or WritersWait if a heap or calls must wait; of whatever else they raise
+        those who wait are told."""
         self._submit = submit
         self._encoded = encoded
+        self._transact = transact
         self._heaps: dict[int, Heap] = {}
+        self._calls: dict[int, Calls] = {}
 
     def __len__(self) -> int:
         return sum(len(heap.writes) for heap in self._heaps.values())
-
-    def is_holding(self, p: int) -> bool:
-        """Whether writes to a partition wait here."""
-        return p in self._heaps
 
     def add(self, p: int, writes: Sequence[Write], done: Done | None, *, settled: bool = False) -> int:
         """Take in writes of one partition; ``done`` is called when theirs are durable here, or settled. Gives how many
@@ -85,6 +111,10 @@ class Gathering:
         """
         heap = self._heaps.get(p)
         if heap is None:
+            if p in self._calls:
+                self._hand_calls(p)
+                if p in self._calls:
+                    raise WritersWait(f"transactions that came before wait to be run in partition {p}")
             heap = self._heaps[p] = Heap(self._encoded())
         gathered = heap.writes
         waiting = len(gathered.rows)
@@ -110,10 +140,32 @@ class Gathering:
             self._hand(p)
         return size
 
+    def call(self, p: int, call: Call, ran: Ran) -> None:
+        """Take in a transaction of one partition; what is taken in after it is done after it.
+
+        Raises:
+            WritersWait: too much waits; it was not taken in.
+        """
+        if p in self._heaps:
+            self._hand(p)
+            if p in self._heaps:
+                raise WritersWait(f"writes that came before wait to be written to partition {p}")
+        waiting = self._calls.get(p)
+        if waiting is None:
+            waiting = self._calls[p] = Calls()
+        elif len(waiting.calls) >= GATHERED_CALLS:
+            raise WritersWait(f"{len(waiting.calls)} transactions wait to be run in partition {p}")
+        waiting.calls.append(call)
+        waiting.told.append(ran)
+        if len(waiting.calls) >= HANDED_CALLS:
+            self._hand_calls(p)
+
     def flush(self) -> None:
         """Hand everything over that can be."""
         for p in tuple(self._heaps):
             self._hand(p)
+        for p in tuple(self._calls):
+            self._hand_calls(p)
 
     def close(self, error: Exception) -> tuple[int, int]:
         """Nothing more will be taken: whoever waits is told. Gives the rows that nobody waits for, and their bytes."""
@@ -121,6 +173,10 @@ class Gathering:
         self._heaps.clear()
         for heap in heaps:
             heap.failed(error)
+        calls = list(self._calls.values())
+        self._calls.clear()
+        for waiting in calls:
+            waiting.failed(error)
         return sum(heap.casts for heap in heaps), sum(heap.cast_bytes for heap in heaps)
 
     def _hand(self, p: int) -> None:
@@ -134,6 +190,17 @@ class Gathering:
             self._heaps[p] = heap
         except (ReplicationError, StoreError) as error:
             heap.failed(error)
+
+    def _hand_calls(self, p: int) -> None:
+        waiting = self._calls.pop(p)
+        try:
+            self._transact(p, waiting.calls, waiting.told)
+        except (StoreBusy, WritersWait):
+            self._calls[p] = waiting
+        except ClaimLost as error:
+            waiting.failed(NotServed(f"partition {p} went elsewhere before it was run: {error}"))
+        except (ReplicationError, StoreError) as error:
+            waiting.failed(error)
 
 
 def _fails_alone(writes: Sequence[Write]) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -16,14 +16,15 @@ log = structlog.get_logger()
 class GroupListener:
     """Of one group. `group` and `hosted` are set once they are made, before the replica does anything.
 
-    reports: what was told an operator how often, of all groups.
+    reports: what was told an operator how often, of all groups. claimed: who else wants to know of claims.
     """
 
-    __slots__ = ("_name", "_reports", "group", "hosted")
+    __slots__ = ("_claimed", "_name", "_reports", "group", "hosted")
 
-    def __init__(self, name: str, reports: dict[str, int]) -> None:
+    def __init__(self, name: str, reports: dict[str, int], claimed: Callable[[str, int], None]) -> None:
         self._name = name
         self._reports = reports
+        self._claimed = claimed
         self.group: ReplicatedGroup | None = None
         self.hosted: Hosted | None = None
 
@@ -43,6 +44,7 @@ class GroupListener:
 
     def claimed(self, partition: int) -> None:
         """Another claim is known."""
+        self._claimed(self._name, partition)
         if self.hosted is not None:
             self.hosted.claimed(partition)
 

@@ -100,7 +100,9 @@ async def take_part(
     known[TRANSFORM] = partial(transform, known)
     cluster = Cluster(settings, keys, store, known, host or NoHost())
     async with trio.open_nursery() as nursery:
+        cluster.membership.know_others()
         await nursery.start(cluster.run)
+        await cluster.membership.come()
         for placed in placed_groups(groups, len(cluster.nodes)):
             cluster.start_group(placed, listen=listen.get(placed.group.name))
         keeper = Keeper(cluster, cluster.groups[declared.NAME])
@@ -109,7 +111,6 @@ async def take_part(
         )
         nursery.start_soon(keeper.run)
         ready(cluster)
-        await cluster.membership.come()
         try:
             yield cluster
         finally:

@@ -32,6 +32,8 @@ class Placed:
         nodes: those that may, in the order in which they are wanted; empty: all members, spread over them.
         spread: partitions are spread over `nodes`, too, instead of all being wanted on the first one.
         caches: whoever uses it keeps rows in memory, and is told before others' changes are taken in beneath.
+        owned: clusters that know one another own its partitions, as the roster's owners say; else each cluster has
+            partitions of its own.
         load_order: groups with a higher one are opened first.
 
     Raises:
@@ -44,6 +46,7 @@ class Placed:
     nodes: tuple[bytes, ...] = attrs.field(default=(), converter=_nodes)
     spread: bool = False
     caches: bool = False
+    owned: bool = False
     load_order: int = 0
 
     def __attrs_post_init__(self) -> None:

@@ -67,7 +67,7 @@ class ReplicatedGroup:
         self._ring = ring
         self._now = now
         self._procedures = procedures
-        self._gathering = Gathering(self._submit, group.encoded)
+        self._gathering = Gathering(self._submit, group.encoded, carrier.transact_all)
         self._casts = 0
         self._cast_bytes = 0
         self.casts_failed = 0
@@ -234,11 +234,9 @@ class ReplicatedGroup:
 
     def _run(self, p: int, fn: Within, arguments: tuple[Any, ...], done: Callable[..., None]) -> None:
         self.require_served(p)
-        self.flush()
-        if self._gathering.is_holding(p):
-            raise WritersWait(f"writes that came before wait to be written to partition {p}")
-        self.carrier.transact(p, fn, arguments, done)
-        self.carrier.drain()
+        self.carrier.require_room(p)
+        self._gathering.call(p, (fn, arguments), done)
+        self._ring()
 
     async def call(self, name: str, *arguments: Any, partition: int = 0, timeout: float = TRY_S) -> Written:
         """Run a procedure that every node has registered under a name, where the partition is served. Arguments and

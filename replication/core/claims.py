@@ -366,10 +366,12 @@ def replacement(state: ReplicaState, part: Partition) -> bytes | None:
         return None
     ranked = state.ranked(part.number)
     if claim.heir in ranked:
-        if part.number not in state.rehoming or claim.heir in ranked[: state.settings.copies]:
+        if part.number not in state.rehoming:
             return None
         ranked = ranked[: state.settings.copies]
     for node in ranked:
+        if node == claim.heir:
+            return None
         peer = state.peers.get(node)
         if peer is not None and state.reachable(peer):
             return node

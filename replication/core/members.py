@@ -2,10 +2,12 @@
 
 Who came is hailed like anybody else. Who was removed is dead for good: what it claimed is taken over, what waits for it
 goes elsewhere, and what nobody has a complete copy of is served, after a while, from what is left.
-`state.ranked` names members only: who came is added before it is replaced, who goes is removed after.
+`state.ranked` names members only: who came is added before it is replaced, who goes is removed after. Nodes of other
+clusters are peers only as long as there is something to be said to them.
 """
 
-from replication.core import claims, moving
+from replication.core import claims, effects, moving, rows
+from replication.core.knowledge import Knowledge
 from replication.core.state import Partition, Peer, ReplicaState
 
 FORSAKEN_MS = 10_000
@@ -22,26 +24,45 @@ def added(state: ReplicaState, member: bytes) -> None:
         state.peers[member] = Peer(member)
 
 
+def parted(state: ReplicaState, member: bytes) -> None:
+    """A node of another cluster is no peer for now. What it has of ours, and we of its, is forgotten, also on the disk:
+    a cursor that nobody looks after would be believed when it is a peer again."""
+    if _forget(state, member):
+        state.out.append((effects.STORE, rows.of_known(member, Knowledge()), _written))
+
+
+def _written(_: Exception | None) -> None:
+    """If it wasn't, the next time will."""
+
+
 def removed(state: ReplicaState, member: bytes) -> None:
     """A node never comes back."""
     state.departed.add(member)
+    parted(state, member)
+
+
+def _forget(state: ReplicaState, member: bytes) -> bool:
+    """Whether it was a peer."""
     if state.peers.pop(member, None) is None:
-        return
+        return False
     state.heard.discard(member)
     for part in state.parts:
         part.gathering.discard(member)
         if part.move_to == member:
-            moving.give_up(state, part, f"node {member.hex()} was removed")
+            moving.give_up(state, part, f"node {member.hex()} is no peer any more")
         claim = part.claim
         if claim is not None and claim.primary == state.me and claim.heir == member:
             part.heir_live = False
             claims.measure(state, part)
+    return True
 
 
 def is_gone(state: ReplicaState, part: Partition, node: bytes) -> bool:
     """Whether a node that a claim names, and that is no peer, is gone: it was removed, or nobody has heard of it."""
     if node in state.departed:
         return True
+    if node in state.far:
+        return False
     since = part.unserved_since
     return node != state.me and since is not None and state.now - since >= STRANGER_MS
 

@@ -52,7 +52,7 @@ def _relays(state: ReplicaState) -> list[bytes] | None:
     """The nodes that tell everybody: the lowest ids of those that are there. None: everybody tells everybody."""
     if not state.relaying or len(state.peers) <= state.settings.spread_above:
         return None
-    there = [peer.id for peer in state.peers.values() if state.reachable(peer)]
+    there = [peer.id for peer in state.peers.values() if state.reachable(peer) and peer.id not in state.far]
     return sorted([*there, state.me])[:RELAYS]
 
 

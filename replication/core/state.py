@@ -315,6 +315,7 @@ class ReplicaState:
         self.relaying = True  # everybody understands SPREAD
         self.spreading: set[int] = set()  # partitions whose claim this node tells everybody of, for others
         self.spread_at = -(10**12)
+        self.far: frozenset[bytes] = frozenset()  # nodes of other clusters, whether they are peers now or not
         self.departed: set[bytes] = set()  # nodes that were removed, for good
         self.rehoming: set[int] = set()  # partitions whose heir is to be the one that rank wants
         self.moves = 0  # partitions that are being moved, as the last look found them

@@ -21,6 +21,8 @@ def _served(state: ReplicaState, part: Partition) -> bool:
     if part.phase in (SERVING, MOVING):
         return True
     claim = part.claim
+    if claim is not None and claim.primary in state.far and claim.primary not in state.peers:
+        return True  # another cluster looks after it
     peer = state.peers.get(claim.primary) if claim is not None else None
     return peer is not None and state.reachable(peer)
 

@@ -11,5 +11,6 @@ joining       how a node becomes a member before it runs
 rebalancing   brings partitions to where they are wanted
 status        what an operator sees
 operating     what an operator does
+far           nodes of other clusters, and what gateways tell
 settings      times and rates
 """

@@ -19,6 +19,7 @@ from replication.core import replica
 from replication.core.state import ReplicaState
 from replication.detector import Detector
 from replication.membership.exchange import CHANGED, SEND, Effect, Exchange
+from replication.membership.far import Far, others_of
 from replication.membership.keeping import Kept
 from replication.membership.member import ACTIVE, INVITED, REMOVED, Member
 from replication.membership.roster import Entry, Roster
@@ -76,7 +77,8 @@ class Membership:
         self.exchange = Exchange(around.me, self.roster, settings.membership)
         self.removed = trio.Event()
         self.changed_at = around.now()
-        self.nodes: tuple[bytes, ...] = ()
+        self.nodes: tuple[bytes, ...] = ()  # of this cluster
+        self.others: tuple[Member, ...] = ()  # members of other clusters
         self.speaks = settings.speaks
         own = self.roster.members.get(around.me)
         if own is None or own.state == REMOVED:
@@ -86,6 +88,7 @@ class Membership:
                 f"this node, {around.me.hex()}, has the key {key}, and another one as a member"
             )
         self.nodes = self._belonging()
+        self.far = Far(around, self, settings.membership.far_idle_ms)
 
     @property
     def own(self) -> Member:
@@ -93,11 +96,31 @@ class Membership:
         return self.roster.members[self._around.me]
 
     def linked(self) -> list[Linked]:
-        """Everybody who may be talked to, this node too, as links need it."""
-        return [one for row in self.roster.members.values() if (one := _linked(row)) is not None]
+        """Everybody of this cluster who may be talked to, this node too, as links need it."""
+        return [
+            one
+            for row in self.roster.members.values()
+            if self._is_near(row) and (one := _linked(row)) is not None
+        ]
+
+    def link_to(self, row: Member) -> Linked | None:
+        """A member as links need it; None: it was removed."""
+        return _linked(row)
+
+    def know_others(self) -> None:
+        """At the start: members of other clusters may call."""
+        for row in self.roster.members.values():
+            linked = _linked(row)
+            if linked is not None and not self._is_near(row):
+                self._around.links.know(linked)
+
+    def _is_near(self, row: Member) -> bool:
+        return row.cluster == self.own.cluster
 
     def _belonging(self) -> tuple[bytes, ...]:
-        return tuple(sorted(row.node for row in self.roster.members.values() if row.belongs))
+        rows = tuple(self.roster.members.values())
+        self.others = others_of(rows, self.own.cluster)
+        return tuple(sorted(row.node for row in rows if row.belongs and self._is_near(row)))
 
     # ---- what comes -------------------------------------------------------------------------------
 
@@ -108,15 +131,17 @@ class Membership:
 
     def received(self, peer: bytes, message: Sequence[Any]) -> None:
         """A peer says something about rosters."""
-        self._carry_out(self.exchange.received(peer, message))
+        self._carry_out(self.exchange.received(peer, message), peer)
 
-    def _carry_out(self, effects: Iterable[Effect]) -> None:
+    def _carry_out(self, effects: Iterable[Effect], peer: bytes | None = None) -> None:
         for effect in effects:
             if effect[0] == SEND:
                 self._around.links.send(effect[1], None, effect[2])
             elif effect[0] == CHANGED:
                 self._kept.keep_soon(effect[1], _not_kept)
                 self.apply(effect[1])
+                if self.others:
+                    self.far.forward(peer, effect[1])
 
     # ---- what is changed here ---------------------------------------------------------------------
 
@@ -173,12 +198,13 @@ class Membership:
             elif row.state == REMOVED:
                 gone.append(row.node)
             else:
-                linked = _linked(row)
-                if linked is not None:
-                    around.links.admit(linked)
+                self._link(row)
         before, self.nodes = self.nodes, self._belonging()
         for node in self.nodes:
             around.detector.added(node)
+        for node in tuple(self.far.engaged):
+            if not self.far.is_far(node):
+                del self.far.engaged[node]  # it is of this cluster now
         self._rank(before)
         for node in gone:
             self._part(node)
@@ -187,6 +213,13 @@ class Membership:
         corrected = self._corrected()
         if corrected:
             self.edit_soon(corrected)
+
+    def _link(self, row: Member) -> None:
+        linked = _linked(row)
+        if linked is not None and (self._is_near(row) or row.node in self.far.engaged):
+            self._around.links.admit(linked)
+        elif linked is not None:
+            self._around.links.know(linked)
 
     def _rank(self, before: tuple[bytes, ...]) -> None:
         around = self._around
@@ -205,10 +238,12 @@ class Membership:
         """Rank as the roster has it."""
         state.ranked = self.ranked(placed)
         state.relaying = self.spoken >= RELAYS_SINCE
+        state.far = frozenset(row.node for row in self.others)
         state.departed = {row.node for row in self.roster.members.values() if row.state == REMOVED}
 
     def _part(self, node: bytes) -> None:
         around = self._around
+        self.far.part(node)
         around.parted(node)
         around.links.dismiss(node)
         around.detector.removed(node)
@@ -226,13 +261,30 @@ class Membership:
         return min((row.speaks[1] for row in self.roster.members.values() if row.belongs), default=SPEAKS[1])
 
     def ranked(self, placed: Placed) -> Callable[[int], Sequence[bytes]]:
-        """Who is wanted where: by the members that are active, and have a weight."""
-        rows = [row for row in self.roster.members.values() if row.state == ACTIVE and row.weight]
-        if not rows:  # nobody is left to take anything: it stays where it is
-            rows = [row for row in self.roster.members.values() if row.belongs]
+        """Who is wanted where: by the members that are active, and have a weight, of the cluster that owns it."""
+        own = self.own.cluster
+        if not placed.owned or not self.others:
+            return self._ranking(placed, own)
+        rankings = {
+            label: self._ranking(placed, label) for label in {own, *(row.cluster for row in self.others)}
+        }
+        owners = {p: row.cluster for p, row in self.roster.owners.items()}
+
+        def ranked(p: int) -> Sequence[bytes]:
+            label = owners.get(p, own)
+            return rankings[label](p) if label in rankings else ()
+
+        return ranked
+
+    def _ranking(self, placed: Placed, label: str) -> Callable[[int], Sequence[bytes]]:
+        belonging = [row for row in self.roster.members.values() if row.belongs and row.cluster == label]
+        rows = [row for row in belonging if row.state == ACTIVE and row.weight]
         members = [
-            Ranked(row.node, row.server or row.address or row.node.hex(), max(1, row.weight)) for row in rows
+            Ranked(row.node, row.server or row.address or row.node.hex(), max(1, row.weight))
+            for row in rows or belonging  # nobody is left to take anything: it stays where it is
         ]
+        if not members:
+            return lambda p: ()
         name = placed.group.name
         by_hand = {name: ByHand(placed.nodes, in_order=not placed.spread)} if placed.nodes else {}
         ranking = Ranking(self._around.secret, members, by_hand)
@@ -247,6 +299,7 @@ class Membership:
             "removed": states.count(REMOVED),
             "digest": self.roster.digest.hex(),
             "spoken": self.spoken,
+            **self.far.statistics(),
             "told": self.exchange.told,
             "tallies": self.exchange.tallies,
             "malformed": self.exchange.malformed + self.roster.refused,

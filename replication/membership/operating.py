@@ -11,7 +11,7 @@ Whatever concerns another node is asked of that node over the control link:
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -24,12 +24,14 @@ from replication.core import replica
 from replication.core.errors import NoMove, ReplicationError
 from replication.detector import Detector
 from replication.detectorstate import ALIVE
+from replication.errors import NotOnePartition
 from replication.identity import read_identity
 from replication.membership import joining, status
-from replication.membership.errors import NotNow
+from replication.membership.errors import NoSuchMember, NotNow
 from replication.membership.joining import Joined
 from replication.membership.member import ACTIVE, LEAVING, NODE_BYTES, REMOVED, Member
 from replication.membership.membership import Membership
+from replication.membership.owner import Owner
 from replication.membership.rebalancing import Rebalancer
 from replication.membership.status import Lost
 from replication.outcome import Waiter
@@ -105,8 +107,34 @@ class Operating:
             cluster=cluster or self._membership.own.cluster,
         )  # fmt: skip
         Member.from_row(row.row())  # within its limits
-        await self._membership.edit([row])
+        await self._membership.edit([row, *self._kept_by(row.cluster)])
         return node
+
+    def _kept_by(self, cluster: str) -> list[Owner]:
+        """When another cluster is to come, everything belongs to this one at first."""
+        own, roster = self._membership.own.cluster, self._membership.roster
+        if cluster == own or self._membership.others:
+            return []
+        return roster.owned([p for p in self._owned() if p not in roster.owners], self._around.me, own)
+
+    def _owned(self) -> range:
+        return range(
+            max((g.placed.partitions for g in self._around.groups.values() if g.placed.owned), default=0)
+        )
+
+    async def assign(self, partitions: Iterable[int], cluster: str) -> None:
+        """Another cluster owns these partitions from now on: planned moves bring them there.
+
+        Raises:
+            NoSuchMember: nobody is of that cluster.
+            NotOnePartition: there is none of a number.
+        """
+        roster, wanted = self._membership.roster, sorted(set(partitions))
+        if not any(row.belongs and row.cluster == cluster for row in roster.members.values()):
+            raise NoSuchMember(f"nobody is of cluster {cluster!r}")
+        if wanted and not (wanted[0] >= 0 and wanted[-1] < len(self._owned())):
+            raise NotOnePartition(f"partitions are 0 to {len(self._owned()) - 1}")
+        await self._membership.edit(roster.owned(wanted, self._around.me, cluster))
 
     async def change(self, node: bytes, **changes: Any) -> None:
         """Another weight, server, rack, public, or address of a member; copies follow by and by.
@@ -129,13 +157,14 @@ class Operating:
             Cancelled, it goes on leaving; `stay` is the way back.
         """
         membership, me = self._membership, self._around.me
-        others = [row for row in membership.roster.members.values() if row.state == ACTIVE and row.node != me]
+        roster, own = membership.roster, membership.own
+        others = [one for one in membership.nodes if one != me and roster.members[one].state == ACTIVE]
         if not others:
             raise NotNow("no other active member is there")
         alone = [name for name, group in self._around.groups.items() if set(group.placed.nodes) == {me}]
         if alone:
             raise NotNow(f"groups have all their copies here by name: {', '.join(sorted(alone))}")
-        if membership.own.state != LEAVING:
+        if own.state != LEAVING:
             await membership.edit([membership.roster.edited(me, me, state=LEAVING)])
         while self.held():  # noqa: ASYNC110 - nobody is told of what all groups hold
             await trio.sleep(LOOK_S)
@@ -275,6 +304,7 @@ class Operating:
                 }
                 for link in links
             ],
+            "clusters": self._clusters(),
             "rebalancing": dict(self.rebalancer.statistics()),
             "digest": membership.roster.digest.hex(),
             "speaks": list(membership.speaks),
@@ -284,6 +314,18 @@ class Operating:
             )
             + 1,
         }  # fmt: skip
+
+    def _clusters(self) -> dict[str, dict[str, int]]:
+        """By label: members, and partitions that each owns."""
+        own = self._membership.own.cluster
+        found = {own: {"members": len(self._membership.nodes), "partitions": 0}}
+        for row in self._membership.others:
+            found.setdefault(row.cluster, {"members": 0, "partitions": 0})["members"] += 1
+        for p in self._owned():
+            owner = self._membership.roster.owners.get(p)
+            label = own if owner is None else owner.cluster
+            found.setdefault(label, {"members": 0, "partitions": 0})["partitions"] += 1
+        return found
 
     # ---- what others ask --------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ so a node that comes and goes moves nothing, and nobody notices one that comes t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
@@ -16,6 +16,7 @@ import trio
 
 from replication.core import claims, replica
 from replication.core.state import SERVING, ReplicaState
+from replication.membership.member import LEAVING
 from replication.membership.membership import Membership
 from replication.membership.settings import MembershipSettings
 from replication.replicated import ReplicatedGroup
@@ -52,11 +53,18 @@ def misplaced(state: ReplicaState) -> Iterator[tuple[int, bytes | None]]:
             continue
         first = state.peers.get(ranked[0])
         if ranked[0] != state.me and first is not None and state.reachable(first):
-            yield part.number, ranked[0]
+            # What has a complete copy takes over; what hasn't becomes heir first, once it has one.
+            there = claim.heir is None or (claim.heir == ranked[0] and part.heir_live)
+            yield part.number, ranked[0] if there else None
         elif part.heir_live and claim.heir is not None and claim.heir not in ranked[: state.settings.copies]:
             others = [state.peers[one] for one in ranked[: state.settings.copies] if one in state.peers]
             if any(state.reachable(one) for one in others if one.id != claim.heir):
                 yield part.number, None
+
+
+def _concerns(state: ReplicaState, p: int, nodes: Collection[bytes] | None) -> bool:
+    claim = state.parts[p].claim
+    return nodes is None or (claim is not None and (claim.primary in nodes or claim.heir in nodes))
 
 
 class Rebalancer:
@@ -89,21 +97,28 @@ class Rebalancer:
         )
         self._filled_at = now
         calm = now - self._around.membership.changed_at >= settings.calm_ms
-        if not (self.asked or (settings.rebalance and calm)) or self._tokens < 1 or now < self._look_at:
+        everything = self.asked or (settings.rebalance and calm)
+        leaving = self._leaving()
+        if not (everything or leaving) or self._tokens < 1 or now < self._look_at:
             return
         with self._around.within():
-            if not self._begin(now):
+            if not self._begin(now, None if everything else leaving):
                 self._look_at = now + (0 if self.asked else IDLE_MS)
                 self.asked = self.asked and bool(self._under_way)
 
-    def _begin(self, now: int) -> bool:
-        """Whether anything is left to be moved."""
+    def _leaving(self) -> frozenset[bytes]:
+        """Members that hand over what they hold: calm isn't waited for, nor is it left to an operator."""
+        members = self._around.membership.roster.members.values()
+        return frozenset(row.node for row in members if row.state == LEAVING)
+
+    def _begin(self, now: int, only: Collection[bytes] | None) -> bool:
+        """Whether anything is left to be moved; `only`: of what these nodes hold."""
         found = False
         for name, group in self._around.groups.items():
             state = group.carrier.state
             for p, target in misplaced(state):
                 place = (name, p)
-                if now < self._not_before.get(place, 0):
+                if now < self._not_before.get(place, 0) or not _concerns(state, p, only):
                     continue
                 found = True
                 if self._tokens < 1 or len(self._under_way) >= self.settings.moves_max:

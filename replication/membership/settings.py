@@ -14,6 +14,7 @@ class MembershipSettings:
         moves_max: of them at once.
         calm_ms: how long everybody must have been what he is before anything is moved back: a node that comes and goes
             moves nothing.
+        far_idle_ms: how long a node of another cluster is a peer when there is nothing to say to it any more.
         rebalance: whether partitions are moved by themselves when it is calm.
     """
 
@@ -21,6 +22,7 @@ class MembershipSettings:
     moves_per_s: float = 4.0
     moves_max: int = 4
     calm_ms: int = 30_000
+    far_idle_ms: int = 60_000
     rebalance: bool = True
 
     def __attrs_post_init__(self) -> None:
@@ -29,6 +31,7 @@ class MembershipSettings:
             ("moves_per_s", 0.01, 10_000),
             ("moves_max", 1, 1_000),
             ("calm_ms", 0, 86_400_000),
+            ("far_idle_ms", 100, 86_400_000),
         ):
             value = getattr(self, name)
             if not low <= value <= high:

@@ -31,6 +31,7 @@ from replication.zeromq.keys import Keys
 from replication.zeromq.link import Entrance, Group, Link, Traffic
 from replication.zeromq.members import Member, Roster
 from replication.zeromq.outgoing import Dialer
+from replication.zeromq.peers import Peers
 from replication.zeromq.receiver import Receiver
 from replication.zeromq.settings import GROUP_NAME_BYTES_MAX, GROUPS_MAX, NODE_BYTES, LinkSettings
 from replication.zeromq.sockets import Sockets
@@ -39,7 +40,7 @@ from replication.zeromq.words import Message
 from replication.zeromq.zap import Authorised, Gatekeeper
 
 
-class Links:
+class Links(Peers):
     """All links of one node. Everything but `run` is synchronous, and for the thread of the Trio loop.
 
     Args:
@@ -49,6 +50,7 @@ class Links:
         receiver: what messages and changes are handed to.
         chance: where the jitter of retries comes from.
         joins: what a node is told that wants to join (its id, what it said of itself), or why it is refused.
+        called: told of a peer that rests and has connected.
 
     Raises:
         MembersUnusable
@@ -63,6 +65,7 @@ class Links:
         settings: LinkSettings | None = None,
         chance: random.Random | None = None,
         joins: Callable[[bytes, list[Any]], list[Any] | str] = lambda *_: "nobody joins here now",
+        called: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self.settings = settings = settings or LinkSettings()
         self._roster = Roster(members, node, keys.public)
@@ -98,6 +101,8 @@ class Links:
         )
         self._entrances: dict[Group, Entrance] = {}
         self._links: dict[tuple[Group, bytes], Link] = {}
+        self._resting: set[bytes] = set()
+        self._called = called
         self._offers: dict[bytes, dict[str, Address]] = {}
         self._listen: Address | None = None  # numeric, once `run` runs
         self._nursery: trio.Nursery | None = None
@@ -191,66 +196,9 @@ class Links:
         del self._entrances[group]
         entrance.closed = True
         entrance.scope.cancel()
-        for member in self._roster:
+        for member in self._kept_up():
             self._close_link(self._links.pop((group, member.node)))
         self._announce()
-
-    # ---- peers -----------------------------------------------------------------------------------
-
-    def admit(self, member: Member) -> None:
-        """A node is a peer from now on, or it has another key or address than before.
-
-        Connections that it has stay; it is connected to anew at another address, and with the keys that it has now.
-        """
-        before = self._roster.peer(member.node)
-        if before == member or member.node == self._roster.own.node:
-            return
-        self._roster.put(member)
-        former = frozenset(before.keys) if before is not None else frozenset()
-        self._authorised.keys = (self._authorised.keys - former) | frozenset(member.keys)
-        if before is None:
-            for entrance in self._entrances.values():
-                self._add_link(entrance, member)
-            return
-        for (_, node), link in self._links.items():
-            if node == member.node:
-                link.peer = member
-        control = self._links.get((None, member.node))
-        if control is not None and member.address != before.address:
-            self._point(control, member.address)
-            self._reader.reset(
-                self._entrances[None], member.node
-            )  # so that it says anew where its groups are
-
-    def dismiss(self, node: bytes) -> None:
-        """A node is no peer any more: its links are closed, and it isn't let in again. `disconnected` isn't called."""
-        member = self._roster.drop(node)
-        if member is None:
-            return
-        self._authorised.keys -= frozenset(member.keys)
-        for group, entrance in self._entrances.items():
-            self._reader.reset(entrance, node)
-            entrance.heard.pop(node, None)
-            self._close_link(self._links.pop((group, node)))
-        self._offers.pop(node, None)
-        self._reader.forget(node)
-
-    async def rekey(self, keys: Keys) -> None:
-        """Have another key pair from now on, which the peers know already. Every link is made anew.
-
-        Raises:
-            AddressInUse, AddressUnusable: an address was taken by something else meanwhile.
-            LinksClosed: `run` doesn't run.
-        """
-        if self._nursery is None:
-            raise LinksClosed("a key can't be changed now")
-        self._sockets.keys = keys
-        for entrance in tuple(self._entrances.values()):
-            await self._binder.rebind(entrance)
-        for link in tuple(self._links.values()):
-            link.end("another key")
-            link.bell.ring()
-            await trio.lowlevel.checkpoint()
 
     def hold(self, group: str) -> None:
         """Stop reading what comes for a group, until `release`: its peers' queues fill, and their sends say False.
@@ -378,7 +326,7 @@ class Links:
         return words.say(words.OFFER, groups)
 
     def _announce(self) -> None:
-        for member in self._roster:
+        for member in self._kept_up():
             link = self._links.get((None, member.node))
             if link is not None and link.up:
                 link.offer_due = True
@@ -387,6 +335,8 @@ class Links:
 
     def _came(self, member: Member, is_new: bool) -> None:
         """A peer greeted on the control link: it is worth trying it, and what an earlier process of it said is void."""
+        if member.node in self._resting:
+            self._called(member.node)
         if is_new:
             self._offered(member, {})
         link = self._links.get((None, member.node))
@@ -421,7 +371,7 @@ class Links:
         group = entrance.group
         self._entrances[group] = entrance
         self._nursery.start_soon(self._reader.keep, entrance)
-        for member in self._roster:
+        for member in self._kept_up():
             self._add_link(entrance, member)
 
     def _add_link(self, entrance: Entrance, member: Member) -> None:

@@ -133,13 +133,13 @@ class Members:
             self.up.pop(name, None)
             ended.set()
 
-    async def join(self, name: str, via: str, *, weight: int = 100) -> None:
+    async def join(self, name: str, via: str, *, weight: int = 100, cluster: str = "") -> None:
         """A node that nobody has heard of is invited, asks, and is started."""
         data = self._data / name
         data.mkdir()
         keys = ensure_keys(data)
-        await self.up[via].operate.invite(keys.public, server=name, weight=weight)
-        one = self.neighbours[via]
+        await self.up[via].operate.invite(keys.public, server=name, weight=weight, cluster=cluster)
+        one = self.up[via].membership.own
         joined = await joining.ask(
             keys,
             one.key,

@@ -236,6 +236,54 @@ def test_a_transaction_that_raises_ends_with_what_it_raised(here: Place) -> None
     assert here.carrier.group.table("t").range() == []
 
 
+def test_of_several_transactions_each_ends_in_its_own_way(here: Place) -> None:
+    serving(here, PEER)
+    ended: dict[str, Any] = {}
+
+    def fails(transaction: Any) -> None:
+        transaction.put("t", (1,), 2)
+        raise LookupError("no")
+
+    def told(name: str) -> Any:
+        return lambda copies, error, value: ended.setdefault(name, (copies, type(error), value))
+
+    calls: list[Any] = [
+        (lambda t: t.put("t", (1,), 1), ()),
+        (fails, ()),
+        (lambda t, key: t.get("t", key), ((1,),)),
+    ]
+    here.carrier.transact_all(0, calls, [told("puts"), told("fails"), told("looks")])
+    here.run()
+    assert ended == {"fails": (0, LookupError, None)}
+    assert here.state.waiting == 1  # what was looked at is settled with what was written
+    here.carrier.close()
+    here.run()
+    assert ended["puts"] == (0, ClaimLost, None)
+    assert ended["looks"] == (0, ClaimLost, 1)
+    assert here.state.parts[0].writing == 0
+
+
+def test_several_transactions_that_only_look_or_fail_leave_nothing_behind(here: Place) -> None:
+    serving(here, None)
+    ended: list[Any] = []
+
+    def fails(transaction: Any) -> None:
+        raise LookupError("no")
+
+    looks = (lambda t: t.get("t", (1,)), ())
+    here.carrier.transact_all(0, [looks, (fails, ())], [lambda *how: ended.append(how)] * 2)
+    here.run()
+    here.carrier.transact_all(0, [(fails, ())] * 2, [lambda *how: ended.append(how)] * 2)
+    here.run()
+    assert sorted((copies, type(error).__name__) for copies, error, _ in ended) == [
+        (0, "LookupError"),
+        (0, "LookupError"),
+        (0, "LookupError"),
+        (1, "NoneType"),
+    ]
+    assert (here.state.parts[0].writing, here.state.waiting) == (0, 0)
+
+
 def test_writes_that_were_encoded_are_durable_before_they_are_settled(here: Place) -> None:
     serving(here)
     durable: list[Any] = []

@@ -36,6 +36,14 @@ class Taker:
         self.took.append((p, [decode(row[2])[0] for row in heap.writes.rows]))
         self.heaps.append(heap)
 
+    def transact(self, p: int, calls: Any, told: Any) -> None:
+        """The same of transactions; their first argument is what they are known by."""
+        if self.error is not None:
+            raise self.error
+        self.took.append((p, [arguments[0] for _, arguments in calls]))
+        for (_, arguments), ran in zip(calls, told, strict=True):
+            ran(2, None, arguments[0])
+
     @property
     def written(self) -> list[Any]:
         return [key for _, keys in self.took for key in keys]
@@ -47,7 +55,7 @@ class Ends:
     def __init__(self) -> None:
         self.all: list[tuple[int, str]] = []
 
-    def __call__(self, copies: int, error: Exception | None) -> None:
+    def __call__(self, copies: int, error: Exception | None, value: Any = None) -> None:
         self.all.append((copies, type(error).__name__ if error else ""))
 
 
@@ -67,11 +75,72 @@ def taker() -> Taker:
 
 @pytest.fixture
 def gather(group: Any, taker: Taker) -> Gathering:
-    return Gathering(taker, group.encoded)
+    return Gathering(taker, group.encoded, taker.transact)
 
 
 def put(group: Any, *keys: Any, value: Any = 1) -> list[Any]:
     return [(PUT, group.table("t").id, (key,), value) for key in keys]
+
+
+def nothing(transaction: Any, *arguments: Any) -> None:
+    """A transaction."""
+
+
+def test_transactions_of_one_pass_are_handed_over_together_each_with_its_value(
+    taker: Taker, gather: Gathering
+) -> None:
+    values: list[Any] = []
+    for i in range(6):
+        gather.call(i % 2, (nothing, (i,)), lambda copies, error, value: values.append(value))
+    assert taker.took == []
+    gather.flush()
+    assert sorted(taker.took) == [(0, [0, 2, 4]), (1, [1, 3, 5])]
+    assert sorted(values) == [0, 1, 2, 3, 4, 5]
+
+
+def test_writes_and_transactions_of_a_partition_stay_in_their_order(
+    group: Any, taker: Taker, gather: Gathering
+) -> None:
+    gather.add(0, put(group, 1), None)
+    gather.call(0, (nothing, (2,)), Ends())
+    gather.call(0, (nothing, (3,)), Ends())
+    gather.add(0, put(group, 4), None)
+    gather.flush()
+    assert taker.took == [(0, [1]), (0, [2, 3]), (0, [4])]
+
+
+def test_transactions_that_find_no_room_wait_and_are_bounded(
+    group: Any, taker: Taker, gather: Gathering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "GATHERED_CALLS", 3)
+    taker.error = WritersWait("the heir doesn't keep up")
+    for i in range(3):
+        gather.call(0, (nothing, (i,)), Ends())
+        gather.flush()
+    with pytest.raises(WritersWait):
+        gather.call(0, (nothing, (3,)), Ends())
+    with pytest.raises(WritersWait):
+        gather.add(0, put(group, 4), None)
+    taker.error = None
+    gather.flush()
+    assert taker.took == [(0, [0, 1, 2])]
+
+
+def test_many_transactions_are_handed_over_before_the_pass_ends(taker: Taker, gather: Gathering) -> None:
+    for i in range(gathering.HANDED_CALLS + 1):
+        gather.call(0, (nothing, (i,)), Ends())
+    assert [len(keys) for _, keys in taker.took] == [gathering.HANDED_CALLS]
+
+
+def test_transactions_that_can_be_run_nowhere_any_more_are_told_so(taker: Taker, gather: Gathering) -> None:
+    ends = Ends()
+    gather.call(0, (nothing, (1,)), ends)
+    taker.error = ClaimLost("another's")
+    gather.flush()
+    assert ends.all == [(0, "NotServed")]  # not run: it can be tried again
+    gather.call(1, (nothing, (1,)), ends)
+    gather.close(ClaimLost("gone"))
+    assert ends.all == [(0, "NotServed"), (0, "ClaimLost")]
 
 
 def test_what_comes_in_one_pass_is_one_submit_for_each_partition(
@@ -118,12 +187,12 @@ def test_what_there_is_no_room_for_waits_in_its_order_and_is_lost_nowhere(
     for i in range(5):
         gather.add(0, put(group, i), ends)
         gather.flush()
-    assert (len(gather), gather.is_holding(0), gather.is_holding(1), ends.all) == (5, True, False, [])
+    assert (len(gather), ends.all) == (5, [])
     taker.error = None
     gather.add(0, put(group, 5), ends)
     gather.flush()
     assert taker.took == [(0, [0, 1, 2, 3, 4, 5])]
-    assert not gather.is_holding(0)
+    assert not len(gather)
 
 
 def test_what_waits_is_bounded_in_rows(
@@ -239,7 +308,7 @@ def test_who_is_called_back_may_write_at_once(group: Any, gather: Gathering) -> 
         for done in heap.local:
             done(1, None)
 
-    again = Gathering(take, group.encoded)
+    again = Gathering(take, group.encoded, Taker().transact)
     again.add(0, put(group, 1), lambda *_: again.add(0, put(group, 2), None))
     again.flush()
     assert took == [[1]]
@@ -264,6 +333,7 @@ def test_closed_it_tells_whoever_waits(group: Any, taker: Taker, gather: Gatheri
     st.lists(
         st.one_of(
             st.tuples(st.just("add"), st.integers(0, 1), st.sampled_from(["put", "puts", "merge"])),
+            st.tuples(st.just("call"), st.integers(0, 1)),
             st.tuples(st.just("flush")),
             st.tuples(st.just("room"), st.booleans()),
         ),
@@ -272,7 +342,7 @@ def test_closed_it_tells_whoever_waits(group: Any, taker: Taker, gather: Gatheri
 )
 def test_whatever_happens_each_partition_is_written_in_order_and_whole(group: Any, steps: list[Any]) -> None:
     taker = Taker()
-    gather = Gathering(taker, group.encoded)
+    gather = Gathering(taker, group.encoded, taker.transact)
     added: dict[int, list[Any]] = {0: [], 1: []}
     most = group.table("most").id
     for number, step in enumerate(steps):
@@ -280,6 +350,12 @@ def test_whatever_happens_each_partition_is_written_in_order_and_whole(group: An
             gather.flush()
         elif step[0] == "room":
             taker.error = None if step[1] else StoreBusy("full")
+        elif step[0] == "call":
+            try:
+                gather.call(step[1], (nothing, (number,)), Ends())
+            except WritersWait:
+                continue
+            added[step[1]].append(number)
         else:
             _, p, what = step
             keys = [number, -number - 1] if what == "puts" else [number]
