@@ -57,6 +57,8 @@ class Channel:
             raise ChannelLost(f"{len(payload)} bytes are more than may be handed over ({MESSAGE_BYTES_MAX})")
         try:
             self._socket.sendall(_HEAD.pack(kind, len(payload)) + payload)
+        except ConnectionError:
+            raise HungUp from None
         except OSError as error:
             raise ChannelLost(f"the other process can't be told anything: {error}") from None
 
@@ -72,6 +74,8 @@ class Channel:
         while len(data) < count:
             try:
                 got = self._socket.recv(min(count - len(data), 1 << 20))
+            except ConnectionError:
+                raise HungUp from None
             except TimeoutError:
                 raise ChannelLost("the other process said nothing in time") from None
             except OSError as error:
@@ -87,6 +91,8 @@ class Channel:
             some = array.array("i", descriptors[start : start + BATCH])
             try:
                 self._socket.sendmsg([_MARK], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, some.tobytes())])
+            except ConnectionError:
+                raise HungUp from None
             except OSError as error:
                 raise ChannelLost(f"connections can't be passed: {error}") from None
             if self._read(1) != _MARK:
@@ -116,9 +122,11 @@ class Channel:
         return found
 
     def wait_end(self) -> bool:
-        """Until the other end is closed. False: it said something instead."""
+        """Until the other end is closed. False: it isn't, in the time there is, or it said something instead."""
         try:
             return not self._socket.recv(1)
+        except TimeoutError:
+            return False
         except OSError:
             return True
 

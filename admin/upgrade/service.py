@@ -27,8 +27,10 @@ from node.running import Running
 
 log = structlog.get_logger()
 
+LOOK_S: Final = 0.25
+"""So long a check that was called off may go on."""
 LEAVE_S_MAX: Final = 10.0
-"""TLS clients have so long to take their farewell."""
+"""TLS clients have so long to take their farewell, and gateways to take the PINs that are under way."""
 HOLD_S_MAX: Final = 5.0
 """Plain connections stand still for so long at most, until all is written; then the upgrade is called off."""
 ASKING_S_MAX: Final = 1.0
@@ -99,8 +101,10 @@ class Upgrade:
                 Successor, command_line(given), dict(os.environ)
             )
             tell({"state": "checking", "pid": successor.pid})
-            greeting = await trio.to_thread.run_sync(successor.check)
-            await trio.lowlevel.checkpoint_if_cancelled()
+            greeting = None
+            while greeting is None:
+                greeting = await trio.to_thread.run_sync(successor.check, LOOK_S)
+                await trio.lowlevel.checkpoint_if_cancelled()
         except BaseException:
             await self._call_off()
             self.failed += 1
@@ -132,7 +136,10 @@ class Upgrade:
         )
         self._supervision.reloading(f"handing over to process {successor.pid}")
         try:
-            await freezing.send_encrypted_away(LEAVE_S_MAX)
+            with trio.move_on_after(LEAVE_S_MAX):
+                await freezing.send_encrypted_away()
+                while running.service.accounts.delivers:  # noqa: ASYNC110 - a gateway's answer brings it about
+                    await trio.sleep(LOOK_S)
             await freezing.hold(HOLD_S_MAX, ASKING_S_MAX)
             self._rest()
             self._cargo = self._with_units(await freezing.take_out())
@@ -170,9 +177,9 @@ class Upgrade:
             except SuccessorFailed as error:
                 await self._fail(UpgradeError(f"this process serves on, after a pause: {error}"))
                 return None if stopping() else cargo
-            await trio.to_thread.run_sync(self._supervision.hand_over, successor.pid)
             await trio.to_thread.run_sync(successor.go)
             self._succeed(cargo, successor.pid)
+            await trio.to_thread.run_sync(self._supervision.hand_over, successor.pid)
             if stopping():
                 os.kill(successor.pid, signal.SIGTERM)
             await self._let_answer()

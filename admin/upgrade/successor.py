@@ -28,6 +28,8 @@ from node.handing.state import FORMAT
 
 CHECK_S_MAX: Final = 60.0
 """From the start of the process until it has imported everything and read its configuration."""
+WORD_S_MAX: Final = 5.0
+"""From the first byte of a short message to its last."""
 TAKE_S_MAX: Final = 60.0
 """From the first byte of the cargo until the store is open there and everything is in place."""
 SAID_BYTES_MAX: Final = 4_000
@@ -55,6 +57,8 @@ class Successor:
         """
         self.greeting: Greeting | None = None
         self._said = b""
+        self._until = time.monotonic() + CHECK_S_MAX
+        self._has_ended_output = False
         ours, theirs = socket.socketpair()
         reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         os.set_blocking(writing, True)
@@ -81,26 +85,18 @@ class Successor:
     def pid(self) -> int:
         return self._process.pid
 
-    def check(self, seconds_max: float = CHECK_S_MAX) -> Greeting:
-        """Wait until it has imported everything and read its configuration.
+    def check(self, seconds_max: float) -> Greeting | None:
+        """Whether it has imported everything and read its configuration, in so many seconds. None: not yet.
 
         Raises:
-            SuccessorFailed: it hasn't, and is ended; the end of what it said is in the text.
+            SuccessorFailed: it can't, or has had CHECK_S_MAX in all. It is ended; what it said last is in the text.
         """
-        until = time.monotonic() + seconds_max
-        poll = select.poll()
-        poll.register(self._channel.fileno(), select.POLLIN)
-        poll.register(self._output, select.POLLIN)
         try:
-            while True:
-                ready = {fd for fd, _ in poll.poll(max(0.0, until - time.monotonic()) * 1000)}
-                if not ready:
-                    raise ChannelLost(f"it was not ready to take over within {seconds_max:.0f} s")
-                if self._output in ready and not self._listen():
-                    poll.unregister(self._output)
-                if self._channel.fileno() in ready:
-                    break
-            self._channel.patience(5.0)
+            if not self._wait_for_word(time.monotonic() + seconds_max):
+                if time.monotonic() < self._until:
+                    return None
+                raise ChannelLost(f"it was not ready to take over within {CHECK_S_MAX:.0f} s")
+            self._channel.patience(WORD_S_MAX)
             kind, payload = self._channel.receive(passing.CHECKED, passing.FAILED)
             if kind == passing.FAILED:
                 raise ChannelLost(payload.decode(errors="replace"))
@@ -114,6 +110,19 @@ class Successor:
         self.greeting = greeting
         self._echo()
         return greeting
+
+    def _wait_for_word(self, until: float) -> bool:
+        poll = select.poll()
+        poll.register(self._channel.fileno(), select.POLLIN)
+        if not self._has_ended_output:
+            poll.register(self._output, select.POLLIN)
+        while ready := {fd for fd, _ in poll.poll(max(0.0, until - time.monotonic()) * 1000)}:
+            if self._output in ready and not self._listen():
+                self._has_ended_output = True
+                poll.unregister(self._output)
+            if self._channel.fileno() in ready:
+                return True
+        return False
 
     def hand_over(self, cargo: Cargo) -> None:
         """Give it everything, and wait until it holds it.

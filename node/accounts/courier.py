@@ -104,6 +104,11 @@ class Courier:
             self._in_hand -= 1
 
     @property
+    def delivers(self) -> bool:
+        """Whether a PIN waits to be handed over, or is."""
+        return bool(self._waiting or self._in_hand)
+
+    @property
     def _waiting(self) -> int:
         return self._reserved + self._inbox.statistics().current_buffer_used
 

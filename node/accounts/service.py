@@ -141,6 +141,11 @@ class Accounts:
 
         return count
 
+    @property
+    def delivers(self) -> bool:
+        """Whether a PIN is on its way to a phone."""
+        return self._courier.delivers
+
     # ---- what mail asks for and reports -------------------------------------------------------------
 
     def may_be_registered(self, user: int) -> bool:

@@ -66,15 +66,14 @@ class Freezing:
 
     # ---- TLS -----------------------------------------------------------------------------------
 
-    async def send_encrypted_away(self, seconds_max: float) -> None:
-        """Take nobody more, and say bye to TLS clients. Returns when they are gone, or were given so long."""
+    async def send_encrypted_away(self) -> None:
+        """Take no TLS client more, and say bye to those who are here. Returns when they are gone."""
         hub = self._hub
-        await self._between(lambda: handing.pause_listeners(hub))
-        with trio.move_on_after(seconds_max):
-            while await self._between(self._say_byes):  # noqa: ASYNC110 - passes of the hub bring it about
-                await trio.sleep(LOOK_S)
-            while await self._between(lambda: len(handing.encrypted_connections(hub))):  # noqa: ASYNC110
-                await trio.sleep(LOOK_S * 10)
+        await self._between(lambda: handing.pause_listeners(hub, encrypted=True))
+        while await self._between(self._say_byes):  # noqa: ASYNC110 - passes of the hub bring it about
+            await trio.sleep(LOOK_S)
+        while await self._between(lambda: len(handing.encrypted_connections(hub))):  # noqa: ASYNC110
+            await trio.sleep(LOOK_S * 10)
 
     def _say_byes(self) -> int:
         """To some; gives how many there were. Who is in the middle of a handshake can be told nothing."""
@@ -118,6 +117,7 @@ class Freezing:
 
     def _hold_all(self) -> None:
         hub = self._hub
+        handing.pause_listeners(hub, encrypted=False)
         for session in handing.plain_connections(hub):
             self._held[session] = handing.hold(hub, session)
 

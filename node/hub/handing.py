@@ -29,10 +29,11 @@ def encrypted_connections(hub: Hub[Any]) -> list[Connection]:
     return [one for one in hub._pollset.entries if isinstance(one, Connection) and one.tls is not None]
 
 
-def pause_listeners(hub: Hub[Any]) -> None:
-    """Take nobody more; who comes waits in the kernel's queue."""
+def pause_listeners(hub: Hub[Any], encrypted: bool) -> None:
+    """Take nobody more on TLS ports, or on plain ones; who comes waits in the kernel's queue."""
     for listener in hub._acceptor.listeners:
-        hub._acceptor.pause(listener)
+        if (listener.settings.tls is not None) == encrypted:
+            hub._acceptor.pause(listener)
 
 
 def resume_listeners(hub: Hub[Any]) -> None:

@@ -170,7 +170,7 @@ def command(
 ) -> None:
     """Replace a node's process with plain sessions and messages on it."""
     load = Load(idle + idle % 2, busy + busy % 2, rate, upgrades)
-    allow_files(2 * (load.idle + load.busy) + _FILES_SPARE)
+    allow_files(load.idle + load.busy + _FILES_SPARE)
     with (
         terminated_as_interrupted(),
         tempfile.TemporaryDirectory(prefix="waystation-bench-", dir=directory) as folder,

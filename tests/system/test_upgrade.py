@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from admin.channel.errors import Refused
+from admin.channel.client import Client, Target
+from admin.channel.errors import ChannelError, Refused
 from node.wire import errors, verbs
 from ops.bench.identities import device_key, number_of, stream_of
+from ops.bench.node_process import NodeProcess, free_ports
 from ops.bench.reloads import Load, Stand, all_arrived, stand_of
 from ops.bench.screen import Screen
 from ops.bench.upgrades import UPGRADE, Connecting, ask, ended_afterwards, upgraded
@@ -121,6 +127,27 @@ def test_code_that_fails_after_the_node_has_ended_leaves_the_old_process_serving
     all_arrived(stand)
     assert pid_of(stand) == before
     assert ask(stand, "stats", "hub")["failures"] == 0
+
+
+def test_a_node_that_is_to_stop_while_its_successor_is_looked_at_stops(tmp_path: Path) -> None:
+    slow = tmp_path / "slow"
+    slow.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\nexec sleep 1000\n")
+    slow.chmod(0o755)
+    public, plain = free_ports(2)
+    with NodeProcess.start({"listen": {"port": public, "plain_port": plain}}, tmp_path / "node") as node:
+
+        def ask_for_it() -> None:
+            with Client(Target.find(str(tmp_path / "node" / "data"))) as admin, pytest.raises(ChannelError):
+                admin.ask(("upgrade", str(slow)))
+
+        asking = threading.Thread(target=ask_for_it)
+        asking.start()
+        while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().endswith("\n"):
+            time.sleep(0.01)
+        assert node.stop() == 0
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+        asking.join()
 
 
 def talk(stand: Stand, n: int) -> None:

@@ -185,7 +185,7 @@ async def test_tls_is_sent_away_and_plain_stays(tmp_path: Path, tls: ServerTls) 
         await encrypted.hello()
         freezing = freezing_of(first)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(freezing.send_encrypted_away, SECONDS_MAX)
+            nursery.start_soon(freezing.send_encrypted_away)
             (bye,) = await encrypted.end()
             assert bye[:2] == (verbs.BYE, errors.SHUTTING_DOWN)
             assert 0 <= bye[2] <= 30_000
@@ -223,7 +223,9 @@ async def test_a_node_that_does_not_come_to_rest_goes_on(
 async def test_who_connects_meanwhile_waits_and_is_served_afterwards(tmp_path: Path) -> None:
     async with live_node(tmp_path, devices=DEVICES) as node:
         freezing = freezing_of(node)
-        await freezing.send_encrypted_away(SECONDS_MAX)
+        await freezing.send_encrypted_away()
+        await node.greeted()
+        await freezing.hold(SECONDS_MAX, SECONDS_MAX)
         before = node.running.hub.counters.accepted
         waiting = await node.connect()
         await waiting.send((verbs.HELLO, 1, 1, (), "raw"))
