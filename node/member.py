@@ -59,7 +59,7 @@ async def run_member(
     keys = ensure_keys(settings.data)
     holder: list[Partaking] = []
     users = attrs.evolve(USERS, reconcile=Reconcile(lambda p: holder[0].is_mine(p)))
-    placed = Placed(group=users, partitions=PARTITIONS, copies=COPIES, caches=True)
+    placed = Placed(group=users, partitions=PARTITIONS, copies=COPIES, caches=True, owned=True)
     with Store.open(
         settings.data / STORE_DIRECTORY,
         (CLUSTER, *store_groups(member.cluster, (placed,))),
