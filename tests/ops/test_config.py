@@ -252,7 +252,7 @@ def test_a_named_certificate_is_used_and_none_is_made(tmp_path: Path) -> None:
 MISTAKES = {
     "[nod]\ndata = 'x'": "node.toml: there is no section [nod]; did you mean 'node'?",
     "[zebra]": "node.toml: there is no section [zebra]; known are node, listen, limits, session, mail,"
-    " registration, store, admin, statistics",
+    " registration, store, cluster, routing, admin, statistics, shadow",
     "node = 3": "node.toml: node must be a section: write [node] and its keys below it",
     "[mail]\nwindw = 1": "node.toml: [mail] has no key 'windw'; did you mean 'window'?",
     "[registration.webhook]\ntriesmax = 1": "node.toml: [registration.webhook] has no key 'triesmax'; did you mean"
