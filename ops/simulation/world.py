@@ -26,7 +26,7 @@ from ops.simulation.trace import DiskLost, Fault, Peace, Trace
 
 ROUND_MS: Final = 100
 ROUNDS_MAX: Final = 100
-"""Quiet rounds after which a world must be at rest."""
+"""Quiet rounds after which a world must be at rest, if its scenario knows no better."""
 
 
 class Scenario(Protocol):
@@ -34,6 +34,7 @@ class Scenario(Protocol):
 
     name: ClassVar[str]
     tick_ms: ClassVar[int]
+    rounds_max: ClassVar[int]
     checkers: Sequence[Checker]
     totals: dict[str, int]
 
@@ -133,7 +134,7 @@ class World:
             self._apply(step)
             self._stop_if_broken()
         self.make_peace()
-        for _ in range(ROUNDS_MAX):
+        for _ in range(self.scenario.rounds_max):
             self.clock.run_until(self.clock.now + ROUND_MS)
             self._stop_if_broken()
             if self.scenario.rest():

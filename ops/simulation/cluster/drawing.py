@@ -100,6 +100,7 @@ def _knobs(hand: random.Random) -> dict[str, Any]:
         "replica": replicas.knobs(hand, window),
         "detector": replicas.detector(),
         "clients_move": hand.random() < 0.5,
+        "patience_ms": hand.choice((300, 1_500)),
         "servers": hand.choice((2, 3, 6)),
         "membership": {
             "exchange_ms": 50,

@@ -14,9 +14,10 @@ from node.accounts.outcomes import LoggedIn, Outcome
 from node.mail import effects
 from node.mail.state import Effect
 from node.routing.router import Router
+from node.wire.errors import SUPERSEDED
 from node.wire.limits import NONCE_SIZE
 from ops.simulation.cluster.accounts import signature_of
-from ops.simulation.cluster.events import Answered, Asked, Ended, LetIn
+from ops.simulation.cluster.events import Answered, Asked, Ended, Seated, Superseded
 from ops.simulation.cluster.phone import EdgeSession
 from ops.simulation.mail.node import FOR_SESSIONS, Phones
 from ops.simulation.mail.phone import Session
@@ -63,6 +64,7 @@ class Edge:
         if self.sessions.get(session.number) is not session:
             return
         if isinstance(outcome, LoggedIn):
+            self._observe(Seated(session.number, outcome.user, outcome.login))
             self.router.seat(session, outcome.user, outcome.stream, outcome.login)
         else:
             self._close(session)
@@ -107,7 +109,6 @@ class Edge:
         if session.welcomed_once:
             return False
         session.welcomed_once = True
-        self._observe(LetIn(session.number, session.user, session.login))
         self._phones.welcome(session)
         return True
 
@@ -115,6 +116,8 @@ class Edge:
         """Close it."""
         assert isinstance(session, EdgeSession)
         if self.sessions.get(session.number) is session:
+            if code == SUPERSEDED and session.ticket:
+                self._observe(Superseded(session.number, session.user, session.login))
             self._close(session)
 
     def move(self, session: Any, host: str, port: int) -> None:

@@ -32,8 +32,16 @@ class Ended(NamedTuple):
     session: int
 
 
-class LetIn(NamedTuple):
-    """A session is welcomed: under which login, of those of its user. The lower one of two must end."""
+class Seated(NamedTuple):
+    """A session has logged in, and was given this."""
+
+    session: int
+    user: int
+    login: tuple[int, int]
+
+
+class Superseded(NamedTuple):
+    """A session is ended, since its user is said to have a later one."""
 
     session: int
     user: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops.simulation.mail.phone import PATIENCE_MS, Phone, Session
+from ops.simulation.mail.phone import Phone, Session
 
 Login = tuple[int, int]
 
@@ -29,7 +29,7 @@ class ClusterPhone(Phone):
     def tick(self, now: int) -> None:
         """Time has passed."""
         session = self.session
-        if session is not None and not session.welcomed and now - self._heard > 4 * PATIENCE_MS:
+        if session is not None and not session.welcomed and now - self._heard > 4 * self.patience:
             self.part()
         super().tick(now)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Final
 
 from node.routing.settings import RoutingSettings
 from ops.simulation.checkers.answers import Answers
+from ops.simulation.checkers.logins import Logins
 from ops.simulation.checkers.serving import Served
 from ops.simulation.cluster.drawing import ANSWER_MS_MAX, NAME, PARTITIONS, PATIENCE_MS, USERS, plan
 from ops.simulation.cluster.edge import EdgePhones
@@ -19,6 +20,7 @@ from ops.simulation.mail.node import GROUP, MailNode
 from ops.simulation.mail.phone import Phone, Session
 from ops.simulation.mail.scenario import Mail
 from ops.simulation.plan import Plan, Step
+from ops.simulation.tables.claims import name_of
 from ops.simulation.trace import DiskLost, Down, Fault, Peace, Up
 from ops.simulation.world import World
 from replication.membership.member import LEAVING
@@ -40,6 +42,8 @@ class Cluster(Mail):
     """One run of it."""
 
     name: ClassVar[str] = NAME
+    rounds_max: ClassVar[int] = 200
+    """A partition that could not be moved is tried again after ten seconds."""
     partition_count: ClassVar[int] = PARTITIONS
     users: ClassVar[int] = USERS
     runs: ClassVar[type[MailNode]] = ClusterNode
@@ -74,7 +78,7 @@ class Cluster(Mail):
             self._calm_since,
             SERVED_MS,
         )
-        self.checkers = (*self.checkers, self.answers, self.served)
+        self.checkers = (*self.checkers, self.answers, self.served, Logins())
         for kind in (Fault, Up, Down, DiskLost, Peace):
             world.trace.subscribe(kind, self._something_happened)
         world.clock.after(LOOK_MS, self._look)
@@ -86,7 +90,9 @@ class Cluster(Mail):
 
     def phone(self, user: int) -> Phone:
         """A user's device."""
-        return ClusterPhone(user, self.world.plan.seed, self.nodes, self)
+        return ClusterPhone(
+            user, self.world.plan.seed, self.nodes, self, self.world.plan.knobs["patience_ms"]
+        )
 
     def node(self, machine: Machine) -> ClusterNode:
         """One more life."""
@@ -187,7 +193,15 @@ class Cluster(Mail):
         self.world.trace.judge(self.served.look)
 
     def rest(self) -> bool:
-        """As in the world of mail."""
+        """As in the world of mail. Who has joined, and was forgotten with somebody's disk, is let join again."""
+        for number in sorted(self.joined.keys() - self.gone):
+            for node in self.members():
+                belonging = node.belonging if isinstance(node, ClusterNode) else None
+                if belonging is not None and not belonging.knows(name_of(number)):
+                    assert node is not None
+                    machine = self.world.machines[node.number]
+                    machine.ask(ClusterNode.operate, "let_join", number, self.servers)
+                    break
         rests = super().rest()
         if rests:
             self._sum_up()

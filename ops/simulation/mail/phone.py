@@ -58,8 +58,11 @@ class Exchange(Protocol):
 class Phone:
     """One device of one user."""
 
-    def __init__(self, user: int, seed: int, nodes: int, exchange: Exchange) -> None:
+    def __init__(
+        self, user: int, seed: int, nodes: int, exchange: Exchange, patience_ms: int = PATIENCE_MS
+    ) -> None:
         self.user = user
+        self.patience = patience_ms
         self.stream = bytes([user]) * 8
         self._hand = random.Random(f"phone {seed} {user}")
         self._nodes = nodes
@@ -99,18 +102,18 @@ class Phone:
                 self._told_to = None
                 self._exchange.seek(self, node)
             return
-        if session.ended or (not self.rests() and now - self._heard > 4 * PATIENCE_MS):
+        if session.ended or (not self.rests() and now - self._heard > 4 * self.patience):
             self.part()
             return
         if session.welcomed:
             for recipient, box in self.outbox.items():
-                if box and now >= self.held.get(recipient, self._spoke + PATIENCE_MS):
+                if box and now >= self.held.get(recipient, self._spoke + self.patience):
                     self.held.pop(recipient, None)
                     self.back.pop(recipient, None)
                     self._resend(recipient, now)
             if self._hand.random() < 0.5:
                 self._ack_some()
-            if now - self._spoke > 2 * PATIENCE_MS:
+            if now - self._spoke > 2 * self.patience:
                 self._repeat(now)
 
     def let_in(self, session: Session, now: int) -> None:

@@ -28,7 +28,7 @@ from ops.simulation.records import Reader, every
 from ops.simulation.tables.claims import holders, name_of
 from ops.simulation.tables.events import Serving
 from ops.simulation.trace import DiskLost, Down
-from ops.simulation.world import World
+from ops.simulation.world import ROUNDS_MAX, World
 from replication.core.settings import ReplicaSettings
 from replication.core.state import SERVING
 from replication.detectorstate import DetectorSettings
@@ -48,6 +48,7 @@ class Mail:
 
     name: ClassVar[str] = "mail"
     tick_ms: ClassVar[int] = 10
+    rounds_max: ClassVar[int] = ROUNDS_MAX
     partition_count: ClassVar[int] = PARTITIONS
     users: ClassVar[int] = USERS
     runs: ClassVar[type[MailNode]] = MailNode

@@ -28,7 +28,7 @@ from ops.simulation.tables.events import Ceased, Serving
 from ops.simulation.tables.node import TablesNode
 from ops.simulation.tables.schema import LEFT, PLAIN, PURSE, RIGHT, TABLES, TAGS, WHOLE
 from ops.simulation.trace import DiskLost, Down
-from ops.simulation.world import World
+from ops.simulation.world import ROUNDS_MAX, World
 from ops.simulation.writes import DELETE, MERGE, PUT, Attempted, Change, Refused, Settled
 from replication.core.settings import ReplicaSettings
 from replication.core.state import SERVING
@@ -53,6 +53,7 @@ class Tables:
 
     name: ClassVar[str] = NAME
     tick_ms: ClassVar[int] = 10
+    rounds_max: ClassVar[int] = ROUNDS_MAX
 
     def __init__(self, world: World) -> None:
         knobs = world.plan.knobs

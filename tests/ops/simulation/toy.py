@@ -17,7 +17,7 @@ from ops.simulation.faults import Faults
 from ops.simulation.machine import Machine
 from ops.simulation.plan import Plan, Step
 from ops.simulation.records import Reader
-from ops.simulation.world import World
+from ops.simulation.world import ROUNDS_MAX, World
 from ops.simulation.writes import DELETE, PUT, Attempted, Change, Placed, Refused, Settled
 from store.errors import StoreError
 from store.limits import StoreSettings
@@ -149,6 +149,7 @@ class ToyNode:
 class Toy:
     name: ClassVar[str] = "toy"
     tick_ms: ClassVar[int] = 20
+    rounds_max: ClassVar[int] = ROUNDS_MAX
 
     def __init__(self, world: World) -> None:
         self.world = world
