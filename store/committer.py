@@ -14,7 +14,7 @@ import contextlib
 import resource
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -22,7 +22,7 @@ import lmdb
 
 from store.batch import Batch
 from store.carried import Opened, open_parts, pieces
-from store.deferred import Deferred
+from store.deferred import Deferred, Kept
 from store.environment import is_fatal, is_full
 from store.errors import CommitterDied, StoreError, StoreFatal
 from store.floor import FOREIGN_SLICE_ROWS, SLICE_ROWS, Floor, Slices
@@ -31,7 +31,7 @@ from store.limits import COMPANY_ROWS, FULL_TRIES, MEASURE_EVERY
 from store.reading import logical_key
 from store.results import Ready, Result, Results
 from store.schema import Touched
-from store.submit import Submit
+from store.submit import Call, Submit
 from store.transaction import Transaction
 from store.work import Event
 from store.writes import Row, renew
@@ -122,7 +122,7 @@ class Committer:
             full = isinstance(error, StoreError) and is_full(error)
             if full and self._release():
                 return self._together(submits, told)
-            if len(submits) == 1:
+            if len(submits) == 1 and not submits[0].is_several:
                 return [Result(error)]
             return self._apart(submits, told, full=full)
         first, state.sequence = state.sequence, batch.sequence
@@ -198,8 +198,8 @@ class Committer:
                 return Result(error)
         if submit.parts is not None:
             return self._foreign(batch, submit, slices)
-        if submit.fn is not None:
-            return self._called(batch, submit, submit.fn, slices)
+        if submit.calls is not None:
+            return self._calls(batch, submit.calls, slices)
         if submit.risky:
             return self._in_a_child(batch, submit, lambda work, submit: work.apply(submit.rows), slices)
         self._rows(batch, submit.rows, slices)
@@ -213,18 +213,29 @@ class Committer:
             slices.step()
             batch.apply(rows[start : start + SLICE_ROWS])
 
-    def _called(self, batch: Batch, submit: Submit, fn: Callable[..., Any], slices: Slices | None) -> Result:
-        """A transaction. What its function raises undoes it, and nothing else."""
+    def _calls(self, batch: Batch, calls: Sequence[Call], slices: Slices | None) -> Result:
+        """Transactions. Gives a result for each."""
         if slices is not None:
-            slices.end()  # it may take any time
-        work = Deferred(batch)
+            slices.end()  # they may take any time
+        kept = Kept(batch)
+        outcomes: list[Result] = []
+        for fn, args in calls:
+            outcomes.append(self._called(batch, kept, fn, args))
+            if kept.broken is not None:
+                raise kept.broken
+        self._rows(batch, kept.take(), slices)
+        return Result(None, batch.sequence, outcomes)
+
+    def _called(self, batch: Batch, kept: Kept, fn: Callable[..., Any], args: tuple[Any, ...]) -> Result:
+        """What the function raises undoes it, and nothing else."""
+        work = Deferred(batch, kept)
         try:
-            value = fn(Transaction(work, self._state.tables), *submit.args)
+            value = fn(Transaction(work, self._state.tables), *args)
         except Exception as raised:  # noqa: BLE001 - the caller's function; whoever waits for it is told
             work.abort()
             return self._failed(raised)
         work.apply()
-        return Result(None, batch.sequence, value)
+        return Result(None, kept.sequence, value)
 
     def _in_a_child(
         self, batch: Batch, submit: Submit, apply: Callable[[Batch, Submit], Any], slices: Slices | None
@@ -289,6 +300,11 @@ class Committer:
         failures = 0
         last: BaseException | None = None
         for submit in submits:
+            if submit.calls is not None and submit.is_several:
+                outcomes.append(self._calls_apart(submit, submit.calls, told, full=full))
+                if self._state.fatal is not None:
+                    return []
+                continue
             if full and failures >= FULL_TRIES and submit.grows:
                 outcomes.append(Result(last))
                 continue
@@ -301,6 +317,13 @@ class Committer:
                 failures += 1
                 last = error
         return outcomes
+
+    def _calls_apart(self, submit: Submit, calls: Sequence[Call], told: list[Ready], *, full: bool) -> Result:
+        each = [Submit([], 0, submit.done, calls=(call,), source=submit.source) for call in calls]
+        found = self._apart(each, told, full=full)
+        return Result(
+            None, self._state.sequence, [one.value[0] if one.error is None else one for one in found]
+        )
 
     def _named(self, error: BaseException) -> BaseException:
         if isinstance(error, lmdb.Error):

@@ -10,12 +10,16 @@ from store.results import Result
 from store.tapping import Source
 from store.writes import Row
 
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+"""A transaction's function, and what it is called with besides the transaction."""
+
 
 class Submit:
-    """Encoded rows, or a function for a transaction, or other nodes' records.
+    """Encoded rows, or functions for a transaction each, or other nodes' records.
 
     Args:
-        count: how many rows there are, encoded or in blobs.
+        count: how many rows or functions there are, encoded or in blobs.
+        calls: transactions; each happens whole or not at all, whatever becomes of the others.
         risky: applying it can fail for a reason of its own.
         puts: that it holds nothing but puts.
         source: whose writes these are.
@@ -29,10 +33,9 @@ class Submit:
     __slots__ = (
         "alone",
         "alter",
-        "args",
+        "calls",
         "count",
         "done",
-        "fn",
         "generation",
         "parts",
         "puts",
@@ -52,8 +55,7 @@ class Submit:
         count: int = 0,
         risky: bool = False,
         puts: bool = False,
-        fn: Callable[..., Any] | None = None,
-        args: tuple[Any, ...] = (),
+        calls: Sequence[Call] | None = None,
         source: Source = None,
         alone: bool = False,
         parts: Sequence[CarriedPart] | None = None,
@@ -64,11 +66,10 @@ class Submit:
         self.rows = rows
         self.size = size
         self.done = done
-        self.count = count or len(rows) or 1
+        self.count = count or len(rows) or (len(calls) if calls else 1)
         self.risky = risky
         self.puts = puts
-        self.fn = fn
-        self.args = args
+        self.calls = calls
         self.source = source
         self.alone = alone or alter is not None
         self.parts = parts
@@ -77,6 +78,11 @@ class Submit:
         self.alter = alter
 
     @property
+    def is_several(self) -> bool:
+        """Whether some of it may happen and some not."""
+        return self.calls is not None and len(self.calls) > 1
+
+    @property
     def grows(self) -> bool:
         """Whether it may need room, as deletes don't."""
-        return bool(self.fn or self.parts or any(row[4] for row in self.rows))
+        return bool(self.calls or self.parts or any(row[4] for row in self.rows))

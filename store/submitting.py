@@ -9,7 +9,7 @@ from store.carried import CarriedPart, count_rows
 from store.encoded import Encoded
 from store.groupstate import GroupState
 from store.results import Result
-from store.submit import Submit
+from store.submit import Call, Submit
 from store.tapping import Source
 from store.transaction import Transaction
 from store.waiting import wait_result
@@ -124,7 +124,16 @@ class Submitting:
         With `alone` it is a commit of its own: what was submitted before is committed before it, and what it sees is
         the state at exactly `transaction.sequence`, which one call of the tap ended with.
         """
-        self._queue(Submit([], 0, done, fn=fn, args=args, source=source, alone=alone))
+
+        def came(result: Result) -> None:
+            done(result if result.error is not None else result.value[0])
+
+        self._queue(Submit([], 0, came, calls=((fn, args),), source=source, alone=alone))
+
+    def submit_transactions(self, done: Callable[[Result], None], calls: Sequence[Call]) -> None:
+        """`submit_transaction` of several at one price: one after the other, each whole or not at all. The value of the
+        result is a result for each of them."""
+        self._queue(Submit([], 0, done, calls=calls))
 
     async def transact(self, fn: Callable[..., Any], *args: Any) -> Any:
         """Run `fn(transaction, *args)` on the committer's thread, alone, atomically, and give what it returns.
