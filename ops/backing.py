@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -87,7 +88,8 @@ def main() -> None:
     """Arguments: data directory, path of the backup, MiB/s."""
     data, target, rate = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     signal.signal(signal.SIGTERM, _end)
-    os.nice(19)
+    with suppress(OSError):  # a sandbox may forbid it; then it only isn't as polite
+        os.nice(19)
     try:
         tables = data / STORE_DIRECTORY
         refuse_former(tables)

@@ -17,7 +17,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final
@@ -267,7 +267,8 @@ def _outside(parsed: Mapping[str, Parsed], texts: Mapping[str, str]) -> set[str]
 
 def main() -> None:
     """Read a request, write a draft."""
-    os.nice(NICENESS)
+    with suppress(OSError):  # a sandbox may forbid it; then it only isn't as polite
+        os.nice(NICENESS)
     with redirect_stdout(sys.stderr):
         draft = inspect(marshal.load(sys.stdin.buffer))  # noqa: S302 - from the node that has started this process
     sys.stdout.buffer.write(to_bytes(draft))

@@ -235,15 +235,16 @@ class RollOut:
         return MIXED if left else UNDONE
 
     def _restarted(self, replies: Sequence[Reply]) -> list[str]:
-        """Who ended meanwhile has started from the files on disk, with which nothing can be rolled back."""
+        """Who ended meanwhile has started from the files on disk, where nothing can be rolled back; nor can it where
+        another reload followed."""
         here = tuple(reply.node for reply in replies if reply.kind == "done" and reply.node in self.applied)
         found = []
         for reply in ask_each(self.nodes, here, HISTORY, lambda _: None).replies if here else ():
             entry = _entry(reply.data or (), self.applied[reply.node])
             if entry is None or entry["state"] != "rolled_back":
                 found.append(reply.node)
-                why = "it ended and started with the files on disk" if entry is not None else reply.error
-                self.tell({"what": "not undone", "node": reply.node, "cause": why})
+                cause = reply.error or _worse(reply.data, self.applied[reply.node]) or "it is still in effect"
+                self.tell({"what": "not undone", "node": reply.node, "cause": cause})
         return found
 
     def _ask(self, names: Sequence[str], words: Sequence[str], seconds_max: float | None = None) -> Asked:
