@@ -192,11 +192,13 @@ def invite(
     server: Annotated[str, Parameter(help="What the new node stands on.")] = "",
     rack: Annotated[str, Parameter(help="What that server stands in.")] = "",
     weight: Annotated[int, Parameter(help="Its share of the partitions.")] = 100,
+    cluster: Annotated[str, Parameter(help="The label of another cluster that it belongs to.")] = "",
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
     """Let a node join, whose public key this is."""
-    _ask(node, key, as_json, "invite", *_options(server=server, rack=rack, weight=weight), "--", public_key)
+    options = _options(server=server, rack=rack, weight=weight, cluster=cluster)
+    _ask(node, key, as_json, "invite", *options, "--", public_key)
 
 
 @app.command
@@ -237,6 +239,20 @@ def move(
 ) -> None:
     """Move a partition to another member."""
     _ask(node, key, as_json, "move", str(partition), target)
+
+
+@app.command
+def assign(
+    first: Annotated[int, Parameter(help="The first partition.")],
+    last: Annotated[int, Parameter(help="The last one.")],
+    cluster: Annotated[str, Parameter(help="The label of the cluster.")],
+    node: Node = "data",
+    *,
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Let another cluster own some partitions; planned moves bring them there."""
+    _ask(node, key, as_json, "assign", str(first), str(last), cluster)
 
 
 @app.command

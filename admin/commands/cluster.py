@@ -91,6 +91,7 @@ async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
             for link in links
             if not link["up"]
         ][:SHOWN_MAX],
+        "clusters": status["clusters"],
         "rebalancing": status["rebalancing"],
         "agreed": status["agreed"],
         "speaks": status["speaks"],
@@ -103,7 +104,11 @@ async def _invite(context: Context, arguments: Mapping[str, Any]) -> Any:
     own = cluster.membership.own
     with _Done():
         node = await cluster.operate.invite(
-            arguments["key"], server=arguments["server"], rack=arguments["rack"], weight=arguments["weight"]
+            arguments["key"],
+            server=arguments["server"],
+            rack=arguments["rack"],
+            weight=arguments["weight"],
+            cluster=arguments["cluster"],
         )
     return {"node": node.hex(), "join": f"{own.key}@{own.address}"}
 
@@ -164,6 +169,15 @@ async def _move(context: Context, arguments: Mapping[str, Any]) -> Any:
     return {"partition": arguments["partition"], "primary": node.hex()}
 
 
+async def _assign(context: Context, arguments: Mapping[str, Any]) -> Any:
+    first, last = arguments["first"], arguments["last"]
+    if last < first:
+        raise CommandError(f"{first} to {last}: the first partition comes first")
+    with _Done():
+        await _cluster(context).operate.assign(range(first, last + 1), arguments["cluster"])
+    return {"partitions": last - first + 1, "cluster": arguments["cluster"]}
+
+
 async def _rebalance(context: Context, arguments: Mapping[str, Any]) -> Any:
     return {"to_move": _cluster(context).operate.rebalance()}
 
@@ -213,6 +227,13 @@ COMMANDS: Final = (
                 default=100,
                 low=0,
                 high=WEIGHT_MAX,
+            ),
+            Parameter(
+                name="cluster",
+                help="The label of another cluster, that it begins or belongs to.",
+                option=True,
+                required=False,
+                default="",
             ),
         ),
         run=_invite,
@@ -297,6 +318,23 @@ COMMANDS: Final = (
         ),
         run=_move,
         seconds_max=MOVE_S,
+    ),
+    Command(
+        name="cluster assign",
+        role=Role.OPERATOR,
+        summary="Let another cluster own some partitions.",
+        help=(
+            "Clusters that know one another each own some of the partitions; a member of another one is invited with"
+            " --cluster LABEL. Planned moves bring the partitions there while their users talk, order and all. At first"
+            " everything belongs to the cluster that invited the others; cluster status says who owns how many."
+        ),
+        example="cluster assign 0 511 south",
+        parameters=(
+            Parameter(name="first", help="The first partition.", kind="integer", low=0, high=65_535),
+            Parameter(name="last", help="The last one.", kind="integer", low=0, high=65_535),
+            Parameter(name="cluster", help="The label of the cluster."),
+        ),
+        run=_assign,
     ),
     Command(
         name="cluster rebalance",
