@@ -57,6 +57,11 @@ app.command(
     help="What it costs a node to look at itself once a second.",
 )
 app.command(
+    "ops.bench.cluster:app",
+    name="cluster",
+    help="What a cluster costs beside one node, and how long phones wait when a node dies.",
+)
+app.command(
     "ops.bench.events:app",
     name="events",
     help="How many messages an event costs a cluster, at growing numbers of nodes.",

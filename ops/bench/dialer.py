@@ -126,7 +126,8 @@ class Dialer:
         if self._plan.host.startswith("127."):
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_BIND_ADDRESS_NO_PORT, 1)
             sock.bind((source_of(index), 0))
-        code = sock.connect_ex((self._plan.host, self._plan.port))
+        ports = self._plan.ports or (self._plan.port,)
+        code = sock.connect_ex((self._plan.host, ports[index % len(ports)]))
         if code not in (0, errno.EINPROGRESS):
             raise LoadError(f"user {index}: connect: {os.strerror(code)}")
         session.sock = sock

@@ -68,6 +68,7 @@ class Plan:
             recipients who aren't there). XMPP tells nothing on acceptance: there, a request to the server
             follows each burst, and its answer says that what went before is stored.
         logins_parallel: logins of this process under way at once.
+        ports: of several nodes, which users connect to in turn; empty: all to `port`.
     """
 
     dialect: Dialect
@@ -80,6 +81,7 @@ class Plan:
     body_bytes: int
     flight: Literal["receipted", "accepted"]
     logins_parallel: int
+    ports: tuple[int, ...] = ()
 
 
 @frozen
