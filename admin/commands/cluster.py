@@ -163,10 +163,12 @@ async def _remove(context: Context, arguments: Mapping[str, Any]) -> Any:
 
 async def _move(context: Context, arguments: Mapping[str, Any]) -> Any:
     cluster = _cluster(context)
-    node = _node(cluster, arguments["node"])
+    node, partition = _node(cluster, arguments["node"]), arguments["partition"]
     with _Done():
-        await cluster.operate.move(USERS.name, arguments["partition"], node)
-    return {"partition": arguments["partition"], "primary": node.hex()}
+        cluster.groups[USERS.name].placed.check(partition)
+        if cluster.groups[USERS.name].primary(partition) != node:
+            await cluster.operate.move(USERS.name, partition, node)
+    return {"partition": partition, "primary": node.hex()}
 
 
 async def _assign(context: Context, arguments: Mapping[str, Any]) -> Any:

@@ -51,6 +51,7 @@ class Crowd:
         prefixes: for each worker, words before its command, as to enter a namespace.
         others: numbers that are sent to, besides the users of the workers.
         shim: the power-loss library, if phones are to lose power as well.
+        library_marks: see `worker.Assignment`.
     """
 
     def __init__(
@@ -67,7 +68,9 @@ class Crowd:
         tls: bool = True,
         others: Sequence[int] = (),
         shim: Path | None = None,
+        library_marks: bool = False,
     ) -> None:
+        self._library_marks = library_marks
         self._folder = folder
         self._histories = histories
         self._history = history
@@ -115,6 +118,7 @@ class Crowd:
             history=str(self._histories / f"{process}.jsonl"),
             pins=str(self._pins),
             seed=self._seed,
+            library_marks=self._library_marks,
         )
         path = self._folder / f"{worker.name}.json"
         path.write_bytes(msgspec.json.encode(assignment))

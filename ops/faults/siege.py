@@ -132,6 +132,7 @@ class Siege:
                     users_each=self._users_each,
                     seed=self._seed,
                     tls=False,
+                    library_marks=True,
                 )
             )
         except BaseException:

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 import trio
 
 from admin.channel.client import Client, Target
-from admin.channel.errors import ChannelError
+from admin.channel.errors import ChannelError, Refused
 from node.founding import Place, found
 from node.tables import GROUPS, STORE_DIRECTORY
 from ops.bench.node_process import COMMAND, NodeProcess, free_ports, toml
@@ -311,7 +311,7 @@ class Town:
         try:
             with Client(Target.find(str(node.data))) as client:
                 answer: dict[str, Any] = client.ask(("cluster", *words))
-        except (ChannelError, LinkError, OSError) as error:
+        except (ChannelError, Refused, LinkError, OSError) as error:
             raise StageError(f"n{node.number}: {' '.join(words)}: {error}") from error
         return answer
 

@@ -51,7 +51,8 @@ SETTINGS: Final = Settings(
 
 
 class Assignment(msgspec.Struct, forbid_unknown_fields=True):
-    """What the crowd wants this process to be."""
+    """What the crowd wants this process to be. library_marks: a message is late if the library says so to its app, and
+    not only if the node did: after a split no node knows what another one has handed over."""
 
     process: str
     server: str
@@ -62,6 +63,7 @@ class Assignment(msgspec.Struct, forbid_unknown_fields=True):
     history: str
     pins: str
     seed: int
+    library_marks: bool = False
 
 
 @define
@@ -153,6 +155,8 @@ class User:
             "n": message.number,
         }
         late = self.recorder.is_late(message.sender, message.stream, message.number)
+        if self._assignment.library_marks:
+            late = message.late
         self._history.write("handover", **key, hash=body_hash(message.body), late=late)
         self.handed += 1
         if self._rng.random() < 0.05:
