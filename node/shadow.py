@@ -121,6 +121,9 @@ class Stage:
     def __len__(self) -> int:
         return len(self._guests)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._guests
+
     def open(self, key: Hashable, user: int, stream: bytes) -> None:
         """Somebody is logged in, as the other node has found."""
         self.close(key)

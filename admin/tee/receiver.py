@@ -170,8 +170,9 @@ class Receiver:
                 if kind == records.SAID:
                     self.stage.say(key, what)
                 elif kind == records.OPEN:
-                    source.open.add(session)
                     self.stage.open(key, *records.read_who(what))
+                    if key in self.stage:
+                        source.open.add(session)
                 else:
                     source.open.discard(session)
                     self.stage.close(key)

@@ -93,24 +93,25 @@ class Tapping:
     # ---- the tap -----------------------------------------------------------------------------------
 
     def welcomed(self, session: Session) -> None:
-        if self.active and self.wants(session):
+        if self.active and len(self.buffer) < BUFFER_ENTRIES_MAX and self.wants(session):
             self.open(session)
 
     def received(self, session: Session, data: bytes) -> None:
         if not (self.active and data):
             return
         teed = self.sessions.get(session)
-        if teed is None:
-            if session.is_closing or not is_chosen(session.user, self._limit):
-                return
-            teed = self.open(session)
+        if teed is None and (session.is_closing or not is_chosen(session.user, self._limit)):
+            return
         size = len(data)
         if self.bytes + size > BUFFER_BYTES_MAX or len(self.buffer) >= BUFFER_ENTRIES_MAX:
             self.counts.dropped += 1
             self.counts.dropped_bytes += size
-            teed.torn = True
+            if teed is not None:
+                teed.torn = True
             return
-        if teed.torn:
+        if teed is None:
+            teed = self.open(session)
+        elif teed.torn:
             teed.torn = False
             self.buffer.append((teed, CLOSED))
             self.buffer.append((teed, OPENED))

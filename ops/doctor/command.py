@@ -55,8 +55,8 @@ def doctor(
         patient = Patient.find(config, data, others=others, verify_s=verify)
         out, err = Console(highlight=False, markup=False, emoji=False), Console(stderr=True)
         findings: list[Finding] = []
-        with Status("", console=err) as progress:
-            if not err.is_terminal:
+        with Status("", console=out if out.is_terminal and not as_json else err) as progress:
+            if not progress.console.is_terminal:
                 progress.stop()
             for finding in examine(patient, lambda what: progress.update(f"looking at {what}")):
                 findings.append(finding)

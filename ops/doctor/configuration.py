@@ -12,7 +12,7 @@ from typing import Final
 from admin.statistics.settings import StatisticsSettings
 from node.accounts.errors import SecretRefused
 from node.accounts.gateways import read_secret
-from ops.config import Config
+from ops.config import Config, ConfigError
 from ops.doctor.finding import Finding, bad, good, skipped, warning
 from ops.doctor.patient import Patient
 from ops.shadowing import check_directory
@@ -29,7 +29,7 @@ def check(patient: Patient) -> Iterator[Finding]:
     yield good(ABOUT, f"{patient.source or 'defaults, without a file'}: can be read")
     try:
         check_directory(config)
-    except Exception as error:  # noqa: BLE001 - one of the configuration's, whose text has the remedy
+    except ConfigError as error:
         yield bad(ABOUT, str(error), "run the node as what its directory says that it is")
     yield from _secrets(config)
     yield from _reach(config)

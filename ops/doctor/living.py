@@ -26,6 +26,9 @@ def check(patient: Patient) -> Iterator[Finding]:
         info = ask(entry, "info")
         alarms = ask(entry, "alarms")
         hub = ask(entry, "stats", "hub")
+    except PermissionError as error:
+        yield skipped(ABOUT, f"it can't be asked as this user: {error}")
+        return
     except UNREACHED as error:
         if holder is None:
             yield skipped(ABOUT, "it doesn't run")
