@@ -84,13 +84,13 @@ def found(data: Path, name: str, place: Place) -> Founded:
 
 async def _found(data: Path, name: str, place: Place) -> Founded:
     with Store.open(data / STORE_DIRECTORY, GROUPS) as store:
+        kept = Kept(store)
+        if kept.read():
+            raise AlreadyMember(
+                f"{data} belongs to a cluster already; for another one, begin with an empty data directory"
+            )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store.run)
-            kept = Kept(store)
-            if kept.read():
-                raise AlreadyMember(
-                    f"{data} belongs to a cluster already; for another one, begin with an empty data directory"
-                )
             group = store.group(CLUSTER.name)
             identity = await ensure_identity(group)
             await group.commit([(PUT, group.table("identity").id, ("name",), name)])

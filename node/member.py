@@ -29,6 +29,7 @@ from replication.placement import PARTITIONS, Placement
 from replication.replicated import ReplicatedGroup
 from replication.tables import CLUSTER
 from replication.zeromq.keys import ensure_keys
+from store.directory import make_directory
 from store.store import Store
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ async def run_member(
     """See `running.run_node`."""
     member = settings.member
     assert member is not None
+    make_directory(settings.data)
     keys = ensure_keys(settings.data)
     holder: list[Partaking] = []
     users = attrs.evolve(USERS, reconcile=Reconcile(lambda p: holder[0].is_mine(p)))
