@@ -23,7 +23,7 @@ def examined(config: Path) -> tuple[int, dict[str, list[dict[str, Any]]]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     report = json.loads(ended.stdout)
     assert report["status"] == ended.returncode

@@ -79,5 +79,3 @@ def test_a_share_of_one_is_said_again_to_a_shadow_that_a_real_node_never_becomes
     assert SECRET.decode() not in (tmp_path / "s" / "node.log").read_text()
     with pytest.raises(NodeStartError, match="holds no real mail"):
         NodeProcess.start({**of_live, "node": {"data": shadow}}, tmp_path / "s")
-    with pytest.raises(NodeStartError, match="serves phones"):
-        NodeProcess.start({**of_shadow, "node": {"data": live}}, tmp_path / "l")
