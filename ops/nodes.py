@@ -3,8 +3,11 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from admin.channel.roster import VARIABLE, Entry, list_nodes, place_of_nodes
+
+HERE: Final = "data"
 
 
 def entries_of(
@@ -18,7 +21,8 @@ def entries_of(
 ) -> tuple[Entry, ...]:
     """The nodes of the list that have these names, or all; what isn't in the list is a directory or an address.
 
-    The list is looked at only if it was named (by an option or the environment), or all are meant.
+    The list is looked at only if it was named (by an option or the environment), or all are meant. Without names it is
+    all of a list that was named, or else the directory `data`.
 
     Args:
         place: where the list is; empty: where lists usually are.
@@ -28,7 +32,10 @@ def entries_of(
         RosterUnusable, OSError: the list can't be used.
     """
     listed: tuple[Entry, ...] = ()
-    if every or place or environment.get(VARIABLE):
+    named = bool(place or environment.get(VARIABLE))
+    every = every or (named and not names)
+    names = names or (HERE,)
+    if every or named:
         listed = list_nodes(place_of_nodes(place, environment))
     by_name = {entry.name: entry for entry in listed}
     chosen = listed if every else tuple(by_name.get(name) or Entry.alone(name) for name in names)

@@ -44,9 +44,9 @@ def shell(
     Without a terminal, lines are read from standard input, and the exit status is 1 if one of them failed.
     """
     with told(ChannelError, LinkError, OSError):
-        entries = entries_of(nodes or ("data",), every=every, place=place, key=key, node_key=node_key)
+        entries = entries_of(nodes, every=every, place=place, key=key, node_key=node_key)
         finds = {entry.name: entry.target for entry in entries}
-        if not every:
+        if nodes or len(finds) == 1:
             for find in finds.values():
                 find()  # a mistake in the names is told before anything is typed
         asked = Nodes(finds)

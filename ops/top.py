@@ -43,7 +43,7 @@ def top(
     Without a terminal, or with --json, they are shown once, and the exit status is 1 if one didn't answer.
     """
     with told(ChannelError, LinkError, OSError):
-        entries = entries_of(nodes or ("data",), every=every, place=place, key=key, node_key=node_key)
+        entries = entries_of(nodes, every=every, place=place, key=key, node_key=node_key)
         if len(entries) == 1:
             entries[0].target()  # a mistake in the name is told before the screen is taken
         asked = Nodes({entry.name: entry.target for entry in entries})

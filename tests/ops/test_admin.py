@@ -11,6 +11,7 @@ import pytest
 
 from ops.admin import Line, Unclear, read_line
 from ops.bench.node_process import NodeProcess, NodeStartError, free_ports
+from ops.nodes import entries_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,3 +108,17 @@ def test_the_keys_may_be_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("WAYSTATION_ADMIN_NODE_KEY", "b")
     assert read_line(["d", "ping"]) == Line("d", ("ping",), False, "a", "b")
     assert read_line(["d", "ping", "--key", "c"]).key == "c"
+
+
+def test_without_names_it_is_all_of_a_list_that_was_named_or_else_the_directory_here(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name / "admin").mkdir(parents=True)
+    named = {"WAYSTATION_NODES": str(tmp_path)}
+
+    def names(*given: str, environment: dict[str, str], place: str = "") -> list[str]:
+        return [one.name for one in entries_of(given, every=False, place=place, environment=environment)]
+
+    assert names(environment=named) == ["a", "b"]
+    assert names(environment={}, place=str(tmp_path)) == ["a", "b"]
+    assert names(environment={}) == ["data"]
+    assert names("b", "10.0.0.1:7", environment=named) == ["b", "10.0.0.1:7"]
