@@ -68,6 +68,8 @@ def dropped(state: MailState, partitions: Collection[int], partition_of: Callabl
         del state.healing[partition]  # it may wait for what was dropped: from the beginning
         healing.begin(state, partition)
     state.counts.dropped += len(boxes)
+    if state.served is not None:
+        state.disturbed.update({box.partition for box in boxes}.difference(partitions))
     return ended
 
 

@@ -93,9 +93,11 @@ def place(state: MailState, pair: Pair, n: int, base: int, body: bytes | None) -
             _refuse(state, pair, n, errors.STREAM_REUSED, 0)
         # answered when the first one settles
     elif n in pair.gone:
+        _come_back(pair, n)
         state.counts.duplicates += 1
         state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, DELIVERED))
     elif n in pair.expired:
+        _come_back(pair, n)
         state.counts.duplicates += 1
         if pair.durable():
             state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
@@ -145,6 +147,7 @@ def looked_up(
     elif body is not None and body != stored:
         _refuse(state, pair, n, errors.STREAM_REUSED, 0)
     else:
+        _come_back(pair, n)
         state.counts.duplicates += 1
         state.out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, ONE_COPY))
     while behind:
@@ -225,6 +228,13 @@ def _took(pair: Pair, n: int) -> None:
         pair.high = n
         if pair.gone.highest() > n or pair.expired.highest() > n:
             pair.climb()
+
+
+def _come_back(pair: Pair, n: int) -> None:
+    """A number that is known came. If it is the one at which its sender was told to go back (and has been taken, and
+    acknowledged, since), the sender is back, and what follows isn't from before."""
+    if n == pair.gapped:
+        pair.gapped = 0
 
 
 def hold_off(state: MailState, sender: int, recipient: int, stream: bytes, n: int, retry_ms: int) -> None:

@@ -19,6 +19,11 @@ ENDS_MAX: int = 100_000
 announces them again."""
 
 
+LOWER: int = errors.TIMEOUT
+"""Told to a session that has a lower login than another one of its device, when both are announced: a phone that is
+still there connects again, and is the newer one then. (`superseded` would make it give up.)"""
+
+
 def next_login(state: RoutingState, p: int) -> Login:
     """What a login of the partition is given: higher than any before it. The clock goes on where a restart
     forgets."""
@@ -76,6 +81,16 @@ def cease(state: RoutingState, partitions: Collection[int]) -> None:
             opening.reopen(state, part)
 
 
+def stir(state: RoutingState, p: int) -> None:
+    """Mail has dropped mailboxes of a partition that stays (see `node.mail.dropping`): what was sent to them, and isn't
+    answered, is forgotten. Everybody opens it again."""
+    for peer in state.peers.values():
+        shut(peer, p)
+    part = state.parts[p]
+    if part.open and part.target == state.ways.me:
+        opening.reopen(state, part)
+
+
 def shut(peer: Peer, p: int) -> None:
     """An answer to a send is lost: the edge opens the partition again, and sends what it keeps."""
     if p in peer.opened:
@@ -91,7 +106,8 @@ def enter(state: RoutingState, session: Phone) -> None:
     remote = state.remotes.get(session.user)
     if remote is not None:
         if remote.login > session.login:
-            seating.expel(state, session, errors.SUPERSEDED)
+            state.counts.superseded += 1
+            seating.expel(state, session, LOWER)
             return
         dismiss(state, remote, errors.SUPERSEDED)
     state.accounts.judge_device(
@@ -112,7 +128,9 @@ def _judged_here(state: RoutingState, session: Phone, announcement: int, code: i
     if code:
         state.counts.refused += 1
         seating.expel(state, session, code)
-    else:
+    elif state.mail.sessions.get(session.user) is not session and (
+        state.mail.arriving.get(session.user) is not session
+    ):  # who never left mail must not enter it again: it would be the same handle with another window
         presence.online(state.mail, session.user, session)
 
 
@@ -137,7 +155,7 @@ def _announced(state: RoutingState, remote: Remote) -> None:
     here, held = state.sessions.get(user), state.remotes.get(user)
     if (here is not None and here.login > remote.login) or (held is not None and held.login > remote.login):
         state.counts.superseded += 1
-        _end(remote, errors.SUPERSEDED)
+        _end(remote, LOWER)
         return
     if here is not None:
         seating.expel(state, here, errors.SUPERSEDED)

@@ -194,6 +194,8 @@ class Router:
     def end_pass(self) -> None:
         """Say to peers what was gathered, and what waited for room."""
         state = self.state
+        while state.mail.disturbed:
+            hosting.stir(state, state.mail.disturbed.pop())
         for part in tuple(state.moving.values()):
             opening.move(state, part)
         for peer in state.peers.values():

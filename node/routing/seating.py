@@ -20,7 +20,7 @@ def seat(state: RoutingState, session: Phone, user: int, stream: bytes, login: L
     if before is not None and before is not session:
         if before.login > login:
             state.counts.superseded += 1
-            state.phones.end(session, errors.SUPERSEDED)
+            state.phones.end(session, errors.TIMEOUT)  # see hosting.LOWER
             return
         expel(state, before, errors.SUPERSEDED)
     state.ticket += 1
