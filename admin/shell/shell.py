@@ -117,7 +117,10 @@ class Shell:
 
     def _roll_out(self, names: tuple[str, ...], order: Order, *, as_json: bool) -> bool:
         def tell(event: Event) -> None:
-            self._out.print(Text(json.dumps(event) if as_json else clean(line_of(event))))
+            if as_json:
+                self._out.file.write(f"{json.dumps(event)}\n")
+            else:
+                self._out.print(Text(clean(line_of(event))))
 
         if RollOut(self._nodes, names, order, tell).run() != DONE:
             self.failed += 1
@@ -153,7 +156,7 @@ class Shell:
 
     def _say(self, text: str) -> None:
         self.failed += 1
-        self._out.print(Text(text, style="red"))
+        self._out.print(Text(clean(text), style="red"))
 
 
 def typed(
