@@ -355,6 +355,7 @@ class Cluster:
             await trio.sleep(self.settings.detector.tick_ms / 1000)
             with self.within():
                 self._judged(self.detector.tick(self.now()))
+            self.membership.look_whether_refused()
 
     async def _flush(self) -> None:
         while True:

@@ -43,8 +43,15 @@ def removed(state: ReplicaState, member: bytes) -> None:
 
 def _forget(state: ReplicaState, member: bytes) -> bool:
     """Whether it was a peer."""
-    if state.peers.pop(member, None) is None:
+    peer = state.peers.pop(member, None)
+    if peer is None:
         return False
+    # What is under way of it ends on its own, and nothing follows: no cursor is written behind the one that is reset.
+    peer.source.queue.clear()
+    peer.source.start = None
+    peer.source.session = 0
+    peer.pulls.clear()
+    peer.wanted.clear()
     state.heard.discard(member)
     for part in state.parts:
         part.gathering.discard(member)

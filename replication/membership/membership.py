@@ -35,6 +35,8 @@ from store.store import Store
 
 log = structlog.get_logger()
 
+REFUSED_MS: Final = 500
+"""Shorter than a node listens before it claims (`ReplicaSettings.start_wait_ms`): who was removed serves nothing."""
 RELAYS_SINCE: Final = 2
 """The version from which on claims are spread by relays (`core.spreading`)."""
 
@@ -77,6 +79,7 @@ class Membership:
         self.exchange = Exchange(around.me, self.roster, settings.membership)
         self.removed = trio.Event()
         self.changed_at = around.now()
+        self._refused_since: int | None = None
         self.nodes: tuple[bytes, ...] = ()  # of this cluster
         self.others: tuple[Member, ...] = ()  # members of other clusters
         self.speaks = settings.speaks
@@ -182,6 +185,21 @@ class Membership:
         return [self.roster.edited(own.node, own.node, state=state, speaks=self.speaks)]
 
     # ---- using it ---------------------------------------------------------------------------------
+
+    def look_whether_refused(self) -> None:
+        """A node that was removed while it was away hears of it from nobody: they don't let it in. If somebody refuses
+        it and nobody talks to it, it is none of them any more."""
+        now, links = self._around.now(), self._around.links
+        if self.removed.is_set() or not links.is_refused():
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = now
+        elif now - self._refused_since >= REFUSED_MS:
+            log.error(
+                "this node was removed from its cluster: nobody lets it in",
+                remedy="join again with another key and an empty data directory",
+            )
+            self.removed.set()
 
     def apply(self, rows: Iterable[Entry]) -> None:
         """Rows are others than before: links, detector, replicas and ranking follow."""

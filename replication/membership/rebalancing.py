@@ -54,8 +54,10 @@ def misplaced(state: ReplicaState) -> Iterator[tuple[int, bytes | None]]:
         first = state.peers.get(ranked[0])
         if ranked[0] != state.me and first is not None and state.reachable(first):
             # What has a complete copy takes over; what hasn't becomes heir first, once it has one.
-            there = claim.heir is None or (claim.heir == ranked[0] and part.heir_live)
-            yield part.number, ranked[0] if there else None
+            if claim.heir is None or (claim.heir == ranked[0] and part.heir_live):
+                yield part.number, ranked[0]
+            elif claim.heir != ranked[0]:
+                yield part.number, None
         elif part.heir_live and claim.heir is not None and claim.heir not in ranked[: state.settings.copies]:
             others = [state.peers[one] for one in ranked[: state.settings.copies] if one in state.peers]
             if any(state.reachable(one) for one in others if one.id != claim.heir):
@@ -77,6 +79,9 @@ class Rebalancer:
         self.failed = 0
         self.asked = False  # an operator has asked: calm isn't waited for
         self._under_way: set[tuple[str, int]] = set()
+        self._homing: dict[
+            tuple[str, int], int
+        ] = {}  # partitions whose heir is being brought home → since when
         self._not_before: dict[tuple[str, int], int] = {}
         self._tokens = 0.0
         self._filled_at = around.now()
@@ -102,9 +107,9 @@ class Rebalancer:
         if not (everything or leaving) or self._tokens < 1 or now < self._look_at:
             return
         with self._around.within():
-            if not self._begin(now, None if everything else leaving):
+            if not self._begin(now, None if everything else leaving) and not self._homing:
                 self._look_at = now + (0 if self.asked else IDLE_MS)
-                self.asked = self.asked and bool(self._under_way)
+                self.asked = self.asked and bool(self._under_way or self._homing)
 
     def _leaving(self) -> frozenset[bytes]:
         """Members that hand over what they hold: calm isn't waited for, nor is it left to an operator."""
@@ -114,6 +119,7 @@ class Rebalancer:
     def _begin(self, now: int, only: Collection[bytes] | None) -> bool:
         """Whether anything is left to be moved; `only`: of what these nodes hold."""
         found = False
+        self._look_after_heirs(now)
         for name, group in self._around.groups.items():
             state = group.carrier.state
             for p, target in misplaced(state):
@@ -121,10 +127,10 @@ class Rebalancer:
                 if now < self._not_before.get(place, 0) or not _concerns(state, p, only):
                     continue
                 found = True
-                if self._tokens < 1 or len(self._under_way) >= self.settings.moves_max:
-                    return True
-                if target is None and p in state.rehoming:
+                if place in self._homing:
                     continue
+                if self._tokens < 1 or len(self._under_way) + len(self._homing) >= self.settings.moves_max:
+                    return True
                 self._tokens -= 1
                 state.now = now
                 if target is None:
@@ -138,10 +144,21 @@ class Rebalancer:
 
     def _rehome(self, group: ReplicatedGroup, state: ReplicaState, p: int, now: int) -> None:
         state.rehoming.add(p)
-        self._not_before[group.name, p] = now + FAILED_MS
+        self._homing[group.name, p] = now
         for peer in state.peers.values():
             claims.refresh_stream(state, state.parts[p], peer.id)
         replica.flush(state)
+
+    def _look_after_heirs(self, now: int) -> None:
+        for (name, p), since in tuple(self._homing.items()):
+            group = self._around.groups.get(name)
+            state = group.carrier.state if group is not None else None
+            if state is not None and p in state.rehoming and now - since < FAILED_MS:
+                continue
+            del self._homing[name, p]
+            if state is not None and p in state.rehoming:
+                state.rehoming.discard(p)
+                self._not_before[name, p] = now + FAILED_MS
 
     def _ended(self, place: tuple[str, int]) -> Callable[[int, Exception | None], None]:
         def ended(_: int, error: Exception | None) -> None:

@@ -6,6 +6,7 @@ State and counts only; `outgoing` and `incoming` say what becomes of them.
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 import trio
 
@@ -16,6 +17,10 @@ from replication.zeromq.outbox import Outbox
 
 Group = str | None
 """The name of a group; None is the control link."""
+
+
+NOT_ADMITTED: Final = "not admitted"
+"""Why a connection ended: the peer doesn't know this node's key."""
 
 
 class Bell:

@@ -18,7 +18,7 @@ from replication.zeromq.adapter import Frames, Socket
 from replication.zeromq.address import Address, resolve
 from replication.zeromq.boundedlog import BoundedLog
 from replication.zeromq.errors import AddressUnusable
-from replication.zeromq.link import Link
+from replication.zeromq.link import NOT_ADMITTED, Link
 from replication.zeromq.receiver import Receiver
 from replication.zeromq.settings import FLUSH_BATCHES, LinkSettings
 from replication.zeromq.sockets import ENDS, FAILED_HANDSHAKES, Sockets, end_monitor, event_of
@@ -256,7 +256,7 @@ def _note_ends(link: Link, events: Sequence[Frames]) -> None:
     for frames in events:
         event = event_of(frames[0].bytes)
         if event & FAILED_HANDSHAKES:
-            link.failing = "not admitted" if event == _AUTH_FAILED else "handshake failed"
+            link.failing = NOT_ADMITTED if event == _AUTH_FAILED else "handshake failed"
         elif event & ENDS:
             link.end(link.failing or ("disconnected" if link.up else "unreachable"))
 

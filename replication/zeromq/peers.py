@@ -15,7 +15,7 @@ from replication.zeromq.binding import Binder
 from replication.zeromq.errors import LinksClosed
 from replication.zeromq.incoming import Reader
 from replication.zeromq.keys import Keys
-from replication.zeromq.link import Entrance, Group, Link
+from replication.zeromq.link import NOT_ADMITTED, Entrance, Group, Link
 from replication.zeromq.members import Member, Roster
 from replication.zeromq.sockets import Sockets
 from replication.zeromq.zap import Authorised
@@ -106,6 +106,11 @@ class Peers:
     def is_resting(self, node: bytes) -> bool:
         """Whether a node is known, and nothing is kept up to it."""
         return node in self._resting
+
+    def is_refused(self) -> bool:
+        """Whether a peer that answers doesn't let this node in, and no peer does."""
+        controls = [link for (group, _), link in self._links.items() if group is None]
+        return not any(link.up for link in controls) and any(link.ended == NOT_ADMITTED for link in controls)
 
     # ---- within ----------------------------------------------------------------------------------
 

@@ -549,3 +549,21 @@ class Detectors(RuleBasedStateMachine):
 
 TestDetectors = Detectors.TestCase
 TestDetectors.settings = profile(max_examples=60, stateful_step_count=25, deadline=None)
+
+
+def test_members_come_and_go_while_it_runs() -> None:
+    detector = alone(A, B)
+    detector.added(C)
+    detector.added(C)
+    detector.added(A)
+    assert detector.state_of(C) == UNKNOWN
+    assert [effect[1] for effect in detector.tick(0) if effect[0] == SEND] == [B, C]
+    detector.received(C, (BEAT, BOOT, 0, b"what a newer version adds"), 10)
+    assert detector.state_of(C) == ALIVE
+    detector.removed(C)
+    detector.removed(C)
+    detector.check()
+    assert detector.heard(C, 20) == []
+    assert detector.state.counters.strangers == 1
+    with pytest.raises(KeyError):
+        detector.state_of(C)

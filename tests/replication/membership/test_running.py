@@ -96,6 +96,18 @@ async def test_what_may_be_lost_with_a_node_that_is_removed_is_told_by_partition
         await until(lambda: served(members, "a") == KEPT.partitions)
 
 
+async def test_a_node_that_was_removed_while_it_was_away_is_told_by_nobody_and_knows(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "abc", KEPT) as members:
+        c = members.node("c")
+        await members.stop("c")
+        await until(lambda: not members["a"].is_alive(c))
+        await members["a"].operate.remove(c)
+        await until(lambda: agree(members))
+        await members.start("c")
+        await until(members["c"].membership.removed.is_set)
+        assert c not in members["a"].nodes
+
+
 async def test_who_is_not_invited_does_not_join_and_a_key_joins_once(tmp_path: Path) -> None:
     async with members_of(tmp_path, "ab", KEPT) as members:
         with pytest.raises(KeyTaken):

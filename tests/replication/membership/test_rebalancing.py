@@ -1,0 +1,144 @@
+"""Partitions go home by rate, after a calm time, and only to who is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+
+from replication.core import replica
+from replication.core.state import SERVING
+from replication.membership.member import Member
+from replication.membership.rebalancing import Rebalancer, misplaced
+from replication.membership.roster import Roster
+from replication.membership.settings import MembershipSettings
+from tests.replication.core.stand import Node, Stand
+
+RATE = MembershipSettings(moves_per_s=2, moves_max=2, calm_ms=5_000)
+
+
+class Group:
+    """A replica of the stand, as the rebalancer sees it."""
+
+    name = "users"
+
+    def __init__(self, node: Node) -> None:
+        self.carrier = self
+        self.state = node.state
+        self._node = node
+
+    def flush(self) -> None:
+        """Nothing is gathered."""
+
+    def drain(self) -> None:
+        self._node.carry_out()
+
+
+class Around:
+    """A cluster of one group."""
+
+    def __init__(self, stand: Stand, letter: str) -> None:
+        self._stand = stand
+        self.groups: dict[str, Any] = {"users": Group(stand[letter])}
+        self.membership = self
+        self.roster = Roster(Member(node=node) for node in stand.names)
+        self.changed_at = 0
+
+    def now(self) -> int:
+        return self._stand.now
+
+    @contextmanager
+    def within(self) -> Iterator[None]:
+        yield
+
+
+def away_and_back() -> tuple[Stand, Around, Rebalancer]:
+    """A served six partitions with B and C; it went, and comes back: others have taken over."""
+    stand = Stand(3, partitions=6).ready()
+    around = Around(stand, "B")
+    rebalancer = Rebalancer(around, RATE)  # type: ignore[arg-type]
+    stand.crash("A")
+    stand.see()
+    stand.run(3_000)
+    stand.start("A")
+    stand.run(3_000)
+    around.changed_at = stand.now
+    return stand, around, rebalancer
+
+
+def steps(stand: Stand, rebalancer: Rebalancer, length_ms: int) -> None:
+    for _ in range(length_ms // 100):
+        stand.run(100)
+        rebalancer.step()
+
+
+def served(stand: Stand, letter: str) -> set[int]:
+    return {part.number for part in stand[letter].state.parts if part.phase == SERVING}
+
+
+def test_nothing_moves_before_it_was_calm_and_then_all_goes_home() -> None:
+    stand, _, rebalancer = away_and_back()
+    wanted = {p for p, _ in misplaced(stand["B"].state)}
+    assert wanted
+    steps(stand, rebalancer, 4_000)
+    assert rebalancer.moved == 0
+    assert {p for p, _ in misplaced(stand["B"].state)} == wanted
+    steps(stand, rebalancer, 12_000)
+    assert not list(misplaced(stand["B"].state))
+    assert rebalancer.moved > 0
+    assert rebalancer.failed == 0
+
+
+def test_a_node_that_comes_and_goes_moves_nothing() -> None:
+    stand, around, rebalancer = away_and_back()
+    for _ in range(6):
+        steps(stand, rebalancer, 3_000)
+        around.changed_at = stand.now
+    assert rebalancer.moved == 0
+
+
+def test_it_goes_at_its_rate() -> None:
+    stand, _, rebalancer = away_and_back()
+    rebalancer.settings = attrs.evolve(RATE, moves_per_s=0.1)
+    there = len(served(stand, "B"))
+    assert rebalancer.ask() > 1
+    steps(stand, rebalancer, 16_000)
+    # One at once, and one in ten seconds: an heir is brought home, then its partition is moved.
+    assert there - 2 < len(served(stand, "B")) <= there
+    steps(stand, rebalancer, 12_000)
+    assert there - 3 < len(served(stand, "B")) < there
+
+
+def test_who_has_no_copy_becomes_heir_first_and_takes_over_when_it_is_complete() -> None:
+    stand = Stand(3, partitions=1).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    around = Around(stand, "A")
+    rebalancer = Rebalancer(around, RATE)  # type: ignore[arg-type]
+    stand.names = [b"C", b"A", b"B"]  # another node is first in rank now
+    for node in stand.nodes.values():
+        replica.placed(node.state)
+    assert list(misplaced(stand["A"].state)) == [(0, None)]
+    rebalancer.ask()
+    seen = set()
+    for _ in range(60):
+        steps(stand, rebalancer, 100)
+        claim = stand["A"].state.parts[0].claim
+        assert claim is not None
+        seen.add((claim.primary, claim.heir))
+    assert (b"A", b"C") in seen, "it was heir first"
+    assert stand["C"].serves
+    assert stand["C"].store.values(0) == {"k": 1}
+
+
+def test_who_is_not_there_gets_nothing() -> None:
+    stand, _, rebalancer = away_and_back()
+    stand.crash("A")
+    stand.see()
+    rebalancer.ask()
+    steps(stand, rebalancer, 2_000)
+    assert rebalancer.moved == 0
+    assert not list(misplaced(stand["B"].state))
+    assert not rebalancer.asked, "there was nothing to do"
