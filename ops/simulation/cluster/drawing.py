@@ -72,7 +72,7 @@ def _knobs(hand: random.Random) -> dict[str, Any]:
     in_flight = hand.choice((1, 3, 16))
     return {
         "weather": {"delay_max": hand.choice((1, 3, 10))},
-        "link_window": hand.choice((12, 60, 1_000, 1_000)),
+        "link_window": hand.choice((8, 60, 1_000, 1_000)),
         "mail": {
             "sync_delay_ms": hand.choice((0, 5, 20, 100)),
             "flush_delay_ms": hand.choice((10, 50, 200)),
@@ -100,6 +100,7 @@ def _knobs(hand: random.Random) -> dict[str, Any]:
         "replica": replicas.knobs(hand, window),
         "detector": replicas.detector(),
         "clients_move": hand.random() < 0.5,
+        "vanishing": hand.choice((0.2, 0.7)),
         "patience_ms": hand.choice((300, 1_500)),
         "servers": hand.choice((2, 3, 6)),
         "membership": {

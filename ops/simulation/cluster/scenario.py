@@ -61,6 +61,7 @@ class Cluster(Mail):
         self.gone: set[int] = set()
         self._sessions = 0
         self._happened = 0
+        self.vanishing = knobs["vanishing"]
         super().__init__(world)
         # Where a primary forgets soon at which edge a sender is, that edge gives the send back by its own time; and
         # where each message is a commit of its own, they wait for one another.

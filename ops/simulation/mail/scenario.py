@@ -53,6 +53,8 @@ class Mail:
     users: ClassVar[int] = USERS
     runs: ClassVar[type[MailNode]] = MailNode
     """What runs on its machines."""
+    vanishing: float = 0.2
+    """Of the connections that phones close, how many their nodes don't hear of."""
 
     def __init__(self, world: World) -> None:
         knobs = world.plan.knobs
@@ -192,7 +194,7 @@ class Mail:
 
     def leave(self, session: Session) -> None:
         """A phone closes its connection; mostly its node hears of it."""
-        if self._hand.random() < 0.8:
+        if self._hand.random() >= self.vanishing:
             self._later(session, False, self.world.machines[session.node].ask, self.runs.leave, session)
 
     def let_in(self, session: Session) -> None:
