@@ -78,6 +78,7 @@ def found(data: Path, name: str, place: Place) -> Founded:
     """
     if not 1 <= len(name) <= NAME_CHARACTERS_MAX or not name.isprintable() or name != name.strip():
         raise NameRefused(f"{name!r} is no name: choose 1 to {NAME_CHARACTERS_MAX} printable characters")
+    make_directory(data)
     take_over(data)
     return trio.run(_found, data, name, place)
 

@@ -26,6 +26,7 @@ from node.wire.limits import NUMBER_MAX, STREAM_SIZE
 from replication.identity import ensure_identity
 from replication.placement import Placement
 from replication.tables import CLUSTER
+from store.directory import make_directory
 from store.group import OpenGroup
 from store.store import Store
 from store.writes import MERGE
@@ -70,6 +71,7 @@ async def import_accounts(
         ImportRefused: if `accounts` is `read_accounts(…)` and a line is wrong.
         StoreError, DamagedIdentity: the directory can't be used.
     """
+    make_directory(Path(data_dir))
     take_over(Path(data_dir))
     with Store.open(Path(data_dir) / STORE_DIRECTORY, GROUPS) as store:
         async with trio.open_nursery() as nursery:

@@ -57,7 +57,10 @@ def check(patient: Patient) -> Iterator[Finding]:
             "set it to this node's address: a member doesn't start alone",
         )
     there = [member for member in members if member.state in (ACTIVE, LEAVING)]
-    yield good(ABOUT, f"{len(there)} members are known, this node among them")
+    yield good(
+        ABOUT,
+        f"{len(there)} members are known, with this node" if len(there) > 1 else "it is the only member",
+    )
     yield from _labels(there)
     try:
         keys = read_keys(patient.data)

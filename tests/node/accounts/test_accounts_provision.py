@@ -107,3 +107,8 @@ def test_a_line_that_is_no_account_is_named(wrong: str) -> None:
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(ImportRefused):
         list(read_accounts([text]))
+
+
+def test_a_directory_that_is_made_for_them_is_the_nodes_alone(tmp_path: Path) -> None:
+    provision(tmp_path / "new", [])
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
