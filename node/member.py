@@ -46,6 +46,8 @@ WIPES_S = 1.0
 FINISH_S = 10.0
 """How long writing what is left may take at the end."""
 FINISH_STEP_S = 0.02
+REMOVED_S = 1.0
+"""Between the end of its membership and the node's own."""
 
 
 async def run_member(
@@ -182,6 +184,7 @@ async def _serve(
 async def _until_removed(cluster: Cluster, stop: trio.Event) -> None:
     await cluster.membership.removed.wait()
     log.warning("this node is no member of its cluster any more: it stops")
+    await trio.sleep(REMOVED_S)  # whoever let it leave is told so
     stop.set()
 
 

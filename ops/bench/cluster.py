@@ -16,7 +16,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from ops.bench import failover
-from ops.bench.clusters import Cost, load, plan_of, rss_bytes, running
+from ops.bench.clusters import Cost, load, plan_of, rss_bytes, running, spread
 from ops.bench.comparison import terminated_as_interrupted
 from ops.bench.exchange import NotAllArrivedError
 from ops.bench.fleet import Fleet, pairs_shape
@@ -37,36 +37,30 @@ FAILOVER_USERS: Final = 1_200
 WINDOW: Final = 5
 LOGIN_S_MAX: Final = 0.2
 FILES_SPARE: Final = 400
-Part = Literal["messages", "stored", "failover", "idle"]
-PARTS: Final[tuple[Part, ...]] = ("messages", "stored", "failover", "idle")
+Part = Literal["messages", "stored", "failover", "rebalance", "idle"]
+PARTS: Final[tuple[Part, ...]] = ("messages", "stored", "failover", "rebalance", "idle")
 _FAILURES: Final = (LoadError, NotAllArrivedError, NodeStartError, StageError)
 
 
 def messages(folder: Path, users: int, seconds: float) -> dict[str, Any]:
     """Online pairs: a cluster of one member, and one of three."""
-    with running(folder / "one", 1, users) as (town, _):
+    with running(folder / "one", 1, users) as town:
         one = load(town, users, WINDOW, seconds)
-    with running(folder / "three", NODES, users) as (town, spread):
+    with running(folder / "three", NODES, users) as town:
         three = load(town, users, WINDOW, seconds)
     return {
         "one_node": _shown(one),
         "three_nodes": _shown(three),
         "hops_per_message": HOPS,
         "hop_cpu_us": (three.cpu_us - one.cpu_us) / HOPS,
-        "rebalance": {
-            "partitions_moved": spread.partitions,
-            "accounts": spread.accounts,
-            "seconds_with_starts": spread.seconds,
-            "partitions_per_s": spread.partitions / spread.seconds,
-        },
     }
 
 
 def stored(folder: Path, users: int, seconds: float) -> dict[str, Any]:
     """Mail for users who are away: on one disk, and on two."""
-    with running(folder / "one-copy", 1, users) as (town, _):
+    with running(folder / "one-copy", 1, users) as town:
         one = load(town, users, WINDOW, seconds, offline=True)
-    with running(folder / "two-copies", NODES, users) as (town, _):
+    with running(folder / "two-copies", NODES, users) as town:
         two = load(town, users, WINDOW, seconds, offline=True)
     return {
         "stored_at_one_copy": _shown(one),
@@ -77,7 +71,7 @@ def stored(folder: Path, users: int, seconds: float) -> dict[str, Any]:
 
 def die(folder: Path) -> dict[str, Any]:
     """A node is killed under a light load."""
-    with running(folder / "failover", NODES, FAILOVER_USERS) as (town, _):
+    with running(folder / "failover", NODES, FAILOVER_USERS) as town:
         victim, *others = reversed(town.nodes)
         partition_of, claims = failover.primaries(victim.data)
         ports = [node.port for node in others]
@@ -91,11 +85,22 @@ def die(folder: Path) -> dict[str, Any]:
     }
 
 
+def rebalance(folder: Path) -> dict[str, Any]:
+    """A node that has everything is joined by two others."""
+    found = spread(folder / "rebalance", NODES, FAILOVER_USERS)
+    return {
+        "rebalanced_partitions": found.partitions,
+        "rebalanced_accounts": found.accounts,
+        "rebalance_seconds": found.seconds,
+        "rebalanced_partitions_per_s": found.partitions / found.seconds if found.seconds else 0.0,
+    }
+
+
 def idle(folder: Path, sessions: int) -> dict[str, Any]:
     """Sessions that say nothing, over all nodes."""
     sessions += sessions % 2
     allow_files(sessions + FILES_SPARE)
-    with running(folder / "idle", NODES, sessions) as (town, _):
+    with running(folder / "idle", NODES, sessions) as town:
         warm = min(300, sessions // 4) // 2 * 2
         plan = plan_of(town, pairs_shape(sessions, 1), 1, offline=False)
         with Fleet.of(plan, max(1, sessions // 5_000)) as fleet:
@@ -159,6 +164,9 @@ def cluster(
             if "failover" in wanted:
                 with screen.phase("failover", 1):
                     result |= die(folder)
+            if "rebalance" in wanted:
+                with screen.phase("rebalance", 1):
+                    result |= rebalance(folder)
             if "idle" in wanted:
                 with screen.phase("idle", 1):
                     result |= idle(folder, sessions)
