@@ -79,8 +79,8 @@ def test_what_gets_worse_at_the_second_node_is_undone_on_all(
     sending = threading.Thread(target=send)
     sending.start()
     try:
-        revisions.fault("session", one_in=100)
-        status, events = rolled_out(tmp_path / "all", "--bake", "3s")
+        revisions.fault("session", one_in=5)
+        status, events = rolled_out(tmp_path / "all", "--bake", "6s")
         assert status == 3, events
         assert told(events, "applied", "no worse", "worse", "undone") == [
             ("applied", "n1"),
