@@ -109,7 +109,7 @@ class Sender:
                     raw.connect(address.endpoint())
                     return await self._serve(Socket(raw), monitor)
                 finally:
-                    end_monitor(raw, monitor)
+                    end_monitor(raw, monitor)  # before the socket, whose end it would be told of otherwise
                     raw.close(linger=0)
         except (LinkError, PlaceUnusable, zmq.ZMQError) as error:
             return str(error)
@@ -125,7 +125,6 @@ class Sender:
                 nursery.cancel_scope.cancel()
         finally:
             self._tap.stop()
-            socket.close()
         return ended
 
     async def _watch(self, monitor: Socket) -> str:
