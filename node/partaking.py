@@ -188,9 +188,9 @@ class Partaking:
         return address.host, address.port
 
     def may_register(self) -> bool:
-        """Whether a majority of the active members is alive, as this node sees it."""
-        members = self.cluster.membership.roster.members.values()
-        active = [row.node for row in members if row.state == ACTIVE]
+        """Whether a majority of the cluster's own active members is alive, as this node sees it."""
+        members = self.cluster.membership.roster.members
+        active = [node for node in self.cluster.nodes if members[node].state == ACTIVE]
         return 2 * sum(map(self.cluster.is_alive, active)) > len(active)
 
     # ---- the composition root ------------------------------------------------------------------
