@@ -123,6 +123,10 @@ class Service:
         """Those whose socket is here, by user."""
         return self.mail.sessions  # type: ignore[return-value]
 
+    def partition_of(self, user: int) -> int:
+        """Where a user belongs."""
+        return self._tables.partition_of(user)
+
     @property
     def gate(self) -> Gate:
         """Who answers requests for PINs, registrations and logins."""
@@ -294,7 +298,7 @@ class Service:
         mail = self.mail
         latencies = mail.latencies
         return {
-            "sessions": len(mail.sessions),
+            "sessions": len(self.sessions),
             "logins": self.logins,
             "frames_dropped": self.dropped,
             "rate_limited": self.rate_limited,

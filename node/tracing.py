@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from node.hub.bucket import Bucket
-from node.mail.state import MailState
 from node.session import Session
 from node.wire import verbs
 from node.wire.codec import Decoder, decode_server
@@ -146,21 +145,21 @@ def attach(session: Session) -> None:
     session.__class__ = TracedSession
 
 
-def begin(traces: dict[int, Trace], mail: MailState, trace: Trace) -> bool:
+def begin(traces: dict[int, Trace], sessions: Mapping[int, Session], trace: Trace) -> bool:
     """Look at a user, now and when he comes back; False: somebody does, or at too many others."""
     if trace.user in traces or len(traces) >= TRACES_MAX:
         return False
     traces[trace.user] = trace
-    session = mail.sessions.get(trace.user)
+    session = sessions.get(trace.user)
     if isinstance(session, Session):
         attach(session)
     return True
 
 
-def end(traces: dict[int, Trace], mail: MailState, trace: Trace) -> None:
+def end(traces: dict[int, Trace], sessions: Mapping[int, Session], trace: Trace) -> None:
     """Look no more."""
     if traces.get(trace.user) is trace:
         del traces[trace.user]
-        session = mail.sessions.get(trace.user)
+        session = sessions.get(trace.user)
         if isinstance(session, TracedSession):
             session.__class__ = Session  # type: ignore[assignment]  # mypy takes it for the class of the variable

@@ -190,7 +190,7 @@ def _asked_by_signals(asked: Asked) -> Iterator[None]:
 
 
 def _status(running: Running) -> str:
-    connections, sessions = running.hub.counters.connections, len(running.service.mail.sessions)
+    connections, sessions = running.hub.counters.connections, len(running.service.sessions)
     return f"serving {sessions} sessions on {connections} connections"
 
 

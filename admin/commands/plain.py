@@ -49,7 +49,7 @@ async def _info(context: Context, arguments: Mapping[str, Any]) -> Any:
         "prometheus": _scraped_at(context),
         "draining": is_draining(node.hub),
         "connections": node.hub.counters.connections,
-        "sessions": len(node.service.mail.sessions),
+        "sessions": len(node.service.sessions),
     }
 
 

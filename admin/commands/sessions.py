@@ -86,7 +86,7 @@ async def _list(context: Context, arguments: Mapping[str, Any]) -> Any:
 
 async def _sessions(context: Context, arguments: Mapping[str, Any]) -> Any:
     rows = []
-    for session in islice(context.node.service.mail.sessions.values(), arguments["limit"]):
+    for session in islice(context.node.service.sessions.values(), arguments["limit"]):
         assert isinstance(session, Session)
         rows.append(_with_mail(context, session))
     return rows
@@ -102,7 +102,7 @@ def _with_mail(context: Context, session: Session) -> dict[str, Any]:
 
 
 async def _find(context: Context, arguments: Mapping[str, Any]) -> Any:
-    session = context.node.service.mail.sessions.get(arguments["number"])
+    session = context.node.service.sessions.get(arguments["number"])
     if session is None:
         raise CommandError(f"+{arguments['number']} has no session on this node")
     assert isinstance(session, Session)
@@ -122,7 +122,7 @@ async def _disconnect_session(context: Context, arguments: Mapping[str, Any]) ->
     number, retry_ms = arguments["number"], int(arguments["retry"] * 1000)
 
     def end() -> bool:
-        session = context.node.service.mail.sessions.get(number)
+        session = context.node.service.sessions.get(number)
         return isinstance(session, Session) and say_bye(context, session, retry_ms)
 
     if not await on_hub(context, end):

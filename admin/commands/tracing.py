@@ -29,7 +29,7 @@ async def _trace(context: Context, arguments: Mapping[str, Any]) -> Any:
 
     trace = Trace(arguments["number"], show, arguments["rate"])
     try:
-        if not tracing.begin(service.traces, service.mail, trace):  # tasks run between two passes
+        if not tracing.begin(service.traces, service.sessions, trace):  # tasks run between two passes
             raise CommandError(
                 f"+{trace.user} is traced already, or {tracing.TRACES_MAX} others are: end one of these first"
             )
@@ -37,7 +37,7 @@ async def _trace(context: Context, arguments: Mapping[str, Any]) -> Any:
             async for frame in told:
                 context.tell(frame)
     finally:
-        tracing.end(service.traces, service.mail, trace)
+        tracing.end(service.traces, service.sessions, trace)
     return {"in": trace.came, "out": trace.went, "hidden": trace.hidden + dropped}
 
 

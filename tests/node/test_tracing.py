@@ -21,7 +21,7 @@ def shown() -> list[dict[str, Any]]:
 
 def start(node: LiveNode, device: Device, shown: list[dict[str, Any]], per_s: int = 100) -> Trace:
     trace = Trace(device.user, shown.append, per_s, node.time)
-    assert tracing.begin(node.service.traces, node.mail, trace)
+    assert tracing.begin(node.service.traces, node.service.sessions, trace)
     return trace
 
 
@@ -50,7 +50,7 @@ async def test_frames_are_shown_both_ways_without_their_bodies(
     assert SECRET.hex() not in text
     assert trace.came == 1
     count = len(shown)
-    tracing.end(node.service.traces, node.mail, trace)
+    tracing.end(node.service.traces, node.service.sessions, trace)
     await b.send(bob.send(alice, 2))
     assert (await a.next())[0] == verbs.DELIVER
     assert len(shown) == count
@@ -94,19 +94,19 @@ async def test_a_session_becomes_itself_again(
     session = node.mail.sessions[alice.user]
     trace = start(node, alice, shown)
     assert type(session) is TracedSession
-    assert not tracing.begin(node.service.traces, node.mail, Trace(alice.user, shown.append, 5)), (
-        "one at a time"
-    )
-    tracing.end(node.service.traces, node.mail, trace)
-    tracing.end(node.service.traces, node.mail, trace)
+    assert not tracing.begin(
+        node.service.traces, node.service.sessions, Trace(alice.user, shown.append, 5)
+    ), "one at a time"
+    tracing.end(node.service.traces, node.service.sessions, trace)
+    tracing.end(node.service.traces, node.service.sessions, trace)
     assert type(session) is Session
     assert node.service.traces == {}
 
 
 async def test_so_many_users_are_looked_at_and_no_more(node: LiveNode, shown: list[dict[str, Any]]) -> None:
     for number in range(TRACES_MAX):
-        assert tracing.begin(node.service.traces, node.mail, Trace(number + 1, shown.append, 5))
-    assert not tracing.begin(node.service.traces, node.mail, Trace(99, shown.append, 5))
+        assert tracing.begin(node.service.traces, node.service.sessions, Trace(number + 1, shown.append, 5))
+    assert not tracing.begin(node.service.traces, node.service.sessions, Trace(99, shown.append, 5))
 
 
 @pytest.mark.parametrize(
