@@ -36,11 +36,12 @@ def next_login(state: RoutingState, p: int) -> Login:
 
 def opened(state: RoutingState, peer: Peer, p: int) -> None:
     """OPEN."""
-    if p in state.served:
-        peer.opened.add(p)
-        peer.notices.pop(p, None)
-    else:
+    if p not in state.served:
         turn_away(state, peer, p)
+    elif p in peer.notices:
+        peer.notices[p] = codes.SERVED  # it hasn't heard of what was forgotten since, and opens it once more
+    else:
+        peer.opened.add(p)
 
 
 def turn_away(state: RoutingState, peer: Peer, p: int) -> None:
@@ -75,6 +76,7 @@ def cease(state: RoutingState, partitions: Collection[int]) -> None:
             turn_away(state, peer, p)
     for remote in [one for one in state.remotes.values() if one.part in partitions]:
         withdraw(state, remote)
+        turn_away(state, remote.peer, remote.part)  # it may have announced it before its OPEN has come
     for p in partitions:
         part = state.parts[p]
         if part.open and part.target == state.ways.me:

@@ -477,8 +477,7 @@ class World:
             sender, stream, n, _, _, body = f
             self.counts["delivers"] += 1
             assert body == self.bodies[user, sender, stream, n], f"another's body: {f}"
-            p = partition_of(user)
-            if session.edge.router.state.parts[p].target != self.claims[p][1]:
+            if self.is_former(session, user):
                 self.late.add(
                     (user, sender, n)
                 )  # by a former primary, which can't know what the next one has
@@ -490,9 +489,15 @@ class World:
                 for n in range(first, last + 1):
                     assert n in seen, f"told as delivered, and is not: {user}→{recipient} {n}"
         elif code == effects.CONFIRM:
-            self._confirmed((user, f[0], f[1]), *f[2:])
+            if not self.is_former(session, user):
+                self._confirmed((user, f[0], f[1]), *f[2:])
         elif code == effects.BUSY:
             self.counts["busy"] += 1
+
+    def is_former(self, session, user):
+        """Whether the edge hears of a user's partition from a node that isn't its primary any more."""
+        p = partition_of(user)
+        return session.edge.router.state.parts[p].target != self.claims[p][1]
 
     def _confirmed(self, key, kind, first, last):
         seen = self.by_user[key[0]].seen.get(key[1:], ())
