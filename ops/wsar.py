@@ -1,6 +1,7 @@
 """`waystation wsar`: what nodes did, as sar prints it: from their histories, or as it happens.
 
-It reads the files that nodes keep in their data directories, and so needs neither a key nor a node that runs.
+It reads the files that nodes keep in their data directories, and so needs neither a key nor a node that runs. Nodes
+of a list that are on other machines are asked.
 """
 
 import json
@@ -9,25 +10,29 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Protocol
 
 import attrs
 from cyclopts import Parameter
 from cyclopts.validators import Number
 
 from admin.channel.errors import RosterUnusable
+from admin.channel.roster import Entry
 from admin.commands.table import CommandError
 from admin.commands.words import read_duration
+from admin.shell.elsewhere import HistoryElsewhere
+from admin.shell.nodes import Nodes
 from admin.statistics import columns, layout
 from admin.statistics.columns import SETS, Column
 from admin.statistics.history import FILE, HistoryReader, HistoryUnreadable
 from admin.statistics.layout import MINUTE, SECOND, Record
 from admin.statistics.minutes import Minute, add, values_of
 from admin.statistics.plot import plot
+from ops.admin import KEY
 from ops.config import ConfigError, read_config
 from ops.failures import told
 from ops.nodes import entries_of
@@ -40,6 +45,18 @@ PLOT_HEIGHT: Final = 12
 POLL_S: Final = 0.1
 
 Show = Literal["overview", "mail", "hub", "queues", "store", "system", "net", "disk"]
+
+
+class Readable(Protocol):
+    """A history: a file of this machine, or a node that is asked."""
+
+    def names(self) -> list[str]: ...
+
+    def records(
+        self, ring: int, since: float = ..., until: float = ..., after: int = ...
+    ) -> list[Record]: ...
+
+    def newest(self, ring: int, after: int) -> list[Record]: ...
 
 
 class NothingThere(Exception):
@@ -67,7 +84,8 @@ def wsar(
         list[Path] | None, Parameter(help="A node's data directory; again for another node's.")
     ] = None,
     every_node: Annotated[
-        bool, Parameter("--all", negative="", help="Every node of the list that is on this machine.")
+        bool,
+        Parameter("--all", negative="", help="Every node of the list; those on other machines are asked."),
     ] = False,
     place: Annotated[
         str,
@@ -107,9 +125,16 @@ def wsar(
         _until_nobody_reads(),
         ExitStack() as stack,
     ):
-        folders = _listed(place) if every_node else data or [read_config(config).data]
-        readers = {folder: stack.enter_context(HistoryReader(folder / FILE)) for folder in folders}
         chosen = columns.of_figures(figure) if figure else SETS[show]
+        entries = entries_of((), every=True, place=place, key=_key()) if every_node else ()
+        if every_node:
+            folders = {Path(one.name): one.directory for one in entries if one.directory is not None}
+        else:
+            folders = {folder: folder for folder in data or [read_config(config).data]}
+        readers: dict[Path, Readable] = {
+            name: stack.enter_context(HistoryReader(folder / FILE)) for name, folder in folders.items()
+        }
+        readers |= _elsewhere(entries, chosen, stack)
         if figures:
             names = sorted({name for reader in readers.values() for name in reader.names()})
             sys.stdout.write("".join(f"{name}\n" for name in names))
@@ -131,19 +156,21 @@ def wsar(
                 _average(lines, chosen)
 
 
-def _listed(place: str) -> list[Path]:
-    """The data directories of the list. Of nodes elsewhere, where no file can be read, it is said."""
-    entries = entries_of((), every=True, place=place)
-    found = [entry.directory for entry in entries if entry.directory is not None]
-    elsewhere = [entry.name for entry in entries if entry.directory is None]
-    if elsewhere:
-        sys.stderr.write(
-            f"waystation: not on this machine, and left out: {', '.join(elsewhere)};"
-            " waystation admin NODE history asks them\n"
-        )
-    if not found:
-        raise NothingThere("no node of the list is on this machine")
-    return found
+def _key() -> Path | None:
+    return Path(os.environ[KEY]) if os.environ.get(KEY) else None
+
+
+def _elsewhere(
+    entries: Sequence[Entry], chosen: Sequence[Column], stack: ExitStack
+) -> dict[Path, HistoryElsewhere]:
+    """Of nodes on other machines, which are asked for the figures of the columns."""
+    far = {entry.name: entry.target for entry in entries if entry.directory is None}
+    if not far:
+        return {}
+    nodes = Nodes(far)
+    stack.callback(nodes.close)
+    figures = [name for column in chosen for name in (*column.figures, *column.of)]
+    return {Path(name): HistoryElsewhere(nodes, name, figures) for name in far}
 
 
 @contextmanager
@@ -161,7 +188,7 @@ def _until_nobody_reads() -> Iterator[None]:
         sys.exit(141)
 
 
-def _know(chosen: Sequence[Column], readers: dict[Path, HistoryReader]) -> None:
+def _know(chosen: Sequence[Column], readers: Mapping[Path, Readable]) -> None:
     """Figures that a caller names must be there."""
     names = {name for reader in readers.values() for name in reader.names()}
     for column in chosen:
@@ -180,7 +207,7 @@ def _moment(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)).timestamp()
 
 
-def past(readers: dict[Path, HistoryReader], begin: float, end: float, every_s: float) -> Iterator[Shown]:
+def past(readers: Mapping[Path, Readable], begin: float, end: float, every_s: float) -> Iterator[Shown]:
     """What was kept between two times, oldest first; by minutes where it began more than an hour ago."""
     ring = SECOND if time.time() - begin <= layout.SECONDS else MINUTE
     found: list[Shown] = []
@@ -213,7 +240,7 @@ def _together(node: str, records: Sequence[Record], names: Sequence[str], every_
 
 
 def live(
-    readers: dict[Path, HistoryReader],
+    readers: Mapping[Path, Readable],
     interval: int,
     count: int | None,
     wait: Callable[[float], None] = time.sleep,

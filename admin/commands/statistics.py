@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 import trio
@@ -62,10 +63,13 @@ async def _history(context: Context, arguments: Mapping[str, Any]) -> Any:
     if len(figures) > FIGURES_MAX:
         raise CommandError(f"{len(figures)} figures at once are too many: name {FIGURES_MAX} at most")
     span_s = arguments["last"]
-    return await trio.to_thread.run_sync(_read, history.path, figures, span_s, arguments["every"])
+    read = partial(_read, history.path, figures, span_s, arguments["every"], kept=arguments["kept"])
+    return await trio.to_thread.run_sync(read)
 
 
-def _read(path: Any, figures: tuple[str, ...], span_s: float, every_s: float | None) -> list[dict[str, Any]]:
+def _read(
+    path: Any, figures: tuple[str, ...], span_s: float, every_s: float | None, *, kept: bool
+) -> list[dict[str, Any]]:
     """In a thread. Bounded by the file's size, and the answer by ROWS_MAX."""
     ring = SECOND if span_s <= SECONDS else MINUTE
     try:
@@ -77,22 +81,22 @@ def _read(path: Any, figures: tuple[str, ...], span_s: float, every_s: float | N
     if not records:  # it is young
         return []
     for figure in figures:
-        if figure not in names:
+        if figure not in names and not kept:
             raise CommandError(f"there is no figure {figure[:60]!r}: `waystation wsar --list` shows all")
     end = records[-1].at
     records = [record for record in records if record.at > end - span_s]
     every_s = max(every_s or 0.0, span_s / ROWS_MAX)
     rows: list[dict[str, Any]] = []
-    kept: Minute | None = None
+    minute: Minute | None = None
     for index, record in enumerate(records):
-        if kept is None:
-            kept = Minute(record.at - record.covers_s)
+        if minute is None:
+            minute = Minute(record.at - record.covers_s)
         wanted = {name: value for name, value in record.by_name(names).items() if name in figures}
-        add(kept, wanted, record.covers_s)
-        if record.at - kept.began >= every_s - 0.5 or index == len(records) - 1:
-            values = values_of(kept)
+        add(minute, wanted, record.covers_s)
+        if record.at - minute.began >= every_s - 0.5 or index == len(records) - 1:
+            values = values_of(minute)
             rows.append({"at": round(record.at, 1), **{name: _rounded(values.get(name)) for name in figures}})
-            kept = None
+            minute = None
     return rows[-ROWS_MAX:]
 
 
@@ -175,6 +179,10 @@ COMMANDS: Final = (
             Parameter(
                 name="every", kind="duration", option=True, required=False, low=1, high=86_400,
                 help="Put so much together in one row.",
+            ),
+            Parameter(
+                name="kept", kind="flag", option=True, required=False, default=False,
+                help="Figures that aren't kept are nothing instead of an error.",
             ),
         ),
         run=_history,

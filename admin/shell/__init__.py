@@ -7,6 +7,7 @@ history       the lines of former shells
 nodes         whom it talks to
 crowd         one command for several nodes at one time
 together      what several nodes answered, as one text
+elsewhere     the history of a node on another machine
 rollout       new code through many nodes, one after the other
 screen        a terminal that is drawn on, and its keys
 topstate      what the live view knows, and how keys change it

@@ -103,6 +103,15 @@ def test_all_nodes_of_a_place_are_asked_at_once_and_one_that_is_gone_is_said(
     assert {row.split()[0] for row in rows if row} == {"n0", "n1"}
     seconds = admin("wsar", "--all", "--json").stdout.splitlines()
     assert {json.loads(second)["node"] for second in seconds} == {"n0", "n1"}
+    far = nodes[0].directory / "data" / "admin"
+    (tmp_path / "list.toml").write_text(
+        f'[nodes.far]\nat = "ipc://{far}/socket"\nkey = "{far}/local.key"\n'
+        f'node_key = "{(far / "node.pub").read_text().strip()}"\n[nodes.here]\nat = "n1"\n'
+    )
+    both = admin("wsar", "1", "2", "--all", "--nodes", str(tmp_path / "list.toml"), "--json")
+    live = [json.loads(line) for line in both.stdout.splitlines()]
+    assert sorted(one["node"] for one in live) == ["far", "far", "here", "here"], both.stderr
+    assert all(one["figures"]["system.memory.resident_bytes"] > 0 for one in live)
     config = tomllib.loads((nodes[0].directory / "node.toml").read_text())
     (targets,) = json.loads(admin("prometheus").stdout)
     assert targets["targets"] == [f"127.0.0.1:{config['statistics']['prometheus_port']}"]
