@@ -88,6 +88,10 @@ def run(
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.set_threshold(GC_GENERATION_0, 20, 100)
         if predecessor is not None:
+            if settings.member is not None:
+                raise ConfigError(
+                    "a node that stands alone can't be succeeded by a member of a cluster: restart it"
+                )
             predecessor.wait(our_version())
         beside.listen()
         trio.run(_run, settings, guide, supervision, predecessor, beside, another)

@@ -83,11 +83,15 @@ def _check_command(command: Path) -> None:
         raise CannotInstall(
             f"{text!r} has a character that a unit gives another meaning: install it elsewhere"
         )
-    if any(command.is_relative_to(place) for place in HIDDEN):
+    if _is_hidden(command):
         raise CannotInstall(
             f"{text} is where the service can't see it (ProtectHome=, PrivateTmp=): install Waystation elsewhere"
             " (python3 -m venv /opt/waystation, say), and run this command from there, or name it with --command"
         )
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(path.is_relative_to(place) for place in HIDDEN)
 
 
 def _write(path: Path, text: str) -> str:
@@ -152,6 +156,17 @@ def install_service(
 
 
 def _this_command() -> Path:
+    """The command that runs now; with everything that it needs to run.
+
+    Raises:
+        CannotInstall
+    """
+    for what, place in (("its Python", Path(sys.base_prefix)), ("its code", Path(__file__).resolve())):
+        if _is_hidden(place):
+            raise CannotInstall(
+                f"{what} is in {place}, where the service can't see it (ProtectHome=, PrivateTmp=): install"
+                " Waystation elsewhere, with a Python of the system's"
+            )
     found = shutil.which(sys.argv[0])
     beside = Path(sys.executable).parent / "waystation"
     if found is not None and Path(found).name == "waystation":

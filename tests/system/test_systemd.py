@@ -110,6 +110,8 @@ def test_a_stuck_loop_feeds_no_watchdog_and_its_end_says_where_it_stood(
 def test_after_an_upgrade_systemd_knows_the_new_process_and_it_feeds_the_watchdog(
     tmp_path: Path, config: Path, ports: tuple[int, int]
 ) -> None:
+    (scraped,) = free_ports(4)[3:]
+    config.write_text(f"{config.read_text()}\n[statistics]\nprometheus_port = {scraped}\n")
     with ServiceManager(tmp_path, watchdog_s=10.0) as manager:
         first = manager.start(node_command(config))
         with Wire(ports[1]) as phone, Client(Target.find(str(tmp_path / "data"))) as admin:
@@ -129,6 +131,7 @@ def test_after_an_upgrade_systemd_knows_the_new_process_and_it_feeds_the_watchdo
             assert manager.count("FDSTORE") == 2, "the sockets are the same"
             phone.send((verbs.PING, False, 5))
             assert phone.next() == (verbs.PING, True, 5)
+            socket.create_connection(("127.0.0.1", scraped), GIVE_UP_S).close()
             os.kill(manager.main, signal.SIGTERM)
             assert phone.next()[:2] == (verbs.BYE, errors.SHUTTING_DOWN)
         manager.wait(lambda said: said.get("STOPPING") == "1", fed)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
@@ -52,7 +53,9 @@ async def leave(node: LiveNode, freezing: Freezing) -> Cargo:
 
 
 @asynccontextmanager
-async def next_node(path: Path, cargo: Cargo, time: FakeTime, *phones: Phone) -> AsyncIterator[LiveNode]:
+async def next_node(
+    path: Path, cargo: Cargo, time: FakeTime, *phones: Phone, **sections: Any
+) -> AsyncIterator[LiveNode]:
     """What was taken out is put into another node; through the bytes that go between processes."""
     handed = state.decode(state.encode(cargo.handed))
     listeners = len(handed.listeners)
@@ -64,7 +67,7 @@ async def next_node(path: Path, cargo: Cargo, time: FakeTime, *phones: Phone) ->
 
     for one in cargo.sockets:
         one.close()
-    async with live_node(path, time=time, begin=begin) as node:
+    async with live_node(path, time=time, begin=begin, **sections) as node:
         for phone in phones:
             phone.node = node
         await node.settle()
@@ -120,6 +123,43 @@ async def test_what_waits_beyond_the_window_comes_afterwards_in_order(tmp_path: 
                     got.append(frame[3])
                     await bob.send(BOB.ack(ALICE, frame[3]))
             assert got == list(range(1, 10))
+
+
+async def test_a_sender_who_was_told_to_go_back_is_held_to_it(tmp_path: Path) -> None:
+    """Or a later number would overtake the one that it goes back to."""
+    time = FakeTime(1_000.0)
+    async with live_node(tmp_path, devices=DEVICES, time=time) as first:
+        alice, bob = await first.login(ALICE), await first.login(BOB)
+        await alice.send(ALICE.send(BOB, 1), ALICE.send(BOB, 3, base=2))
+        assert (await bob.next())[3] == 1
+        assert verbs.GAP in [frame[0] for frame in await alice.said()]
+        freezing = freezing_of(first)
+        await freezing.hold(SECONDS_MAX, SECONDS_MAX)
+        cargo = await leave(first, freezing)
+        (gap,) = next(one for one in cargo.handed.sessions if one.user == ALICE.user).gaps
+        assert (gap.recipient, gap.n) == (BOB.user, 3)
+        async with next_node(tmp_path, cargo, time, alice, bob) as second:
+            assert second.mail.pairs[BOB.user, ALICE.user, ALICE.stream].gapped == 3
+            await alice.send(ALICE.send(BOB, 4, base=2))
+            assert [frame for frame in await alice.said() if frame[0] == verbs.GAP] == [], "told already"
+            await alice.send(*(ALICE.send(BOB, n, base=2) for n in (2, 3, 4)))
+            assert [(await bob.next())[3] for _ in range(3)] == [2, 3, 4]
+
+
+async def test_what_is_in_flight_beyond_a_smaller_window_is_handed_over_again(tmp_path: Path) -> None:
+    time = FakeTime(1_000.0)
+    async with live_node(tmp_path, devices=DEVICES, time=time) as first:
+        alice, bob = await first.login(ALICE), await first.login(BOB)
+        await alice.send(*(ALICE.send(BOB, n) for n in range(1, 5)))
+        assert [(await bob.next())[3] for _ in range(4)] == [1, 2, 3, 4]
+        freezing = freezing_of(first)
+        await freezing.hold(SECONDS_MAX, SECONDS_MAX)
+        cargo = await leave(first, freezing)
+        smaller = MailSettings(window=2, pair_share=2)
+        async with next_node(tmp_path, cargo, time, alice, bob, mail=smaller) as second:
+            assert second.mail.boxes[BOB.user].inflight == 2
+            await bob.send(BOB.ack(ALICE, 1, 2))
+            assert [(await bob.next())[3] for _ in range(2)] == [3, 4]
 
 
 async def test_who_has_not_logged_in_goes_on_where_he_was(tmp_path: Path) -> None:

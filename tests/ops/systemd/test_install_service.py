@@ -124,6 +124,17 @@ def test_the_command_tells_people_and_programs(tmp_path: Path, capsys: pytest.Ca
     assert answer["next"][0].startswith("systemd-sysusers")
 
 
+@pytest.mark.parametrize("place", ["/root/.pyenv/versions/3.11", "/home/anna/python"])
+def test_a_python_that_the_service_could_not_see_is_told(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.base_prefix", place)
+    with pytest.raises(SystemExit):
+        install_service(root=tmp_path)
+    assert f"its Python is in {place}, where the service can't see it" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_mistake_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         install_service(root=tmp_path, command=Path("relative"))
