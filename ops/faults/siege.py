@@ -38,6 +38,8 @@ ONLINE_SECONDS_MAX: Final = 60.0
 DRAIN_SECONDS_MAX: Final = 90.0
 WHOLE_SECONDS_MAX: Final = 60.0
 MOVES: Final = 8
+ASSIGNED: Final = 256
+"""Partitions that go to another cluster at once."""
 Tell = Callable[[str], None]
 
 
@@ -50,6 +52,7 @@ class Kind(enum.Enum):
     STOP = "a node is stopped and comes back"
     SPLIT = "a node is cut off from the others"
     MOVE = "partitions are moved"
+    ASSIGN = "partitions go to another cluster"
     JOIN = "a node joins"
     LEAVE = "a node leaves"
     REMOVE = "a node is killed and removed for good"
@@ -86,6 +89,7 @@ class Siege:
         users_each: int = 2,
         network: bool = False,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
+        labels: Sequence[str] = (),
         tell: Tell = lambda text: None,
     ) -> None:
         self.folder = folder
@@ -96,6 +100,7 @@ class Siege:
         self._users_each = users_each
         self._network = network
         self._settings = settings
+        self._labels = labels
         self._tell = tell
         self._stack = ExitStack()
         self._faults = 0
@@ -119,6 +124,7 @@ class Siege:
                     self._nodes,
                     most=self._most,
                     settings=self._settings,
+                    labels=self._labels,
                 )
             )
             self.crowd = enter(
@@ -199,6 +205,8 @@ class Siege:
                 self._history.write("network-heal")
             case Kind.MOVE:
                 self._move(node)
+            case Kind.ASSIGN:
+                self._assign(node)
             case Kind.JOIN:
                 new = next((one for one in town.nodes if not one.member and not one.id), None)
                 if new is not None:
@@ -222,6 +230,11 @@ class Siege:
         hand = random.Random(f"move {self._seed} {self._faults}")
         for _ in range(MOVES):
             self.town.ask(node, "move", str(hand.randrange(1_024)), node.id.hex())
+
+    def _assign(self, node: TownNode) -> None:
+        """Some neighbouring partitions to this node's cluster, wherever they are."""
+        first = random.Random(f"assign {self._seed} {self._faults}").randrange(1_024 - ASSIGNED)
+        self.town.assign(node, first, first + ASSIGNED - 1, self.town.labels[node.number])
 
     def conclude(self, drain_seconds_max: float = DRAIN_SECONDS_MAX) -> Outcome:
         """Peace: everybody comes back, nobody sends anything new, all is delivered; then the verdict. The phones of a

@@ -29,8 +29,10 @@ from ops.tables.cables import Cables
 from replication.identity import Identity, read_identity
 from replication.membership import joining
 from replication.membership.joining import Joined
-from replication.membership.keeping import Kept
+from replication.membership.keeping import writes_of
 from replication.membership.member import ACTIVE, Member
+from replication.membership.owner import Owner
+from replication.placement import PARTITIONS
 from replication.tables import CLUSTER
 from replication.zeromq.errors import LinkError
 from replication.zeromq.keys import ensure_keys
@@ -81,6 +83,8 @@ class Town:
     Args:
         cables: the network between them, with room for those that join later.
         settings: tables that are laid over `GENEROUS` and `QUICK`.
+        labels: of the clusters that the first members belong to, one after another; each label's cluster owns an equal
+            share of the partitions. Empty: all are of one cluster.
     """
 
     def __init__(
@@ -92,8 +96,10 @@ class Town:
         *,
         most: int | None = None,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
+        labels: Sequence[str] = (),
     ) -> None:
         self.folder = folder
+        self.labels = labels or (NAME,) * count
         self._history = history
         self._cables = cables
         self._settings = settings or {}
@@ -147,19 +153,20 @@ class Town:
         first, *others = self.nodes[: self._count]
         founded = found(first.data, NAME, Place(address=first.links, server="s0"))
         first.id = founded.node
-        rows = [_row(first, founded.key)]
+        rows = [_row(first, founded.key, self.labels[0])]
         keys = [ensure_keys(_made(node.data)).public for node in others]
         for node, key in zip(others, keys, strict=True):
             node.id = f"member {node.number}".encode()[:8]
-            rows.append(_row(node, key))
-        identity = trio.run(_keep_rows, first.data, rows)
+            rows.append(_row(node, key, self.labels[node.number]))
+        owners = _owners(sorted(set(self.labels)))
+        identity = trio.run(_keep_rows, first.data, rows, owners)
         for node in others:
             joined = Joined(
                 node=node.id,
                 name=NAME,
                 secret=identity.secret,
                 partitions=identity.partitions,
-                rows=tuple(rows),
+                rows=(*rows, *owners),
             )
             trio.run(_keep_joined, node.data, joined)
         for node in self.nodes[: self._count]:
@@ -285,22 +292,49 @@ class Town:
         """
         return self.ask(node, "status")
 
+    def assign(self, node: TownNode, first: int, last: int, label: str) -> None:
+        """Another cluster owns these partitions; not waited for.
+
+        Raises:
+            StageError
+        """
+        self.ask(node, "assign", str(first), str(last), label)
+
     def wait_whole(self, seconds_max: float) -> dict[str, Any]:
-        """Until everything has two copies and is served, as the first one that runs knows it; its status.
+        """Until everything has two copies and is served where it belongs, as one node of each cluster knows it; the
+        status of the first.
 
         Raises:
             StageError
         """
         until = time.monotonic() + seconds_max
         while True:
-            status = self.status(self.running[0])
-            parts = status["partitions"]
-            primaries = [one["primary"] for one in status["members"] if one["state"] == "active"]
-            if not parts["at_one_copy"] and not parts["served_by_nobody"] and all(primaries):
-                return status
+            found = [self.status(node) for node in self._spokesmen()]
+            parts = [status["partitions"] for status in found]
+            primaries = [one["primary"] for one in found[0]["members"] if one["state"] == "active"]
+            whole = not any(one["at_one_copy"] or one["served_by_nobody"] for one in parts)
+            if whole and all(primaries) and self._is_where_it_belongs(found):
+                return found[0]
             if time.monotonic() > until:
                 raise StageError(f"the cluster isn't whole after {seconds_max} s: {parts}, {primaries}")
             time.sleep(0.2)
+
+    def _spokesmen(self) -> list[TownNode]:
+        """The first of each cluster that runs."""
+        first: dict[str, TownNode] = {}
+        for node in self.running:
+            label = self.labels[node.number] if node.number < len(self.labels) else self.labels[0]
+            first.setdefault(label, node)
+        return list(first.values())
+
+    def _is_where_it_belongs(self, found: Sequence[dict[str, Any]]) -> bool:
+        """Whether each cluster serves as many partitions as it owns. Members count one of another group, too."""
+        if len(found) == 1:
+            return True
+        served = dict.fromkeys(self.labels, 0)
+        for node in self.running:
+            served[self.labels[node.number]] += self.status(node)["partitions"]["served_here"]
+        return all(served[label] == one["partitions"] for label, one in found[0]["clusters"].items())
 
     def ask(self, node: TownNode, *words: str) -> dict[str, Any]:
         """A command of `cluster` over the node's channel.
@@ -334,7 +368,17 @@ class Town:
         return answer
 
 
-def _row(node: TownNode, key: str) -> Member:
+def _owners(labels: Sequence[str]) -> list[Owner]:
+    """An equal share for each."""
+    if len(labels) < 2:
+        return []
+    return [
+        Owner(partition=p, cluster=labels[p * len(labels) // PARTITIONS], counter=1, editor=b"founding")
+        for p in range(PARTITIONS)
+    ]
+
+
+def _row(node: TownNode, key: str, label: str) -> Member:
     return Member(
         node=node.id,
         counter=1,
@@ -343,7 +387,7 @@ def _row(node: TownNode, key: str) -> Member:
         key=key,
         address=node.links,
         server=f"s{node.number}",
-        cluster=NAME,
+        cluster=label,
     )
 
 
@@ -356,11 +400,12 @@ def _write_config(node: TownNode) -> None:
     (node.folder / "node.toml").write_text(toml(node.config))
 
 
-async def _keep_rows(data: Path, rows: Sequence[Member]) -> Identity:
+async def _keep_rows(data: Path, rows: Sequence[Member], owners: Sequence[Owner]) -> Identity:
     with Store.open(data / STORE_DIRECTORY, GROUPS) as store:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(store.run)
-            await Kept(store).keep(rows[1:])
+            group = store.group(CLUSTER.name)
+            await group.commit(writes_of(group, [*rows, *owners], configured=True))
             identity = read_identity(store.group(CLUSTER.name))
             nursery.cancel_scope.cancel()
     assert identity is not None
