@@ -11,7 +11,7 @@ from typing import Any
 
 from client.effects import Effects, Ready
 from client.errors import NotRegistered, login_refused
-from client.events import Close, Receipt
+from client.events import Close, Moved, Receipt
 from client.identity import Identity
 from client.login import FINAL, Login, Phase
 from client.receiving import Receiving
@@ -219,9 +219,11 @@ class Core:
                 self._effects.frames.append((verbs.PING, True, frame[2]))
         elif verb == verbs.BYE:
             self._effects.events.append(Close("the server said goodbye", frame[2] / 1000))
+        elif verb == verbs.MOVED and self.login.phase is Phase.ONLINE:
+            self._effects.events.append(Moved(frame[1], frame[2]))
         elif verb == verbs.ERROR:
             self._on_error(now, frame[1], frame[3] / 1000)
-        else:  # moved is reserved, and a later version may say more
+        else:  # a later version may say more
             self.ignored += 1
 
     def _on_error(self, now: float, code: int, retry: float) -> None:

@@ -22,8 +22,9 @@ from client.backoff import Backoff
 from client.core import Core
 from client.effects import Ready
 from client.errors import ClientClosed, ClientError, NoConnection, ServerNotTrusted, login_refused
-from client.events import Close, Event, Online, Stopped
+from client.events import Close, Event, Moved, Online, Stopped
 from client.link import Link, open_link
+from client.moving import Moving
 from client.records import StoredMessage, Write
 from client.settings import Settings
 from client.signals import Flag, Notice
@@ -74,6 +75,7 @@ class Driver:
         self.connections = self.commits = self.rows = 0
         self._tell = tell
         self._backoff = Backoff(settings, random)
+        self.moving = Moving(server, settings, random)
         self._thread = anyio.CapacityLimiter(1)
         self._link: Link | None = None
         self._work, self._hurry = Flag(), Flag()
@@ -82,6 +84,7 @@ class Driver:
         self._uncommitted: list[Write] = []
         self._refused: ClientError | None = None
         self._stable_from: float | None = None
+        self._let_in = False  # by this connection
         self._closing = self._closed = self._failed = False
 
     # ---- for the client ------------------------------------------------------------------------------
@@ -195,9 +198,18 @@ class Driver:
         if ready or self._durable < asked:
             await self._carry_out(ready, asked)
             return
-        deadline = self.core.deadline()
+        if self._link is not None and self.moving.is_due(now):
+            self._link.hang_up("")
+        deadline = self._deadline(now)
         with anyio.move_on_after(None if deadline is None else max(0.0, deadline - now)):
             await self._work.wait()
+
+    def _deadline(self, now: float) -> float | None:
+        """When there is something to do."""
+        due = [self.core.deadline()]
+        if self._link is not None and not self.moving.is_due(now):
+            due.append(self.moving.deadline)
+        return min((one for one in due if one is not None), default=None)
 
     async def _carry_out(self, ready: Ready, asked: int) -> None:
         link = self._link
@@ -227,7 +239,11 @@ class Driver:
                 link.hang_up(event.why, event.retry)
         elif isinstance(event, Online):
             self._stable_from = self.now() + self.settings.stable_after
+            self._let_in = True
             self._set(Status.ONLINE, None)
+        elif isinstance(event, Moved):
+            if link is not None and self.moving.advise(self.now(), event.host, event.port):
+                self.wake()
         elif isinstance(event, Stopped):
             self._set(Status.STOPPED, self.refusal)
 
@@ -242,31 +258,38 @@ class Driver:
         self._hurry.lower()
         self._set(Status.CONNECTING, self.problem)
         asked = 0.0
+        self._let_in = False
+        server = self.moving.choose(self.now())
         try:
-            asked = await self._connect()
+            asked = await self._connect(server)
         except NoConnection as error:
             self.problem = error
         except ServerNotTrusted as error:
-            self._refused = error
-            self._tell(Stopped(0))
-            return
+            self.problem = NoConnection(f"{server}: {error}")
+            if not self.moving.is_away():  # otherwise it was a node's advice, and home is trusted
+                self._refused = error
+                self._tell(Stopped(0))
+                return
+        if not self._let_in:
+            self.moving.failed(self.now())
         if self._stable_from is not None and self.now() >= self._stable_from:
             self._backoff.reset()
         self._stable_from = None
-        if self.core.login.wants_connection and not self._closing:
+        moves = self.moving.is_due(self.now())
+        if self.core.login.wants_connection and not (self._closing or moves):
             self._set(Status.WAITING, self.problem)
             with anyio.move_on_after(self._backoff.next(asked)):
                 await self._hurry.wait()
 
-    async def _connect(self) -> float:
+    async def _connect(self, server: Server) -> float:
         """One connection from start to end; returns for how long the server wants to be left alone."""
         known = None
         if isinstance(self.trust, FirstUse | Fingerprint):
-            known = await self._in_thread(partial(self.state.fingerprint, str(self.server)))
-        link = await open_link(self.server, self.trust, known, self.settings)
+            known = await self._in_thread(partial(self.state.fingerprint, str(server)))
+        link = await open_link(server, self.trust, known, self.settings)
         try:
             if isinstance(self.trust, FirstUse | Fingerprint) and known != link.fingerprint:
-                await self._in_thread(partial(self.state.trust, str(self.server), link.fingerprint))
+                await self._in_thread(partial(self.state.trust, str(server), link.fingerprint))
                 self.first_use = isinstance(self.trust, FirstUse)
             if not isinstance(self.trust, Plain):
                 self.fingerprint = link.fingerprint
@@ -284,7 +307,7 @@ class Driver:
             self.changed.give()
             await link.close()
         why = link.ended_because
-        self.problem = NoConnection(f"{self.server}: {why}") if why else None
+        self.problem = NoConnection(f"{server}: {why}") if why else None
         return link.retry
 
     async def _converse(self, link: Link) -> None:

@@ -124,4 +124,12 @@ class Close:
     retry: float = 0.0
 
 
-Event = Accepted | Refused | Arrived | News | PinSent | Registered | RequestFailed | Online | Stopped | Close
+@attrs.frozen
+class Moved:
+    """The node that the connection goes to says where this phone's mail is served."""
+
+    host: str
+    port: int
+
+
+Event = Accepted | Refused | Arrived | News | PinSent | Registered | RequestFailed | Online | Stopped | Close | Moved

@@ -63,6 +63,12 @@ class Settings:
     backoff_max: float = 60.0
     stable_after: float = 10.0
     """A connection that was logged in for so long starts the backoff afresh."""
+    follow_moves: bool = True
+    """Whether to go where a node says that this phone's mail is served …"""
+    move_spread: float = 30.0
+    """… after up to so long, chosen by chance, since many are told at once …"""
+    move_pause: float = 600.0
+    """… and not again for so long where that came to nothing."""
     close_timeout: float = 2.0
     """How long closing may wait to say goodbye."""
 
@@ -74,7 +80,7 @@ class Settings:
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(Settings):
             value = getattr(self, field.name)
-            assert isinstance(value, str) or value > 0, f"{field.name} must be positive"
+            assert isinstance(value, str | bool) or value > 0, f"{field.name} must be positive"
         assert self.in_flight_recipient_max <= self.in_flight_max <= self.outbox_max
         assert self.in_flight_bytes_max >= BODY_MAX, "one message must fit in flight"
         assert self.outbox_bytes_max >= BODY_MAX, "one message must fit in the outbox"

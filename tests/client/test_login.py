@@ -7,7 +7,7 @@ import pytest
 
 from client.core import Core
 from client.errors import AlreadyRegistered, OtherNumber, PinNotRequested, RequestPending
-from client.events import Close, Event, Online, PinSent, Registered, RequestFailed, Stopped
+from client.events import Close, Event, Moved, Online, PinSent, Registered, RequestFailed, Stopped
 from client.identity import Identity
 from client.login import Phase
 from client.records import Snapshot
@@ -224,7 +224,6 @@ def test_the_unknown_is_ignored_when_online(phone: Phone) -> None:
     assert phone.link is not None
     before = phone.store.load()
     for frame in (
-        (verbs.MOVED, "elsewhere", 1),
         (verbs.ERROR, 999, "from the future", 0, None),
         (verbs.ERROR, errors.RATE_LIMITED, "", 1000, None),
         (verbs.CONFIRM, 5, b"streams!", 1, 1, 9),
@@ -234,7 +233,16 @@ def test_the_unknown_is_ignored_when_online(phone: Phone) -> None:
         phone.read_one()
     assert phone.core.login.phase is Phase.ONLINE
     assert phone.store.load() == before
-    assert phone.core.ignored == 3
+    assert phone.core.ignored == 2
+
+
+def test_where_mail_is_served_is_told_when_online_only(phone: Phone) -> None:
+    phone.register()
+    assert phone.link is not None
+    phone.link.out.append((verbs.MOVED, "elsewhere", 7443))
+    phone.read_one()
+    assert told(phone, Moved) == [Moved("elsewhere", 7443)]
+    assert phone.core.login.phase is Phase.ONLINE
 
 
 def test_one_request_at_a_time_and_one_number_in_a_state(phone: Phone) -> None:
