@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 from attrs import frozen
@@ -30,11 +31,12 @@ LOOK_SECONDS: Final = 0.1
 STILL_SECONDS: Final = 1.5
 """Without a move: that was all, but for those that failed and are tried again later."""
 LOGINS_PARALLEL: Final = 32
-FAST: Final[Mapping[str, Mapping[str, Any]]] = {
-    "mail": dict(LIMITS_OFF),
-    "cluster": {"calm_ms": 0, "moves_per_s": 10_000.0, "moves_max": 64},
-    "limits": {},
-}
+FAST: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "mail": LIMITS_OFF,
+        "cluster": {"calm_ms": 0, "moves_per_s": 10_000.0, "moves_max": 64},
+    }
+)
 """Partitions go where they are wanted as fast as they can."""
 
 
