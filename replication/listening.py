@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import structlog
 
@@ -12,6 +13,10 @@ from replication.replicated import ReplicatedGroup
 
 log = structlog.get_logger()
 
+LOGGED_MAX: Final = 5
+"""Reports of one kind that are logged in `LOGGED_S`: the death of a node is one for each of its partitions."""
+LOGGED_S: Final = 10.0
+
 
 class GroupListener:
     """Of one group. `group` and `hosted` are set once they are made, before the replica does anything.
@@ -19,11 +24,19 @@ class GroupListener:
     reports: what was told an operator how often, of all groups. claimed: who else wants to know of claims.
     """
 
-    __slots__ = ("_claimed", "_name", "_reports", "group", "hosted")
+    __slots__ = ("_claimed", "_logged", "_name", "_now", "_reports", "group", "hosted")
 
-    def __init__(self, name: str, reports: dict[str, int], claimed: Callable[[str, int], None]) -> None:
+    def __init__(
+        self,
+        name: str,
+        reports: dict[str, int],
+        claimed: Callable[[str, int], None],
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._name = name
         self._reports = reports
+        self._now = now
+        self._logged: dict[str, tuple[float, int]] = {}  # kind → since when, and how many since then
         self._claimed = claimed
         self.group: ReplicatedGroup | None = None
         self.hosted: Hosted | None = None
@@ -51,9 +64,18 @@ class GroupListener:
     def report(self, what: str, details: Mapping[str, Any]) -> None:
         """For an operator."""
         self._reports[what] = self._reports.get(what, 0) + 1
-        shown = {
-            name: value.hex() if isinstance(value, bytes) else str(value) for name, value in details.items()
-        }
-        log.warning(what, group=self._name, **shown)
+        now = self._now()
+        since, count = self._logged.get(what, (now, 0))
+        if now - since > LOGGED_S:
+            since, count = now, 0
+        self._logged[what] = since, count + 1
+        if count < LOGGED_MAX:
+            shown = {
+                name: value.hex() if isinstance(value, bytes) else str(value)
+                for name, value in details.items()
+            }
+            log.warning(what, group=self._name, **shown)
+        elif count == LOGGED_MAX:
+            log.warning("more of this kind are counted and not logged for now", group=self._name, kind=what)
         if self.hosted is not None:
             self.hosted.report(what, details)

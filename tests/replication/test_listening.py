@@ -8,7 +8,7 @@ from replication.listening import LOGGED_MAX, LOGGED_S, GroupListener
 def test_a_flood_of_reports_is_counted_and_not_logged_one_by_one() -> None:
     now = [0.0]
     reports: dict[str, int] = {}
-    listener = GroupListener("users", reports, lambda: now[0])
+    listener = GroupListener("users", reports, lambda *_: None, lambda: now[0])
     with capture_logs() as logs:
         for partition in range(100):
             listener.report("takeover", {"partition": partition, "from": b"\x01"})
