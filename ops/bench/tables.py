@@ -66,7 +66,7 @@ def command(
             help="How many write at a time; each mode is run with each, and the best counts.",
             consume_multiple=True,
         ),
-    ] = (16, 1_024),
+    ] = (16, 1_024, 4_000),
     writes: Annotated[
         int,
         Parameter(validator=Number(gte=1_000), help="Asynchronous writes; the other modes make parts of it."),
