@@ -58,7 +58,7 @@ async def test_it_sees_whole_frames_after_login_both_ways_and_ends(
     assert verbs.ACCEPTED in kept.told
     await b.close()
     assert kept.gone == [bob.user]
-    session = node.mail.sessions[alice.user]
+    session = node.service.sessions[alice.user]
     assert type(session) is TappedSession
     tapping.end(node.service)
     tapping.detach(session)
@@ -74,18 +74,18 @@ async def test_a_trace_and_a_tap_leave_each_other_alone(
     node: LiveNode, alice: Device, bob: Device, kept: Kept
 ) -> None:
     a = await node.login(alice)
-    session = node.mail.sessions[alice.user]
+    session = node.service.sessions[alice.user]
     assert isinstance(session, Session)
     shown: list[dict[str, object]] = []
     trace = Trace(alice.user, shown.append, 100, node.time)
-    assert tracing.begin(node.service.traces, node.mail, trace)
+    assert tracing.begin(node.service.traces, node.service.sessions, trace)
     tapping.begin(node.service, kept)
     await a.send((verbs.PING, False, 7))
     await node.settle()
     assert type(session) is TracedSession
     tapping.detach(session)
     assert type(session) is TracedSession
-    tracing.end(node.service.traces, node.mail, trace)
+    tracing.end(node.service.traces, node.service.sessions, trace)
     tapping.attach(session)
     tapping.end(node.service)
     await a.said()  # attached still, and nobody is there to be told

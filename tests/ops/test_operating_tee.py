@@ -113,7 +113,7 @@ async def test_what_phones_say_is_said_again_without_its_bodies_and_both_are_com
         assert parts_of(two.live.operating.services)["tee"]()["frames"] == 3
         ended = await two.live.ask("tee stop")
         assert (ended["frames"], ended["dropped"], ended["malformed"]) == (3, 0, 0)
-        assert type(live.mail.sessions[ALICE.user]) is Session
+        assert type(live.service.sessions[ALICE.user]) is Session
         assert live.service.tap is None
         assert (await two.live.ask("tee stop")) == {"state": "off"}
     for folder in (tmp_path / "shadow").rglob("*"):
