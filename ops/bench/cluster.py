@@ -15,23 +15,21 @@ import attrs
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
-from ops.bench import failover
+from ops.bench import exchange, failover
 from ops.bench.clusters import Cost, load, plan_of, rss_bytes, running, spread
 from ops.bench.comparison import terminated_as_interrupted
-from ops.bench.exchange import NotAllArrivedError
+from ops.bench.exchange import Exchange, NotAllArrivedError
 from ops.bench.fleet import Fleet, pairs_shape
 from ops.bench.node_process import NodeStartError
 from ops.bench.sampling import allow_files, machine
 from ops.bench.screen import Screen, print_result
+from ops.bench.server import waystation
 from ops.bench.session import LoadError
 from ops.faults.stage import StageError
 
 app = App(name="cluster", help="What a cluster costs, and how long phones wait when a node dies.")
 
 NODES: Final = 3
-HOPS: Final = 4 * (NODES - 1) / NODES
-"""Of one message between random users on as many nodes: send and accepted between the sender's edge and the recipient's
-primary, deliver and ack between that and the recipient's edge; each stays on its node with probability 1/NODES."""
 PAIRS: Final = 40
 FAILOVER_USERS: Final = 1_200
 WINDOW: Final = 5
@@ -42,17 +40,42 @@ PARTS: Final[tuple[Part, ...]] = ("messages", "stored", "failover", "rebalance",
 _FAILURES: Final = (LoadError, NotAllArrivedError, NodeStartError, StageError)
 
 
-def messages(folder: Path, users: int, seconds: float) -> dict[str, Any]:
-    """Online pairs: a cluster of one member, and one of three."""
-    with running(folder / "one", 1, users) as town:
-        one = load(town, users, WINDOW, seconds)
-    with running(folder / "three", NODES, users) as town:
-        three = load(town, users, WINDOW, seconds)
+def messages(folder: Path, users: int, seconds: float, counts: Sequence[int]) -> dict[str, Any]:
+    """Online pairs: a node that stands alone, a cluster of one member, and larger ones."""
+    result: dict[str, Any] = {"alone": _alone(folder / "alone", users, seconds)}
+    costs: dict[int, Cost] = {}
+    for count in (1, *counts):
+        with running(folder / f"of-{count}", count, users) as town:
+            costs[count] = load(town, users, WINDOW, seconds)
+    result["one_member"] = _shown(costs.pop(1))
+    one = result["one_member"]["cpu_us"]
+    result["members"] = [
+        {
+            "nodes": count,
+            "hops_per_message": hops(count),
+            "hop_cpu_us": (cost.cpu_us - one) / hops(count),
+            **_shown(cost),
+        }
+        for count, cost in costs.items()
+    ]
+    result["hop_cpu_us"] = next(one["hop_cpu_us"] for one in result["members"])
+    return result
+
+
+def hops(nodes: int) -> float:
+    """Of one message between random users on as many nodes: send and accepted between the sender's edge and the
+    recipient's primary, deliver and ack between that and the recipient's edge; each stays on its node by chance."""
+    return 4 * (nodes - 1) / nodes
+
+
+def _alone(folder: Path, users: int, seconds: float) -> dict[str, Any]:
+    with waystation(folder, users) as server:
+        found = exchange.measure(server, Exchange(users, WINDOW, seconds=seconds), Screen())
     return {
-        "one_node": _shown(one),
-        "three_nodes": _shown(three),
-        "hops_per_message": HOPS,
-        "hop_cpu_us": (three.cpu_us - one.cpu_us) / HOPS,
+        "messages_per_s": found["messages_per_s"],
+        "cpu_us": found["node_cpu_us_per_message"],
+        "to_accepted_ms": found["send_to_accepted_ms"],
+        "to_deliver_ms": found["send_to_deliver_ms"],
     }
 
 
@@ -138,6 +161,10 @@ def cluster(
     *,
     seconds: Annotated[float, Parameter(validator=Number(gt=0), help="Of each load.")] = 5.0,
     users: Annotated[int, Parameter(validator=Number(gte=4), help="Who write to one another.")] = 120,
+    nodes: Annotated[
+        tuple[Annotated[int, Parameter(validator=Number(gte=2, lte=16))], ...],
+        Parameter(help="Sizes of the clusters that messages are measured on."),
+    ] = (NODES,),
     sessions: Annotated[int, Parameter(validator=Number(gte=100), help="Idle ones.")] = 3_000,
     only: Annotated[tuple[Part, ...], Parameter(help="Only these parts.")] = (),
     directory: Annotated[Path | None, Parameter(help="Where the nodes' directories are made.")] = None,
@@ -147,7 +174,7 @@ def cluster(
     users += users % 2
     result: dict[str, Any] = {
         "benchmark": "cluster",
-        "settings": {"seconds": seconds, "users": users, "sessions": sessions, "nodes": NODES},
+        "settings": {"seconds": seconds, "users": users, "sessions": sessions, "nodes": list(nodes)},
         "machine": machine(),
     }
     screen = Screen()
@@ -157,7 +184,7 @@ def cluster(
             folder = Path(place)
             if "messages" in wanted:
                 with screen.phase("messages", 1):
-                    result |= messages(folder, users, seconds)
+                    result |= messages(folder, users, seconds, nodes)
             if "stored" in wanted:
                 with screen.phase("stored", 1):
                     result |= stored(folder, users, seconds)
