@@ -90,6 +90,7 @@ assert (effects.ACCEPTED, effects.GAP, effects.BUSY, effects.REFUSED) == (0, 1, 
 
 def _lost(state: RoutingState, peer: Peer, recipient: int) -> None:
     state.counts.choked += 1
+    peer.choked_at = state.mail.now
     hosting.shut(peer, state.ways.partition_of(recipient))
 
 
@@ -143,6 +144,7 @@ def _missed(state: RoutingState, remote: Remote) -> None:
     the pass ends, since the mail core is in the middle of something."""
     state.counts.choked += 1
     remote.gone = True
+    remote.peer.choked_at = state.mail.now
     remote.peer.lost[remote.ticket] = remote
 
 
@@ -165,11 +167,16 @@ def flush(state: RoutingState, peer: Peer) -> None:
         if not send(node, codes.MESSAGES, (codes.END, ticket, announcement, code)):
             return
         del peer.ends[ticket, announcement]
-    while peer.notices:
-        p, code = next(iter(peer.notices.items()))
+    # What begins anew says more than what was missed. So a link that was full a moment ago is given time first.
+    rested = state.mail.now - peer.choked_at >= state.settings.reopen_ms
+    for p, code in tuple(peer.notices.items()) if peer.notices else ():
+        if code == codes.SERVED and not rested:
+            continue
         if not send(node, codes.MESSAGES, (code, p)):
             return
         del peer.notices[p]
+    if not rested:
+        return
     for _ in range(min(AGAIN_PER_PASS_MAX, len(peer.again))):
         ticket, announcement = next(iter(peer.again.items()))
         if not send(node, codes.MESSAGES, (codes.AGAIN, ticket, announcement)):

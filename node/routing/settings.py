@@ -22,7 +22,8 @@ class RoutingSettings:
     answer_ms_max: int = 15_000
     """A send that a primary hasn't answered for so long, over a link that stands, is answered `busy`."""
     reopen_ms: int = 500
-    """How often an edge tries a partition again of which it has heard nothing."""
+    """How often an edge tries a partition again of which it has heard nothing; and for how long a primary lets a link
+    rest that was full, before it has an edge say anew what was missed."""
     retry_ms: int = 1_000
     """Told to a phone that is to come back."""
     asks_max: int = 10_000

@@ -98,8 +98,8 @@ class Peer:
     """Another node, as edge and as primary."""
 
     __slots__ = (
-        "again", "connected", "ends", "farewells", "lost", "node", "notices", "opened", "receipts", "remotes", "run",
-        "sessions",
+        "again", "choked_at", "connected", "ends", "farewells", "lost", "node", "notices", "opened", "receipts",
+        "remotes", "run", "sessions",
     )  # fmt: skip
 
     def __init__(self, node: bytes) -> None:
@@ -114,6 +114,7 @@ class Peer:
         self.lost: dict[int, Remote] = {}  # by ticket: something for them could not be queued
         self.again: dict[int, int] = {}  # ticket → round: to be told to announce it again
         self.ends: dict[tuple[int, int], int] = {}  # (ticket, round) → code: sessions to be closed
+        self.choked_at = 0  # when something for it was missed, since the link was full
         self.run: list[int] | None = None  # accepted in a row: [ticket, recipient, first, last, how]
         # as a primary, of this node as its edge
         self.farewells: dict[int, None] = {}  # tickets of sessions that ended: to be told
