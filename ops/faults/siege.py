@@ -229,7 +229,10 @@ class Siege:
         """Some partitions, wherever they are, to this node."""
         hand = random.Random(f"move {self._seed} {self._faults}")
         for _ in range(MOVES):
-            self.town.ask(node, "move", str(hand.randrange(1_024)), node.id.hex())
+            try:
+                self.town.ask(node, "move", str(hand.randrange(1_024)), node.id.hex())
+            except StageError as error:  # it stays where it is: that may be, and is said
+                self._tell(f"  {error}")
 
     def _assign(self, node: TownNode) -> None:
         """Some neighbouring partitions to this node's cluster, wherever they are."""
