@@ -28,6 +28,8 @@ FEEDS_PER_TIMEOUT: Final = 4
 STATUS_EVERY_S: Final = 10.0
 END_S_MAX: Final = 50.0
 """How long the end may take without a feed; below TimeoutStopSec of the unit."""
+HAND_OVER_S_MAX: Final = 120.0
+"""How long an upgrade may take without a feed, until it is done or called off; above its own limits together."""
 BARRIER_S_MAX: Final = 5.0
 
 
@@ -121,10 +123,13 @@ class Supervision:
 
     def ready(self) -> None:
         """Phones are served; also ends what `reloading` has begun."""
-        self._tell("READY=1", f"MAINPID={os.getpid()}", "STATUS=serving")
+        self._tell(
+            "READY=1", f"MAINPID={os.getpid()}", "STATUS=serving", *self._watchdog_of(self._watchdog_s)
+        )
 
     def reloading(self, status: str) -> None:
-        self._tell(*reloading(), f"STATUS={one_line(status)}")
+        """Until `ready` there may be no passes for a while: the watchdog is to wait for that."""
+        self._tell(*reloading(), f"STATUS={one_line(status)}", *self._watchdog_of(HAND_OVER_S_MAX))
 
     def hand_over(self, pid: int) -> None:
         """Another process of the service is the main one from now on. Waits until that is known. Blocks."""
@@ -134,8 +139,11 @@ class Supervision:
 
     def stopping(self) -> None:
         """The loop is busy with its end, and the last writing has no passes: the watchdog is to wait for it."""
-        watchdog = (f"WATCHDOG_USEC={int(END_S_MAX * 1e6)}",) if self._watchdog_s else ()
-        self._tell("STOPPING=1", "STATUS=stopping", *watchdog)
+        self._tell("STOPPING=1", "STATUS=stopping", *self._watchdog_of(END_S_MAX))
+
+    def _watchdog_of(self, seconds: float) -> tuple[str, ...]:
+        """How long it is to wait from now on, if there is one at all."""
+        return (f"WATCHDOG_USEC={int(max(seconds, self._watchdog_s) * 1e6)}",) if self._watchdog_s else ()
 
     def _tell(self, *lines: str) -> None:
         if self._notifier is not None:

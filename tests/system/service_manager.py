@@ -34,14 +34,17 @@ class ServiceManager:
         said: what came, one mapping for each datagram.
         stored: name → descriptor.
         main: the process that is watched; MAINPID= changes it.
+        strict: whether it is ended when it isn't heard of in time. Not at first: on a busy machine a node that is well
+            may be late.
     """
 
     def __init__(self, folder: Path, *, abstract: bool = False, watchdog_s: float = 0.0) -> None:
         self.said: list[dict[str, str]] = []
         self.stored: dict[str, int] = {}
         self.main = 0
+        self.strict = False
         self.aborted = 0
-        self._watchdog_s = watchdog_s
+        self._asked_watchdog_s = self._watchdog_s = watchdog_s
         self._fed_at: float | None = None
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -81,7 +84,7 @@ class ServiceManager:
                     self._heed(data.decode(), descriptors)
                     self._changed.notify_all()
             late = self._watchdog_s and self._fed_at and time.monotonic() - self._fed_at > self._watchdog_s
-            if late and not self.aborted:
+            if late and self.strict and not self.aborted:
                 self.aborted = self.main
                 os.kill(self.main, signal.SIGABRT)
 
@@ -90,6 +93,8 @@ class ServiceManager:
         self.said.append(lines)
         if lines.get("WATCHDOG") == "1" or lines.get("READY") == "1":
             self._fed_at = time.monotonic()
+        if "WATCHDOG_USEC" in lines:
+            self._watchdog_s = int(lines["WATCHDOG_USEC"]) / 1e6
         if "MAINPID" in lines:
             self.main = int(lines["MAINPID"])
         if lines.get("FDSTORE") == "1":
@@ -138,6 +143,7 @@ class ServiceManager:
         """Start a service, with what is stored and these sockets, and wait until it says that it is ready."""
         begun = len(self.said)
         self._fed_at = None  # the watchdog begins with READY
+        self._watchdog_s = self._asked_watchdog_s
         names, sources = [], []
         for name, descriptor in (*sockets, *self.stored.items()):
             names.append(name)

@@ -3,6 +3,7 @@
 Started as a process by the test of the watchdog.
 """
 
+import sys
 import time
 from typing import Any
 
@@ -10,9 +11,13 @@ from node import service, talk
 from ops.command import main
 
 TOKEN = 666
+STUCK = "standing still"
 
 
 def stuck_in_a_ping(node: Any, session: Any, frame: tuple[Any, ...]) -> None:
+    if frame[2] == TOKEN:
+        sys.stderr.write(f"{STUCK}\n")
+        sys.stderr.flush()
     while frame[2] == TOKEN:
         time.sleep(0.01)
     talk.ping(node, session, frame)

@@ -74,6 +74,7 @@ def test_the_service_runs_the_command_that_wrote_it(tmp_path: Path) -> None:
     assert {one.path for one in written} == {f"/{place}" for place in PLACES.values()}
     text = (tmp_path / SERVICE).read_text()
     assert "ExecStart=/opt/waystation/bin/waystation run --config /etc/waystation/%i.toml" in text
+    assert "ExecReload=/opt/waystation/bin/waystation admin /var/lib/waystation/%i upgrade" in text
     assert "/usr/bin/waystation" not in text
     assert (tmp_path / SERVICE).stat().st_mode & 0o777 == 0o644
 
