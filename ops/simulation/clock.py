@@ -14,7 +14,7 @@ EPOCH_MS: Final = 1_700_000_000_000
 """What the wall clocks show when a world begins (Unix ms)."""
 
 
-EVENTS_MAX: Final = 150_000
+EVENTS_MAX: Final = 300_000
 """Events of one run. A world that has more is one in which messages breed."""
 
 

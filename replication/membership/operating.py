@@ -178,13 +178,16 @@ class Operating:
             await self._membership.edit([self._membership.roster.edited(me, me, state=ACTIVE)])
 
     def held(self) -> int:
-        """Partitions, of all groups, that name this node in their claims."""
+        """Partitions, of all groups, that name this node in their claims, or of which it has something that their
+        primary hasn't asked for yet: what was written here alone, on one side of a split."""
         me = self._around.me
-        return sum(
+        states = [group.carrier.state for group in self._around.groups.values()]
+        named = sum(
             part.claim is not None and me in (part.claim.primary, part.claim.heir)
-            for group in self._around.groups.values()
-            for part in group.carrier.state.parts
+            for state in states
+            for part in state.parts
         )
+        return named + sum(len(peer.offers) for state in states for peer in state.peers.values())
 
     async def remove(self, node: bytes, *, even_alive: bool = False) -> list[Lost]:
         """A node never returns: what it held is taken over. What may be lost by that, partition by partition.

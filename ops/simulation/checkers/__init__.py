@@ -11,6 +11,7 @@ claims       one primary per claim, durable before use; nothing settled under a 
 cursors      what a node has written down that it knows of a peer, it has
 answers      every send is answered in bound by the edge that took it
 logins       nobody is put out by a session that logged in before
+traffic      what routers say to one another is in proportion to what happens
 serving      a partition of which a copy counts has a primary again in bound
 mail_*       the promises of mail
 """

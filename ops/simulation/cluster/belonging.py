@@ -24,6 +24,7 @@ from replication.membership.exchange import TELL
 from replication.membership.keeping import writes_of
 from replication.membership.member import LEAVING, REMOVED
 from replication.membership.membership import Membership
+from replication.membership.operating import Operating
 from replication.membership.rebalancing import Rebalancer
 from replication.membership.roster import Entry
 from replication.membership.settings import MembershipSettings
@@ -109,6 +110,8 @@ class Belonging:
         self._peers = peers
         self.membership = Membership(self, key_of(number))
         self.rebalancer = Rebalancer(self, settings)
+        around: Any = self
+        self._operating = Operating(around, self.rebalancer)
 
     # ---- what membership asks (`replication.membership.membership.Around`) -----------------------------
 
@@ -193,12 +196,8 @@ class Belonging:
                 self._edit([self.membership.roster.edited(self.me, self.me, state=REMOVED)])
 
     def held(self) -> int:
-        """Partitions that name this node in their claims."""
-        return sum(
-            part.claim is not None and self.me in (part.claim.primary, part.claim.heir)
-            for group in self.groups.values()
-            for part in group.carrier.state.parts
-        )
+        """What must be somewhere else before this node may leave."""
+        return self._operating.held()
 
     # ---- what operators do ------------------------------------------------------------------------------
 

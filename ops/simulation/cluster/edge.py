@@ -17,7 +17,7 @@ from node.routing.router import Router
 from node.wire.errors import SUPERSEDED
 from node.wire.limits import NONCE_SIZE
 from ops.simulation.cluster.accounts import signature_of
-from ops.simulation.cluster.events import Answered, Asked, Ended, Seated, Superseded
+from ops.simulation.cluster.events import Answered, Asked, Ended, Seated, Spoken, Superseded
 from ops.simulation.cluster.phone import EdgeSession
 from ops.simulation.mail.node import FOR_SESSIONS, Phones
 from ops.simulation.mail.phone import Session
@@ -88,6 +88,7 @@ class Edge:
         if self.sessions.get(session.number) is not session:
             return
         router = self.router
+        self._observe(Spoken(self.number, verb))
         if verb in ("send", "skip"):
             recipient, n, base, *body = f
             self._observe(Asked(self.number, session.number, recipient, n))

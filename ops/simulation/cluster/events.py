@@ -48,6 +48,27 @@ class Superseded(NamedTuple):
     login: tuple[int, int]
 
 
+class Spoken(NamedTuple):
+    """A phone's frame has come to its edge."""
+
+    edge: int
+    verb: str
+
+
+class Carried(NamedTuple):
+    """A node's router has something put under way to another one's."""
+
+    node: int
+    channel: str
+
+
+class Connected(NamedTuple):
+    """A connection between routers is new."""
+
+    node: int
+    channel: str
+
+
 class Belongs(NamedTuple):
     """A node runs as a member of the cluster."""
 

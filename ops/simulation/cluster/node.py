@@ -24,7 +24,7 @@ from node.routing.state import RoutingState
 from ops.simulation.cluster.accounts import Everybody
 from ops.simulation.cluster.belonging import DIGEST, Belonging, Held, founder, is_written, write
 from ops.simulation.cluster.edge import Edge, EdgePhones
-from ops.simulation.cluster.events import Belongs
+from ops.simulation.cluster.events import Belongs, Carried, Connected
 from ops.simulation.cluster.links import SimLinks
 from ops.simulation.cluster.phone import EdgeSession
 from ops.simulation.machine import Machine
@@ -174,7 +174,10 @@ class ClusterNode(MailNode):
 
     def send(self, peer: bytes, channel: str, message: tuple[object, ...]) -> bool:
         """To another node's router."""
-        return self.links.send(peer, channel, message)
+        sent = self.links.send(peer, channel, message)
+        if sent:
+            self.around.trace.observe(Carried(self.number, channel))
+        return sent
 
     def reset(self, peer: bytes, channel: str) -> None:
         """What it says makes no sense, which is never so here."""
@@ -199,6 +202,7 @@ class ClusterNode(MailNode):
 
     def connected(self, peer: bytes, channel: str) -> None:
         """A link can be used."""
+        self.around.trace.observe(Connected(self.number, channel))
         self.router.connected(peer, channel)
 
     def disconnected(self, peer: bytes, channel: str) -> None:

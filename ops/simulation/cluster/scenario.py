@@ -10,6 +10,7 @@ from node.routing.settings import RoutingSettings
 from ops.simulation.checkers.answers import Answers
 from ops.simulation.checkers.logins import Logins
 from ops.simulation.checkers.serving import Served
+from ops.simulation.checkers.traffic import Traffic
 from ops.simulation.cluster.drawing import ANSWER_MS_MAX, NAME, PARTITIONS, PATIENCE_MS, USERS, plan
 from ops.simulation.cluster.edge import EdgePhones
 from ops.simulation.cluster.events import Parted
@@ -27,6 +28,10 @@ from replication.membership.member import LEAVING
 from replication.membership.roster import Entry
 from replication.membership.settings import MembershipSettings
 
+EACH: Final = 3.0
+CHANGE: Final = 4.0
+LEAST: Final = 200
+"""Messages of routers, as `Traffic` counts them."""
 LOOK_MS: Final = 20
 """Between two looks at what isn't answered, or isn't served."""
 ANSWERED_MS: Final = ANSWER_MS_MAX + PATIENCE_MS + 100
@@ -79,7 +84,8 @@ class Cluster(Mail):
             self._calm_since,
             SERVED_MS,
         )
-        self.checkers = (*self.checkers, self.answers, self.served, Logins())
+        self.traffic = Traffic(EACH, CHANGE, LEAST)
+        self.checkers = (*self.checkers, self.answers, self.served, Logins(), self.traffic)
         for kind in (Fault, Up, Down, DiskLost, Peace):
             world.trace.subscribe(kind, self._something_happened)
         world.clock.after(LOOK_MS, self._look)
@@ -211,6 +217,8 @@ class Cluster(Mail):
     def _sum_up(self) -> None:
         """What routing did, in the last life of each node; and what edges answered, in all."""
         self.totals.update(self.answers.counts)
+        for what in ("carried", "happened", "changes"):
+            self._add(what, getattr(self.traffic, what))
         self.totals["looks in the calm"] = self.served.looked
         for node in self.members():
             assert isinstance(node, ClusterNode)

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+
+from node.mail import telling
+from node.mail.rows import MailTables
+from node.routing import hosting, keeping, opening
+from ops.simulation.plan import Step
 from ops.simulation.running import draw, perform
+from ops.simulation.world import Outcome
 
 SEEDS = 20
 STEPS = 100
@@ -37,3 +50,88 @@ def test_no_seed_breaks_a_promise_and_much_happens() -> None:
 def test_a_seed_is_the_same_each_time() -> None:
     digests = [perform(draw("cluster", seed, 3, 40), digest=True).digest for seed in (5, 5, 6)]
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_who_leaves_after_a_split_leaves_nothing_behind() -> None:
+    """What a node accepted alone is asked for by whoever won, before it goes."""
+    drawn = draw("cluster", 3202, None, 120)
+    steps = (Step(103, "split", ((1, 2),)), Step(443, "compose", (0, 1, 2)), Step(535, "leave", (0, 0)))
+    outcome = perform(attrs.evolve(drawn, steps=steps))
+    assert not outcome.rule, outcome
+    assert outcome.totals["left"] == 1
+    assert outcome.totals["handed"] == 1
+
+
+# ---- planted bugs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "old", "new", "seeds", "rules"),
+    [
+        (keeping, "pass_on", "kept.sent = True", "_settle(state, line, kept.n, kept.n)", 10, {"unanswered"}),
+        (
+            hosting,
+            "_announced",
+            "if (here is not None and here.login > remote.login) or"
+            " (held is not None and held.login > remote.login):",
+            "if False:",
+            20,
+            {"superseded by a lower login"},
+        ),
+        (
+            MailTables,
+            "untold_in",
+            "for table in (self.untold, self.telling)",
+            "for table in (self.untold, self.untold)",
+            10,
+            {"receipts", "progress"},
+        ),
+        (
+            telling,
+            "_tell",
+            "state.out.append((effects.TELL",
+            "over(state, telling) or state.out.append((effects.TELL",
+            10,
+            {"receipts"},
+        ),
+        (opening, "lost", "reopen(state, part)", "pass", 10, {"late in the calm", "unanswered", "progress"}),
+        (
+            hosting,
+            "cease",
+            "turn_away(state, peer, p)",
+            "peer.opened.discard(p)",
+            20,
+            {"late in the calm", "unanswered", "progress"},
+        ),
+    ],
+    ids=[
+        "not-kept-until-answered",
+        "lower-login-lets-itself-in",
+        "mark-forgotten-at-a-change-of-claim",
+        "told-before-anybody-said-so",
+        "not-sent-again-over-a-new-link",
+        "turned-away-in-silence",
+    ],
+)
+def test_a_planted_bug_is_found(
+    monkeypatch: pytest.MonkeyPatch,
+    where: Any,
+    name: str,
+    old: str,
+    new: str,
+    seeds: int,
+    rules: set[str],
+) -> None:
+    function = getattr(where, name)
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(old) == 1, f"{name} is not what it was: plant the bug anew"
+    made: dict[str, Any] = {}
+    exec(compile(source.replace(old, new), "<planted>", "exec"), function.__globals__, made)
+    monkeypatch.setattr(where, name, made[name])
+    broken = next((outcome.rule for outcome in worlds(seeds) if outcome.rule), "")
+    assert broken in rules
+
+
+def worlds(seeds: int) -> Iterator[Outcome]:
+    for seed in range(seeds):
+        yield perform(draw("cluster", seed, None, 120))
