@@ -7,8 +7,8 @@ import pytest
 
 from tests.node.routing.world import World, run
 
-SEEDS = 40
-CHUNK = 10
+SEEDS = 24
+CHUNK = 6
 
 
 @pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
