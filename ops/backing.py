@@ -93,7 +93,9 @@ def main() -> None:
     try:
         tables = data / STORE_DIRECTORY
         refuse_former(tables)
-        with Store.open(tables, GROUPS, read_only=True, beside=True, committer="inline") as store:
+        with Store.open(
+            tables, GROUPS, read_only=True, beside=True, discover=True, committer="inline"
+        ) as store:
             made = back_up(store, data, target, telling(_say, Throttle(rate * MIB)))
     except (StoreError, CopyRefused, ManifestRefused) as error:
         _say({"error": str(error)})

@@ -124,7 +124,7 @@ def verify(*, data: Data = _HERE, as_json: AsJson = False) -> None:
     """Read every record and check it against its checksum, its indexes and the list of changes."""
     with _told(), _progress() as report:
         refuse_former(data / STORE_DIRECTORY)
-        records = backups.verify(data / STORE_DIRECTORY, GROUPS, report)
+        records = backups.verify(data / STORE_DIRECTORY, GROUPS, report, discover=True)
         _say(as_json, f"{records:,} records, all sound", records=records)
 
 
@@ -139,7 +139,7 @@ def backup(
 
     It holds message bodies, the cluster's secret and the private keys: guard it.
     """
-    with _told(), _progress() as report, _look(data) as store:
+    with _told(), _progress() as report, _look(data, discover=True) as store:
         records = back_up(store, data, target, report).records
         _say(as_json, f"{records:,} records in {target}", records=records, target=str(target))
 

@@ -83,7 +83,7 @@ def restore(
     target = _target(path)
     marker = attrs.evolve(read_marker(origin), unfinished=())
     names = marker.groups
-    records = verify(origin, [group for group in groups if group.name in names], report)
+    records = verify(origin, [group for group in groups if group.name in names], report, discover=True)
     partial = _begin(target)
     try:
         for name in sorted(names):
@@ -96,14 +96,23 @@ def restore(
         raise
 
 
-def verify(path: str | os.PathLike[str], groups: Sequence[Group], report: Report = no_report) -> int:
+def verify(
+    path: str | os.PathLike[str],
+    groups: Sequence[Group],
+    report: Report = no_report,
+    *,
+    discover: bool = False,
+) -> int:
     """Read every record of a store that no process has open; gives their number.
+
+    Args:
+        discover: also of groups and tables that `groups` doesn't have, as they are declared there.
 
     Raises:
         DirectoryInUse, NoStore, DamagedRecord, DamagedStore, OlderFormat, NewerFormat, SchemaChanged.
     """
     records = 0
-    with Store.open(path, groups, read_only=True, committer="inline") as store:
+    with Store.open(path, groups, read_only=True, discover=discover, committer="inline") as store:
         for group in store.groups:
             records += verify_group(group, partial_call(report, f"check {group.name}"))
     return records

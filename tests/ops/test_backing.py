@@ -5,8 +5,13 @@ from typing import Any
 
 import pytest
 
+from node.tables import GROUPS, STORE_DIRECTORY
 from ops.backing import MIB, Throttle, telling
+from ops.copies import back_up, bring_back
 from ops.manifest import FILE, Manifest, ManifestRefused
+from store.schema import Group, Table
+from store.store import Store
+from store.writes import PUT
 
 
 class Clock:
@@ -67,3 +72,17 @@ def test_a_manifest_that_makes_no_sense_is_named(tmp_path: Path) -> None:
         (tmp_path / FILE).write_text(content)
         with pytest.raises(ManifestRefused, match=FILE):
             Manifest.read(tmp_path)
+
+
+def test_groups_that_only_a_member_of_a_cluster_has_are_in_it(tmp_path: Path) -> None:
+    more = Group("more", (Table("t", partitioned=False),))
+    tables = tmp_path / "data" / STORE_DIRECTORY
+    with Store.open(tables, (*GROUPS, more), committer="inline") as store:
+        store.group("more").submit([(PUT, 0, ("k",), 1)], lambda _: None)
+        store.deliver_results()
+    with Store.open(tables, GROUPS, read_only=True, beside=True, discover=True, committer="inline") as store:
+        made = back_up(store, tmp_path / "data", tmp_path / "backup", lambda *_: None)
+    assert sorted(made.pieces) == sorted([*(group.name for group in GROUPS), "more"])
+    assert bring_back(tmp_path / "backup", tmp_path / "again", lambda *_: None) == made.records
+    with Store.open(tmp_path / "again" / STORE_DIRECTORY, (*GROUPS, more), committer="inline") as store:
+        assert store.group("more").table("t").get(("k",)) == 1
