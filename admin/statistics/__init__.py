@@ -3,6 +3,7 @@
 figures     what a figure is, and the table of them
 catalogue   the figures of a node
 replicas    how copies on other nodes keep up
+routing     what is counted between edge and primary
 series      what the sampler remembers
 rates       decaying rates
 queues      lengths, ages, when they will be empty

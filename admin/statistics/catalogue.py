@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from admin.statistics import replicas
+from admin.statistics import replicas, routing
 from admin.statistics.figures import COUNTER, GAUGE, HISTOGRAM, PEAK, TEXT, Catalogue, lines
 
 _HUB: Final = (
@@ -369,4 +369,6 @@ _OPERATING: Final = (
     )
 )
 
-CATALOGUE: Final = Catalogue(_OPERATING + _HUB + _SESSIONS + _MAIL + _ACCOUNTS + _STORE + _SYSTEM + replicas.FIGURES)
+_CLUSTER: Final = replicas.FIGURES + routing.FIGURES
+
+CATALOGUE: Final = Catalogue(_OPERATING + _HUB + _SESSIONS + _MAIL + _ACCOUNTS + _STORE + _SYSTEM + _CLUSTER)

@@ -38,7 +38,7 @@ from replication.zeromq.errors import LinkError
 from replication.zeromq.keys import ensure_keys
 from store.store import Store
 
-READY_SECONDS_MAX: Final = 40.0
+READY_SECONDS_MAX: Final = 90.0
 ASK_SECONDS_MAX: Final = 120.0
 NAME: Final = "town"
 QUICK: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(

@@ -1,0 +1,56 @@
+"""What is counted of routing between a phone's edge and its primary, on a member of a cluster."""
+
+from typing import Final
+
+from admin.statistics.figures import COUNTER, GAUGE, Figure, lines
+
+FIGURES: Final[tuple[Figure, ...]] = (
+    *lines(
+        COUNTER,
+        """
+        routing.kept: sends of phones here that were kept until their primary answers
+        routing.sent: of these, given to a primary, here or elsewhere, however often
+        routing.resent: of these, given again after a change of claim or link
+        routing.busy: sends here that were answered busy by the edge
+        routing.busy_full: of these, for want of room
+        routing.stale_answers: answers of a primary that isn't one any more, or to a session that is gone
+        routing.unanswered: sends given back because their primary said nothing for too long
+        routing.dropped: acks, reads and confirms of other edges that found nothing
+        routing.opened: partitions opened at their primary
+        routing.closed: partitions that were to be opened anew
+        routing.announced: sessions announced to their primary
+        routing.announced_again: of these, because their primary had missed something for them
+        routing.superseded: sessions that ended because of a later login elsewhere
+        routing.refused: sessions that their primary didn't take
+        routing.choked: messages to a peer that found no room
+        routing.asks: PIN requests, registrations and logins of phones here, or put here by other nodes
+        routing.asks_failed: of these, refused because nobody could be reached in time
+        routing.asks_again: of these, put again after a change of claim or link
+        routing.malformed: messages of peers that made no sense
+        routing.unopened: messages of peers for a partition that they hadn't opened
+        routing.handled: messages of other edges that were handed to mail here
+        routing.origins_forgotten: senders at other edges that were forgotten for want of room
+        routing.tells: receipts told to other primaries
+        routing.tells_again: of these, told once more
+        cluster.rebalancing.moved: partitions moved to where they are wanted
+        cluster.rebalancing.failed: moves that were given up
+        """,
+    ),
+    *lines(
+        GAUGE,
+        """
+        routing.kept_messages: sends that wait for their primary's answer
+        routing.kept_bytes [bytes]: their bodies
+        routing.kept_oldest_ms [ms]: for how long the oldest of them
+        routing.sessions: sessions whose socket is here
+        routing.sessions_remote: sessions at other edges whose users' primary this node is
+        routing.sessions_to_announce: sessions that their primary is to be told of
+        routing.partitions_served: partitions that are served here, as routing knows
+        routing.partitions_waiting: partitions that are needed here and open nowhere
+        routing.origins: senders at other edges of whom it is known where they spoke last
+        routing.asks_waiting: account requests that wait for other nodes
+        routing.tells_waiting: pairs whose senders' primaries are to be told something
+        cluster.rebalancing.under_way: moves under way
+        """,
+    ),
+)
