@@ -6,10 +6,12 @@ anything else, the session is offline, and announced again when there is room.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from node.mail import effects
 from node.mail.state import Effect
 from node.routing import codes, hosting, keeping, seating, telling
+from node.routing.homes import home
 from node.routing.state import Origin, Peer, Remote, RoutingState
 from node.wire import errors
 
@@ -19,21 +21,17 @@ AGAIN_PER_PASS_MAX: int = 256
 
 def outlets(state: RoutingState) -> Mapping[int, Callable[[Effect], None]]:
     """What the mail core's driver takes."""
-
-    def bound(tell: Callable[[RoutingState, Effect], None]) -> Callable[[Effect], None]:
-        return lambda effect: tell(state, effect)
-
     return {
-        effects.ACCEPTED: bound(accepted),
-        effects.GAP: bound(answer),
-        effects.BUSY: bound(answer),
-        effects.REFUSED: bound(answer),
-        effects.RECEIPT: bound(tell_session),
-        effects.DELIVER: bound(tell_session),
-        effects.CONFIRM: bound(tell_session),
-        effects.BACKLOG: bound(backlog),
-        effects.TELL: bound(telling.tell),
-        effects.TOLD: bound(telling.told),
+        effects.ACCEPTED: partial(accepted, state),
+        effects.GAP: partial(answer, state),
+        effects.BUSY: partial(answer, state),
+        effects.REFUSED: partial(answer, state),
+        effects.RECEIPT: partial(tell_session, state),
+        effects.DELIVER: partial(tell_session, state),
+        effects.CONFIRM: partial(tell_session, state),
+        effects.BACKLOG: partial(backlog, state),
+        effects.TELL: partial(telling.tell, state),
+        effects.TOLD: partial(telling.told, state),
     }
 
 
@@ -91,7 +89,7 @@ assert (effects.ACCEPTED, effects.GAP, effects.BUSY, effects.REFUSED) == (0, 1, 
 def _lost(state: RoutingState, peer: Peer, recipient: int) -> None:
     state.counts.choked += 1
     peer.choked_at = state.mail.now
-    hosting.shut(peer, state.ways.partition_of(recipient))
+    hosting.shut(peer, home(state, recipient))
 
 
 # ---- what is said to sessions ----------------------------------------------------------------------------

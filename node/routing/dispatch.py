@@ -8,6 +8,7 @@ from node.accounts.outcomes import LoggedIn, Outcome, PinSent, Refused, Register
 from node.mail import effects
 from node.mail.acking import ACK_AHEAD_MAX
 from node.routing import asking, codes, handling, hosting, keeping, opening, reading, seating, telling
+from node.routing.homes import home
 from node.routing.state import Peer, RoutingState
 
 _TO_SENDERS = frozenset((codes.ACCEPTED, codes.GAP, codes.BUSY, codes.REFUSED))
@@ -57,7 +58,7 @@ def messages(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
 
 def _send(state: RoutingState, peer: Peer, message: list[Any]) -> None:
     _, ticket, epoch, counter, sender, recipient, stream, n, base, body = message
-    if state.ways.partition_of(recipient) not in peer.opened:
+    if home(state, recipient) not in peer.opened:
         state.counts.unopened += 1
     elif base <= n and hosting.spoke(state, peer, ticket, (epoch, counter), sender, stream):
         state.counts.handled += 1
@@ -66,7 +67,7 @@ def _send(state: RoutingState, peer: Peer, message: list[Any]) -> None:
 
 def _to_primary(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
     code, user = message[0], message[1]
-    if state.ways.partition_of(user) not in peer.opened:
+    if home(state, user) not in peer.opened:
         state.counts.unopened += 1
         return True
     state.counts.handled += 1

@@ -10,6 +10,7 @@ from functools import partial
 from node.mail import presence
 from node.mail.state import Handle
 from node.routing import codes, opening, seating
+from node.routing.homes import home
 from node.routing.state import Login, Origin, Peer, Remote, RoutingState
 from node.routing.surroundings import Phone
 from node.wire import errors
@@ -118,7 +119,7 @@ def enter(state: RoutingState, session: Phone) -> None:
 
 
 def _judged_here(state: RoutingState, session: Phone, announcement: int, code: int) -> None:
-    part = state.parts[state.ways.partition_of(session.user)]
+    part = state.parts[home(state, session.user)]
     if (
         state.sessions.get(session.user) is not session
         or session.round != announcement
@@ -148,7 +149,7 @@ def online(
         turn_away(state, peer, p)
         return
     for user, epoch, counter, stream, ticket, announcement in sessions:
-        if state.ways.partition_of(user) == p:
+        if home(state, user) == p:
             _announced(state, Remote(peer, p, user, stream, (epoch, counter), ticket, announcement))
 
 
@@ -226,7 +227,7 @@ def withdraw(state: RoutingState, remote: Remote) -> None:
 def ended(state: RoutingState, user: int, handle: Handle) -> None:
     """The mail core has forgotten the user's session: its partition was dropped, or another one that its mailbox was
     mixed with (see `node.mail.dropping`). Who stays is announced anew."""
-    p = state.ways.partition_of(user)
+    p = home(state, user)
     stays = p in state.served
     if isinstance(handle, Remote):
         handle.admitted = False

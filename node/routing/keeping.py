@@ -8,6 +8,7 @@ waits for, and may be sent to the next primary in its place.
 from node.mail import effects, numbering
 from node.mail.state import Effect
 from node.routing import codes
+from node.routing.homes import home
 from node.routing.state import Kept, Line, Part, RoutingState
 from node.routing.surroundings import Phone
 
@@ -26,7 +27,7 @@ def keep(
         return None
     line = find(state, session, recipient)
     if line is None:
-        part = state.parts[state.ways.partition_of(recipient)]
+        part = state.parts[home(state, recipient)]
         line = Line(session, recipient, part)
     else:
         part = line.part
@@ -111,7 +112,7 @@ def answered(state: RoutingState, primary: bytes, session: Phone, effect: Effect
     """A primary's ACCEPTED, GAP, BUSY or REFUSED, as the mail core's effect of that code, for a session here."""
     recipient: int = effect[2]
     line = find(state, session, recipient)
-    part = line.part if line is not None else state.parts[state.ways.partition_of(recipient)]
+    part = line.part if line is not None else state.parts[home(state, recipient)]
     if part.target != primary or not part.open:
         # Whoever is its primary next says it again, of what is sent there again; or something truer.
         state.counts.stale_answers += 1

@@ -25,6 +25,7 @@ import attrs
 from node.mail import telling
 from node.mail.state import Effect, Handle
 from node.routing import answering, asking, codes, dispatch, hosting, keeping, opening, seating
+from node.routing.homes import home
 from node.routing.state import Line, Login, Peer, RoutingState
 from node.routing.surroundings import Done, Phone
 
@@ -94,7 +95,7 @@ class Router:
         """A send that isn't to be looked at now: its sender is to come back to it."""
         state = self.state
         line = keeping.find(state, session, recipient)
-        part = state.parts[state.ways.partition_of(recipient)] if line is None else line.part
+        part = state.parts[home(state, recipient)] if line is None else line.part
         keeping.give_back(state, line or Line(session, recipient, part), n, retry_ms)
 
     def is_talking_to(self, session: Phone, recipient: int) -> bool:

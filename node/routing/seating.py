@@ -5,6 +5,7 @@ from typing import Any
 from node.mail import presence
 from node.mail.state import Effect
 from node.routing import codes, handling, keeping, opening
+from node.routing.homes import home
 from node.routing.state import Login, Peer, RoutingState
 from node.routing.surroundings import Phone
 from node.wire import errors
@@ -31,7 +32,7 @@ def seat(state: RoutingState, session: Phone, user: int, stream: bytes, login: L
     session.round = 0
     state.sessions[user] = session
     state.tickets[session.ticket] = session
-    part = state.parts[state.ways.partition_of(user)]
+    part = state.parts[home(state, user)]
     part.sessions[user] = session
     if part.open:
         opening.announce(state, part, session)
@@ -48,7 +49,7 @@ def leave(state: RoutingState, session: Phone) -> None:
     del state.tickets[session.ticket]
     if state.sessions.get(user) is session:
         del state.sessions[user]
-    part = state.parts[state.ways.partition_of(user)]
+    part = state.parts[home(state, user)]
     if part.sessions.get(user) is session:
         del part.sessions[user]
     if part.open and session.round:
@@ -97,7 +98,7 @@ def heard(state: RoutingState, peer: Peer, ticket: int, announcement: int) -> Ph
     if session is None:
         _farewell(state, peer, ticket)
         return None
-    part = state.parts[state.ways.partition_of(session.user)]
+    part = state.parts[home(state, session.user)]
     if session.round != announcement or not part.open or part.target != peer.node:
         state.counts.stale_answers += 1
         return None
@@ -112,7 +113,7 @@ def told(state: RoutingState, effect: Effect) -> None:
 def welcomed(state: RoutingState, session: Phone, waiting: int) -> None:
     """Its primary knows it."""
     ways = state.ways
-    part = state.parts[ways.partition_of(session.user)]
+    part = state.parts[home(state, session.user)]
     if state.phones.welcome(session, waiting) and part.target is not None and part.target != ways.me:
         place = ways.public_of(part.target)
         if place is not None:
@@ -122,7 +123,7 @@ def welcomed(state: RoutingState, session: Phone, waiting: int) -> None:
 def again(state: RoutingState, session: Phone) -> None:
     """Its primary has lost something for it."""
     state.counts.announced_again += 1
-    part = state.parts[state.ways.partition_of(session.user)]
+    part = state.parts[home(state, session.user)]
     opening.announce(state, part, session)
 
 
@@ -133,7 +134,7 @@ def speak(state: RoutingState, session: Phone, message: tuple[Any, ...]) -> None
     """ACK, READ or CONFIRM, to the primary of the session's user. Not kept: while there is none, nothing that is said
     is worth anything. If there is no room in the link the session is announced anew, so that its primary repeats all
     that the phone hasn't answered."""
-    part = state.parts[state.ways.partition_of(session.user)]
+    part = state.parts[home(state, session.user)]
     if not part.open:
         state.counts.dropped += 1
     elif part.target == state.ways.me:

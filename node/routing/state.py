@@ -165,6 +165,7 @@ class RoutingState:
         self.served: set[int] = set()
         self.parts = tuple(Part(p) for p in range(ways.partitions))
         self.peers: dict[bytes, Peer] = {}
+        self.homes: dict[int, int] = {}  # user → partition, as far as it was looked up
         # edge
         self.sessions: dict[int, Phone] = {}  # by user: logged in, whether or not they were welcomed
         self.tickets: dict[int, Phone] = {}

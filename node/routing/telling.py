@@ -12,13 +12,14 @@ from typing import Any
 from node.mail import telling
 from node.mail.state import Effect
 from node.routing import codes
+from node.routing.homes import home
 from node.routing.state import Peer, RoutingState
 
 
 def tell(state: RoutingState, effect: Effect) -> None:
     """The mail core's TELL."""
     ways = state.ways
-    p = ways.partition_of(effect[1])
+    p = home(state, effect[1])
     target = ways.primary_of(p)
     if target == ways.me:
         if p in state.served:
@@ -46,5 +47,5 @@ def received(state: RoutingState, peer: Peer, message: list[Any]) -> None:
         telling.hurry(state.mail)
     elif code == codes.TOLD:
         telling.told(state.mail, *message[1:])
-    elif state.ways.partition_of(message[1]) in state.served:
+    elif home(state, message[1]) in state.served:
         telling.heard(state.mail, peer.node, *message[1:])
