@@ -38,7 +38,7 @@ ONLINE_SECONDS_MAX: Final = 60.0
 DRAIN_SECONDS_MAX: Final = 90.0
 WHOLE_SECONDS_MAX: Final = 60.0
 MOVES: Final = 8
-ASSIGNED: Final = 256
+ASSIGNED: Final = 64
 """Partitions that go to another cluster at once."""
 Tell = Callable[[str], None]
 

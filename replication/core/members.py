@@ -90,6 +90,8 @@ def is_forsaken(state: ReplicaState, part: Partition) -> bool:
     for node in state.ranked(part.number):
         if node == state.me:
             return True
+        if node in state.far:
+            return False
         if node in state.peers and state.reachable(state.peers[node]):
             return False
     return False

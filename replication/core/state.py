@@ -318,6 +318,9 @@ class ReplicaState:
         self.far: frozenset[bytes] = frozenset()  # nodes of other clusters, whether they are peers now or not
         self.departed: set[bytes] = set()  # nodes that were removed, for good
         self.rehoming: set[int] = set()  # partitions whose heir is to be the one that rank wants
+        self.moves_max = (
+            settings.moves_max
+        )  # … at once, of those that this node is to hold none of; fewer when it is busy
         self.moves = 0  # partitions that are being moved, as the last look found them
         self.clearing: set[int] = set()  # void copies that are being emptied
         self.waiting_on: set[int] = set()  # partitions with writes that wait

@@ -5,6 +5,7 @@ write of the loser is still in its store, and is offered to the winner.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from replication.core import (
@@ -133,7 +134,7 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
 
 def _away(state: ReplicaState, part: Partition, ranked: Sequence[bytes]) -> None:
     """This node is to have no copy any more, and serves the partition: it moves it to one that is."""
-    if state.now - part.yield_at < AWAY_MS or state.moves >= state.settings.moves_max:
+    if state.now - part.yield_at < AWAY_MS or state.moves >= state.moves_max:
         return
     part.yield_at = state.now
     claim = part.claim
@@ -143,12 +144,15 @@ def _away(state: ReplicaState, part: Partition, ranked: Sequence[bytes]) -> None
     wanted = [claim.heir] if claim.heir in ranked else list(ranked) if state.settings.copies < 2 else []
     for node in wanted:
         if node is not None and node in state.peers and state.reachable(state.peers[node]):
-            moving.request(state, part.number, node, _no_matter)
+            moving.request(state, part.number, node, partial(_moved_away, state))
             return
 
 
-def _no_matter(_: int, __: Exception | None) -> None:
-    """A move that isn't made is asked for again."""
+def _moved_away(state: ReplicaState, _: int, error: Exception | None) -> None:
+    """A move that isn't made is asked for again. If it was not taken over in time, fewer are made at once: somebody is
+    busy."""
+    most = state.settings.moves_max
+    state.moves_max = min(most, state.moves_max + 1) if error is None else max(1, state.moves_max // 2)
 
 
 def _lost(state: ReplicaState, peer: Peer) -> bool:
@@ -172,6 +176,8 @@ def _first(state: ReplicaState, part: Partition) -> bool:
     for node in state.ranked(part.number):
         if node == state.me:
             return True
+        if node in state.far:
+            return False  # it is another cluster's to claim
         peer = state.peers.get(node)
         if peer is not None and peer.liveness not in (DEAD, UNKNOWN):
             return False

@@ -290,7 +290,9 @@ class Membership:
 
         def ranked(p: int) -> Sequence[bytes]:
             label = owners.get(p, own)
-            return rankings[label](p) if label in rankings else ()
+            wanted = rankings[label](p) if label in rankings else ()
+            # What another cluster owns and this one still has stays on two nodes of it until it is there.
+            return wanted if label == own else (*wanted, *rankings[own](p))
 
         return ranked
 

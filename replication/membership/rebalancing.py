@@ -26,7 +26,7 @@ log = structlog.get_logger()
 STEP_S: Final = 0.1
 IDLE_MS: Final = 2_000
 """Until it is looked again when everything was where it is wanted."""
-FAILED_MS: Final = 10_000
+FAILED_MS: Final = 3_000
 """Until a partition is moved again that could not be."""
 BURST: Final = 4.0
 """Seconds of the rate that may be caught up on."""
@@ -65,8 +65,12 @@ def misplaced(state: ReplicaState) -> Iterator[tuple[int, bytes | None]]:
 
 
 def _concerns(state: ReplicaState, p: int, nodes: Collection[bytes] | None) -> bool:
+    """Whether a partition is to be moved now: all are (None), or those that these nodes hold; and always what another
+    cluster owns."""
     claim = state.parts[p].claim
-    return nodes is None or (claim is not None and (claim.primary in nodes or claim.heir in nodes))
+    if nodes is None or state.ranked(p)[0] in state.far:
+        return True
+    return claim is not None and (claim.primary in nodes or claim.heir in nodes)
 
 
 class Rebalancer:
@@ -78,6 +82,7 @@ class Rebalancer:
         self.moved = 0
         self.failed = 0
         self.asked = False  # an operator has asked: calm isn't waited for
+        self._at_once = settings.moves_max  # fewer after some were not taken over in time: the nodes are busy
         self._under_way: set[tuple[str, int]] = set()
         self._homing: dict[
             tuple[str, int], int
@@ -104,7 +109,8 @@ class Rebalancer:
         calm = now - self._around.membership.changed_at >= settings.calm_ms
         everything = self.asked or (settings.rebalance and calm)
         leaving = self._leaving()
-        if not (everything or leaving) or self._tokens < 1 or now < self._look_at:
+        far = bool(self._around.membership.others)
+        if not (everything or leaving or far) or self._tokens < 1 or now < self._look_at:
             return
         with self._around.within():
             if not self._begin(now, None if everything else leaving) and not self._homing:
@@ -129,7 +135,7 @@ class Rebalancer:
                 found = True
                 if place in self._homing:
                     continue
-                if self._tokens < 1 or len(self._under_way) + len(self._homing) >= self.settings.moves_max:
+                if self._tokens < 1 or len(self._under_way) + len(self._homing) >= self._at_once:
                     return True
                 self._tokens -= 1
                 state.now = now
@@ -165,9 +171,11 @@ class Rebalancer:
             self._under_way.discard(place)
             if error is None:
                 self.moved += 1
+                self._at_once = min(self.settings.moves_max, self._at_once + 1)
                 self._not_before.pop(place, None)
             else:
                 self.failed += 1
+                self._at_once = max(1, self._at_once // 2)
                 self._not_before[place] = self._around.now() + FAILED_MS
                 log.info("partition_not_moved", group=place[0], partition=place[1], cause=str(error))
 

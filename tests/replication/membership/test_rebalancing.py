@@ -43,6 +43,7 @@ class Around:
         self._stand = stand
         self.groups: dict[str, Any] = {"users": Group(stand[letter])}
         self.membership = self
+        self.others = ()
         self.roster = Roster(Member(node=node) for node in stand.names)
         self.changed_at = 0
 
