@@ -34,6 +34,15 @@ def _put_session(node: Running, services: Services, settings: Any) -> None:
     node.service.settings = settings
 
 
+def _moves(node: Running, services: Services) -> Any:
+    return None if node.cluster is None else node.cluster.operate.rebalancer.settings
+
+
+def _put_moves(node: Running, services: Services, settings: Any) -> None:
+    assert node.cluster is not None
+    node.cluster.operate.rebalancer.settings = settings
+
+
 def _alarms(node: Running, services: Services) -> Any:
     found = services.get(Statistics)
     return None if found is None else found.settings.alarms
@@ -59,6 +68,7 @@ SECTIONS: Final[Mapping[str, Section]] = MappingProxyType(
             lambda _, services: services[LogLevel].settings,
             lambda _, services, settings: services[LogLevel].put(settings),
         ),
+        "cluster": Section(_moves, _put_moves),
         "statistics.alarms": Section(_alarms, _put_alarms),
     }
 )

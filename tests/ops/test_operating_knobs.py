@@ -53,6 +53,9 @@ async def test_every_knob_can_be_set_to_what_it_is(tmp_path: Path) -> None:
     async with operated(tmp_path) as node:
         board = node.operating.services[Knobs]
         for name in KNOBS:
+            if not board.has(name):
+                assert name.startswith("cluster."), "a node that stands alone has no such part"
+                continue
             value, configured, turned = board.read(name)
             assert value == configured
             assert turned is None
