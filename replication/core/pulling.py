@@ -145,8 +145,10 @@ def apply(state: ReplicaState, peer: Peer, first: Sequence[Any]) -> None:
             if p in wanted and not void:
                 after.learned(p, incarnation, through, head)
         taken.append((chunk, pull, wanted))
-    if state.settings.caches:
-        for p in sorted({part[0] for part in parts}):
+    changing = sorted({part[0] for part in parts})
+    for p in changing:
+        state.parts[p].incoming += 1
+        if state.settings.caches:
             _beneath(state, p)
     claims.save(state)
     peer.busy = True
@@ -154,6 +156,8 @@ def apply(state: ReplicaState, peer: Peer, first: Sequence[Any]) -> None:
 
     def applied(error: Exception | None, sequence: int) -> None:
         peer.busy = False
+        for p in changing:
+            state.parts[p].incoming -= 1
         for _, pull, wanted in taken:
             peer.pulls.pop(pull.id, None)
             for p in pull.since:

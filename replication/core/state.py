@@ -65,7 +65,7 @@ class Partition:
 
     __slots__ = (
         "asof", "born_at", "ceased", "claim", "copy", "differed", "differs_at", "early", "gather_until",
-        "gathering", "heir_live", "move_done", "move_to", "move_until", "number", "owing", "phase", "since",
+        "gathering", "heir_live", "incoming", "move_done", "move_to", "move_until", "number", "owing", "phase", "since",
         "single_since", "thin", "touched", "unserved_since", "useless_since", "waiting", "writing",
         "yield_at", "yields",
     )  # fmt: skip
@@ -99,6 +99,7 @@ class Partition:
         self.useless_since: int | None = None  # since when it is of no use here, as far as this node knows
         self.gathering: set[bytes] = set()  # peers that are to be asked before it is served
         self.gather_until = 0
+        self.incoming = 0  # commits under way by which others' rows of it change here
         self.move_to: bytes | None = None
         self.move_until = 0
         self.move_done: Done | None = None

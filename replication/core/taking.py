@@ -65,7 +65,9 @@ def tick(state: ReplicaState) -> None:
             found = _look(state, part)
             if found is not None:
                 wanted.append((part.number, found[0]))
-        if part.phase == GATHERING and (not part.gathering or state.now >= part.gather_until):
+        gathered = not part.gathering or state.now >= part.gather_until
+        # What is on its way to the disk when the time is over would change rows beneath whoever is told to serve.
+        if part.phase == GATHERING and gathered and not (state.settings.caches and part.incoming):
             claims.serve(state, part)
     if wanted:
         claims.make(state, wanted)

@@ -135,7 +135,9 @@ class Rebalancer:
                 found = True
                 if place in self._homing:
                     continue
-                if self._tokens < 1 or len(self._under_way) + len(self._homing) >= self._at_once:
+                if self._tokens < 1 or len(self._under_way) + len(self._homing) >= min(
+                    self._at_once, self.settings.moves_max
+                ):
                     return True
                 self._tokens -= 1
                 state.now = now
