@@ -271,6 +271,7 @@ class MailState:
         self.partition_of: Callable[[int], int] | None = None  # set by the driver
         self.telling: dict[PairKey, Telling] = {}  # whoever was told longest ago is first
         self.to_tell: dict[PairKey, Telling] = {}  # something was added since
+        self.tell_all = False  # whoever couldn't be told before may be now
         self.dirty_tellings: deque[tuple[int, Telling]] = deque()  # (due, telling) of rows to be deleted
         self.disturbed: set[int] = set()  # partitions that stay, and of which mailboxes were dropped: for the router
         self.tell_later: set[int] = set()  # partitions of which only marks remain, for want of room

@@ -77,6 +77,10 @@ def _make_room(state: MailState) -> None:
 
 def ask(state: MailState) -> None:
     """Tell what was added, and again what nobody has answered."""
+    if state.tell_all:
+        state.tell_all = False
+        for telling in state.telling.values():
+            telling.asked = 0
     fresh, state.to_tell = state.to_tell, {}
     for telling in fresh.values():
         _tell(state, telling)
@@ -100,9 +104,8 @@ def _old(state: MailState) -> list[Telling]:
 
 
 def hurry(state: MailState) -> None:
-    """Who couldn't be told before may be now: all that is untold is due."""
-    for telling in state.telling.values():
-        telling.asked = 0
+    """Who couldn't be told before may be now: all that is untold is due. A thousand claims may be learned of at once."""
+    state.tell_all = bool(state.telling)
 
 
 def _tell(state: MailState, telling: Telling) -> None:
