@@ -104,7 +104,7 @@ def _old(state: MailState) -> list[Telling]:
 
 
 def hurry(state: MailState) -> None:
-    """Who couldn't be told before may be now: all that is untold is due. A thousand claims may be learned of at once."""
+    """Who couldn't be told before may be now: all that is untold is due. Many claims may be learned of at once."""
     state.tell_all = bool(state.telling)
 
 
