@@ -132,4 +132,16 @@ class Moved:
     port: int
 
 
-Event = Accepted | Refused | Arrived | News | PinSent | Registered | RequestFailed | Online | Stopped | Close | Moved
+Event = (
+    Accepted
+    | Refused
+    | Arrived
+    | News
+    | PinSent
+    | Registered
+    | RequestFailed
+    | Online
+    | Stopped
+    | Close
+    | Moved
+)
