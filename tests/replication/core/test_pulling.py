@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from replication.core import effects, messages, pulling, replica
-from replication.core.state import DEAD, LIVE, VOID, Peer, Pull
+from replication.core.state import DEAD, GATHERING, LIVE, SERVING, VOID, Peer, Pull
 from tests.replication.core.stand import Node, Stand
 
 
@@ -244,6 +244,24 @@ def test_nobody_is_served_while_what_a_peer_sent_before_it_left_is_being_taken_i
     applied[-1](None, since)
     pulling.tick(state, peer)
     assert [effect[0] for effect in state.out if effect[0] == effects.SERVE] == [effects.SERVE]
+
+
+def test_a_takeover_whose_time_is_over_waits_for_what_is_on_its_way_to_the_disk() -> None:
+    stand = Stand(2, caches=True).ready()
+    state = stand["A"].state
+    part = state.parts[0]
+    _, pull, incarnation, since = asking(stand, "A", b"B")
+    part.phase, part.gathering, part.gather_until = GATHERING, {b"B"}, state.now
+    rows, progress = [[0, "t", b"\x80", 0]], [[0, since + 3, False, False]]
+    replica.received(state, b"B", [messages.CHUNK, pull.id, incarnation, since + 3, rows, progress])
+    (applied,) = (effect for effect in state.out if effect[0] == effects.APPLY)
+    state.out.clear()
+    replica.tick(state)
+    assert part.phase == GATHERING, "rows would change beneath whoever is told to serve"
+    applied[-1](None, since)
+    replica.tick(state)
+    assert part.phase == SERVING
+    assert effects.SERVE in [effect[0] for effect in state.out]
 
 
 def test_what_can_not_be_taken_in_is_not_asked_for_again_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
