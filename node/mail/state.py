@@ -273,7 +273,7 @@ class MailState:
         self.to_tell: dict[PairKey, Telling] = {}  # something was added since
         self.tell_all = False  # whoever couldn't be told before may be now
         self.dirty_tellings: deque[tuple[int, Telling]] = deque()  # (due, telling) of rows to be deleted
-        self.disturbed: set[int] = set()  # partitions that stay, and of which mailboxes were dropped: for the router
+        self.disturbed: set[int] = set()  # partitions that stay, but for some mailboxes: for the router
         self.tell_later: set[int] = set()  # partitions of which only marks remain, for want of room
         self.wipes: dict[int, Wipe] = {}
         self.wipes_paused: deque[tuple[int, Wipe]] = deque()  # (due, wipe)
