@@ -5,7 +5,7 @@ The node must be stopped. This module must never open a link.
 """
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import trio
@@ -31,6 +31,8 @@ from store.store import Store
 from store.writes import PUT, Write
 
 NAME_CHARACTERS_MAX: Final = 64
+UNSAID: Final = -1
+"""For a weight."""
 
 
 class FoundingError(Exception):
@@ -51,13 +53,17 @@ class WrongStart(FoundingError):
 
 @attrs.frozen(kw_only=True)
 class Place:
-    """What a node says of itself: see `replication.membership.member.Member`."""
+    """What a node says of itself, see `replication.membership.member`. What is empty, or UNSAID, it doesn't say."""
 
     address: str
     public: str = ""
     server: str = ""
     rack: str = ""
-    weight: int = 100
+    weight: int = UNSAID
+
+    def said(self) -> dict[str, Any]:
+        """By name, without what it doesn't say."""
+        return {name: value for name, value in attrs.asdict(self).items() if value not in ("", UNSAID)}
 
 
 @attrs.frozen
@@ -99,9 +105,14 @@ async def _found(data: Path, name: str, place: Place) -> Founded:
             partitions = await _claim(store, identity)
             # The row comes last: with it the directory is a member's.
             row = Member(
-                node=identity.node, counter=1, editor=identity.node, state=ACTIVE, key=key, address=place.address,
-                public=place.public, server=place.server, rack=place.rack, weight=place.weight, cluster=name,
-            )  # fmt: skip
+                node=identity.node,
+                counter=1,
+                editor=identity.node,
+                state=ACTIVE,
+                key=key,
+                cluster=name,
+                **place.said(),
+            )
             await kept.keep([row])
             nursery.cancel_scope.cancel()
     return Founded(identity.node, key, partitions)

@@ -109,7 +109,7 @@ async def _say_where(cluster: Cluster, place: Place | None) -> None:
     membership = cluster.membership
     if place is None:
         return
-    said, own = attrs.asdict(place), membership.own
+    said, own = place.said(), membership.own
     if any(getattr(own, name) != value for name, value in said.items()):
         await membership.edit([membership.roster.edited(own.node, own.node, **said)])
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import attrs
 
-from node.founding import Place
+from node.founding import UNSAID, Place
 from node.membersettings import MemberSettings
 from node.routing.settings import RoutingSettings
 from replication.clustersettings import ClusterSettings
@@ -33,8 +33,8 @@ class ClusterSection(MembershipSettings):
     """What fails together has one label: copies are on different servers."""
     rack: str = ""
     """The same of what fails together at a larger scale."""
-    weight: int = 100
-    """Its share of the partitions, relative to the others'. 0: none."""
+    weight: int = UNSAID
+    """Its share of the partitions, relative to the others'. 0: none. -1: what it was invited with, or changed to."""
     clients_move: bool = False
     """Whether phones are told of their primary's own `public`."""
     ports_first: int = 0
@@ -50,7 +50,7 @@ class ClusterSection(MembershipSettings):
             if len(getattr(self, name)) > TEXT_CHARACTERS_MAX:
                 raise ValueError(f"cluster.{name} has more than {TEXT_CHARACTERS_MAX} characters: shorten it")
         for name, low, high in (
-            ("weight", 0, WEIGHT_MAX),
+            ("weight", UNSAID, WEIGHT_MAX),
             ("ports_first", 0, 65_535),
             ("ports_last", 0, 65_535),
         ):

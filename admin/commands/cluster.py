@@ -246,7 +246,7 @@ COMMANDS: Final = (
         summary="Give a member another weight, or other labels.",
         help=(
             "Partitions and copies follow by and by, at the rate of cluster.moves_per_s. Weight 0 empties a node, which"
-            " stays a member. A node's own configuration says the same of it at each of its starts: change that, too."
+            " stays a member. What a node's configuration says of it, if anything, holds again from its next start on."
         ),
         example="cluster change 1f3a --weight 50",
         parameters=(

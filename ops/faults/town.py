@@ -210,12 +210,10 @@ class Town:
         list(self._threads.map(self.start, waiting))
 
     def kill(self, node: TownNode) -> None:
-        """`kill -9`."""
+        """`kill -9`. Its place in the network stays: its phones are there, too."""
         assert node.process is not None
         node.process.kill()
         node.process = None
-        self._cables.forget(node.number)
-        node.prefix = self._cables.prefix(node.number)
         self._history.write("node-kill")
 
     def stop(self, node: TownNode) -> None:

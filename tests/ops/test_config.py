@@ -124,7 +124,7 @@ UNREACHED = {
 
 
 def ends(row: Row) -> tuple[float, float] | None:
-    found = re.match(r"([0-9.]+) … ([0-9.]+)", row.range)
+    found = re.match(r"(-?[0-9.]+) … ([0-9.]+)", row.range)
     return (_number(found[1]), _number(found[2])) if found else None
 
 
