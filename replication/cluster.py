@@ -352,10 +352,13 @@ class Cluster:
 
     async def _watch(self) -> None:
         while True:
-            await trio.sleep(self.settings.detector.tick_ms / 1000)
-            with self.within():
-                self._judged(self.detector.tick(self.now()))
-            self.membership.look_whether_refused()
+            await self._watch_once()
+
+    async def _watch_once(self) -> None:
+        await trio.sleep(self.settings.detector.tick_ms / 1000)
+        with self.within():
+            self._judged(self.detector.tick(self.now()))
+        self.membership.look_whether_refused()
 
     async def _flush(self) -> None:
         while True:
