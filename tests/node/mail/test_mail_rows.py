@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from node.mail.rows import MailTables
-from node.mail.state import Batch
+from node.mail.state import Batch, Telling
 from node.mail.tables import MAIL
+from store import keys
 from store.store import Store
 from store.writes import PUT
 from tests.node.mail.core import ALICE, BOB, STREAM, Core, partition_of
@@ -122,6 +123,42 @@ def test_a_purge_takes_the_pair_its_receipts_and_its_note(store: Store) -> None:
     assert [group.table(name).get(key) for name, key in (("pair", KEY), ("receipt", owed), ("untold", KEY))] == [
         None, None, None,
     ]  # fmt: skip
+
+
+def test_a_purge_leaves_receipts_of_a_partition_that_is_another_nodes(store: Store) -> None:
+    owed = (1, ALICE, BOB, STREAM)
+    write(
+        store,
+        (PUT, "pair", KEY, [1, [1, 1], [], 0, 0]),
+        (PUT, "receipt", owed, [[1, 1], [], 0]),
+        (PUT, "telling", KEY, []),
+    )
+    batch = Batch(0)
+    batch.purged.append(((BOB, ALICE, STREAM), 0))
+    batch.served = {0}
+    tables = tables_of(store)
+    writes = tables.writes(batch)
+    assert {keys.decode(key)[0] if isinstance(key, bytes) else key[0] for _, _, key, *_ in writes} == {0}
+    results: list[Any] = []
+    group = store.group("mail")
+    group.submit(writes, results.append)
+    store.deliver_results()
+    assert group.table("pair").get(KEY) is None
+    assert group.table("telling").get(KEY) is None
+    assert group.table("receipt").get(owed) is not None
+
+
+def test_marks_are_written_and_deleted_with_a_batch(store: Store) -> None:
+    tables = tables_of(store)
+    group = store.group("mail")
+    telling = Telling(BOB, ALICE, STREAM, 0)
+    for kept in (True, False):
+        batch = Batch(0)
+        batch.marks.append((telling, kept))
+        results: list[Any] = []
+        group.submit(tables.writes(batch), results.append)
+        store.deliver_results()
+        assert (group.table("telling").get(KEY) is not None) == kept
 
 
 def test_notes_are_found_a_chunk_at_a_time_in_their_partition(store: Store) -> None:
