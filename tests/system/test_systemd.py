@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import time
@@ -118,7 +119,7 @@ def test_after_an_upgrade_systemd_knows_the_new_process_and_it_feeds_the_watchdo
     (scraped,) = free_ports(4)[3:]
     config.write_text(f"{config.read_text()}\n[statistics]\nprometheus_port = {scraped}\n")
     with ServiceManager(tmp_path, watchdog_s=10.0) as manager:
-        first = manager.start(node_command(config))
+        first = manager.start(node_command(config), environment=manager.journal())
         with Wire(ports[1]) as phone, Client(Target.find(str(tmp_path / "data"))) as admin:
             phone.hello()
             seen = len(manager.said)
@@ -141,6 +142,9 @@ def test_after_an_upgrade_systemd_knows_the_new_process_and_it_feeds_the_watchdo
             os.kill(manager.main, signal.SIGTERM)
             assert phone.next()[:2] == (verbs.BYE, errors.SHUTTING_DOWN)
         manager.wait(lambda said: said.get("STOPPING") == "1", fed)
+        lines = [line for line in manager.log().splitlines() if "event=" in line]
+        assert sum("event=ready" in line for line in lines) == 2, "one of each process"
+        assert all(re.match(r"<[3-7]>event=", line) for line in lines), "as the journal wants them"
 
 
 def _port_of(descriptor: int) -> int:
