@@ -1,6 +1,6 @@
 """Members that come and go while replicas run: who came is heard of, who was removed is dead for good."""
 
-from replication.core import members, messages, replica
+from replication.core import claims, members, messages, replica
 from replication.core.state import ALIVE, SERVING
 from tests.replication.core.stand import Stand
 
@@ -133,3 +133,75 @@ def test_what_a_relay_did_not_tell_is_mended() -> None:
     known = {tuple(part.claim for part in node.state.parts) for node in stand.nodes.values() if node.up}
     assert len(known) == 1
     assert all(peer.liveness == ALIVE for peer in stand["A"].state.peers.values() if peer.id != b"F")
+
+
+def apart(stand: Stand, letter: str) -> None:
+    """A node of another cluster and the others have nothing to say to one another any more."""
+    name = letter.encode()
+    for other in stand.names:
+        if other != name:
+            members.parted(stand.nodes[other].state, name)
+            members.parted(stand[letter].state, other)
+    for node in stand.nodes.values():
+        node.carry_out()
+    stand.work()
+
+
+def together(stand: Stand, letter: str) -> None:
+    name = letter.encode()
+    for other in stand.names:
+        if other != name:
+            members.added(stand.nodes[other].state, name)
+            members.added(stand[letter].state, other)
+    stand.see()
+
+
+def test_what_was_emptied_while_two_were_apart_is_asked_for_again() -> None:
+    stand = Stand(3).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    done: list[object] = []
+    for target in "CA":  # it has everything, and is heir no more
+        server = next(letter for letter in "ABC" if stand[letter].serves)
+        replica.move(stand[server].state, 0, target.encode(), lambda *what: done.append(what))
+        stand.run(2_000)
+    assert done == [(0, None)] * 2
+    apart(stand, "C")
+    there = stand["C"].state
+    assert not there.peers
+    claims.void(there, there.parts[0])
+    stand.run(1_000)
+    assert stand["C"].store.values(0) == {}
+    stand.crash("C")
+    stand["A"].write(0, "later", 2)
+    stand.work()
+    stand.start("C")
+    together(stand, "C")
+    stand.run(3_000)
+    replica.move(stand["A"].state, 0, b"C", lambda *what: done.append(what))
+    stand.run(3_000)
+    assert done == [(0, None)] * 3
+    assert stand["C"].store.values(0) == {"k": 1, "later": 2}
+
+
+def test_what_is_under_way_when_two_part_ends_without_a_trace() -> None:
+    stand = Stand(2).ready()
+    stand["A"].write(0, "k", 1)
+    stand["A"].disk()
+    stand.deliver("A", "B")  # the heir has it in hand, and not on its disk yet
+    members.parted(stand["B"].state, b"A")
+    stand["B"].carry_out()
+    stand["B"].disk()
+    assert stand["B"].store.own["stream", b"A"] == [0, 0]
+
+
+def test_claims_of_another_cluster_are_its_own_to_take_over() -> None:
+    stand = Stand(2).ready()
+    state = stand["B"].state
+    state.far = frozenset({b"X"})
+    claim = state.parts[0].claim
+    assert claim is not None
+    replica.received(state, b"A", (messages.CLAIMS, [[0, [claim.epoch + 1, b"X", b"B", 0, *claim.rank]]]))
+    stand.run(members.FORSAKEN_MS + 5_000)
+    assert not stand["B"].serves
+    assert state.parts[0].unserved_since is None
