@@ -14,7 +14,7 @@ from admin.reload.service import Reload
 WATCH_S_MAX: Final = 3_600
 ENTRIES_DEFAULT: Final = 20
 SECONDS_MAX: Final = 120.0
-"""The inspection has a minute of these."""
+"""The inspection has 90 s of these."""
 
 _WHEEL: Final = Parameter(
     name="wheel",
