@@ -30,13 +30,14 @@ from ops.faults.stage import StageError
 app = App(name="cluster", help="What a cluster costs, and how long phones wait when a node dies.")
 
 NODES: Final = 3
+LABELS: Final = ("east", "east", "west", "west")
 PAIRS: Final = 40
 FAILOVER_USERS: Final = 1_200
 WINDOW: Final = 5
 LOGIN_S_MAX: Final = 0.2
 FILES_SPARE: Final = 400
-Part = Literal["messages", "stored", "failover", "rebalance", "idle"]
-PARTS: Final[tuple[Part, ...]] = ("messages", "stored", "failover", "rebalance", "idle")
+Part = Literal["messages", "clusters", "stored", "failover", "rebalance", "idle"]
+PARTS: Final[tuple[Part, ...]] = ("messages", "clusters", "stored", "failover", "rebalance", "idle")
 _FAILURES: Final = (LoadError, NotAllArrivedError, NodeStartError, StageError)
 
 
@@ -77,6 +78,13 @@ def _alone(folder: Path, users: int, seconds: float) -> dict[str, Any]:
         "to_accepted_ms": found["send_to_accepted_ms"],
         "to_deliver_ms": found["send_to_deliver_ms"],
     }
+
+
+def clusters(folder: Path, users: int, seconds: float) -> dict[str, Any]:
+    """Online pairs over two clusters of two, each of which owns half of the partitions."""
+    with running(folder / "clusters", len(LABELS), users, LABELS) as town:
+        cost = load(town, users, WINDOW, seconds)
+    return {"two_clusters": {"nodes": len(LABELS), "hops_per_message": hops(len(LABELS)), **_shown(cost)}}
 
 
 def stored(folder: Path, users: int, seconds: float) -> dict[str, Any]:
@@ -185,6 +193,9 @@ def cluster(
             if "messages" in wanted:
                 with screen.phase("messages", 1):
                     result |= messages(folder, users, seconds, nodes)
+            if "clusters" in wanted:
+                with screen.phase("clusters", 1):
+                    result |= clusters(folder, users, seconds)
             if "stored" in wanted:
                 with screen.phase("stored", 1):
                     result |= stored(folder, users, seconds)

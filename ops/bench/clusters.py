@@ -4,7 +4,7 @@ This module must never judge a figure.
 """
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
@@ -41,10 +41,11 @@ FAST: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
 
 
 @contextmanager
-def running(folder: Path, nodes: int, users: int) -> Iterator[Town]:
-    """A cluster with accounts for users 0 … users - 1; ended with the block."""
+def running(folder: Path, nodes: int, users: int, labels: Sequence[str] = ()) -> Iterator[Town]:
+    """A cluster with accounts for users 0 … users - 1, or several that know one another, if the nodes have labels of
+    clusters; ended with the block."""
     accounts = [(number_of(i), public_key(i), stream_of(i)) for i in range(users)]
-    with _town(folder, nodes) as town:
+    with _town(folder, nodes, labels) as town:
         town.prepare()
         for node in town.nodes:  # each has all of them: there is nothing to be copied
             provision(node.data, accounts)
@@ -86,10 +87,13 @@ def spread(folder: Path, nodes: int, users: int) -> Spread:
 
 
 @contextmanager
-def _town(folder: Path, nodes: int) -> Iterator[Town]:
+def _town(folder: Path, nodes: int, labels: Sequence[str] = ()) -> Iterator[Town]:
     history = HistoryWriter(_made(folder) / "history.jsonl", "bench")
     try:
-        with Plain(nodes) as cables, Town(folder, history, cables, nodes, settings=FAST) as town:
+        with (
+            Plain(nodes) as cables,
+            Town(folder, history, cables, nodes, settings=FAST, labels=labels) as town,
+        ):
             yield town
     finally:
         history.close()

@@ -195,6 +195,10 @@ class Town:
         Raises:
             NodeStartError
         """
+        self._launch(node)
+        self._history.write("node-start")
+
+    def _launch(self, node: TownNode) -> None:
         assert node.process is None
         node.process = NodeProcess.start(
             node.config,
@@ -202,12 +206,12 @@ class Town:
             command=[*node.prefix, *COMMAND],
             ready_seconds_max=READY_SECONDS_MAX,
         )
-        self._history.write("node-start")
 
     def start_all(self) -> None:
         """Those that belong and don't run."""
         waiting = [node for node in self.nodes if node.member and node.process is None]
-        list(self._threads.map(self.start, waiting))
+        for _ in self._threads.map(self._launch, waiting):
+            self._history.write("node-start")
 
     def kill(self, node: TownNode) -> None:
         """`kill -9`. Its place in the network stays: its phones are there, too."""
