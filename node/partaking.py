@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from node.routing import codes
+from node.routing.opening import is_needed
 from replication.core.state import SERVING
 from replication.membership.member import ACTIVE
 from replication.zeromq.address import Address
@@ -157,9 +158,21 @@ class Partaking:
     # ---- the router's Ways ---------------------------------------------------------------------
 
     def primary_of(self, p: int) -> bytes | None:
-        """By the claim that this node knows."""
+        """By the claim that this node knows. It is asked for when there is something to say: a link to another
+        cluster is opened for it."""
         claim = self.group.carrier.state.parts[p].claim
-        return claim.primary if claim is not None else None
+        if claim is None:
+            return None
+        self.cluster.membership.far.reach(claim.primary)
+        return claim.primary
+
+    def holds(self, peer: bytes) -> bool:
+        """Whether sessions here need a node of another cluster, or sessions there this one."""
+        state = self.service.router.state
+        there = state.peers.get(peer)
+        if there is not None and there.remotes:
+            return True
+        return any(part.target == peer and is_needed(part) for part in state.parts)
 
     def epoch_of(self, p: int) -> int:
         """Of that claim."""
@@ -207,6 +220,7 @@ class Partaking:
         self.cluster = cluster
         self.parts = attrs.evolve(self.parts, cluster=cluster)
         self.is_open = True
+        cluster.membership.far.holds = self.holds
         for name in codes.CHANNELS:
             cluster.open_channel(name, RouteChannel(self.service, name))
 

@@ -15,7 +15,7 @@ that is cut off costs the others the beats of a few links.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -71,6 +71,9 @@ class Far:
         self._around = around
         self._membership = membership
         self._idle_ms = idle_ms
+        self.holds: Callable[[bytes], bool] = lambda node: (
+            False
+        )  # whether the host needs its channels to a node
         self.engaged: dict[bytes, int] = {}
         self.gateways: frozenset[bytes] = (
             frozenset()
@@ -95,6 +98,11 @@ class Far:
             if node == around.me or around.detector.state_of(node) == ALIVE
         ]  # fmt: skip
         return around.me in sorted(there)[:GATEWAYS]
+
+    def reach(self, node: bytes) -> None:
+        """There is something to be said to a member, of whatever cluster: if it rests, its link is opened."""
+        if self._membership.others and self._around.links.is_resting(node):
+            self.use(node)
 
     def use(self, node: bytes) -> None:
         """There is something to say to a node of another cluster."""
@@ -200,7 +208,7 @@ class Far:
         return detector.state_of(node) if node in detector.state.peers else ""
 
     def _in_use(self, node: bytes) -> bool:
-        if node in self.gateways:
+        if node in self.gateways or self.holds(node):
             return True
         for group in self._owned():
             state = group.carrier.state
