@@ -7,7 +7,7 @@ waits for, and may be sent to the next primary in its place.
 
 from node.mail import effects, numbering
 from node.mail.state import Effect
-from node.routing import codes
+from node.routing import codes, opening
 from node.routing.homes import home
 from node.routing.state import Kept, Line, Part, RoutingState
 from node.routing.surroundings import Phone
@@ -36,7 +36,7 @@ def keep(
             _end(state, part, before)
     settings = state.settings
     now = state.mail.now
-    if part.since and now - part.since >= settings.patience_ms:
+    if part.since and now - part.since >= settings.patience_ms and not opening.try_again(state, part):
         give_back(state, line, n)
         return None
     size = len(body) if body is not None else 0

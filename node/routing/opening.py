@@ -20,12 +20,35 @@ def is_needed(part: Part) -> bool:
 
 def want(state: RoutingState, part: Part) -> bool:
     """See that it is open; False if it can't be now, and is tried again until it is."""
-    if part.open or open_at_primary(state, part):
+    if part.open:
         return True
-    if not part.since:
-        part.since = state.mail.now
-    state.waiting[part.number] = part
+    tried = part.tried
+    if open_at_primary(state, part):
+        return True
+    _wait(state, part, tried)
     return False
+
+
+def _wait(state: RoutingState, part: Part, tried: int) -> None:
+    """It is needed and not open, since now, or for longer if it was tried not long ago."""
+    now = state.mail.now
+    if not part.since or now - tried > state.settings.patience_ms:
+        part.since = now
+    state.waiting[part.number] = part
+
+
+def try_again(state: RoutingState, part: Part) -> bool:
+    """Somebody sends to a partition that nobody served for as long as sends are kept. Whether it is worth keeping one:
+    it could be opened, or wasn't tried for long."""
+    tried, now = part.tried, state.mail.now
+    if now - tried < state.settings.reopen_ms:
+        return False
+    if open_at_primary(state, part):
+        return True
+    if now - tried <= state.settings.patience_ms:
+        return False
+    part.since = now
+    return True
 
 
 def open_at_primary(state: RoutingState, part: Part) -> bool:
@@ -184,8 +207,7 @@ def tick(state: RoutingState) -> None:
         keeping.give_up_old(state, now - settings.answer_ms_max)
     for part in tuple(state.waiting.values()):
         if not is_needed(part):
-            part.since = 0
-            del state.waiting[part.number]
+            del state.waiting[part.number]  # but not since when: who comes next is told at once
         elif now - part.tried >= settings.reopen_ms and open_at_primary(state, part):
             continue
         elif part.lines and part.since and now - part.since >= settings.patience_ms:

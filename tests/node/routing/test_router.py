@@ -230,6 +230,12 @@ def test_while_nobody_serves_each_pair_is_told_once_and_again_when_it_comes_back
     send(stage, session, THERE, 4)
     assert session.frames(effects.BUSY) == [], "sent before it heard of it"
     send(stage, session, THERE, 1)
+    assert [effect[4] for effect in session.frames(effects.BUSY)] == [1], (
+        "at once: nobody has served it for long"
+    )
+    stage.wait(10_000)
+    send(stage, session, THERE, 1)
+    assert session.frames(effects.BUSY) == [], "that was long ago, and may be over"
     stage.wait(1_200)
     assert [effect[4] for effect in session.frames(effects.BUSY)] == [1]
     stage.mend()

@@ -16,6 +16,7 @@ from node.routing import hosting, keeping, opening
 from ops.simulation.plan import Step
 from ops.simulation.running import draw, perform
 from ops.simulation.world import Outcome
+from replication.membership.operating import Operating
 
 SEEDS = 20
 STEPS = 100
@@ -65,73 +66,91 @@ def test_who_leaves_after_a_split_leaves_nothing_behind() -> None:
 # ---- planted bugs -----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("where", "name", "old", "new", "seeds", "rules"),
-    [
-        (keeping, "pass_on", "kept.sent = True", "_settle(state, line, kept.n, kept.n)", 10, {"unanswered"}),
-        (
-            hosting,
-            "_announced",
-            "if (here is not None and here.login > remote.login) or"
-            " (held is not None and held.login > remote.login):",
-            "if False:",
-            20,
-            {"superseded by a lower login"},
-        ),
-        (
-            MailTables,
-            "untold_in",
-            "for table in (self.untold, self.telling)",
-            "for table in (self.untold, self.untold)",
-            10,
-            {"receipts", "progress"},
-        ),
-        (
-            telling,
-            "_tell",
-            "state.out.append((effects.TELL",
-            "over(state, telling) or state.out.append((effects.TELL",
-            10,
-            {"receipts"},
-        ),
-        (opening, "lost", "reopen(state, part)", "pass", 10, {"late in the calm", "unanswered", "progress"}),
-        (
-            hosting,
-            "cease",
-            "turn_away(state, peer, p)",
-            "peer.opened.discard(p)",
-            20,
-            {"late in the calm", "unanswered", "progress"},
-        ),
-    ],
-    ids=[
-        "not-kept-until-answered",
-        "lower-login-lets-itself-in",
-        "mark-forgotten-at-a-change-of-claim",
-        "told-before-anybody-said-so",
-        "not-sent-again-over-a-new-link",
-        "turned-away-in-silence",
-    ],
-)
-def test_a_planted_bug_is_found(
-    monkeypatch: pytest.MonkeyPatch,
-    where: Any,
-    name: str,
-    old: str,
-    new: str,
-    seeds: int,
-    rules: set[str],
-) -> None:
-    function = getattr(where, name)
+@attrs.frozen
+class Plant:
+    """A bug, in words; the function and what is changed in it; the seeds in which it is found, and by which rules."""
+
+    what: str
+    where: Any
+    name: str
+    old: str
+    new: str
+    seeds: range
+    rules: set[str]
+
+
+SOON = {"late in the calm", "unanswered", "progress"}
+PLANTS = (
+    Plant(
+        "sends aren't kept until they are answered",
+        keeping, "pass_on",
+        "kept.sent = True", "_settle(state, line, kept.n, kept.n)",
+        range(10), SOON,
+    ),
+    Plant(
+        "a session with a lower login lets itself in",
+        hosting, "_announced",
+        "if (here is not None and here.login > remote.login) or"
+        " (held is not None and held.login > remote.login):", "if False:",
+        range(20), {"superseded by a lower login"},
+    ),
+    Plant(
+        "marks of what is untold are forgotten at a change of claim",
+        MailTables, "untold_in",
+        "for table in (self.untold, self.telling)", "for table in (self.untold, self.untold)",
+        range(12, 24), {"receipts", "progress"},
+    ),
+    Plant(
+        "receipts count as told before anybody said so",
+        telling, "_tell",
+        "state.out.append((effects.TELL", "over(state, telling) or state.out.append((effects.TELL",
+        range(10), {"receipts"},
+    ),
+    Plant(
+        "TOLD is said before it is durable",
+        telling, "_take",
+        "if owed.dirty or owed.writing:", "if False:",
+        range(12, 24), {"receipts"},
+    ),
+    Plant(
+        "what is kept isn't sent again over a new link",
+        opening, "lost",
+        "reopen(state, part)", "pass",
+        range(10), SOON,
+    ),
+    Plant(
+        "edges are turned away in silence",
+        hosting, "cease",
+        "turn_away(state, peer, p)", "peer.opened.discard(p)",
+        range(5, 16), SOON,
+    ),
+    Plant(
+        "all that is open is opened again and again",
+        opening, "claimed",
+        "if state.ways.primary_of(part.number) != part.target:", "if True:",
+        range(10), {"traffic"},
+    ),
+    Plant(
+        "whoever leaves doesn't wait until what only it has was asked for",
+        Operating, "held",
+        "return named + sum", "return named + 0 * sum",
+        range(3202, 3203), {"mail set"},
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", PLANTS, ids=lambda bug: bug.what.replace(" ", "-"))
+def test_a_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, bug: Plant) -> None:
+    function = getattr(bug.where, bug.name)
     source = textwrap.dedent(inspect.getsource(function))
-    assert source.count(old) == 1, f"{name} is not what it was: plant the bug anew"
+    assert source.count(bug.old) == 1, f"{bug.name} is not what it was: plant the bug anew"
     made: dict[str, Any] = {}
-    exec(compile(source.replace(old, new), "<planted>", "exec"), function.__globals__, made)
-    monkeypatch.setattr(where, name, made[name])
-    broken = next((outcome.rule for outcome in worlds(seeds) if outcome.rule), "")
-    assert broken in rules
+    exec(compile(source.replace(bug.old, bug.new), "<planted>", "exec"), function.__globals__, made)
+    monkeypatch.setattr(bug.where, bug.name, made[bug.name])
+    broken = next((outcome.rule for outcome in worlds(bug.seeds) if outcome.rule), "")
+    assert broken in bug.rules
 
 
-def worlds(seeds: int) -> Iterator[Outcome]:
-    for seed in range(seeds):
+def worlds(seeds: range) -> Iterator[Outcome]:
+    for seed in seeds:
         yield perform(draw("cluster", seed, None, 120))
