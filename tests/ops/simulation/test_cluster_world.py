@@ -98,7 +98,7 @@ PLANTS = (
         "marks of what is untold are forgotten at a change of claim",
         MailTables, "untold_in",
         "for table in (self.untold, self.telling)", "for table in (self.untold, self.untold)",
-        range(12, 24), {"receipts", "progress"},
+        range(13, 24), {"receipts", "progress"},
     ),
     Plant(
         "receipts count as told before anybody said so",
@@ -110,7 +110,7 @@ PLANTS = (
         "TOLD is said before it is durable",
         telling, "_take",
         "if owed.dirty or owed.writing:", "if False:",
-        range(12, 24), {"receipts"},
+        range(14, 24), {"receipts"},
     ),
     Plant(
         "what is kept isn't sent again over a new link",
