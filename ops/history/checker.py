@@ -60,6 +60,7 @@ class Checker:
         self.again = 0  # handed over again after a restart of an app that hadn't acknowledged
         self.late = 0  # handed over after a later one, and marked so
         self.torn = 0  # last lines cut by a kill
+        self.untold = 0  # acknowledged, and a drained sender was never told
         self._pairs: dict[tuple[int, int, str], Pair] = {}
         self._intents: dict[tuple[int, int], Counter[str]] = {}
         self._order: dict[str, int] = {}
@@ -114,6 +115,9 @@ class Checker:
                     continue
                 text = "accepted, and its drained recipient's app was never handed it"
                 self._add(Violation("lost", text, recipient, sender, stream, n, end), end - n + 1)
+            if sender in self._drained:
+                missing = pair.acked.missing_from((pair.told, pair.expired, pair.skipped))
+                self.untold += sum(end - n + 1 for n, end in missing)
 
     # ---- life of clients ---------------------------------------------------------------------------------
 
@@ -161,6 +165,8 @@ class Checker:
         if event.how == HOW_DELIVERED and not pair.received.covers(event.n, event.end):
             self._report("receipt-untrue", "accepted as delivered before its recipient had it", where, event)
         pair.accepted.add(event.n, event.end)
+        if event.how == HOW_DELIVERED:
+            pair.told.add(event.n, event.end)
 
     def _refused(self, event: Event, where: Where) -> None:
         self._must_speak_for(event.sender, event, where)
@@ -175,7 +181,9 @@ class Checker:
         pair = self._pair(event)
         if event.kind == KIND_EXPIRED:
             pair.expired.add(event.n, event.end)
-        elif event.kind == KIND_DELIVERED and not pair.received.covers(event.n, event.end):
+        elif event.kind == KIND_DELIVERED:
+            pair.told.add(event.n, event.end)
+        if event.kind == KIND_DELIVERED and not pair.received.covers(event.n, event.end):
             self._report("receipt-untrue", "told as delivered before its recipient had it", where, event)
         elif event.kind == KIND_READ and event.end > pair.read:
             self._report("receipt-untrue", f"told as read; it had read up to {pair.read}", where, event)
@@ -294,5 +302,6 @@ class Checker:
             "skipped": sum(pair.skipped.count() for pair in pairs),
             "expired": sum(pair.expired.count() for pair in pairs),
             "waiting": self.waiting,
+            "acknowledged_untold": self.untold,
             "torn_lines": self.torn,
         }

@@ -43,7 +43,7 @@ class Pair:
 
     __slots__ = (
         "accepted", "acked", "expired", "handed", "handed_now", "hashes", "incarnation", "last_now", "read",
-        "received", "sent", "skipped", "sunk",
+        "received", "sent", "skipped", "sunk", "told",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -51,6 +51,7 @@ class Pair:
         self.sent = IntervalSet()
         self.accepted = IntervalSet()
         self.expired = IntervalSet()  # and the sender was told
+        self.told = IntervalSet()  # to the sender, as delivered
         self.received = IntervalSet()  # by the recipient's library, off the wire
         self.handed = IntervalSet()  # to the recipient's app
         self.acked = IntervalSet()  # by the recipient's app: it has it for good

@@ -84,6 +84,21 @@ def test_an_accepted_message_may_wait_while_its_recipient_is_not_drained(
     assert report.totals["waiting"] == 1
 
 
+def test_what_an_app_acknowledged_and_its_sender_was_never_told_is_counted(
+    story: Story, tmp_path: Path
+) -> None:
+    for n, digest in ((1, H1), (2, H2), (3, H3)):
+        send(story, n, digest)
+        receive(story, n, digest)
+        story.tell("bob", "ack", **KEY, n=n)
+    story.tell("alice", "accepted", **KEY, n=1, how=0)
+    story.tell("alice", "accepted", **KEY, n=2, last=3, how=2)
+    story.tell("alice", "receipt", **KEY, n=2, kind=1)
+    report = verdict(story, tmp_path)
+    assert report.good
+    assert report.totals["acknowledged_untold"] == 1
+
+
 def test_an_expired_message_is_not_lost_once_its_sender_is_told(story: Story, tmp_path: Path) -> None:
     send(story, 1, H1)
     story.tell("alice", "accepted", **KEY, n=1, how=1)
