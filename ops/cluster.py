@@ -10,10 +10,12 @@ from typing import Annotated, Any, Final
 
 import attrs
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
+from admin.channel.errors import ChannelError
 from node.founding import FoundingError, found, join
 from ops.admin import admin
-from ops.clusterhere import NODES_MAX, HereError, run_here
+from ops.clusterhere import NODES_MAX, PORT, HereError, run_here
 from ops.clustering import place_of
 from ops.config import Config, ConfigError, read_config
 from ops.failures import told
@@ -151,12 +153,15 @@ def here(
     ),
     *,
     nodes: Annotated[int, Parameter(help="How many.")] = 3,
+    port: Annotated[
+        int, Parameter(help="For phones, of the first one.", validator=Number(gte=1_024, lte=60_000))
+    ] = PORT,
 ) -> None:
     """Run a cluster on this machine, to try it out: talk over several nodes, kill one. Ctrl-C ends all."""
-    with told(HereError, OSError):
+    with told(HereError, ChannelError, *ERRORS):
         if not 2 <= nodes <= NODES_MAX:
             raise HereError(f"{nodes} nodes: choose 2 to {NODES_MAX}")
-        run_here(directory.absolute(), nodes)
+        run_here(directory.absolute(), nodes, port)
 
 
 # ---- through a node that runs ------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """A cluster of a few nodes on this machine, for a newcomer: `make cluster`. They are real nodes, started and joined as
 an operator does it, in a directory of their own; killing one is what it is for."""
 
-import json
 import os
 import signal
 import socket
@@ -11,7 +10,15 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Final
+
+from admin.channel.client import Client, Target
+from node.founding import found, join
+from node.tables import STORE_DIRECTORY
+from ops.clustering import place_of
+from ops.config import read_config
+from replication.zeromq.keys import ensure_keys
+from store.directory import make_directory
 
 NODES_MAX: Final = 8
 READY_S: Final = 30.0
@@ -19,8 +26,9 @@ STOP_S: Final = 15.0
 POLL_S: Final = 0.1
 COMMAND: Final = (sys.executable, "-m", "ops.command")
 ROOT: Final = Path(__file__).resolve().parents[1]
-PHONES_FROM: Final = 7101
-LINKS_FROM: Final = 7201
+PORT: Final = 7101
+"""For phones, of the first node; the others follow, and the nodes' own ports are so many higher:"""
+LINKS_ABOVE: Final = 100
 
 CONFIG: Final = """\
 [node]
@@ -136,23 +144,23 @@ class HereNode:
             self._process.wait()
 
 
-def run_here(directory: Path, count: int) -> None:
+def run_here(directory: Path, count: int, port: int = PORT) -> None:
     """Until Ctrl-C. Members that a former run made in this directory are started again.
 
     Raises:
         HereError
     """
-    taken = [port for port in (*_ports(PHONES_FROM, count), *_ports(LINKS_FROM, count)) if _is_taken(port)]
+    taken = [port for port in (*_ports(port, count), *_ports(port + LINKS_ABOVE, count)) if _is_taken(port)]
     if taken:
-        raise HereError(f"these ports are in use: {taken}; is another cluster of this kind running?")
-    nodes = [HereNode(directory, n, PHONES_FROM + n - 1, LINKS_FROM + n - 1) for n in range(1, count + 1)]
+        raise HereError(f"these ports are in use: {taken}; stop what uses them, or choose --port")
+    nodes = [HereNode(directory, n, port + n - 1, port + LINKS_ABOVE + n - 1) for n in range(1, count + 1)]
     try:
         _start(nodes)
         sys.stdout.write(
             GUIDE.format(
                 waystation=_shown(ROOT / ".venv" / "bin" / "waystation"),
-                first=PHONES_FROM,
-                second=PHONES_FROM + 1,
+                first=port,
+                second=port + 1,
                 directory=_shown(directory),
                 count=count,
                 victim=nodes[-1].pid,
@@ -184,15 +192,19 @@ def _is_taken(port: int) -> bool:
 
 
 def _start(nodes: Sequence[HereNode]) -> None:
+    """As `waystation cluster init`, `key`, `invite` and `join` do it, without a process for each."""
     first = nodes[0]
-    if not (first.data / "store").exists():
-        _ask("cluster", "init", "here", "--config", str(first.config))
+    if not (first.data / STORE_DIRECTORY).exists():
+        found(first.data, "here", place_of(read_config(first.config).cluster))
     first.start()
     for node in nodes[1:]:
-        if not (node.data / "store").exists():
-            key = _ask("cluster", "key", "--config", str(node.config))["key"]
-            invited = _ask("cluster", "invite", key, str(first.data), f"--server=server-{node.name[1:]}")
-            _ask("cluster", "join", invited["join"], "--config", str(node.config))
+        if not (node.data / STORE_DIRECTORY).exists():
+            make_directory(node.data)
+            words = ("cluster", "invite", "--server", f"server-{node.name[1:]}", "--")
+            with Client(Target.find(str(first.data))) as client:
+                invited = client.ask((*words, ensure_keys(node.data).public))
+            key, _, address = invited["join"].partition("@")
+            join(node.data, key, address, place_of(read_config(node.config).cluster))
         node.start()
 
 
@@ -206,20 +218,6 @@ def _watch(nodes: Sequence[HereNode]) -> None:
             if not node.is_running:
                 sys.stdout.write(f"{node.name} is started again\n")
                 node.start()
-
-
-def _ask(*words: str) -> dict[str, Any]:
-    done = subprocess.run(  # noqa: S603 - our own command
-        [*COMMAND, *words, "--json"],
-        capture_output=True,
-        text=True,
-        env=_environment(),
-        check=False,
-    )
-    if done.returncode:
-        raise HereError(done.stderr.strip())
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
 
 
 def _environment() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """`waystation cluster`, of nodes that are stopped: what it makes, and what it says when it can't."""
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,16 @@ def test_what_a_running_node_is_asked_needs_one(tmp_path: Path, capsys: pytest.C
         assert "no node" in refused(words, capsys)
     for words in (["invite", make_keys().public], ["remove", "1f3a"], ["move", "3", "1f3a"]):
         assert "no node" in refused([*words, str(tmp_path)], capsys)
+
+
+def test_a_cluster_to_try_out_names_the_ports_that_are_taken(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        said = refused(["here", str(tmp_path / "c"), "--port", str(port - 1)], capsys)
+    assert f"[{port}]" in said or f"{port}," in said
+    assert "--port" in said
+    assert "choose 2 to 8" in refused(["here", str(tmp_path / "c"), "--nodes", "1"], capsys)
+    assert not (tmp_path / "c").exists()
