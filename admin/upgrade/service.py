@@ -53,7 +53,8 @@ class Upgrade:
         self._stop = trio.Event()
         self._rest: Callable[[], None] = _nothing
         self._nursery: trio.Nursery | None = None
-        self._successor: Successor | None = None
+        self._under_way = False
+        self._successor: Successor | None = None  # of the upgrade whose cargo waits for `finish`
         self._freezing: Freezing | None = None
         self._cargo: Cargo | None = None
         self._over = trio.Event()
@@ -88,34 +89,37 @@ class Upgrade:
         Raises:
             UpgradeError: this process serves on.
         """
-        if self._successor is not None or self._running is None or self._nursery is None:
-            raise UpgradeError("an upgrade is under way")
+        if self._under_way:
+            raise UpgradeError("an upgrade is under way: wait for its end")
+        if self._running is None or self._nursery is None:
+            raise UpgradeError("no node serves in this process yet, or not any more")
         if isinstance(self._running.service, MemberService):
             raise UpgradeError(
                 "a member of a cluster can't hand over what other members know of its sessions: restart it"
             )
+        self._under_way = True  # before the first await: whoever asks meanwhile is refused above
         self.tried += 1
         began = time.monotonic()
+        successor: Successor | None = None
         try:
-            successor = self._successor = await trio.to_thread.run_sync(
-                Successor, command_line(given), dict(os.environ)
-            )
+            successor = await trio.to_thread.run_sync(Successor, command_line(given), dict(os.environ))
             tell({"state": "checking", "pid": successor.pid})
             greeting = None
             while greeting is None:
                 greeting = await trio.to_thread.run_sync(successor.check, LOOK_S)
                 await trio.lowlevel.checkpoint_if_cancelled()
         except BaseException:
-            await self._call_off()
             self.failed += 1
+            await self._call_off(successor)
             raise
         checked_s = time.monotonic() - began
         tell({"state": "checked", "pid": greeting.pid, "version": greeting.version})
-        self._over, self._error = trio.Event(), None
+        over = self._over = trio.Event()
+        self._error = None
         self._nursery.start_soon(self._leave, self._running, successor, retry_s)
         self._answers += 1
         try:
-            await self._over.wait()
+            await over.wait()
         finally:
             self._answers -= 1
             self._answered.set()
@@ -123,11 +127,13 @@ class Upgrade:
             raise self._error
         return {**self._result, "check_s": round(checked_s, 2), "version": greeting.version}
 
-    async def _call_off(self) -> None:
-        successor, self._successor = self._successor, None
+    async def _call_off(self, successor: Successor | None) -> None:
+        """End this one, of which nothing is left then; another upgrade may be asked for."""
         if successor is not None:
             with trio.CancelScope(shield=True):
                 await trio.to_thread.run_sync(successor.end)
+        self._successor = None
+        self._under_way = False
 
     async def _leave(self, running: Running, successor: Successor, retry_s: float) -> None:
         """Up to the end of the node. Cancelled (the node is to stop), the successor is called off."""
@@ -140,18 +146,20 @@ class Upgrade:
                 await freezing.send_encrypted_away()
                 while running.service.accounts.delivers:  # noqa: ASYNC110 - a gateway's answer brings it about
                     await trio.sleep(LOOK_S)
-            await freezing.hold(HOLD_S_MAX, ASKING_S_MAX)
+            try:
+                await freezing.hold(HOLD_S_MAX, ASKING_S_MAX)
+            except NotStill as error:
+                await freezing.go_on()
+                await self._fail(successor, UpgradeError(f"this process serves on: {error}"))
+                self._supervision.ready()
+                return
             self._rest()
             self._cargo = self._with_units(await freezing.take_out())
-        except NotStill as error:
-            await freezing.go_on()
-            await self._fail(UpgradeError(f"this process serves on: {error}"))
-            self._supervision.ready()
         except BaseException:
-            await self._call_off()
+            await self._call_off(successor)
             raise
-        else:
-            self._stop.set()
+        self._successor = successor
+        self._stop.set()
 
     def _with_units(self, cargo: Cargo) -> Cargo:
         """With what systemd's units have opened marked as such."""
@@ -175,7 +183,7 @@ class Upgrade:
             try:
                 await trio.to_thread.run_sync(successor.hand_over, cargo)
             except SuccessorFailed as error:
-                await self._fail(UpgradeError(f"this process serves on, after a pause: {error}"))
+                await self._fail(successor, UpgradeError(f"this process serves on, after a pause: {error}"))
                 return None if stopping() else cargo
             await trio.to_thread.run_sync(successor.go)
             self._succeed(cargo, successor.pid)
@@ -197,10 +205,10 @@ class Upgrade:
         log.info("handed over", **self._result)
         self._over.set()
 
-    async def _fail(self, error: UpgradeError) -> None:
+    async def _fail(self, successor: Successor, error: UpgradeError) -> None:
         self.failed += 1
         log.error("upgrade failed", cause=str(error))
-        await self._call_off()
+        await self._call_off(successor)
         self._error = error
         self._over.set()
         await self._let_answer()
@@ -215,7 +223,7 @@ class Upgrade:
 
     def statistics(self) -> dict[str, Any]:
         """Numbers for the operator. Of this process: who was handed over to begins anew."""
-        return {"tried": self.tried, "failed": self.failed, "under_way": int(self._successor is not None)}
+        return {"tried": self.tried, "failed": self.failed, "under_way": int(self._under_way)}
 
 
 def _nothing() -> None:
