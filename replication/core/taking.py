@@ -131,6 +131,8 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
     if successor is not None and part.number in state.peers[successor].live and part.move_to is None:
         state.rehoming.discard(part.number)
         return (successor,)
+    if part.move_to is None and all(node == state.me for node in ranked):
+        return (None,)  # the heir is to go, and nobody else is there to be one: it would wait for that for ever
     return None
 
 

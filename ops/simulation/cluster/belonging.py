@@ -225,10 +225,17 @@ class Belonging:
         if row is not None and row.belongs:
             self._edit([self.membership.roster.edited(node, self.me, weight=weight)])
 
+    def remove(self, number: int) -> None:
+        """A member never returns."""
+        node = name_of(number)
+        row = self.membership.roster.members.get(node)
+        if row is not None and row.state != REMOVED:
+            self._edit([self.membership.roster.edited(node, self.me, state=REMOVED)])
+
     def leave(self) -> bool:
         """Begin to hand over everything. False: nobody else is there."""
         active = [row for row in self.membership.roster.members.values() if row.belongs]
-        if len(active) < 3 or self.state == LEAVING or any(row.state == LEAVING for row in active):
+        if len(active) < 2 or any(row.state == LEAVING for row in active):
             return False
         self._edit([self.membership.roster.edited(self.me, self.me, state=LEAVING)])
         return True

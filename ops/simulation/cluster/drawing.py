@@ -45,6 +45,7 @@ def plan(seed: int, nodes: int | None, steps: int) -> Plan:
     drawn = drawn[:steps]
     founders = nodes if nodes < 3 else nodes - hand.choice((0, 0, 1, 2 if nodes > 3 else 1))
     drawn += _comings_and_goings(hand, nodes, founders, at)
+    drawn += _losses(seed, nodes, founders, at)
     drawn.sort(key=lambda step: step.at)
     return Plan(NAME, seed, nodes, {**_knobs(hand), "founders": founders}, tuple(drawn))
 
@@ -64,6 +65,15 @@ def _comings_and_goings(hand: random.Random, nodes: int, founders: int, end: int
         step = (hand.randrange(nodes), hand.randrange(founders), hand.choice((1, 50, 400)))
         found.append(Step(hand.randrange(end + 1), "weigh", step))
     return found
+
+
+def _losses(seed: int, nodes: int, founders: int, end: int) -> list[Step]:
+    """A node that never returns."""
+    hand = random.Random(f"cluster losses {seed}")
+    if founders < 3 or hand.random() > 0.1:
+        return []
+    lost, via = hand.sample(range(nodes), 2)
+    return [Step(hand.randrange(end + 1), "lose", (lost, via))]
 
 
 def _knobs(hand: random.Random) -> dict[str, Any]:

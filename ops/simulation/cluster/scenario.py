@@ -24,7 +24,7 @@ from ops.simulation.plan import Plan, Step
 from ops.simulation.tables.claims import name_of
 from ops.simulation.trace import DiskLost, Down, Fault, Peace, Up
 from ops.simulation.world import World
-from replication.membership.member import LEAVING
+from replication.membership.member import ACTIVE, LEAVING
 from replication.membership.roster import Entry
 from replication.membership.settings import MembershipSettings
 
@@ -64,6 +64,7 @@ class Cluster(Mail):
         self.servers: int = knobs["servers"]
         self.joined: dict[int, Sequence[Entry]] = {}
         self.gone: set[int] = set()
+        self.lost: set[int] = set()
         self._sessions = 0
         self._happened = 0
         self.vanishing = knobs["vanishing"]
@@ -110,9 +111,12 @@ class Cluster(Mail):
 
     def act(self, step: Step) -> bool:
         """Messages, moves, phones that go away; nodes that come and go."""
-        if step.kind not in ("join", "weigh", "leave"):
+        if step.kind not in ("join", "weigh", "leave", "lose"):
             return super().act(step)
         node, via, *rest = step.arguments
+        if step.kind == "lose":
+            self._lose(node, via)
+            return True
         if step.kind == "join":
             rest = [self.servers]
         arguments = () if step.kind == "leave" else (node, *rest)
@@ -120,6 +124,21 @@ class Cluster(Mail):
         if node not in self.gone and (step.kind != "join" or node not in self.joined):
             self.world.machines[via].ask(ClusterNode.operate, what, *arguments)
         return True
+
+    def _lose(self, node: int, via: int) -> None:
+        """A node never returns, with all that it had; an operator says so, if there are others who have its copies."""
+        runs = [one for one in self.members() if one is not None and one.number != node]
+        if node in self.gone or len(runs) < 2 or self.world.machines[node].node not in self.members():
+            return
+        machine = self.world.machines[node]
+        machine.crash("lost")
+        machine.disk.wipe()
+        self.world.trace.observe(DiskLost(node, "nobody's any more"))
+        self.gone.add(node)
+        self.lost.add(node)
+        self._add("lost", 1)
+        self.world.trace.observe(Parted(node))
+        self.world.machines[via].ask(ClusterNode.operate, "remove", node)
 
     def operated(self, what: str, arguments: tuple[Any, ...], outcome: Any) -> None:
         """What an operator was told."""
@@ -147,6 +166,11 @@ class Cluster(Mail):
             for number, node in enumerate(super().members())
             if number not in self.gone and (number < self.founders or number in self.joined)
         ]
+
+    def wants_heirs(self, running: Sequence[MailNode]) -> bool:
+        """Nobody who is leaving becomes one."""
+        belonging = [node.belonging for node in running if isinstance(node, ClusterNode)]
+        return sum(one is not None and one.state == ACTIVE for one in belonging) > 1
 
     def _unsettled(self) -> str:
         words = super()._unsettled()
@@ -208,6 +232,13 @@ class Cluster(Mail):
                     assert node is not None
                     machine = self.world.machines[node.number]
                     machine.ask(ClusterNode.operate, "let_join", number, self.servers)
+                    break
+        for number in sorted(self.lost):  # whoever was to say so may have been away
+            for node in self.members():
+                belonging = node.belonging if isinstance(node, ClusterNode) else None
+                if belonging is not None and belonging.knows(name_of(number)):
+                    assert node is not None
+                    self.world.machines[node.number].ask(ClusterNode.operate, "remove", number)
                     break
         rests = super().rest()
         if rests:

@@ -250,6 +250,10 @@ class Mail:
             found.append(node if isinstance(node, MailNode) and GROUP in node.carriers else None)
         return found
 
+    def wants_heirs(self, running: Sequence[MailNode]) -> bool:
+        """Whether somebody is there who can be one."""
+        return len(running) > 1
+
     def _unsettled(self) -> str:
         nodes = self.members()
         running = [node for node in nodes if node is not None]
@@ -262,7 +266,7 @@ class Mail:
             serving = [part for part in parts if part.phase == SERVING and not part.ceased]
             if len(serving) != 1:
                 return f"partition {p} is served by {len(serving)} nodes"
-            if len(running) > 1 and not serving[0].heir_live:
+            if self.wants_heirs(running) and not serving[0].heir_live:
                 return f"partition {p}, of {serving[0].claim}, has no complete heir"
         restless = [
             phone.user for phone in self._by_user.values() if phone.session is None or not phone.rests()

@@ -67,6 +67,19 @@ def test_an_heir_that_is_removed_is_replaced_and_nothing_waits_for_it() -> None:
     assert claim.heir == b"C"
 
 
+def test_an_heir_that_is_to_go_and_has_no_successor_goes() -> None:
+    stand = Stand(2).ready()
+    for letter in "AB":
+        stand[letter].state.ranked = lambda p: [b"A"]
+        replica.placed(stand[letter].state)
+    stand.run(3_000)
+    claim = stand["A"].state.parts[0].claim
+    assert claim is not None
+    assert (claim.primary, claim.heir) == (b"A", None)
+    assert stand["A"].state.parts[0].phase == SERVING
+    assert claim.epoch < 4, "it isn't claimed again and again"
+
+
 def test_a_move_to_a_node_that_is_removed_is_given_up_and_the_partition_goes_on() -> None:
     stand = Stand(3).ready()
     done: list[object] = []
