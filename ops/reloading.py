@@ -46,11 +46,7 @@ class Reloading:
     async def run(
         self, running: Running, *, task_status: trio.TaskStatus[Reload | None] = trio.TASK_STATUS_IGNORED
     ) -> None:
-        """Watch until cancelled. Tells the service, or None if there can be none.
-
-        Raises:
-            OSError: the history can't be read or written.
-        """
+        """Watch until cancelled. Tells the service, or None if there can be none."""
         if self._sources is None:
             task_status.started(None)
             return
@@ -62,7 +58,14 @@ class Reloading:
             settings=self._settings,
             root=ROOT,
         )
-        await reload.open(self._sources)
+        try:
+            await reload.open(self._sources)
+        except OSError as error:  # a full disk, say: no reason not to serve
+            log.warning(
+                "this node's code can't be reloaded: its history can't be opened", cause=error.strerror
+            )
+            task_status.started(None)
+            return
         running.hub.rescue = reload.rescue
         task_status.started(reload)
         try:

@@ -35,6 +35,15 @@ class SourcesMoved(ReloadError):
         super().__init__(f"files changed meanwhile ({what}): plan again when all are in place")
 
 
+class HistoryNotWritten(ReloadError):
+    """What is about to be done can't be written down."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            f"its history can't be written ({cause}), so nothing was touched: make room on the disk"
+        )
+
+
 class NothingToReload(ReloadError):
     def __init__(self) -> None:
         super().__init__("what runs is what is there: nothing differs")

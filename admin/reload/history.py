@@ -1,11 +1,14 @@
 """Every reload of a node, on disk: who, when, what, and what came of it. One JSON object to a line.
 
-A line is written before code is touched and another when the outcome is known, so that an end in between shows. This
-module must never know how a reload is done.
+A line is written before code is touched and another when the outcome is known, so that an end in between shows. What
+came of a reload is remembered at once and written when the disk takes it: it has happened, whatever a disk says.
+This module must never know how a reload is done.
 """
 
 import json
 import os
+import threading
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,15 +16,21 @@ from typing import Any, Final
 ENTRIES_MAX: Final = 1_000
 """Older ones are forgotten when the node starts."""
 LINE_BYTES_MAX: Final = 64 << 10
+WAITING_MAX: Final = 256
+"""Outcomes that wait for a disk; beyond, the oldest is not written (it is still remembered, and counted in `lost`)."""
 CUT_OFF: Final = "the node ended meanwhile, and started again from the files on disk"
 OPEN: Final = frozenset(("begun", "watched"))
 
 
 class History:
-    """Reads what is there; writes through. Calls that write wait for the disk: for a thread."""
+    """Reads what is there. Calls that write (`open`, `begin`, `flush`) wait for the disk: for a thread."""
 
     def __init__(self, path: Path) -> None:
+        self.lost = 0
         self._path = path
+        self._writing = threading.Lock()
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._torn = False  # the last write may have left a piece of a line
         self._entries: dict[int, dict[str, Any]] = {}
         self._next = 1
 
@@ -60,25 +69,56 @@ class History:
             os.fsync(file.fileno())
         beside.replace(self._path)
 
+    @property
+    def waiting(self) -> int:
+        """Outcomes that aren't on disk yet."""
+        return len(self._waiting)
+
     def begin(self, entry: Mapping[str, Any]) -> int:
-        """Returns the entry's id."""
+        """Returns the entry's id.
+
+        Raises:
+            OSError: it isn't on disk, and isn't remembered.
+        """
         number = self._next
         self._next += 1
-        self._write({"id": number, **entry})
+        with self._writing:
+            self._append({"id": number, **entry})
+        self._entries[number] = {"id": number, **entry}
         if len(self._entries) > ENTRIES_MAX:
             del self._entries[next(iter(self._entries))]
         return number
 
     def go_on(self, number: int, **changes: Any) -> None:
-        """What came of it."""
-        self._write({"id": number, **changes})
+        """What came of it: remembered from now on, and written by `flush`."""
+        self._entries.setdefault(number, {"id": number}).update(changes)
+        if len(self._waiting) >= WAITING_MAX:
+            self._waiting.popleft()
+            self.lost += 1
+        self._waiting.append({"id": number, **changes})
 
-    def _write(self, entry: dict[str, Any]) -> None:
-        self._entries.setdefault(entry["id"], {}).update(entry)
+    def flush(self) -> None:
+        """Write what waits.
+
+        Raises:
+            OSError: some of it still waits.
+        """
+        with self._writing:
+            while self._waiting:
+                entry = self._waiting.popleft()
+                try:
+                    self._append(entry)
+                except OSError:
+                    self._waiting.appendleft(entry)
+                    raise
+
+    def _append(self, entry: Mapping[str, Any]) -> None:
+        start, self._torn = "\n" if self._torn else "", True
         with self._path.open("a", encoding="utf-8") as file:
-            file.write(_line(entry))
+            file.write(start + _line(entry))
             file.flush()
             os.fsync(file.fileno())
+        self._torn = False
 
     def entries(self) -> list[dict[str, Any]]:
         """The oldest first."""

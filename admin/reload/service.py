@@ -8,6 +8,7 @@ import math
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -17,6 +18,7 @@ import structlog
 import trio
 
 from admin.reload.errors import (
+    HistoryNotWritten,
     NothingToReload,
     NothingToRollBack,
     NoWayBack,
@@ -40,6 +42,8 @@ log = structlog.get_logger()
 UNDOS_MAX: Final = 16
 """Reloads that can be rolled back, one after the other; what is older stays."""
 DISK_REMEDY: Final = "the files are as they were: put the right ones in place, or the next start takes these"
+HISTORY_LOG_EVERY: Final = 600
+"""Of the failures to write it, which come once a second while a disk is full, so many are one line of the log."""
 ITSELF: Final = "health watch"
 
 
@@ -101,7 +105,7 @@ class Reload:
         self._pulses: deque[Pulse] = deque(maxlen=math.ceil(self.settings.before_s / self.settings.sample_s))
         self._done: deque[Done] = deque(maxlen=UNDOS_MAX)
         self._watch: Watch | None = None
-        self._rescued: deque[tuple[int, str, float]] = deque()  # to be recorded: (reload, cause, pause)
+        self._history_failed = 0
         self._applied = 0
         self._rolled_back = 0
         self._undone = 0
@@ -151,7 +155,7 @@ class Reload:
 
         Raises:
             ReloadRefused, NothingToReload, SwapFailed, ReloadBusy, NoSources, InspectionFailed, SourcesMoved,
-            HubTooBusy
+            HubTooBusy, HistoryNotWritten
         """
         async with alone(self._inspecting):
             runs = self._running
@@ -174,7 +178,8 @@ class Reload:
             if plan.refusals:
                 self._refused += 1
                 refusals = [attrs.asdict(one) for one in plan.refusals]
-                await self._record({**entry, "state": "refused", "cause": refusals[0]["cause"]})
+                with suppress(HistoryNotWritten):  # it is told to whoever asked, which is more
+                    await self._record({**entry, "state": "refused", "cause": refusals[0]["cause"]})
                 raise ReloadRefused(refusals)
             await import_outside(plan.draft.outside)
             async with self._swapping:
@@ -219,6 +224,8 @@ class Reload:
             "watching": int(self._watch is not None),
             "pause_ms_last": self._pause_ms_last,
             "pause_ms_max": self._pause_ms_max,
+            "history_failed": self._history_failed,
+            "history_waiting": self._history.waiting,
             "modules": {name: version for done in self._done for name, version in done.modules.items()},
         }
 
@@ -309,10 +316,36 @@ class Reload:
         self._pause_ms_max = max(self._pause_ms_max, pause_ms)
 
     async def _record(self, entry: dict[str, Any]) -> int:
-        return await trio.to_thread.run_sync(self._history.begin, entry)
+        """Before anything is touched: what can't be written down isn't done.
+
+        Raises:
+            HistoryNotWritten
+        """
+        try:
+            return await trio.to_thread.run_sync(self._history.begin, entry)
+        except OSError as error:
+            self._not_written(error)
+            raise HistoryNotWritten(str(error.strerror)) from None
 
     async def _go_on(self, number: int, **changes: Any) -> None:
-        await trio.to_thread.run_sync(partial(self._history.go_on, number, **changes))
+        """What has happened: if the disk doesn't take it, it is written at a later step."""
+        self._history.go_on(number, **changes)
+        await self._flush()
+
+    async def _flush(self) -> None:
+        try:
+            await trio.to_thread.run_sync(self._history.flush)
+        except OSError as error:
+            self._not_written(error)
+
+    def _not_written(self, error: OSError) -> None:
+        if not self._history_failed % HISTORY_LOG_EVERY:
+            log.error(
+                "the history of reloads can't be written",
+                cause=error.strerror,
+                outcomes_waiting=self._history.waiting,
+            )
+        self._history_failed += 1
 
     # ---- watching -----------------------------------------------------------------------------------
 
@@ -323,9 +356,8 @@ class Reload:
 
     async def step(self) -> None:
         """One picture, and what follows from it."""
-        while self._rescued:
-            number, cause, pause_ms = self._rescued.popleft()
-            await self._go_on(number, **self._ended(ITSELF, pause_ms, cause))
+        if self._history.waiting:
+            await self._flush()
         pulse = self._pulse()
         self._pulses.append(pulse)
         watch = self._watch
@@ -347,7 +379,7 @@ class Reload:
         pause_ms = roll_back(done.applied)
         self._is_undone(done, ITSELF, pause_ms)
         cause = f"{type(error).__name__} ended a pass of the hub"
-        self._rescued.append((done.number, cause, pause_ms))
+        self._history.go_on(done.number, **self._ended(ITSELF, pause_ms, cause))  # written at the next step
         log.error(
             "a reload failed outside of any connection, and was undone", reload=done.number, cause=cause
         )

@@ -1,5 +1,7 @@
 """What is remembered of reloads, through ends in between and files that were torn."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,24 @@ def _opened(path: Path) -> History:
     return made
 
 
+@contextmanager
+def _unwritable(path: Path) -> Iterator[None]:
+    """Also for root, whom modes don't stop."""
+    aside = path.with_suffix(".aside")
+    path.rename(aside)
+    path.mkdir()
+    yield
+    path.rmdir()
+    aside.rename(path)
+
+
 def test_entries_are_kept_across_starts(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "history.jsonl"
     first = _opened(path)
     number = first.begin({"who": "a", "state": "begun"})
     first.go_on(number, state="watched", pause_ms=1.5)
     first.go_on(number, state="kept")
+    first.flush()
     second = History(path)
     assert second.open() == []
     assert second.entries() == [{"id": 1, "who": "a", "state": "kept", "pause_ms": 1.5}]
@@ -63,3 +77,41 @@ def test_a_long_list_of_modules_is_counted(tmp_path: Path, monkeypatch: pytest.M
     path = tmp_path / "history.jsonl"
     _opened(path).begin({"state": "kept", "modules": {f"m{n}": "v" for n in range(50)}})
     assert _opened(path).entries()[0]["modules"] == "50 of them"
+
+
+def test_outcomes_wait_for_a_disk_that_takes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "WAITING_MAX", 2)
+    path = tmp_path / "history.jsonl"
+    kept = _opened(path)
+    for _ in range(3):
+        kept.begin({"state": "begun"})
+    with _unwritable(path):
+        for number in (1, 2, 3):
+            kept.go_on(number, state="kept")
+        with pytest.raises(OSError, match="directory"):
+            kept.flush()
+        assert (kept.waiting, kept.lost) == (2, 1)
+        with pytest.raises(OSError, match="directory"):
+            kept.begin({"state": "begun"})
+    assert [one["state"] for one in kept.entries()] == ["kept"] * 3, "what wasn't begun isn't remembered"
+    kept.flush()
+    kept.flush()
+    assert [one["state"] for one in _opened(path).entries()] == ["cut_off", "kept", "kept"]
+
+
+def test_a_piece_of_a_line_spoils_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full disk takes half of a line; what is written when there is room again stands on a line of its own."""
+    path = tmp_path / "history.jsonl"
+    kept = _opened(path)
+    number = kept.begin({"state": "begun"})
+    kept.go_on(number, state="kept")
+
+    def full(descriptor: int) -> None:
+        path.write_text(path.read_text()[:-9])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"):
+        patch.setattr("admin.reload.history.os.fsync", full)
+        kept.flush()
+    kept.flush()
+    assert _opened(path).entries() == [{"id": 1, "state": "kept"}]

@@ -1,13 +1,10 @@
 """The whole: inspected elsewhere, swapped between batches, recorded, watched, undone by itself."""
 
 import zipfile
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 import trio
 import trio.testing
@@ -21,68 +18,12 @@ from admin.reload.errors import (
     ReloadRefused,
     SourcesMoved,
 )
-from admin.reload.health import Pulse
 from admin.reload.history import CUT_OFF
-from admin.reload.service import ITSELF, Reload
-from admin.reload.settings import ReloadSettings
+from admin.reload.service import ITSELF
 from node.hub.errors import HubFull
 from store.errors import StoreFatal
+from tests.admin.reload.reloaded import Node, node_of
 from tests.admin.reload.world import World
-
-QUIET = (0,) * 32
-
-
-class Node:
-    """What a reload sees of one: batches between which it may act, and pictures."""
-
-    def __init__(self, world: World, folder: Path) -> None:
-        self.pulse = Pulse(0, 0, 0, QUIET, 0)
-        self.soon: deque[Callable[[], None]] = deque()
-        self.batches = 0
-        self.world = world
-        self.reload = Reload(
-            folder,
-            self.soon.append,
-            lambda: self.pulse,
-            wall=lambda: 1_700_000_000.0,
-            settings=ReloadSettings(watch_s=10, before_s=10, sample_s=0.001),
-            packages=[world.package],
-            root=world.root,
-        )
-
-    async def run(self) -> None:
-        while True:
-            while self.soon:
-                self.soon.popleft()()
-                self.batches += 1
-            await trio.sleep(0.001)
-
-    def goes_on(self, **changes: Any) -> None:
-        self.pulse = attrs.evolve(self.pulse, **changes)
-
-    def state(self, number: int) -> Any:
-        return next(one for one in self.reload.history() if one["id"] == number)["state"]
-
-    async def until(self, done: Callable[[], bool]) -> None:
-        with trio.fail_after(30):
-            while not done():  # noqa: ASYNC110
-                await trio.sleep(0.002)
-
-
-@asynccontextmanager
-async def _node(world: World, folder: Path) -> AsyncIterator[Node]:
-    made = Node(world, folder)
-    await made.reload.open()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(made.run)
-        nursery.start_soon(made.reload.run)
-        yield made
-        nursery.cancel_scope.cancel()
-
-
-@pytest.fixture
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("node") / "reload"
 
 
 def _started(world: World, old: str = "def f(): return 1") -> Any:
@@ -93,7 +34,7 @@ def _started(world: World, old: str = "def f(): return 1") -> Any:
 
 async def test_from_files_to_the_running_node_and_back(world: World, folder: Path) -> None:
     module = _started(world)
-    async with _node(world, folder) as node:
+    async with node_of(world, folder) as node:
         with pytest.raises(NothingToReload):
             await node.reload.apply("ann")
         with pytest.raises(NothingToRollBack):
@@ -118,7 +59,7 @@ async def test_from_files_to_the_running_node_and_back(world: World, folder: Pat
 
 async def test_what_is_refused_is_recorded_and_touches_nothing(world: World, folder: Path) -> None:
     module = _started(world)
-    async with _node(world, folder) as node:
+    async with node_of(world, folder) as node:
         world.write("one", "def f(: return 2")
         with pytest.raises(ReloadRefused, match=r"nothing was touched.*doesn't compile"):
             await node.reload.apply("ann")
@@ -129,7 +70,7 @@ async def test_what_is_refused_is_recorded_and_touches_nothing(world: World, fol
 
 async def test_files_that_changed_since_the_plan(world: World, folder: Path) -> None:
     module = _started(world)
-    async with _node(world, folder) as node:
+    async with node_of(world, folder) as node:
         world.write("one", "def f(): return 2")
         planned = (await node.reload.plan()).id
         world.write("one", "def f(): return 3")
@@ -140,7 +81,7 @@ async def test_files_that_changed_since_the_plan(world: World, folder: Path) -> 
 
 async def test_one_at_a_time(world: World, folder: Path) -> None:
     _started(world)
-    async with _node(world, folder) as node, trio.open_nursery() as nursery:
+    async with node_of(world, folder) as node, trio.open_nursery() as nursery:
         world.write("one", "def f(): return 2")
         nursery.start_soon(node.reload.apply, "ann")
         await trio.testing.wait_all_tasks_blocked()
@@ -155,7 +96,7 @@ async def test_a_wheel(world: World, folder: Path) -> None:
         file.writestr(f"{world.package}/__init__.py", '"""A sample."""')
         file.writestr(f"{world.package}/one.py", f"from {world.package}.more import g\ndef f(): return g()")
         file.writestr(f"{world.package}/more.py", "def g(): return 5")
-    async with _node(world, folder) as node:
+    async with node_of(world, folder) as node:
         await node.reload.apply("ann", wheel)
         assert module.f() == 5
         back = (await node.reload.plan()).told()
@@ -167,7 +108,7 @@ async def test_a_wheel(world: World, folder: Path) -> None:
 
 async def test_a_change_by_which_errors_come_is_undone_by_itself(world: World, folder: Path) -> None:
     module = _started(world)
-    async with _node(world, folder) as node:
+    async with node_of(world, folder) as node:
         node.goes_on(at_s=60, events=6_000)
         world.write("one", "def f(): return 2")
         number = (await node.reload.apply("ann"))["reload"]
@@ -183,7 +124,7 @@ async def test_a_change_by_which_errors_come_is_undone_by_itself(world: World, f
 
 async def test_a_change_that_does_no_harm_is_kept(world: World, folder: Path) -> None:
     module = _started(world)
-    async with _node(world, folder) as node:
+    async with node_of(world, folder) as node:
         world.write("one", "def f(): return 2")
         number = (await node.reload.apply("ann"))["reload"]
         node.goes_on(at_s=11, events=100)
@@ -196,7 +137,7 @@ async def test_a_change_that_does_no_harm_is_kept(world: World, folder: Path) ->
 async def test_state_without_a_way_back_is_not_undone_by_itself(world: World, folder: Path) -> None:
     module = _started(world, "class C:\n    def __init__(self): self.a = 1")
     one = module.C()
-    async with _node(world, folder) as node:
+    async with node_of(world, folder) as node:
         world.write(
             "one",
             "class C:\n    def __init__(self): self.a = self.b = 1\n    def code_change(self): self.b = 1",
@@ -214,7 +155,7 @@ async def test_state_without_a_way_back_is_not_undone_by_itself(world: World, fo
 
 async def test_another_reload_while_one_is_watched(world: World, folder: Path) -> None:
     module = _started(world)
-    async with _node(world, folder) as node:
+    async with node_of(world, folder) as node:
         numbers = []
         for n in (2, 3):
             world.write("one", f"def f(): return {n}")
@@ -239,13 +180,13 @@ async def test_a_process_that_was_killed_in_between(world: World, folder: Path) 
         as_it_was_left = (folder / "history.jsonl").read_text()
         killed.soon.popleft()()  # so that the test can end
     (folder / "history.jsonl").write_text(as_it_was_left)
-    async with _node(world, folder) as again:
+    async with node_of(world, folder) as again:
         assert [(one["state"], one["cause"]) for one in again.reload.history()] == [("cut_off", CUT_OFF)]
 
 
 async def test_a_rollback_does_not_wait_for_an_inspection(world: World, folder: Path) -> None:
     module = _started(world)
-    async with _node(world, folder) as node:
+    async with node_of(world, folder) as node:
         world.write("one", "def f(): return 2")
         await node.reload.apply("ann")
         world.write("one", "def f(): return 3")
@@ -272,7 +213,7 @@ async def test_a_hub_that_takes_nothing_more(
     def full(function: Callable[[], None]) -> None:
         raise HubFull(1)
 
-    async with _node(world, folder) as node:
+    async with node_of(world, folder) as node:
         monkeypatch.setattr(node.reload, "_soon", full)
         world.write("one", "def f(): return 2")
         with pytest.raises(HubTooBusy):
@@ -282,7 +223,7 @@ async def test_a_hub_that_takes_nothing_more(
 
 async def test_a_pass_that_fails_by_a_watched_reload_is_rescued_once(world: World, folder: Path) -> None:
     module = _started(world)
-    async with _node(world, folder) as node:
+    async with node_of(world, folder) as node:
         assert not node.reload.rescue(ValueError())
         world.write("one", "def f(): return 2")
         number = (await node.reload.apply("ann"))["reload"]

@@ -26,7 +26,12 @@ def ends() -> Iterator[tuple[Channel, Channel]]:
 def test_messages_come_whole_and_in_order(ends: tuple[Channel, Channel]) -> None:
     ours, theirs = ends
     large = os.urandom(3_000_000)
-    sending = threading.Thread(target=lambda: [ours.send(passing.CARGO, large), ours.send(passing.GO)])
+
+    def send() -> None:
+        ours.send(passing.CARGO, large)
+        ours.send(passing.GO)
+
+    sending = threading.Thread(target=send)
     sending.start()
     assert theirs.receive(passing.CARGO) == (passing.CARGO, large)
     assert theirs.receive(passing.GO, passing.FAILED) == (passing.GO, b"")

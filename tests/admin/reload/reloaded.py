@@ -1,0 +1,80 @@
+"""What a reload sees of a node: batches between which it may act, and pictures that a test paints."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import attrs
+import trio
+
+from admin.reload.health import Pulse
+from admin.reload.service import Reload
+from admin.reload.settings import ReloadSettings
+from tests.admin.reload.world import World
+
+QUIET = (0,) * 32
+
+
+class Node:
+    """Of one world. `before_batch` is called at each."""
+
+    def __init__(self, world: World, folder: Path) -> None:
+        self.pulse = Pulse(0, 0, 0, QUIET, 0)
+        self.soon: deque[Callable[[], None]] = deque()
+        self.batches = 0
+        self.before_batch: Callable[[], None] = lambda: None
+        self.world = world
+        self.folder = folder
+        self.reload = Reload(
+            folder,
+            self.soon.append,
+            lambda: self.pulse,
+            wall=lambda: 1_700_000_000.0,
+            settings=ReloadSettings(watch_s=10, before_s=10, sample_s=0.001),
+            packages=[world.package],
+            root=world.root,
+        )
+
+    async def run(self) -> None:
+        while True:
+            while self.soon:
+                self.before_batch()
+                self.soon.popleft()()
+                self.batches += 1
+            await trio.sleep(0.001)
+
+    def goes_on(self, **changes: Any) -> None:
+        self.pulse = attrs.evolve(self.pulse, **changes)
+
+    def state(self, number: int) -> Any:
+        return next(one for one in self.reload.history() if one["id"] == number)["state"]
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        with trio.fail_after(30):
+            while not done():  # noqa: ASYNC110
+                await trio.sleep(0.002)
+
+    # ---- a disk that takes nothing, for root as well, whom modes don't stop --------------------------
+
+    def fill_disk(self) -> None:
+        path = self.folder / "history.jsonl"
+        path.rename(path.with_suffix(".aside"))
+        path.mkdir()
+
+    def make_room(self) -> None:
+        path = self.folder / "history.jsonl"
+        path.rmdir()
+        path.with_suffix(".aside").rename(path)
+
+
+@asynccontextmanager
+async def node_of(world: World, folder: Path) -> AsyncIterator[Node]:
+    made = Node(world, folder)
+    await made.reload.open()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(made.run)
+        nursery.start_soon(made.reload.run)
+        yield made
+        nursery.cancel_scope.cancel()
