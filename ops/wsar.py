@@ -10,11 +10,11 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Any, Final, Literal
 
 import attrs
 from cyclopts import Parameter
@@ -35,42 +35,30 @@ from admin.statistics.plot import plot
 from ops.admin import KEY
 from ops.config import ConfigError, read_config
 from ops.failures import told
+from ops.following import Following, NothingThere, Readable, Shown, name_of
 from ops.nodes import entries_of
 
 HEADINGS_EVERY: Final = 25
 """Lines after which the headings are printed again, live."""
-LATE_S: Final = 5.0
-"""A node that has kept nothing for so long doesn't run."""
 PLOT_HEIGHT: Final = 12
-POLL_S: Final = 0.1
 
 Show = Literal["overview", "mail", "hub", "queues", "store", "system", "net", "disk"]
 
 
-class Readable(Protocol):
-    """A history: a file of this machine, or a node that is asked."""
-
-    def names(self) -> list[str]: ...
-
-    def records(
-        self, ring: int, since: float = ..., until: float = ..., after: int = ...
-    ) -> list[Record]: ...
-
-    def newest(self, ring: int, after: int) -> list[Record]: ...
-
-
-class NothingThere(Exception):
-    """There is nothing to show; the text says why."""
-
-
 @attrs.frozen
-class Shown:
-    """One line: whose, when, and what."""
+class Unread:
+    """Stands for a node of the list that has no history to read."""
 
-    node: str
-    at: float
-    covers_s: float
-    values: dict[str, float]
+    why: str
+
+    def names(self) -> list[str]:
+        return []
+
+    def records(self, ring: int, since: float = 0.0, until: float = math.inf, after: int = 0) -> list[Record]:
+        raise HistoryUnreadable(self.why)
+
+    def newest(self, ring: int, after: int) -> list[Record]:
+        raise HistoryUnreadable(self.why)
 
 
 def wsar(
@@ -132,7 +120,7 @@ def wsar(
         else:
             folders = {folder: folder for folder in data or [read_config(config).data]}
         readers: dict[Path, Readable] = {
-            name: stack.enter_context(HistoryReader(folder / FILE)) for name, folder in folders.items()
+            name: _reader(folder / FILE, stack, one=not every_node) for name, folder in folders.items()
         }
         readers |= _elsewhere(entries, chosen, stack)
         if figures:
@@ -141,11 +129,20 @@ def wsar(
             return
         _know(chosen, readers)
         if interval is not None:
-            _print(live(readers, interval, count), chosen, named=len(readers) > 1, as_json=as_json)
+            following = Following(readers, interval, count)
+            try:
+                _print(following.lines(), chosen, named=len(readers) > 1, as_json=as_json)
+            finally:
+                _tell(following.silent)
+            sys.stdout.flush()
+            if following.silent:
+                sys.exit(1)
             return
+        silent: dict[str, str] = {}
         begin = _moment(since) if since else time.time() - read_duration(last, "--last")
         end = _moment(until) if until else math.inf
-        lines = list(past(readers, begin, end, read_duration(every, "--every") if every else 0.0))
+        lines = list(past(readers, begin, end, read_duration(every, "--every") if every else 0.0, silent))
+        _tell(silent)
         if not lines:
             raise NothingThere("nothing was kept in that time: is the node running? ask for more with --last")
         if plotted:
@@ -154,6 +151,26 @@ def wsar(
             _print(iter(lines), chosen, named=len(readers) > 1, as_json=as_json)
             if not as_json and len(readers) == 1:
                 _average(lines, chosen)
+        sys.stdout.flush()
+        if silent:
+            sys.exit(1)
+
+
+def _reader(path: Path, stack: ExitStack, *, one: bool) -> Readable:
+    """Of several, one that can't be read is no other's trouble."""
+    try:
+        return stack.enter_context(HistoryReader(path))
+    except HistoryUnreadable as error:
+        if one:
+            raise
+        return Unread(str(error))
+
+
+def _tell(silent: Mapping[str, str]) -> None:
+    """Who was silent, and why."""
+    sys.stdout.flush()
+    for name, why in silent.items():
+        sys.stderr.write(f"waystation: {name}: {why}\n")
 
 
 def _key() -> Path | None:
@@ -207,14 +224,25 @@ def _moment(text: str) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=now.tzinfo)).timestamp()
 
 
-def past(readers: Mapping[Path, Readable], begin: float, end: float, every_s: float) -> Iterator[Shown]:
-    """What was kept between two times, oldest first; by minutes where it began more than an hour ago."""
+def past(
+    readers: Mapping[Path, Readable], begin: float, end: float, every_s: float, silent: dict[str, str]
+) -> Iterator[Shown]:
+    """What was kept between two times, oldest first; by minutes where it began more than an hour ago.
+
+    Args:
+        silent: takes up those of several that can't be read, and why.
+    """
     ring = SECOND if time.time() - begin <= layout.SECONDS else MINUTE
     found: list[Shown] = []
     for folder, reader in readers.items():
-        names = reader.names()
-        records = reader.records(ring, begin, end)
-        found += _together(_name(folder), records, names, every_s)
+        try:
+            records = reader.records(ring, begin, end)
+        except HistoryUnreadable as error:
+            if len(readers) == 1:
+                raise
+            silent[name_of(folder)] = str(error)
+            continue
+        found += _together(name_of(folder), records, reader.names(), every_s)
     found.sort(key=lambda one: one.at)
     return iter(found)
 
@@ -237,43 +265,6 @@ def _together(node: str, records: Sequence[Record], names: Sequence[str], every_
         add(kept, values, record.covers_s)
     if kept is not None:
         yield Shown(node, at, kept.covers_s, values_of(kept))
-
-
-def live(
-    readers: Mapping[Path, Readable],
-    interval: int,
-    count: int | None,
-    wait: Callable[[float], None] = time.sleep,
-) -> Iterator[Shown]:
-    """A line for each node and interval, as records come. Raises NothingThere: none comes."""
-    newest = {
-        folder: max((record.sequence for record in reader.records(SECOND)), default=0)
-        for folder, reader in readers.items()
-    }
-    gathered = {folder: Minute(0.0) for folder in readers}
-    printed = dict.fromkeys(readers, 0)
-    heard = time.monotonic()
-    while count is None or min(printed.values()) < count:
-        for folder, reader in readers.items():
-            records = reader.newest(SECOND, newest[folder])
-            names = reader.names() if records else []
-            for record in records:
-                heard = time.monotonic()
-                newest[folder] = record.sequence
-                add(gathered[folder], record.by_name(names), record.covers_s)
-                if round(gathered[folder].covers_s) >= interval and (
-                    count is None or printed[folder] < count
-                ):
-                    kept, gathered[folder] = gathered[folder], Minute(0.0)
-                    printed[folder] += 1
-                    yield Shown(_name(folder), record.at, kept.covers_s, values_of(kept))
-        if time.monotonic() - heard > LATE_S:
-            raise NothingThere(f"nothing was kept for {LATE_S:.0f} s: the node doesn't run")
-        wait(POLL_S)
-
-
-def _name(folder: Path) -> str:
-    return folder.name or folder.resolve().name
 
 
 def _clock(at: float) -> str:

@@ -20,6 +20,8 @@ LIVE_S: Final = 1.0
 LIVE_SPAN_S: Final = 10.0
 """and how far back: what was missed for longer is missing."""
 SILENCE_S: Final = 10.0
+AGAIN_S: Final = 10.0
+"""A node that couldn't be asked isn't for so long: several are asked one after the other."""
 _SPAN_MAX_S: Final = MINUTES * MINUTE_S
 
 
@@ -62,7 +64,12 @@ class HistoryElsewhere:
         if self._clock() < self._due:
             return []
         self._due = self._clock() + LIVE_S
-        return [one for one in self._ask(ring, LIVE_SPAN_S, 1.0) if one.sequence > after]
+        try:
+            found = self._ask(ring, LIVE_SPAN_S, 1.0)
+        except HistoryUnreadable:
+            self._due = self._clock() + AGAIN_S
+            raise
+        return [one for one in found if one.sequence > after]
 
     def _ask(self, ring: int, span_s: float, every_s: float) -> list[Record]:
         rows: dict[float, dict[str, float]] = {}

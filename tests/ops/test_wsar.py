@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +12,9 @@ from admin.statistics.columns import SETS, Column
 from admin.statistics.figures import COUNTER, HISTOGRAM, TEXT, UNKNOWN
 from admin.statistics.history import FILE, HistoryReader, HistoryWriter
 from admin.statistics.plot import plot
-from admin.statistics.sampler import CATALOGUE
-from ops.wsar import live, wsar
+from admin.statistics.catalogue import CATALOGUE
+from ops.following import LATE_S, POLL_S, STRETCH, Following, NothingThere, Shown
+from ops.wsar import wsar
 
 Say = Callable[[str], str]
 
@@ -124,8 +125,88 @@ def test_live_lines_come_as_records_do(tmp_path: Path) -> None:
             history.keep(float(second), 1.0, {"logins": float(second)})
 
         with HistoryReader(path) as reader:
-            lines = list(live({tmp_path: reader}, 2, 3, wait))
+            following = Following({tmp_path: reader}, 2, 3, wait=wait)
+            lines = list(following.lines())
     assert [(line.at, line.values["logins"]) for line in lines] == [(3, 2.5), (5, 4.5), (7, 6.5)]
+    assert following.silent == {}
+
+
+class Passing:
+    """Time, and a node that keeps a second of it each second until it dies."""
+
+    def __init__(self, history: HistoryWriter, dies_at: float = 1e9) -> None:
+        self.now = 0.0
+        self._history = history
+        self._dies_at = dies_at
+        self._kept = 0
+
+    def clock(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        assert self.now < 1_000, "it ends"
+        while self._kept + 1 <= min(self.now, self._dies_at):
+            self._kept += 1
+            self._history.keep(float(self._kept), 1.0, {"sessions": 5.0})
+
+
+def followed(
+    tmp_path: Path, interval: int, count: int | None, dies_at: float = 1e9
+) -> tuple[Following, Iterator[Shown]]:
+    """Two nodes: `b` keeps nothing any more."""
+    kept(tmp_path / "b", 3)
+    (tmp_path / "a").mkdir()
+    history = HistoryWriter(tmp_path / "a" / FILE)
+    passing = Passing(history, dies_at)
+    readers = {tmp_path / name: HistoryReader(tmp_path / name / FILE) for name in ("a", "b")}
+    following = Following(
+        readers, interval, count, wait=passing.wait, clock=passing.clock, wall=passing.clock
+    )
+
+    def lines() -> Iterator[Shown]:
+        with history, readers[tmp_path / "a"], readers[tmp_path / "b"]:
+            yield from following.lines()
+        assert passing.now < (interval * (count or 0)) * STRETCH + LATE_S + 2 * POLL_S
+
+    return following, lines()
+
+
+@pytest.mark.parametrize(("interval", "count"), [(1, 3), (2, 6)])
+def test_a_dead_node_is_shown_by_dashes_and_the_count_ends(tmp_path: Path, interval: int, count: int) -> None:
+    following, lines = followed(tmp_path, interval, count)
+    shown = list(lines)
+    assert [line.values for line in shown if line.node == "a"] == [{"sessions": 5.0}] * count
+    dashes = [line for line in shown if line.node == "b"]
+    assert [(line.covers_s, line.values) for line in dashes] == [(0.0, {})] * count
+    assert [round(line.at) for line in dashes] == [interval * (number + 1) for number in range(count)]
+    assert following.silent == {"b": "nothing was kept for 5 s"}
+
+
+def test_a_node_that_dies_while_it_is_followed_is_shown_by_dashes_from_then_on(tmp_path: Path) -> None:
+    (tmp_path / "only").mkdir()
+    following, lines = followed(tmp_path, 1, 20, dies_at=4.5)
+    with pytest.raises(NothingThere, match="nothing was kept"):
+        list(lines)
+    assert set(following.silent) == {"b"}
+
+
+def test_a_node_of_the_list_that_is_silent_is_named_and_the_status_is_1(
+    tmp_path: Path, say: Say, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept(tmp_path / "a", 3)
+    kept(tmp_path / "b", 3)
+    (tmp_path / "b" / FILE).write_bytes(b"no history")
+    for name in ("a", "b"):
+        (tmp_path / name / "admin").mkdir()
+        (tmp_path / name / "admin" / "node.pub").write_text("x" * 40)
+    with pytest.raises(SystemExit) as ended:
+        say(f"--all --nodes {tmp_path} --show mail")
+    told = capsys.readouterr()
+    assert ended.value.code == 1
+    assert len(told.out.splitlines()) == 4
+    assert "waystation: b: " in told.err
+    assert "is no history of this version" in told.err
 
 
 def test_columns_show_figures_that_are_known() -> None:
