@@ -95,16 +95,11 @@ def _spares(seed: int) -> dict[str, Any]:
     return {"copies": hand.choice((2, 2, 2, 3)), "leave_ms": hand.choice((100, 60_000))}
 
 
-def _told(seed: int) -> dict[str, Any]:
-    """Whether claims are told everybody by two nodes, as among many, or by each that makes one."""
-    return {"spread_above": random.Random(f"tables told {seed}").choice((4, 4, 4, 0))}
-
-
 def _knobs(hand: random.Random, names: tuple[str, ...], seed: int) -> dict[str, Any]:
     window = hand.choice(replicas.WINDOWS)
     return {
         "groups": list(names),
         "weather": {"delay_max": hand.choice((1, 3, 10))},
-        "replica": {**replicas.knobs(hand, window), **_forgetting(seed), **_spares(seed), **_told(seed)},
+        "replica": {**replicas.knobs(hand, window), **_forgetting(seed), **_spares(seed)},
         "detector": replicas.detector(),
     }
