@@ -32,6 +32,8 @@ EACH: Final = 3.0
 CHANGE: Final = 4.0
 LEAST: Final = 200
 """Messages of routers, as `Traffic` counts them."""
+WIDE: Final = 60
+"""A link of so many messages under way holds up nobody for long."""
 LOOK_MS: Final = 20
 """Between two looks at what isn't answered, or isn't served."""
 ANSWERED_MS: Final = ANSWER_MS_MAX + PATIENCE_MS + 100
@@ -69,9 +71,14 @@ class Cluster(Mail):
         self._happened = 0
         self.vanishing = knobs["vanishing"]
         super().__init__(world)
-        # Where a primary forgets soon at which edge a sender is, that edge gives the send back by its own time; and
-        # where each message is a commit of its own, they wait for one another.
-        slow = self.routing.origins_max < USERS or knobs["mail"]["commit_messages_max"] == 1
+        # Where a primary forgets soon at which edge a sender is, that edge gives the send back by its own time; where
+        # each message is a commit of its own, they wait for one another; and a narrow link takes some time to carry
+        # all that begins anew after a takeover.
+        slow = (
+            self.routing.origins_max < USERS
+            or knobs["mail"]["commit_messages_max"] == 1
+            or self.link_window < WIDE
+        )
         soon = ANSWERED_MS if slow else CALM_ANSWERED_MS
         self.answers = Answers(
             lambda: world.clock.now, self._stands_still, self._calm_since, ANSWERED_MS, soon
