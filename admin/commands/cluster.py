@@ -44,7 +44,7 @@ def _node(cluster: Cluster, given: str) -> bytes:
     return found[0]
 
 
-class _Done:
+class Done:
     """Turns what the cluster refuses into an answer."""
 
     def __enter__(self) -> None:
@@ -102,7 +102,7 @@ async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
 async def _invite(context: Context, arguments: Mapping[str, Any]) -> Any:
     cluster = _cluster(context)
     own = cluster.membership.own
-    with _Done():
+    with Done():
         node = await cluster.operate.invite(
             arguments["key"],
             server=arguments["server"],
@@ -119,7 +119,7 @@ async def _change(context: Context, arguments: Mapping[str, Any]) -> Any:
     if not changes:
         raise CommandError("say what is to be changed: --weight, --server or --rack")
     node = _node(cluster, arguments["node"])
-    with _Done():
+    with Done():
         await cluster.operate.change(node, **changes)
     return {"node": node.hex(), **changes}
 
@@ -130,14 +130,14 @@ async def _leave(context: Context, arguments: Mapping[str, Any]) -> Any:
         raise CommandError(
             f"this node would hand over {cluster.operate.held()} copies, and be a member no more, for good: add --yes"
         )
-    with _Done():
+    with Done():
         await cluster.operate.leave()
     return {"left": True, "node": cluster.me.hex()}
 
 
 async def _stay(context: Context, arguments: Mapping[str, Any]) -> Any:
     cluster = _cluster(context)
-    with _Done():
+    with Done():
         await cluster.operate.stay()
     return {"node": cluster.me.hex(), "held": cluster.operate.held()}
 
@@ -146,7 +146,7 @@ async def _remove(context: Context, arguments: Mapping[str, Any]) -> Any:
     cluster = _cluster(context)
     node = _node(cluster, arguments["node"])
     operate = cluster.operate
-    with _Done():
+    with Done():
         cluster.membership.roster.member(node)
         if arguments["yes"]:
             lost = await operate.remove(node)
@@ -164,7 +164,7 @@ async def _remove(context: Context, arguments: Mapping[str, Any]) -> Any:
 async def _move(context: Context, arguments: Mapping[str, Any]) -> Any:
     cluster = _cluster(context)
     node, partition = _node(cluster, arguments["node"]), arguments["partition"]
-    with _Done():
+    with Done():
         cluster.groups[USERS.name].placed.check(partition)
         if cluster.groups[USERS.name].primary(partition) != node:
             await cluster.operate.move(USERS.name, partition, node)
@@ -175,7 +175,7 @@ async def _assign(context: Context, arguments: Mapping[str, Any]) -> Any:
     first, last = arguments["first"], arguments["last"]
     if last < first:
         raise CommandError(f"{first} to {last}: the first partition comes first")
-    with _Done():
+    with Done():
         await _cluster(context).operate.assign(range(first, last + 1), arguments["cluster"])
     return {"partitions": last - first + 1, "cluster": arguments["cluster"]}
 
@@ -186,7 +186,7 @@ async def _rebalance(context: Context, arguments: Mapping[str, Any]) -> Any:
 
 async def _rotate(context: Context, arguments: Mapping[str, Any]) -> Any:
     cluster = _cluster(context)
-    with _Done():
+    with Done():
         return {"node": cluster.me.hex(), "key": await cluster.operate.rotate_key()}
 
 

@@ -1,4 +1,5 @@
-"""Empty a node before it is stopped: take nobody more, and send those who are there away at a rate.
+"""Empty a node before it is stopped: take nobody more, and send those who are there away at a rate; a member of a
+cluster hands over the partitions that it serves, too.
 
 Everybody at once, as a stop does it, comes back at once, too: to the node's neighbours, or to itself.
 """
@@ -10,11 +11,13 @@ from typing import Any, Final
 
 import trio
 
+from admin.commands.cluster import Done
 from admin.commands.sessions import say_bye
 from admin.commands.table import SECONDS_MAX, Command, CommandError, Context, Parameter, Role
 from node.hub.adjusting import is_draining, set_draining
 from node.hub.walking import connections_from
 from node.session import Session
+from replication.cluster import Cluster
 
 STEP_S: Final = 0.1
 TOLD_EVERY_S: Final = 1.0
@@ -50,12 +53,13 @@ class _Away:
 
 
 async def _drain(context: Context, arguments: Mapping[str, Any]) -> Any:
-    hub, rate = context.node.hub, arguments["rate"]
+    hub, cluster, rate = context.node.hub, context.node.cluster, arguments["rate"]
+    stays = await _emptied(cluster)
     set_draining(hub, True)
     away = _Away(context, math.ceil(arguments["retry"] * 1000))
     budget = 0.0
     told_at = trio.current_time()
-    while hub.counters.connections:
+    while hub.counters.connections or (_served(cluster) and not stays):
         if not is_draining(hub):
             raise CommandError(
                 f"undrain ended it: {away.sent} were sent away, {hub.counters.connections} are here"
@@ -65,20 +69,49 @@ async def _drain(context: Context, arguments: Mapping[str, Any]) -> Any:
         budget -= int(budget)
         if trio.current_time() - told_at >= TOLD_EVERY_S:
             told_at = trio.current_time()
-            context.tell({"sent_away": away.sent, "left": hub.counters.connections})
+            context.tell(
+                {
+                    "sent_away": away.sent,
+                    "left": hub.counters.connections,
+                    "partitions_left": _served(cluster),
+                }
+            )
         await trio.sleep(STEP_S)
     mail = context.node.service.mail
     return {
         "sent_away": away.sent,
         "left": 0,
+        "partitions_left": _served(cluster),
+        "hint": stays,
         "unwritten_bytes": mail.pending_bytes,
         "unwritten_pairs": len(mail.dirty),
     }
 
 
+async def _emptied(cluster: Cluster | None) -> str:
+    """Has a member begin to hand over what it serves. Or gives why that stays here: phones go all the same."""
+    if cluster is None:
+        return ""
+    try:
+        with Done():
+            await cluster.operate.empty()
+    except CommandError as error:
+        return f"partitions stay here: {error}"
+    return ""
+
+
+def _served(cluster: Cluster | None) -> int:
+    """Partitions that are to be handed over still."""
+    return 0 if cluster is None else cluster.operate.served()
+
+
 async def _undrain(context: Context, arguments: Mapping[str, Any]) -> Any:
-    was = is_draining(context.node.hub)
+    cluster = context.node.cluster
+    was = is_draining(context.node.hub) or (cluster is not None and cluster.operate.is_emptying())
     set_draining(context.node.hub, False)
+    if cluster is not None:
+        with Done():
+            await cluster.operate.stay()
     return {"draining": False, "was_draining": was}
 
 
@@ -92,9 +125,11 @@ COMMANDS: Final = (
             " again. Those that are here are told the same, --rate of them a second, each with a time drawn from 0"
             " to --retry, and closed. It ends when nobody is left, and shows every second how far it is; its"
             " result also says what mail is in memory and not written yet (a stop writes it). Nothing is lost:"
-            " what waits for a phone waits. The node goes on refusing, until undrain or its next start, also if"
-            " this command is ended before its time. Partitions stay where they are: this node's phones are served"
-            " by this node only."
+            " what waits for a phone waits. A member of a cluster is shown as leaving meanwhile, and hands over what"
+            " it serves, each partition within half a second; it ends when it serves none, and copies that it held"
+            " are made elsewhere afterwards. The node goes on refusing, until undrain or its next start, also if"
+            " this command is ended before its time; a member gets partitions again after undrain only, however"
+            " often it is started."
         ),
         example="drain --rate 1000",
         parameters=(
@@ -128,7 +163,8 @@ COMMANDS: Final = (
         summary="Take connections again after a drain.",
         help=(
             "Ends what drain began: new connections are taken as before, and a drain that still runs ends with"
-            " the number of those it had sent away. Nothing happens if the node isn't draining."
+            " the number of those it had sent away. A member of a cluster becomes active again, and its partitions"
+            " come back by and by, as after any change of members. Nothing happens if the node isn't draining."
         ),
         example="undrain",
         run=_undrain,

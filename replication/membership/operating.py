@@ -1,4 +1,4 @@
-"""What an operator does to a running cluster, on any of its nodes: invite, change, leave, remove, move, rebalance.
+"""What an operator does to a running cluster, on any of its nodes: invite, change, empty, leave, remove, move and more.
 
 Whatever concerns another node is asked of that node over the control link:
 
@@ -153,23 +153,48 @@ class Operating:
         """Hand over everything that this node holds, then be a member no more. Takes as long as that takes.
 
         Raises:
-            NotNow: nobody else could take it.
+            NotNow: nobody else could take it, or it was told to stay.
             Cancelled, it goes on leaving; `stay` is the way back.
         """
         membership, me = self._membership, self._around.me
-        roster, own = membership.roster, membership.own
-        others = [one for one in membership.nodes if one != me and roster.members[one].state == ACTIVE]
-        if not others:
-            raise NotNow("no other active member is there")
-        alone = [name for name, group in self._around.groups.items() if set(group.placed.nodes) == {me}]
+        alone = sorted(name for name, group in self._around.groups.items() if set(group.placed.nodes) == {me})
         if alone:
-            raise NotNow(f"groups have all their copies here by name: {', '.join(sorted(alone))}")
-        if own.state != LEAVING:
-            await membership.edit([membership.roster.edited(me, me, state=LEAVING)])
-        while self.held():  # noqa: ASYNC110 - nobody is told of what all groups hold
+            raise NotNow(f"groups have all their copies here by name: {', '.join(alone)}")
+        await self.empty()
+        while self.held():
+            if membership.own.state != LEAVING:
+                raise NotNow("it was told to stay")
             await trio.sleep(LOOK_S)
         await membership.edit([membership.roster.edited(me, me, state=REMOVED)])
         self._around.links.flush()
+
+    async def empty(self) -> None:
+        """Begin to hand over everything that this node holds, and be a member still, of the same weight: `served` tells
+        how far that is, `stay` is the way back, also after another start.
+
+        Raises:
+            NotNow: nobody else could take it.
+        """
+        membership, me = self._membership, self._around.me
+        roster = membership.roster
+        if not any(one != me and roster.members[one].state == ACTIVE for one in membership.nodes):
+            raise NotNow("no other active member is there")
+        if membership.own.state != LEAVING:
+            await membership.edit([roster.edited(me, me, state=LEAVING)])
+
+    def served(self) -> int:
+        """Partitions that this node is primary of, of the groups that others may hold."""
+        me = self._around.me
+        return sum(
+            part.claim is not None and part.claim.primary == me
+            for group in self._around.groups.values()
+            if set(group.placed.nodes) != {me}
+            for part in group.carrier.state.parts
+        )
+
+    def is_emptying(self) -> bool:
+        """Whether it is to hold nothing: `empty` or `leave` began it, and `stay` hasn't ended it."""
+        return self._membership.own.state == LEAVING
 
     async def stay(self) -> None:
         """Be an active member again after all."""

@@ -1,13 +1,18 @@
 """A drain: nobody more is taken, those who are here are sent away at a rate, nothing is lost; and it can be undone."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+import attrs
 import pytest
 import trio
 
 from admin.channel.errors import Refused
+from admin.channel.keyring import Asker
+from admin.commands.draining import COMMANDS
+from admin.commands.table import Role
 from node.wire import errors, verbs
+from replication.membership.errors import NotNow
 from tests.node.live import Phone
 from tests.ops.operated import ALICE, BOB, Operated, operated
 
@@ -78,3 +83,61 @@ async def test_ended_before_its_time_it_still_refuses(tmp_path: Path) -> None:
         assert 1 <= lines[0]["sent_away"] <= 5
         assert lines[0]["left"] >= 1
         assert (await node.ask("info"))["draining"] is True
+
+
+class Emptying:
+    """A member that hands over a partition whenever somebody asks how many are left."""
+
+    def __init__(self) -> None:
+        self.left = 14
+        self.alone = False
+        self.leaving = False
+
+    @property
+    def operate(self) -> Self:
+        return self
+
+    async def empty(self) -> None:
+        if self.alone:
+            raise NotNow("no other active member is there")
+        self.leaving = True
+
+    async def stay(self) -> None:
+        self.leaving = False
+
+    def is_emptying(self) -> bool:
+        return self.leaving
+
+    def served(self) -> int:
+        self.left -= self.left > 0 and self.leaving
+        return self.left
+
+
+@attrs.frozen
+class Member:
+    """What a drain needs of a running node."""
+
+    hub: Any
+    service: Any
+    cluster: Emptying
+
+
+async def test_a_member_of_a_cluster_hands_over_what_it_serves(tmp_path: Path) -> None:
+    commands = {command.name: command for command in COMMANDS}
+    async with operated(tmp_path) as node:
+        running, lines = node.node.running, list[Any]()
+        cluster = Emptying()
+        asker = Asker("anna", Role.OPERATOR, "")
+        member: Any = Member(running.hub, running.service, cluster)
+        context = attrs.evolve(node.operating._context(asker, lines.append), node=member)
+        given = {"rate": 10, "retry": 1.0}
+        done = await commands["drain"].run(context, given)
+        assert (done["left"], done["partitions_left"], cluster.left, cluster.leaving) == (0, 0, 0, True)
+        assert [line["partitions_left"] > 0 for line in lines] == [True] * len(lines)
+        assert lines
+        assert await commands["undrain"].run(context, {}) == {"draining": False, "was_draining": True}
+        assert not cluster.leaving
+        cluster.alone, cluster.left = True, 5
+        alone = await commands["drain"].run(context, given)
+        assert (alone["partitions_left"], cluster.leaving) == (5, False)
+        assert "no other active member" in alone["hint"]

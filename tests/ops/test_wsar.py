@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from cyclopts import App
 
+from admin.statistics.catalogue import CATALOGUE
 from admin.statistics.columns import SETS, Column
 from admin.statistics.figures import COUNTER, HISTOGRAM, TEXT, UNKNOWN
 from admin.statistics.history import FILE, HistoryReader, HistoryWriter
 from admin.statistics.plot import plot
-from admin.statistics.catalogue import CATALOGUE
 from ops.following import LATE_S, POLL_S, STRETCH, Following, NothingThere, Shown
 from ops.wsar import wsar
 

@@ -74,6 +74,51 @@ async def test_a_node_joins_and_gets_its_share_then_another_leaves_and_nothing_i
         assert members["b"].membership.statistics()["malformed"] == 0
 
 
+async def test_a_node_that_is_emptied_serves_nothing_also_after_a_start_until_it_is_told_to_stay(
+    tmp_path: Path,
+) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        for cluster in members.up.values():
+            cluster.operate.rebalancer.settings = SOON
+        await fill(members, "a")
+        weight = members["a"].membership.own.weight
+        await members["a"].operate.empty()
+        await until(lambda: members["a"].operate.served() == 0)
+        await until(lambda: served(members, "b") == KEPT.partitions)
+        with pytest.raises(NotNow, match="no other active member"):
+            await members["b"].operate.empty()
+        await members.stop("a")
+        await members.start("a")
+        members["a"].operate.rebalancer.settings = SOON
+        await all_there(members)
+        await until(lambda: agree(members))
+        assert members["a"].operate.is_emptying()
+        assert served(members, "a") == 0
+        await members["a"].operate.stay()
+        await until(lambda: served(members, "a") > 0)
+        assert members["a"].membership.own.weight == weight
+        await all_there(members)
+
+
+async def test_who_leaves_and_is_told_to_stay_is_not_removed(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        refused: list[NotNow] = []
+
+        async def leave() -> None:
+            try:
+                await members["a"].operate.leave()
+            except NotNow as error:
+                refused.append(error)
+
+        await fill(members, "a")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(leave)
+            await until(members["a"].operate.is_emptying)
+            await members["a"].operate.stay()
+        assert "told to stay" in str(refused[0])
+        assert members["a"].membership.own.state == ACTIVE
+
+
 async def test_what_may_be_lost_with_a_node_that_is_removed_is_told_by_partition(tmp_path: Path) -> None:
     async with members_of(tmp_path, "abc", KEPT) as members:
         await fill(members, "a")
