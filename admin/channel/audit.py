@@ -1,11 +1,14 @@
 """Who asked for what, and what came of it: a JSON object to a line, in files of bounded size.
 
 What changes a node is in `audit.log`, twice: before it is done, so that it is there even if the node doesn't survive
-it, and with its result. What only looks, and what was refused, is in `looks.log`, where it can't push out what matters.
-Arguments that a command calls secret are not written; results that are data aren't either.
+it, and with its result. Who asked for more than his role allows is there too, as often as can't push out what matters.
+What only looks, and whatever else was refused, is in `looks.log`.
+Arguments that a command calls secret are not written; results that are data aren't either. Lines are given to the
+kernel, and not synced: they outlive the node's process, and not always the machine's power.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,8 +18,15 @@ import msgspec
 import structlog
 
 from admin.channel.keyring import Asker
-from admin.channel.settings import AUDIT_KEPT, AUDIT_TEXT_MAX
+from admin.channel.settings import (
+    AUDIT_KEPT,
+    AUDIT_TEXT_MAX,
+    FORBIDDEN_AT_ONCE,
+    FORBIDDEN_KEYS,
+    FORBIDDEN_PER_S,
+)
 from admin.commands.table import Command, Role
+from node.hub.bucket import Bucket
 
 log = structlog.get_logger()
 
@@ -28,12 +38,14 @@ HIDDEN: Final = "(not shown)"
 class Audit:
     """Writes, and starts new files. `lost`: entries that couldn't be written."""
 
-    __slots__ = ("_bytes_max", "_clock", "_folder", "lost", "written")
+    __slots__ = ("_bytes_max", "_clock", "_folder", "_forbidden", "_unlisted", "lost", "written")
 
     def __init__(self, folder: Path, bytes_max: int, clock: Callable[[], float]) -> None:
         self._folder = folder
         self._bytes_max = bytes_max
         self._clock = clock
+        self._forbidden: dict[str, Bucket] = {}  # key → what of it may be in the log of changes still
+        self._unlisted: Counter[str] = Counter()  # key → what wasn't since
         self.lost = 0
         self.written = 0
 
@@ -61,6 +73,34 @@ class Audit:
     def refused(self, asker: Asker, name: str, why: str) -> None:
         """A request that wasn't begun. `name`: of the command, if there is such a one; no words of the asker."""
         self._note(LOOKS, self._entry(asker, name, {}, f"refused: {why}"))
+
+    def forbidden(self, asker: Asker, command: Command, arguments: Mapping[str, Any] | None) -> None:
+        """Somebody wanted to change what his role doesn't let him. `arguments`: None if they make no sense."""
+        result = f"refused: needs the role {command.role.title}"
+        if arguments is None:
+            result += "; wrong arguments"
+        entry = self._entry(asker, command.name, _shown(command, arguments or {}), result)
+        if not self._may_list(asker.key):
+            self._unlisted[asker.key] += 1
+            self._note(LOOKS, entry)
+            return
+        unlisted = self._unlisted.pop(asker.key, 0)
+        if unlisted:
+            entry["not_listed_before"] = unlisted
+        self._note(CHANGES, entry)
+        log.warning("admin", key=asker.name, command=command.name, result=entry["result"])
+
+    def _may_list(self, key: str) -> bool:
+        bucket = self._forbidden.get(key)
+        if bucket is None:
+            if len(self._forbidden) >= FORBIDDEN_KEYS:
+                del self._forbidden[next(iter(self._forbidden))]
+            bucket = self._forbidden[key] = Bucket(FORBIDDEN_PER_S, FORBIDDEN_AT_ONCE)
+        now = self._clock()
+        if now < bucket.opens_at:
+            return False
+        bucket.spend(now)
+        return True
 
     def _entry(self, asker: Asker, name: str, arguments: Mapping[str, Any], result: str) -> dict[str, Any]:
         return {

@@ -21,7 +21,7 @@ from store.errors import StoreFatal
 log = structlog.get_logger()
 
 Tell = Callable[[Any], None]
-_INTERNAL: Final = "the command failed for a reason that it doesn't name: see the node's log"
+INTERNAL: Final = "the command failed for a reason that it doesn't name: see the node's log"
 
 
 @attrs.frozen
@@ -86,7 +86,7 @@ class Desk:
                     f"{command.name!r} is for the role {command.role.title}, and the key {asker.name!r} has the role"
                     f" {asker.role.title}: ask whoever keeps the list of keys"
                 )
-                self._audit.refused(asker, name, f"needs the role {command.role.title}")
+                self._audit.forbidden(asker, command, _arguments_of(command, rest))
                 return Result(error=error)
             return command, read_arguments(command, rest)
         except CommandError as mistake:
@@ -107,10 +107,18 @@ class Desk:
             raise
         except Exception as failure:  # whatever it is, it is this command's
             log.error("admin_command_failed", command=command.name, key=context.asker, exc_info=failure)
-            return Result(error=_INTERNAL), "crashed"
+            return Result(error=INTERNAL), "crashed"
         if time.cancelled_caught:
             error = (
                 f"not done after {command.seconds_max:g} s, and ended; what it had done by then stays done"
             )
             return Result(error=error), "too_slow"
         return Result(error="ended, as was asked; what it had done by then stays done"), "cancelled"
+
+
+def _arguments_of(command: Command, words: Sequence[str]) -> Mapping[str, Any] | None:
+    """For the audit: words that make no sense aren't written, for one of them may be secret."""
+    try:
+        return read_arguments(command, words)
+    except CommandError:
+        return None

@@ -34,6 +34,12 @@ AUDIT_KEPT: Final = 4
 """Full audit files that are kept."""
 AUDIT_TEXT_MAX: Final = 400
 """Characters of a result, or of one argument, in the audit."""
+FORBIDDEN_AT_ONCE: Final = 20
+"""Requests of one key above its role that are listed with the changes,"""
+FORBIDDEN_PER_S: Final = 1 / 60
+"""and how many a second over time; the others are listed with the looks."""
+FORBIDDEN_KEYS: Final = KEYS_MAX
+"""Keys of which that is known."""
 
 assert REQUEST_BYTES_MAX < MESSAGE_BYTES_MAX < ANSWER_BYTES_MAX
 assert COMMANDS_PER_KEY_MAX < COMMANDS_MAX, "one key can't take all places"

@@ -15,7 +15,7 @@ class Bucket:
 
     __slots__ = ("_interval", "_slack", "opens_at")
 
-    def __init__(self, per_s: int, burst: int) -> None:
+    def __init__(self, per_s: float, burst: int) -> None:
         self._interval = 1 / per_s if per_s else 0.0
         # Half an interval more than it takes: a sum of intervals mustn't miss the last token by a rounding error.
         self._slack = (burst - 0.5) / per_s if per_s else math.inf

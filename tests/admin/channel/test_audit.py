@@ -9,7 +9,7 @@ import structlog
 
 from admin.channel.audit import HIDDEN, Audit
 from admin.channel.keyring import Asker
-from admin.channel.settings import AUDIT_KEPT, AUDIT_TEXT_MAX
+from admin.channel.settings import AUDIT_KEPT, AUDIT_TEXT_MAX, FORBIDDEN_AT_ONCE
 from admin.commands.table import Command, Context, Parameter, Role
 
 ANNA = Asker("anna", Role.DEPLOYER, "k" * 40)
@@ -75,6 +75,30 @@ def test_looks_cannot_push_out_changes(tmp_path: Path) -> None:
         audit.ended(ANNA, LOOK, {"word": "x", "pin": None}, "done", 0.0)
         audit.refused(ANNA, "x", "wrong arguments")
     assert [one["arguments"]["word"] for one in lines(tmp_path / "audit.log")] == ["kept"]
+
+
+def test_who_asks_for_more_than_his_role_allows_is_listed_with_the_changes_at_a_bounded_rate(
+    tmp_path: Path,
+) -> None:
+    now = 0.0
+    audit = Audit(tmp_path, 65_536, lambda: now)
+    viewer = Asker("vera", Role.VIEWER, "v" * 40)
+    with structlog.testing.capture_logs() as logs:
+        for number in range(200):
+            audit.forbidden(viewer, CHANGE, {"word": str(number), "pin": "123456"})
+        audit.forbidden(Asker("will", Role.VIEWER, "w" * 40), CHANGE, None)
+        now += 61
+        audit.forbidden(viewer, CHANGE, {"word": "later", "pin": None})
+    listed = lines(tmp_path / "audit.log")
+    words = [one["arguments"].get("word") for one in listed]
+    assert words == [*map(str, range(FORBIDDEN_AT_ONCE)), None, "later"]
+    assert listed[0]["result"] == "refused: needs the role operator"
+    assert listed[0]["arguments"]["pin"] == HIDDEN
+    assert (listed[-2]["key"], listed[-2]["result"][-15:]) == ("will", "wrong arguments")
+    assert listed[-1]["not_listed_before"] == 200 - FORBIDDEN_AT_ONCE
+    assert len(lines(tmp_path / "looks.log")) == 200 - FORBIDDEN_AT_ONCE
+    assert len(logs) == len(listed)
+    assert "123456" not in str(logs)
 
 
 def test_a_result_that_cannot_be_written_is_counted_and_logged(tmp_path: Path) -> None:
