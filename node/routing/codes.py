@@ -1,5 +1,7 @@
 """What goes over links between edge and primary: arrays that begin with one of these codes.
 
+Further elements at the end of an array are a later release's, and ignored (see `reading`).
+
 Three channels, each with its own links and its own bounded queues, so that none delays another:
 
 `MESSAGES`, edge to primary. `ticket`: the edge's number of a session, for its life. `epoch, counter`: its login.

@@ -18,7 +18,7 @@ _TO_PRIMARIES = frozenset((codes.ACK, codes.READ, codes.CONFIRM))
 
 def messages(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
     """One of MESSAGES. False: it makes no sense."""
-    if not reading.is_sound(reading.MESSAGES, message):
+    if not reading.take(reading.MESSAGES, message):
         return False
     code = message[0]
     if code == codes.SEND:
@@ -113,16 +113,16 @@ def sessions(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
     """One of SESSIONS. False: it makes no sense."""
     code = message[0]
     if code == codes.ASK:
-        if not reading.is_sound_ask(message):
+        if not reading.take_ask(message):
             return False
         asking.asked(state, peer, message[1], message[2], message[3], tuple(message[4:]))
         return True
     if code == codes.ANSWER:
-        if not reading.is_sound_answer(message):
+        if not reading.take_answer(message):
             return False
         asking.answered(state, peer, message[1], _outcome(message[2], message[3:]))
         return True
-    if not reading.is_sound(reading.SESSIONS, message):
+    if not reading.take(reading.SESSIONS, message):
         return False
     if code == codes.ONLINE:
         p, entries = message[1:]
@@ -139,7 +139,7 @@ def sessions(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
 
 def receipts(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
     """One of RECEIPTS. False: it makes no sense."""
-    if not reading.is_sound(reading.RECEIPTS, message):
+    if not reading.take(reading.RECEIPTS, message):
         return False
     telling.received(state, peer, message)
     return True

@@ -1,7 +1,9 @@
-"""What a peer said, checked: each message is a list of a known length whose members are of a kind and in a range.
+"""What a peer said, checked: each message is a list whose members are of a kind and in a range.
 
 A member proves its key, so this guards against mistakes, another version, or a node that has gone wrong, before
-anything of it reaches a core.
+anything of it reaches a core. A later release may append elements to any message, and to each session of an ONLINE:
+they are taken off here, so that members of two releases understand each other while one is being brought in. What an
+older one doesn't know must not change what the rest means.
 """
 
 from collections.abc import Callable, Mapping
@@ -115,7 +117,7 @@ def _sessions(value: Any) -> bool:
     return (
         type(value) is list
         and len(value) <= codes.ANNOUNCED_MAX
-        and all(type(one) is list and _fits(_SESSION, one, 0) for one in value)
+        and all(type(one) is list and _take(_SESSION, one, 0) for one in value)
     )
 
 
@@ -193,31 +195,33 @@ RECEIPTS: Final[Mapping[int, Shape]] = MappingProxyType(
 )
 
 
-def _fits(shape: Shape, message: list[Any], start: int) -> bool:
-    if len(message) != len(shape) + start:
+def _take(shape: Shape, message: list[Any], start: int) -> bool:
+    if len(message) < len(shape) + start:
         return False
     for kind in shape:
         if not kind(message[start]):
             return False
         start += 1
+    if len(message) > start:
+        del message[start:]
     return True
 
 
-def is_sound(shapes: Mapping[int, Shape], message: list[Any], start: int = 1) -> bool:
-    """Whether a message is as its code says; its code stands before ``start``."""
+def take(shapes: Mapping[int, Shape], message: list[Any], start: int = 1) -> bool:
+    """Whether a message is as its code says, which stands before ``start``. What is appended is taken off."""
     code = message[start - 1]
     shape = shapes.get(code) if type(code) is int else None
-    return shape is not None and _fits(shape, message, start)
+    return shape is not None and _take(shape, message, start)
 
 
-def is_sound_ask(message: list[Any]) -> bool:
+def take_ask(message: list[Any]) -> bool:
     """(ASK, number, what, user, …)"""
     if len(message) < 4 or not (_ordinal(message[1]) and _user(message[3]) and type(message[2]) is int):
         return False
     shape = ASKS.get(message[2])
-    return shape is not None and _fits(shape, message, 4)
+    return shape is not None and _take(shape, message, 4)
 
 
-def is_sound_answer(message: list[Any]) -> bool:
+def take_answer(message: list[Any]) -> bool:
     """(ANSWER, number, outcome, …)"""
-    return len(message) >= 3 and _ordinal(message[1]) and is_sound(ANSWERS, message, 3)
+    return len(message) >= 3 and _ordinal(message[1]) and take(ANSWERS, message, 3)

@@ -311,6 +311,41 @@ def test_what_makes_no_sense_is_counted_and_the_link_begins_anew(channel: str, m
     assert stage.a.resets == [(b"b", channel)]
 
 
+@pytest.mark.parametrize("newer", [{b"a"}, {b"b"}, {b"a", b"b"}])
+def test_members_of_two_releases_understand_each_other(newer: set[bytes]) -> None:
+    """Each kind of message goes both ways, and one of the nodes says more than the other knows."""
+    stage = Stage()
+    stage.newer = newer
+    stage.disconnect()
+    stage.mend()  # HELLO, too
+    for node, ours, theirs in ((stage.a, HERE, THERE), (stage.b, THERE, HERE)):
+        router = node.router
+        before = len(outcomes(stage, router.request_pin, theirs, "10.0.0.1"))
+        assert before == 1
+        sender, recipient = node.login_of(ours + 8), node.login_of(theirs)
+        node.within(router.send, sender, theirs + 4, 1, 1, b"waits")
+        node.within(router.send, sender, theirs, 1, 1, b"hello")
+        stage.run()
+        stage.wait(300)
+        assert accepted(sender) == [1, 1]
+        (deliver,) = recipient.frames(effects.DELIVER)
+        stream = deliver[3]
+        node.within(router.ack, recipient, ours + 8, stream, 1, 1)
+        node.within(router.read, recipient, ours + 8, stream, 1)
+        stage.run()
+        stage.wait(300)
+        assert sender.frames(effects.RECEIPT), "told by way of the other node, over the links of receipts"
+        stage.claim(theirs % 4, node.me)
+        stage.wait(300)
+        stage.claim(theirs % 4, b"b" if node is stage.a else b"a")
+        stage.wait(300)
+        node.within(router.left, recipient)
+        stage.run()
+    for node in stage.nodes.values():
+        assert node.resets == []
+        assert node.router.statistics()["malformed"] == 0
+
+
 def test_an_ack_that_names_too_much_makes_no_sense() -> None:
     stage = Stage()
     stage.b.login_of(HERE)
