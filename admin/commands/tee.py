@@ -9,6 +9,7 @@ from admin.channel.errors import PlaceUnusable
 from admin.channel.place import Place
 from admin.commands.table import Command, CommandError, Context, Parameter, Role
 from admin.tee.receiver import Receiver
+from admin.tee.sender import CONNECTING
 from admin.tee.service import Already, Tee
 from replication.zeromq.errors import LinkError
 from replication.zeromq.keys import is_public_key
@@ -34,7 +35,14 @@ async def _start(context: Context, arguments: Mapping[str, Any]) -> Any:
         raise CommandError("there is a tee already: tee stop ends it") from None
     except (LinkError, OSError) as error:
         raise CommandError(f"this node's key for tees can't be used: {error}") from None
-    return tee.status()
+    status = tee.status()
+    if status["state"] == CONNECTING:
+        why = status["trouble"] or "no answer yet"
+        return {
+            "hint": f"not connected ({why}): it is tried until --for is over or tee stop; see tee status",
+            **status,
+        }
+    return status
 
 
 async def _stop(context: Context, arguments: Mapping[str, Any]) -> Any:
@@ -69,7 +77,7 @@ COMMANDS: Final = (
             " go as they are, but each body is replaced by as many other bytes before it leaves this node; logins,"
             " PINs and keys don't go. It never waits for the test node: a bounded buffer, a tenth of the loop's time"
             " at most, and what is beyond is dropped and counted. The connection is made anew whenever it is lost,"
-            " until --for is over or tee stop. One tee at a time."
+            " until --for is over or tee stop; a hint says if it isn't there after two seconds. One tee at a time."
         ),
         example="tee start 127.0.0.1:7450 'rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7' --share 0.05 --for 10m",
         parameters=(

@@ -46,6 +46,8 @@ from replication.zeromq.sockets import ENDS, FAILED_HANDSHAKES, Sockets, end_mon
 log = structlog.get_logger()
 
 _UP: Final = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+CONNECTING: Final = "connecting"
+"""The state of a tee that nobody takes anything of now."""
 REFUSED: Final = "the test node refuses this node's key, or has another one than was given"
 NOBODY: Final = "nobody listens there, or it hung up"
 _REPORTS: Final = msgspec.json.Decoder(dict[str, int | float | None])
@@ -61,7 +63,7 @@ class Sender:
     def __init__(
         self, place: Place, node_key: str, keys: Keys, tap: Tapping, running: Running, share: float
     ) -> None:
-        self.state = "connecting"
+        self.state = CONNECTING
         self.trouble = ""
         self.report: dict[str, int | float | None] = {}
         self.mark = Mark.of(running)
@@ -91,7 +93,7 @@ class Sender:
     async def step(self) -> None:
         """One connection, from its beginning to its end, and a pause."""
         self.trouble = await self._connection()
-        self.state = "connecting"
+        self.state = CONNECTING
         self.changed.set()
         self._log.warn("tee_lost", cause=self.trouble, place=str(self._place))
         await trio.sleep(RECONNECT_S)

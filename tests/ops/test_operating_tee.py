@@ -131,7 +131,7 @@ async def test_nothing_is_waited_for_and_the_connection_is_made_anew(
         await two.start()
         await two.until(lambda: len(two.receiver.stage) == 1)
         two.scope.cancel()
-        await two.until(lambda: two.tee.status()["state"] == "connecting")
+        await two.until(lambda: two.tee.status()["state"] == sending.CONNECTING)
         await alice.send(ALICE.send(BOB, 1), ALICE.send(BOB, 2, base=1))
         assert (await two.live.ask("tee status"))["trouble"] == sending.NOBODY
         await two.listen(tmp_path / "shadow")
@@ -168,6 +168,15 @@ async def test_a_tee_that_falls_silent_has_its_guests_let_go(
         await two.live.ask("tee stop")
         await two.until(lambda: len(two.receiver.stage) == 0)
         assert two.receiver.statistics()["tees"] == 0
+
+
+async def test_a_start_that_reaches_nobody_says_so(tmp_path: Path) -> None:
+    key = make_keys().public
+    async with operated(tmp_path) as node:
+        begun = await node.ask(f"tee start 127.0.0.1:9 '{key}'")
+        assert begun["state"] == "connecting"
+        assert begun["hint"].startswith(f"not connected ({sending.NOBODY}): it is tried until")
+        await node.ask("tee stop")
 
 
 async def test_a_tee_ends_with_its_time(tmp_path: Path) -> None:
