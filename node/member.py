@@ -27,6 +27,7 @@ from replication.opening import store_groups, take_part
 from replication.placed import Placed
 from replication.placement import PARTITIONS, Placement
 from replication.replicated import ReplicatedGroup
+from replication.rounds import go_round
 from replication.tables import CLUSTER
 from replication.zeromq.keys import ensure_keys
 from store.directory import make_directory
@@ -162,8 +163,8 @@ async def _serve(
         listeners = [hub.listen(one, world.listening(one)) for one in settings.listeners]
         world.begin(parts)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_tick, partaking)
-            nursery.start_soon(_look_for_wipes, partaking)
+            nursery.start_soon(go_round, partial(_tick, partaking), name=_tick)
+            nursery.start_soon(go_round, partial(_look_for_wipes, partaking), name=_look_for_wipes)
             nursery.start_soon(_until_removed, cluster, stop)
             await serve(
                 parts,
@@ -189,17 +190,11 @@ async def _until_removed(cluster: Cluster, stop: trio.Event) -> None:
 
 
 async def _tick(partaking: Partaking) -> None:
-    while True:
-        await trio.sleep(TICK_S)
-        partaking.tick()
+    await trio.sleep(TICK_S)
+    partaking.tick()
 
 
 async def _look_for_wipes(partaking: Partaking) -> None:
-    while True:
-        await _look_for_wipes_once(partaking)
-
-
-async def _look_for_wipes_once(partaking: Partaking) -> None:
     await trio.sleep(WIPES_S)
     if partaking.wipes_due:
         partaking.wipes_due = False

@@ -16,6 +16,7 @@ from node.hub.listener import Listener
 from node.mail.sweep import Sweep
 from node.service import Service
 from node.session import Session
+from replication.rounds import rescued
 from store.errors import StoreError, StoreFatal
 
 log = structlog.get_logger()
@@ -72,6 +73,10 @@ async def _wipes_are_left(accounts: Accounts, service: Service, hub: Hub[Session
         raise
     except StoreError as error:  # busy: nobody whose wipe is unfinished can log in meanwhile
         log.warning("unfinished_wipes_not_read", cause=str(error))
+        return True
+    except Exception as error:
+        if not rescued(error):
+            raise
         return True
     if found:
         hub.soon(partial(_wipe, service, found))

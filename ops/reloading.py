@@ -16,6 +16,7 @@ from admin.reload.service import Reload
 from admin.reload.settings import ReloadSettings
 from admin.reload.sources import Sources, read_sources
 from node.running import Running
+from replication.rounds import RESCUE
 
 log = structlog.get_logger()
 
@@ -67,8 +68,10 @@ class Reloading:
             task_status.started(None)
             return
         running.hub.rescue = reload.rescue
+        RESCUE.set(reload.rescue_beside)
         task_status.started(reload)
         try:
             await reload.run()
         finally:
             running.hub.rescue = None
+            RESCUE.set(None)

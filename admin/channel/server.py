@@ -8,7 +8,7 @@ brings run beside the hub: the hub has its turns whatever is sent here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ import zmq
 
 from admin.channel import messages
 from admin.channel.audit import Audit
-from admin.channel.desk import Desk, Result, Tell
+from admin.channel.desk import INTERNAL, Desk, Result, Tell
 from admin.channel.errors import PlaceUnusable
 from admin.channel.folder import Folder, ensure_folder
 from admin.channel.keyring import Asker, Keyring
@@ -40,6 +40,7 @@ from admin.channel.settings import (
 )
 from admin.commands.table import Command, Context
 from node.hub.bucket import Bucket
+from replication.rounds import rescued
 from replication.zeromq.adapter import Frames, Socket
 from replication.zeromq.address import Address, resolve
 from replication.zeromq.boundedlog import BoundedLog
@@ -47,6 +48,7 @@ from replication.zeromq.errors import LinkError
 from replication.zeromq.settings import LinkSettings
 from replication.zeromq.sockets import FAILED_HANDSHAKES, Sockets, end_monitor, event_of
 from replication.zeromq.zap import USER_ID, Authorised, Gatekeeper
+from store.errors import StoreFatal
 
 log = structlog.get_logger()
 
@@ -113,6 +115,7 @@ class AdminServer:
                 for name in ("malformed", "oversize", "revoked", "rate", "busy", "twice")
             },
             "commands": dict(self._desk.counts),
+            "failures": self._counts["failures"],
             "running": len(self._running),
             "lines_dropped": self._counts["lines_dropped"],
             "answers_dropped": self._counts["answers_dropped"],
@@ -142,9 +145,9 @@ class AdminServer:
                 async with trio.open_nursery() as nursery:
                     self._nursery = nursery
                     nursery.start_soon(gatekeeper.run)
-                    nursery.start_soon(self._watch, monitor)
-                    nursery.start_soon(self._look_at_keys)
-                    nursery.start_soon(self._read)
+                    nursery.start_soon(self._go_on, partial(self._watch, monitor), name=self._watch)
+                    nursery.start_soon(self._go_on, self._look_at_keys, name=self._look_at_keys)
+                    nursery.start_soon(self._go_on, self._step, name=self._step)
                     task_status.started(bound)
             finally:
                 end_monitor(raw, monitor)
@@ -187,8 +190,7 @@ class AdminServer:
 
     async def _watch(self, monitor: Socket) -> None:
         """Count those that never got as far as to prove a key."""
-        while True:
-            self._count(await monitor.receive())
+        self._count(await monitor.receive())
 
     def _count(self, events: Sequence[Frames]) -> None:
         for frames in events:
@@ -197,9 +199,8 @@ class AdminServer:
                 self._log.warn("admin_handshake_failed")
 
     async def _look_at_keys(self) -> None:
-        while True:
-            await trio.sleep(KEYS_LOOK_S)
-            self._refresh()
+        await trio.sleep(KEYS_LOOK_S)
+        self._refresh()
 
     def _refresh(self) -> None:
         """Who was taken off the list is not heard from now on, and what he had begun ends."""
@@ -212,18 +213,39 @@ class AdminServer:
             if by_key.get(running.asker.key) != running.asker:
                 running.scope.cancel()
 
-    # ---- requests --------------------------------------------------------------------------------
-
-    async def _read(self) -> None:
+    async def _go_on(self, step: Callable[[], Awaitable[None]]) -> None:
+        """A step again and again, until cancelled: nothing that is wrong with the channel is worth a node."""
         while True:
-            await self._step()
+            await self._try(step)
+
+    async def _try(self, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await step()
+        except Exception as error:  # noqa: BLE001 - see above
+            self._failed(error)
+            await trio.sleep(PAUSE_S)
+
+    def _failed(self, error: Exception) -> None:
+        """A bug, of ours; or of code that is taken back now, if it is watched."""
+        self._counts["failures"] += 1
+        self._log.warn("admin_channel_failed", cause=type(error).__name__, mended=rescued(error))
+
+    # ---- requests --------------------------------------------------------------------------------
 
     async def _step(self) -> None:
         assert self._socket is not None
         received = await self._socket.receive(READ_MESSAGES, READ_BYTES)
-        refused = sum(not self._take(frames) for frames in received)
+        refused = sum(not self._taken(frames) for frames in received)
         if refused or len(received) == READ_MESSAGES:
             await trio.sleep(PAUSE_S)  # who sends more than he may is read no faster than this
+
+    def _taken(self, frames: Frames) -> bool:
+        """As `_take`. A request that can't be dealt with is its asker's trouble, who waits in vain."""
+        try:
+            return self._take(frames)
+        except Exception as error:  # noqa: BLE001 - whatever it is: no request is worth a node
+            self._failed(error)
+            return False
 
     def _take(self, frames: Frames) -> bool:
         """Whether the request is being dealt with."""
@@ -286,9 +308,17 @@ class AdminServer:
         try:
             tell = partial(self._tell, route, request.id)
             result = await self._desk.serve(running.asker, request.words, tell, running.scope)
+        except StoreFatal:
+            raise
+        except Exception as error:  # noqa: BLE001 - nor is a command
+            self._failed(error)
+            result = Result(error=INTERNAL)
         finally:
             del self._running[route, request.id]
-        await self._answer(route, self._encoded(request.id, result))
+        try:
+            await self._answer(route, self._encoded(request.id, result))
+        except Exception as error:  # noqa: BLE001 - nor is an answer
+            self._failed(error)
 
     def _tell(self, route: bytes, number: int, data: Any) -> None:
         assert self._socket is not None

@@ -106,8 +106,9 @@ COMMANDS: Final = (
             "Plans as `reload plan` does, and if nothing is refused swaps every changed function at one point between"
             " two batches of the hub: every connection and every message stays. Then the node is watched: if errors,"
             " the loop's lag or the backlog get worse than in the minute before, the change is taken back by itself,"
-            " unless live state was changed by a `code_change` without an inverse. No file is written: a node starts"
-            " with what is on disk. A wheel is therefore in effect until the next start only."
+            " unless live state was changed by a `code_change` without an inverse; with it all that followed while it"
+            " was watched. No file is written: a node starts with what is on disk. A wheel is therefore in effect until"
+            " the next start only."
         ),
         example="reload apply --watch 10s",
         parameters=(

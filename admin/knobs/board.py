@@ -20,6 +20,7 @@ from admin.knobs.layers import Layers, Turned
 from admin.knobs.sections import SECTIONS, Services
 from node.hub.errors import HubFull
 from node.running import Running
+from replication.rounds import go_round
 from store.disk import sync_directory
 
 log = structlog.get_logger()
@@ -73,8 +74,7 @@ class Knobs:
                 await self._put(name, layers)
                 log.info("kept_knobs_hold", section=name, keys=",".join(layers.kept))
         task_status.started()
-        while True:
-            await self.step()
+        await go_round(self.step)
 
     async def step(self) -> None:
         """Wait for the end of a time, or for a change; then end what is over."""

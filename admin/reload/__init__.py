@@ -19,6 +19,8 @@ swapping     the steps, each with its inverse; all or none
 health       better or worse than the minute before
 pulses       pictures of a node's health
 history      who, when, what, and what came of it, on disk
+recording    how a service writes it, also on a full disk
+watching     reloads in effect, and those that are watched still
 service      all of it together, for commands
 proposing    from what runs and what is on disk to a plan
 turns        one reload at a time, between two batches

@@ -17,6 +17,7 @@ from admin.reload.codes import same_code
 from admin.reload.difference import BACK, FORWARD
 from admin.reload.draft import Draft, FunctionChange, MethodAdded, ModuleChange, Refusal, Shape
 from admin.reload.finding import Found, Missing, find, mangled, owner_of
+from admin.reload.policy import UNWATCHED
 from admin.reload.swapping import ABSENT, AddModule, Attribute, Migrate, Recode, Run, Step, make_method
 
 KINDS: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
@@ -127,6 +128,10 @@ def make_plan(
         elif module is not None:
             _module(making, module, change)
         making.notes += [f"{change.name}.{note}" for note in change.notes]
+    if ends := [one.name for one in draft.modules if _is_unwatched(one.name)]:
+        making.notes.append(
+            f"{', '.join(ends)}: a failure of it outside of the hub's passes isn't taken back"
+        )
     if later:
         making.notes.append(f"takes effect at the next start: {', '.join(later)}")
     if gone:
@@ -135,6 +140,10 @@ def make_plan(
     refusals = (*draft.refusals, *making.refusals)
     prepare_ms = (time.perf_counter() - began) * 1000
     return Plan(id, came_from, root, draft, steps, refusals, tuple(making.notes), prepare_ms)
+
+
+def _is_unwatched(name: str) -> bool:
+    return name in sys.modules and name.partition(".")[0] in UNWATCHED
 
 
 def _module(making: _Making, module: ModuleType, change: ModuleChange) -> None:

@@ -11,6 +11,9 @@ PACKAGES: Final = ("admin", "client", "node", "ops", "replication", "store")
 LIVE: Final = ("admin", "node", "replication", "store")
 """What a node is made of, and its operation. The rest of ours runs at a start, or elsewhere."""
 
+UNWATCHED: Final = ("replication",)
+"""What of these fails beside the hub ends the node: a step of a replica that was half done must not be gone on from."""
+
 
 @attrs.frozen
 class Rule:

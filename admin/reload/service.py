@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import structlog
@@ -26,15 +26,17 @@ from admin.reload.errors import (
     ReloadRefused,
     SourcesMoved,
 )
-from admin.reload.health import PICTURES, Pulse, verdict
+from admin.reload.health import Pulse, verdict
 from admin.reload.history import History
 from admin.reload.planning import Plan
 from admin.reload.policy import PACKAGES
 from admin.reload.proposing import import_outside, plan_of, with_draft
+from admin.reload.recording import Recorder
 from admin.reload.settings import ReloadSettings
 from admin.reload.sources import Sources, read_sources
-from admin.reload.swapping import Applied, roll_back, swap
+from admin.reload.swapping import roll_back, swap
 from admin.reload.turns import alone, between_batches
+from admin.reload.watching import Done, Watch
 from store.errors import StoreFatal
 
 log = structlog.get_logger()
@@ -42,32 +44,10 @@ log = structlog.get_logger()
 UNDOS_MAX: Final = 16
 """Reloads that can be rolled back, one after the other; what is older stays."""
 DISK_REMEDY: Final = "the files are as they were: put the right ones in place, or the next start takes these"
-HISTORY_LOG_EVERY: Final = 600
-"""Of the failures to write it, which come once a second while a disk is full, so many are one line of the log."""
+FORGIVEN_S: Final = 10.0
+"""After code was undone, so long a task may still be in its body: it is suspended there, and ends in it."""
 ITSELF: Final = "health watch"
-
-
-@attrs.frozen
-class Done:
-    """A reload that is in effect. plan: its id. before: the sources that ran until then. modules: what it replaced →
-    version.
-    """
-
-    number: int
-    plan: str
-    applied: Applied
-    before: Sources
-    modules: dict[str, str]
-
-
-@attrs.define
-class Watch:
-    """One under way. before: pictures of the time before the change."""
-
-    done: Done
-    before: tuple[Pulse, ...]
-    until_s: float
-    after: deque[Pulse] = attrs.Factory(lambda: deque(maxlen=PICTURES))
+T = TypeVar("T")
 
 
 class Reload:
@@ -94,6 +74,7 @@ class Reload:
         """
         self.settings = settings or ReloadSettings()
         self._history = History(folder / "history.jsonl")
+        self._recorder = Recorder(self._history)
         self._soon = soon
         self._pulse = pulse
         self._wall = wall
@@ -104,8 +85,9 @@ class Reload:
         self._swapping = trio.Lock()  # short: a rollback doesn't wait for an inspection
         self._pulses: deque[Pulse] = deque(maxlen=math.ceil(self.settings.before_s / self.settings.sample_s))
         self._done: deque[Done] = deque(maxlen=UNDOS_MAX)
-        self._watch: Watch | None = None
-        self._history_failed = 0
+        self._watches: list[Watch] = []  # the oldest first
+        self._turning = False  # a step between two batches is on its way
+        self._forgiven_until = -math.inf
         self._applied = 0
         self._rolled_back = 0
         self._undone = 0
@@ -179,7 +161,7 @@ class Reload:
                 self._refused += 1
                 refusals = [attrs.asdict(one) for one in plan.refusals]
                 with suppress(HistoryNotWritten):  # it is told to whoever asked, which is more
-                    await self._record({**entry, "state": "refused", "cause": refusals[0]["cause"]})
+                    await self._recorder.begin({**entry, "state": "refused", "cause": refusals[0]["cause"]})
                 raise ReloadRefused(refusals)
             await import_outside(plan.draft.outside)
             async with self._swapping:
@@ -221,10 +203,10 @@ class Reload:
             "undone": self._undone,
             "refused": self._refused,
             "in_effect": len(self._done),
-            "watching": int(self._watch is not None),
+            "watching": len(self._watches),
             "pause_ms_last": self._pause_ms_last,
             "pause_ms_max": self._pause_ms_max,
-            "history_failed": self._history_failed,
+            "history_failed": self._recorder.failed,
             "history_waiting": self._history.waiting,
             "modules": {name: version for done in self._done for name, version in done.modules.items()},
         }
@@ -247,27 +229,29 @@ class Reload:
     async def _apply(
         self, plan: Plan, sources: Sources, entry: dict[str, Any], watch_s: float
     ) -> dict[str, Any]:
-        number = await self._record({**entry, "state": "begun"})
+        runs = with_draft(self._running, sources, plan.draft)
+        before = (*self._pulses, self._pulse())  # by the old code
+        number = await self._recorder.begin({**entry, "state": "begun"})
+
+        def put() -> Done:
+            """In the hub's batch, so that what fails by it from the next moment on is taken back."""
+            done = Done(number, plan.id, swap(plan.steps), self._running, entry["modules"])
+            self._is_done(done, runs, Watch(done, before, before[-1].at_s + watch_s) if watch_s > 0 else None)
+            return done
+
         try:
             with trio.CancelScope(shield=True):  # from here on it is done, and recorded, or it failed
-                applied = await between_batches(self._soon, partial(swap, plan.steps))
+                applied = (await self._turn(put)).applied
         except ReloadError as error:
-            await self._go_on(number, state="failed", cause=str(error))
+            await self._recorder.go_on(number, state="failed", cause=str(error))
             raise
-        done = Done(number, plan.id, applied, self._running, entry["modules"])
-        self._runs = with_draft(self._running, sources, plan.draft)
-        self._done.append(done)
-        self._applied += 1
         pause_ms = max(applied.pause_ms, plan.prepare_ms)
         self._paused(pause_ms)
-        if (former := self._watch) is not None:
-            self._watch = None
-            await self._go_on(former.done.number, state="kept", cause="another reload followed")
-        if watch_s > 0:
-            self._watch = Watch(done, (*self._pulses, self._pulse()), self._pulse().at_s + watch_s)
         state = "watched" if watch_s > 0 else "kept"
         with trio.CancelScope(shield=True):
-            await self._go_on(number, state=state, pause_ms=pause_ms)
+            if all(one.number != number for one in self._done):  # it failed at once, and was taken back
+                state = "rolled_back"
+            await self._recorder.go_on(number, state=state, pause_ms=pause_ms)
         log.info("reloaded", reload=number, version=plan.id, who=entry["who"], pause_ms=round(pause_ms, 3))
         return {
             **plan.told(),
@@ -278,6 +262,37 @@ class Reload:
             "watch_s": watch_s,
         }
 
+    async def _turn(self, function: Callable[[], T]) -> T:
+        """Between two batches. Meanwhile nobody else changes code."""
+        self._turning = True
+        try:
+            result: T = await between_batches(self._soon, partial(self._turn_now, function))
+            return result
+        finally:
+            self._turning = False
+
+    def _turn_now(self, function: Callable[[], T]) -> T:
+        try:
+            return function()
+        finally:
+            self._turning = False
+
+    def _is_done(self, done: Done, runs: Sources, watch: Watch | None) -> None:
+        if len(self._done) == self._done.maxlen:
+            oldest = self._done[0]
+            self._forget(oldest, "too many others followed to take it back")
+        self._done.append(done)
+        self._runs = runs
+        self._applied += 1
+        if watch is not None:
+            self._watches.append(watch)
+
+    def _forget(self, done: Done, cause: str) -> None:
+        """It is no longer watched, and stays."""
+        if any(one.done is done for one in self._watches):
+            self._watches = [one for one in self._watches if one.done is not done]
+            self._recorder.note(done.number, state="kept", cause=cause)  # written at the next step
+
     async def _roll_back(self, who: str, cause: str) -> dict[str, Any]:
         if not self._done:
             raise NothingToRollBack
@@ -285,9 +300,8 @@ class Reload:
         if done.applied.no_way_back:
             raise NoWayBack(done.applied.no_way_back)
         with trio.CancelScope(shield=True):
-            pause_ms = await between_batches(self._soon, partial(roll_back, done.applied))
-            self._is_undone(done, who, pause_ms)
-            await self._go_on(done.number, **self._ended(who, pause_ms, cause))
+            pause_ms = await self._turn(partial(self._take_back, done, who))
+            await self._recorder.go_on(done.number, **self._ended(who, pause_ms, cause))
         log.warning("rolled back", reload=done.number, who=who, cause=cause, remedy=DISK_REMEDY)
         return {
             "reload": done.number,
@@ -298,14 +312,19 @@ class Reload:
             "note": DISK_REMEDY,
         }
 
-    def _is_undone(self, done: Done, who: str, pause_ms: float) -> None:
+    def _take_back(self, done: Done, who: str) -> float:
+        """The newest. Gives the pause, in ms."""
+        assert done is self._done[-1]
+        pause_ms = roll_back(done.applied)
         self._done.pop()
         self._runs = done.before
-        self._watch = None
+        self._watches = [one for one in self._watches if one.done is not done]
         self._pulses.clear()  # nobody is to be compared with what was bad
         self._rolled_back += 1
         self._undone += who == ITSELF
+        self._forgiven_until = trio.current_time() + FORGIVEN_S
         self._paused(pause_ms)
+        return pause_ms
 
     def _ended(self, who: str, pause_ms: float, cause: str) -> dict[str, Any]:
         ended = {"rolled_back_at": self._wall(), "rolled_back_by": who, "rollback_pause_ms": pause_ms}
@@ -315,90 +334,82 @@ class Reload:
         self._pause_ms_last = pause_ms
         self._pause_ms_max = max(self._pause_ms_max, pause_ms)
 
-    async def _record(self, entry: dict[str, Any]) -> int:
-        """Before anything is touched: what can't be written down isn't done.
-
-        Raises:
-            HistoryNotWritten
-        """
-        try:
-            return await trio.to_thread.run_sync(self._history.begin, entry)
-        except OSError as error:
-            self._not_written(error)
-            raise HistoryNotWritten(str(error.strerror)) from None
-
-    async def _go_on(self, number: int, **changes: Any) -> None:
-        """What has happened: if the disk doesn't take it, it is written at a later step."""
-        self._history.go_on(number, **changes)
-        await self._flush()
-
-    async def _flush(self) -> None:
-        try:
-            await trio.to_thread.run_sync(self._history.flush)
-        except OSError as error:
-            self._not_written(error)
-
-    def _not_written(self, error: OSError) -> None:
-        if not self._history_failed % HISTORY_LOG_EVERY:
-            log.error(
-                "the history of reloads can't be written",
-                cause=error.strerror,
-                outcomes_waiting=self._history.waiting,
-            )
-        self._history_failed += 1
-
     # ---- watching -----------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Take pictures, and undo what makes them worse."""
         while True:
-            await self.step()
+            try:
+                await self.step()
+            except Exception as error:  # whatever it is: no picture is worth a node
+                if not self.rescue_beside(error):
+                    log.exception("a picture of the node's health failed")
+                await trio.sleep(self.settings.sample_s)
 
     async def step(self) -> None:
         """One picture, and what follows from it."""
-        if self._history.waiting:
-            await self._flush()
+        await self._recorder.flush()
         pulse = self._pulse()
         self._pulses.append(pulse)
-        watch = self._watch
-        if watch is not None:
+        for watch in tuple(self._watches):
             watch.after.append(pulse)
+        for watch in tuple(self._watches):
             await self._judge(watch, pulse)
         await trio.sleep(self.settings.sample_s)
 
-    def rescue(self, error: Exception) -> bool:
-        """For the hub, on whose thread it is called: a pass failed. True: a reload that is watched was undone, and the
+    def rescue(self, error: Exception, what: str = "a pass of the hub") -> bool:
+        """For the hub, on whose thread it is called: `what` failed. True: a reload that is watched was undone, and the
         node may go on. What the pass had begun may be done twice, which phones are used to.
         """
-        watch = self._watch
-        if watch is None or isinstance(error, StoreFatal) or self._swapping.locked():
+        if not self._watches or not self._done or _is_fatal(error) or self._turning:
             return False
-        done = watch.done
-        if done.applied.no_way_back or self._done[-1] is not done:
+        done = self._done[-1]  # if it wasn't that one, the next failure takes back the one before
+        if done.applied.no_way_back:
             return False
-        pause_ms = roll_back(done.applied)
-        self._is_undone(done, ITSELF, pause_ms)
-        cause = f"{type(error).__name__} ended a pass of the hub"
-        self._history.go_on(done.number, **self._ended(ITSELF, pause_ms, cause))  # written at the next step
+        pause_ms = self._take_back(done, ITSELF)
+        cause = f"{type(error).__name__} ended {what}"
+        self._recorder.note(done.number, **self._ended(ITSELF, pause_ms, cause))  # written at the next step
         log.error(
             "a reload failed outside of any connection, and was undone", reload=done.number, cause=cause
         )
+        return True
+
+    def rescue_beside(self, error: Exception) -> bool:
+        """For tasks beside the hub. One that was in code that is undone by now may fail by it once more."""
+        if self.rescue(error, "a task beside the hub"):
+            return True
+        if trio.current_time() >= self._forgiven_until or _is_fatal(error):
+            return False
+        log.warning("a task failed in code that was undone, and goes on", cause=type(error).__name__)
         return True
 
     async def _judge(self, watch: Watch, pulse: Pulse) -> None:
         worse = verdict(watch.before, tuple(watch.after))
         if worse:
             async with self._swapping:
-                if self._watch is watch:  # nobody was faster
-                    await self._undo(watch, worse)
-        elif pulse.at_s >= watch.until_s and self._watch is watch:
-            self._watch = None
-            await self._go_on(watch.done.number, state="kept")
+                await self._undo(watch, worse)
+        elif pulse.at_s >= watch.until_s and watch in self._watches:
+            self._watches.remove(watch)
+            await self._recorder.go_on(watch.done.number, state="kept")
 
     async def _undo(self, watch: Watch, worse: str) -> None:
-        self._watch = None
-        try:
-            await self._roll_back(ITSELF, worse)
-        except ReloadError as error:
-            log.error("a reload made the node worse and can't be undone", cause=worse, remedy=str(error))
-            await self._go_on(watch.done.number, state="kept", cause=worse, remedy=str(error))
+        """It, and before it all that followed: any of them may be what made the node worse."""
+        while watch in self._watches:  # nobody was faster
+            number = self._done[-1].number
+            try:
+                await self._roll_back(ITSELF, worse)
+            except ReloadError as error:
+                log.error("a reload made the node worse and can't be undone", cause=worse, remedy=str(error))
+                for one in self._watches:
+                    self._recorder.note(
+                        one.done.number, state="kept", cause=worse, remedy=str(error), held_by=number
+                    )
+                self._watches = []
+                await self._recorder.flush()
+
+
+def _is_fatal(error: BaseException) -> bool:
+    """Whether it says, anywhere in it, that the store must not be written any more."""
+    if isinstance(error, BaseExceptionGroup):
+        return any(map(_is_fatal, error.exceptions))
+    return isinstance(error, StoreFatal)

@@ -294,6 +294,7 @@ _OPERATING: Final = (
         admin.commands.{outcome}: commands by what came of them
         admin.lines_dropped: lines that an asker did not take in time
         admin.answers_dropped: answers that an asker did not take in time
+        admin.failures: failures of the channel itself, which went on
         admin.audit_written: lines of the audit log
         admin.audit_lost: lines of the audit log that could not be written
         admin.keys_not_read: times that the list of keys had a mistake
@@ -304,6 +305,7 @@ _OPERATING: Final = (
         reload.rolled_back: changes that an operator took back
         reload.undone: changes that were undone because the node got worse
         reload.refused: changes that were refused
+        reload.history_failed: writes of the history of changes that failed
         profiling.profiles: profiles that were taken
         profiling.samples: samples of all profiles
         profiling.cost_seconds [seconds]: of the loop's time, for these
@@ -346,7 +348,8 @@ _OPERATING: Final = (
         backup.last_bytes [bytes]: its size
         backup.last_seconds [seconds]: how long it took
         reload.in_effect: changes of code that could be taken back
-        reload.watching: 1 while the last change is watched
+        reload.watching: changes of code that are watched
+        reload.history_waiting: outcomes of changes that the disk has not taken yet
         profiling.looking: looks into the node that go on
         profiling.tasks_known: tasks of which it is known when they began
         tee.running: 1 while there is a tee

@@ -25,6 +25,7 @@ from admin.statistics.series import SamplerState
 from admin.statistics.settings import StatisticsSettings
 from admin.statistics.telling import Teller
 from node.histogram import Histogram
+from replication.rounds import go_round
 
 log = structlog.get_logger()
 
@@ -79,7 +80,7 @@ class Statistics:
         self._lateness_us = Histogram()
         self._beside: dict[str, Any] = {}
         self._row: tuple[float, float, dict[str, float]] | None = None  # sampled, and not kept yet
-        self._began = monotonic()
+        self._began = self._due = monotonic()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Sample until cancelled. The last second is kept before the end."""
@@ -90,12 +91,14 @@ class Statistics:
                     nursery.start_soon(self._teller.run)
                 await self.look(0.0)
                 task_status.started()
-                due = self._monotonic() + INTERVAL_S
-                while True:
-                    due = await self.step(due)
+                self._due = self._monotonic() + INTERVAL_S
+                await go_round(self._on_time)
         finally:
             self._garbage.unwatch()
             self._keep()
+
+    async def _on_time(self) -> None:
+        self._due = await self.step(self._due)
 
     async def step(self, due: float) -> float:
         """Wait until a sample is due, and take it. Gives when the next one is due."""

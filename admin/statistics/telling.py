@@ -16,6 +16,7 @@ import trio
 
 from admin.statistics.alarms import Event
 from admin.statistics.settings import AlarmWebhookSettings
+from replication.rounds import go_round
 
 if TYPE_CHECKING:
     from node.posting import Poster  # an HTTP client is much to load for nodes without a webhook
@@ -60,8 +61,7 @@ class Teller:
     async def run(self) -> None:
         """Post until cancelled."""
         async with self._poster:
-            while True:
-                await self.step()
+            await go_round(self.step)
 
     async def step(self) -> None:
         """Wait for an event, and see it told or given up."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, MutableMapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -20,6 +21,7 @@ from node.hub.errors import HubFull
 from node.hub.hub import Hub
 from node.hub.listener import Listener
 from node.hub.settings import ListenerSettings
+from replication.rounds import go_round
 
 log = structlog.get_logger()
 
@@ -156,14 +158,13 @@ class Supervision:
         if self._notifier is None:
             return
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._say, status)
+            nursery.start_soon(go_round, partial(self._say, status), name=self._say)
             if self._watchdog_s:
-                nursery.start_soon(self._watch, hub)
+                nursery.start_soon(go_round, partial(self._watch, hub), name=self._watch)
 
     async def _watch(self, hub: Hub[Any]) -> None:
-        while True:
-            self.ask(hub)
-            await trio.sleep(self._watchdog_s / FEEDS_PER_TIMEOUT)
+        self.ask(hub)
+        await trio.sleep(self._watchdog_s / FEEDS_PER_TIMEOUT)
 
     def ask(self, hub: Hub[Any]) -> None:
         """Have the hub's next pass send a feed; nothing, if it hasn't sent the last one yet."""
@@ -184,9 +185,8 @@ class Supervision:
         self._tell("WATCHDOG=1")
 
     async def _say(self, status: Callable[[], str]) -> None:
-        while True:
-            self._say_once(status())
-            await trio.sleep(STATUS_EVERY_S)
+        self._say_once(status())
+        await trio.sleep(STATUS_EVERY_S)
 
     def _say_once(self, text: str) -> None:
         if text != self._status:

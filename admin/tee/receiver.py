@@ -33,6 +33,7 @@ from admin.tee.settings import (
 from node.hub.errors import HubFull
 from node.running import Running
 from node.shadow import Stage
+from replication.rounds import go_round
 from replication.zeromq.adapter import Socket
 from replication.zeromq.address import resolve
 from replication.zeromq.boundedlog import BoundedLog
@@ -97,7 +98,7 @@ class Receiver:
                 self._socket = Socket(raw)
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(gatekeeper.run)
-                    nursery.start_soon(self._read)
+                    nursery.start_soon(go_round, self._step, name=self._step)
                     nursery.start_soon(self._report)
                     log.info("shadow", listen=str(bound), key=self.public)
                     task_status.started(bound)
@@ -121,10 +122,6 @@ class Receiver:
         )
 
     # ---- in --------------------------------------------------------------------------------------
-
-    async def _read(self) -> None:
-        while True:
-            await self._step()
 
     async def _step(self) -> None:
         assert self._socket is not None

@@ -15,6 +15,7 @@ import trio
 
 from node.accounts.errors import GatewayFailed
 from node.accounts.gateway import Delivery, Gateway
+from replication.rounds import go_round
 
 _log = structlog.get_logger(__name__)
 
@@ -73,11 +74,7 @@ class Courier:
         """Hand PINs over until cancelled."""
         async with self._gateway, trio.open_nursery() as nursery:
             for _ in range(self._at_once_max):
-                nursery.start_soon(self._work)
-
-    async def _work(self) -> None:
-        while True:
-            await self._hand_over_next()
+                nursery.start_soon(go_round, self._hand_over_next, name=self._hand_over_next)
 
     async def _hand_over_next(self) -> None:
         delivery = await self._outbox.receive()

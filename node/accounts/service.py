@@ -30,6 +30,7 @@ from node.accounts.retiring import nobodys_key, retire_in
 from node.accounts.settings import AccountsSettings
 from node.accounts.tables import ACCOUNT, PIN, WIPING
 from node.wire.errors import REGISTRY
+from replication.rounds import go_round
 from store.errors import StoreError, StoreFatal
 from store.group import OpenGroup
 from store.reading import Item
@@ -255,11 +256,7 @@ class Accounts:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._courier.run)
-            nursery.start_soon(self._keep_house)
-
-    async def _keep_house(self) -> None:
-        while True:
-            await self.step()
+            nursery.start_soon(go_round, self.step, name=self.step)
 
     async def step(self) -> None:
         """Wait a while; then delete some PIN records that limit nothing any more, and write what wasn't written."""

@@ -17,6 +17,7 @@ from node.mail.rows import MailTables
 from node.mail.settings import DAY_MS, MailSettings
 from node.mail.state import MailState
 from node.mail.tables import PAIR, RECEIPT
+from replication.rounds import go_round
 from store import keys
 from store.errors import StoreBusy, StoreError, StoreFatal
 from store.snapshot import Snapshot
@@ -64,8 +65,7 @@ class Sweep:
 
     async def run(self) -> None:
         """Until cancelled."""
-        while True:
-            await self.step()
+        await go_round(self.step)
 
     async def step(self) -> None:
         """Wait, then look at the next slice of both tables."""

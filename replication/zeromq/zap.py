@@ -13,6 +13,7 @@ import zmq
 from zmq.auth.base import VERSION, Authenticator
 from zmq.utils import z85
 
+from replication.rounds import go_round
 from replication.zeromq.adapter import Socket
 from replication.zeromq.boundedlog import BoundedLog
 
@@ -59,8 +60,7 @@ class Gatekeeper(Authenticator):
 
     async def run(self) -> None:
         """Answer until cancelled."""
-        while True:
-            await self.step()
+        await go_round(self.step)
 
     async def step(self) -> None:
         """Wait for questions, and answer them."""

@@ -153,19 +153,93 @@ async def test_state_without_a_way_back_is_not_undone_by_itself(world: World, fo
         assert one.b == 1
 
 
-async def test_another_reload_while_one_is_watched(world: World, folder: Path) -> None:
+async def test_another_reload_while_one_is_watched_ends_no_watch(world: World, folder: Path) -> None:
+    """Both are compared with the time before the first, and both are taken back: either may be to blame."""
+    module = _started(world)
+    async with node_of(world, folder) as node:
+        node.goes_on(at_s=60, events=6_000)
+        numbers = []
+        for n in (2, 3):
+            world.write("one", f"def f(): return {n}")
+            numbers.append((await node.reload.apply("ann"))["reload"])
+        assert [node.state(number) for number in numbers] == ["watched", "watched"]
+        assert node.reload.statistics()["watching"] == 2
+        node.goes_on(at_s=61, events=6_100, errors=50)
+        await node.until(lambda: [node.state(one) for one in numbers] == ["rolled_back"] * 2)
+        assert module.f() == 1
+        assert (node.reload.statistics()["undone"], node.reload.statistics()["in_effect"]) == (2, 0)
+
+
+async def test_what_came_by_the_first_is_not_what_the_second_is_compared_with_alone(
+    world: World, folder: Path
+) -> None:
+    module = _started(world)
+    async with node_of(world, folder) as node:
+        node.goes_on(at_s=60, events=6_000)
+        world.write("one", "def f(): return 2")
+        first = (await node.reload.apply("ann"))["reload"]
+        node.goes_on(at_s=61, events=6_100, errors=4)  # too few to tell
+        await node.until(lambda: node.reload._pulses[-1].errors == 4)
+        world.write("one", "def f(): return 3")
+        second = (await node.reload.apply("ann"))["reload"]
+        node.goes_on(at_s=62, events=6_200, errors=8)  # since the first: enough
+        await node.until(lambda: node.state(first) == node.state(second) == "rolled_back")
+        assert module.f() == 1
+
+
+async def test_each_is_kept_when_its_own_time_is_over(world: World, folder: Path) -> None:
     module = _started(world)
     async with node_of(world, folder) as node:
         numbers = []
         for n in (2, 3):
             world.write("one", f"def f(): return {n}")
-            numbers.append((await node.reload.apply("ann"))["reload"])
-        assert [node.state(number) for number in numbers] == ["kept", "watched"]
-        node.goes_on(events=100, errors=50)
+            numbers.append((await node.reload.apply("ann", watch_s=10.0 * n))["reload"])
+        node.goes_on(at_s=25, events=2_500)
+        await node.until(lambda: [node.state(one) for one in numbers] == ["kept", "watched"])
+        node.goes_on(at_s=26, events=2_600, errors=500)
         await node.until(lambda: node.state(numbers[1]) == "rolled_back")
+        assert (module.f(), node.state(numbers[0])) == (2, "kept")
+
+
+async def test_what_follows_unwatched_is_in_the_way_of_none(world: World, folder: Path) -> None:
+    module = _started(world)
+    async with node_of(world, folder) as node:
+        for n, watch_s in ((2, 10.0), (3, 0.0)):
+            world.write("one", f"def f(): return {n}")
+            await node.reload.apply("ann", watch_s=watch_s)
+        node.goes_on(events=100, errors=50)
+        await node.until(lambda: module.f() == 1)
+
+
+async def test_a_failure_takes_back_one_and_the_next_failure_the_one_before(
+    world: World, folder: Path
+) -> None:
+    module = _started(world)
+    async with node_of(world, folder) as node:
+        for n in (2, 3):
+            world.write("one", f"def f(): return {n}")
+            await node.reload.apply("ann")
+        assert node.reload.rescue(ValueError())
         assert module.f() == 2
-        await node.reload.rollback("ann")
+        assert node.reload.rescue(ValueError())
         assert module.f() == 1
+        assert not node.reload.rescue(ValueError())
+
+
+async def test_what_fails_in_the_very_batch_after_the_swap_is_rescued(world: World, folder: Path) -> None:
+    module = _started(world)
+    async with node_of(world, folder) as node:
+        world.write("one", "def f(): return 2")
+
+        def fail_next() -> None:
+            node.before_batch = lambda: None
+            node.soon.append(lambda: rescued.append(node.reload.rescue(ValueError())))
+
+        rescued: list[bool] = []
+        node.before_batch = fail_next
+        done = await node.reload.apply("ann")
+        assert (rescued, module.f()) == ([True], 1)
+        assert done["state"] == node.state(done["reload"]) == "rolled_back"
 
 
 async def test_a_process_that_was_killed_in_between(world: World, folder: Path) -> None:
