@@ -20,6 +20,7 @@ from ops.doctor.finding import Finding, bad, good, skipped, warning
 from ops.doctor.patient import Patient
 
 ABOUT: Final = "disk"
+DATA: Final = "data"
 SYNCS: Final = 20
 SYNC_BYTES: Final = 4_096
 SYNC_MS_WARNING: Final = 20.0
@@ -57,6 +58,7 @@ class Mount:
 
 
 def check(patient: Patient) -> Iterator[Finding]:
+    yield from _there(patient)
     there = next(path for path in (patient.data, *patient.data.absolute().parents) if path.exists())
     mount = mount_of(there.resolve(), patient.root)
     if mount is None:
@@ -73,6 +75,23 @@ def check(patient: Patient) -> Iterator[Finding]:
     else:
         yield from _sync(there)
     yield from _growth(patient)
+
+
+def _there(patient: Patient) -> Iterator[Finding]:
+    """Whether there is such a directory; what is looked at otherwise is the nearest one above."""
+    data = patient.data
+    if data.is_dir():
+        return
+    if data.exists():
+        yield bad(DATA, f"{data} is no directory", "name the data directory with --data, or in node.data")
+    elif patient.named:
+        yield warning(
+            DATA,
+            f"{data} doesn't exist, so no node has run there",
+            "look at the name; if it is right, the node's first start makes it",
+        )
+    else:
+        yield skipped(DATA, f"{data} doesn't exist: the node's first start makes it")
 
 
 def mount_of(path: Path, root: Path) -> Mount | None:

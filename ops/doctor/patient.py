@@ -24,13 +24,15 @@ UNREACHED: Final = (ChannelError, LinkError, Malformed, Refused, OSError)
 
 @attrs.frozen(kw_only=True)
 class Patient:
-    """config: None if it can't be read, and then `trouble` says why. source: of the configuration. others: nodes whose
-    clocks are asked. root: where /proc and /sys are. verify_s: how long records are read. now: seconds since 1970."""
+    """config: None if it can't be read, and then `trouble` says why. source: of the configuration. named: whether its
+    directory was named by the asker. others: nodes whose clocks are asked. root: where /proc and /sys are. verify_s:
+    how long records are read. now: seconds since 1970."""
 
     source: Path | None
     config: Config | None
     trouble: str = ""
     data: Path
+    named: bool = False
     others: tuple[Entry, ...] = ()
     root: Path = Path("/")
     verify_s: float = 5.0
@@ -47,7 +49,7 @@ class Patient:
         if config is not None and data is not None:
             config = attrs.evolve(config, node=attrs.evolve(config.node, data=str(data.absolute())))
         place = config.data if config is not None else (data or Path("data")).absolute()
-        return cls(source=source, config=config, trouble=trouble, data=place, **more)
+        return cls(source=source, config=config, trouble=trouble, data=place, named=data is not None, **more)
 
     @property
     def store(self) -> Path:

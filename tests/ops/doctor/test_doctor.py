@@ -295,6 +295,22 @@ def test_file_systems_that_lose_or_spoil_data_are_told(
     assert said in found[1]
 
 
+def test_a_directory_that_does_not_exist_is_told(tmp_path: Path) -> None:
+    missing = tmp_path / "missing" / "data"
+    verdict, text = worst(disk.check(Patient.find(None, missing)))
+    assert verdict >= WARNING
+    assert f"{missing} doesn't exist, so no node has run there" in text
+    assert not missing.exists()
+    source = tmp_path / "node.toml"
+    source.write_text('[node]\ndata = "later"\n')
+    fresh = next(disk.check(Patient.find(source, None)))
+    assert (fresh.verdict, fresh.text) == (
+        SKIPPED,
+        f"{tmp_path / 'later'} doesn't exist: the node's first start makes it",
+    )
+    assert next(disk.check(Patient.find(None, source))).verdict == BAD
+
+
 def test_an_fsync_is_measured_and_nothing_is_left_behind(tmp_path: Path) -> None:
     one = patient(tmp_path)
     text = worst(disk.check(one))[1]
