@@ -135,7 +135,8 @@ COMMANDS: Final = (
         summary="All tasks, threads and queues at this moment.",
         help=(
             "The tree of tasks: what each waits in, the innermost place of it that isn't Trio's, and how old it is (-:"
-            " it was there before the node was ready). With --over also how often each was stepped in that time: 0 of"
+            " it was there before the node was ready). Tasks side by side that are alike are one row: times says how"
+            " many, the age is the oldest's. With --over also how often each was stepped in that time: 0 of"
             " a task that should do something says more than its place. Then every Python thread and its line, and"
             " all queues with their lengths and limits. Connections are no tasks; see connections list. Nothing is"
             " changed; it holds the loop for some tens of microseconds a task."

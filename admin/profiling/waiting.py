@@ -1,13 +1,17 @@
-"""The tree of tasks, with what each waits for; and the threads. A look at one moment; changes nothing."""
+"""The tree of tasks, with what each waits for; and the threads. A look at one moment; changes nothing.
+
+Tasks side by side that are the same but for their age, as idle workers are, are one row.
+"""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import FrameType
 from typing import Any, Final
 
+import attrs
 import trio
 
 from admin.profiling.places import Places
@@ -22,31 +26,55 @@ OTHERS: Final = ("trio/", "<")
 def tasks(
     root: Task | None, places: Places, births: Births | None = None, steps: Mapping[int, int] | None = None
 ) -> tuple[list[dict[str, Any]], int]:
-    """A row for each task, below its parent; and how many had no room. On the loop.
+    """A row for each task, or several that are alike, below its parent; and how many tasks had no room. On the loop.
 
     Args:
-        steps: how often each was stepped, by its id; shown if it is given.
+        steps: how often each was stepped, by its id; shown if it is given, of several together.
     """
     rows: list[dict[str, Any]] = []
     beyond = 0
-    left: list[tuple[Task, int]] = [(root, 0)] if root is not None else []
+    left: list[tuple[_Alike, int]] = _alike([root], places, 0) if root is not None else []
     while left:
-        task, depth = left.pop()
-        below = [child for nursery in task.child_nurseries for child in nursery.child_tasks]
-        left += [(child, depth + 1) for child in sorted(below, key=lambda one: one.name, reverse=True)]
+        some, depth = left.pop()
+        first = some.tasks[0]
+        left += reversed(_alike(_below(first), places, depth + 1))
         if len(rows) >= TASKS_MAX:
-            beyond += 1
+            beyond += len(some.tasks)
             continue
-        age_s = births.age_s(task) if births is not None else None
+        ages = [births.age_s(task) for task in some.tasks] if births is not None else []
+        known = [age for age in ages if age is not None]
         row = {
-            "task": f"{'· ' * depth}{task.name}",
-            **_wait(task, places),
-            "age_s": None if age_s is None else round(age_s, 3),
+            "task": f"{'· ' * depth}{first.name}",
+            "times": len(some.tasks),
+            **some.wait,
+            "age_s": round(max(known), 3) if known and len(known) == len(ages) else None,
         }
         if steps is not None:
-            row["steps"] = steps.get(id(task), 0)
+            row["steps"] = sum(steps.get(id(task), 0) for task in some.tasks)
         rows.append(row)
     return rows, beyond
+
+
+@attrs.frozen
+class _Alike:
+    """Tasks of one name that wait for the same thing at the same place, and have none below them; or a single one."""
+
+    tasks: list[Task]
+    wait: dict[str, Any]
+
+
+def _below(task: Task) -> list[Task]:
+    return [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+
+
+def _alike(tasks: Iterable[Task], places: Places, depth: int) -> list[tuple[_Alike, int]]:
+    """By name."""
+    found: dict[tuple[Any, ...], _Alike] = {}
+    for task in sorted(tasks, key=lambda one: one.name):
+        wait = _wait(task, places)
+        own = id(task) if _below(task) else None
+        found.setdefault((task.name, *wait.values(), own), _Alike([], wait)).tasks.append(task)
+    return [(some, depth) for some in found.values()]
 
 
 def _wait(task: Task, places: Places) -> dict[str, Any]:

@@ -56,6 +56,26 @@ async def test_the_tree_says_what_each_task_waits_for_and_how_old_it_is() -> Non
     assert len(births) == 0
 
 
+async def test_tasks_that_are_alike_are_one_row_and_others_are_not() -> None:
+    steps = Steps()
+    trio.lowlevel.add_instrument(steps)
+    try:
+        async with trio.open_nursery() as nursery:
+            for _ in range(16):
+                nursery.start_soon(parked)
+            nursery.start_soon(stepping)
+            nursery.start_soon(stepping, name=f"{__name__}.parked")
+            await trio.sleep(0.01)
+            rows, _ = waiting.tasks(trio.lowlevel.current_root_task(), Places(), None, steps.counts)
+            nursery.cancel_scope.cancel()
+    finally:
+        trio.lowlevel.remove_instrument(steps)
+    shown = [(row["task"].rpartition(".")[2], row["times"], row["waits"]) for row in rows]
+    assert shown.count(("parked", 16, "sleep_forever")) == 1
+    assert [times for name, times, _ in shown if name in ("parked", "stepping")] == [16, 1, 1]
+    assert sum(row["steps"] for row in rows if row["times"] == 16) == 16
+
+
 async def test_tasks_beyond_the_bound_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(waiting, "TASKS_MAX", 1)
     rows, beyond = waiting.tasks(trio.lowlevel.current_root_task(), Places())
