@@ -27,7 +27,7 @@ from replication.core.state import SERVING, ReplicaState
 from replication.detector import Detector
 from replication.detectorstate import ALIVE, DEAD
 from replication.membership.exchange import telling
-from replication.membership.member import Member
+from replication.membership.member import REMOVED, Member
 from replication.membership.roster import Entry
 from replication.replicated import ReplicatedGroup
 from replication.zeromq.links import Links
@@ -117,9 +117,9 @@ class Far:
             self.engage(node)
 
     def engage(self, node: bytes) -> None:
-        """Be a peer of it."""
+        """Be a peer of it. Of one that is only invited, too: that it runs, those whom it calls must hear first."""
         row = self._membership.roster.members.get(node)
-        if row is None or not row.belongs or node in self.engaged or not self.is_far(node):
+        if row is None or row.state == REMOVED or node in self.engaged or not self.is_far(node):
             return
         if len(self.engaged) >= ENGAGED_MAX:
             self.refused += 1
@@ -167,7 +167,7 @@ class Far:
 
     def step(self) -> None:
         """Time has passed: to be called ten times a second or so."""
-        if not self._membership.others:
+        if not self._membership.others and not self.engaged:
             return
         now = self._around.now()
         self._publish()

@@ -8,6 +8,7 @@ import pytest
 
 from replication.errors import NotOnePartition
 from replication.membership.errors import NoSuchMember
+from replication.membership.member import ACTIVE
 from replication.membership.settings import MembershipSettings
 from replication.placed import Placed
 from store.schema import Group
@@ -30,6 +31,34 @@ async def two_clusters(members: Members) -> None:
     await members.join("d", "c", cluster="south")
     await until(lambda: len({cluster.membership.roster.digest for cluster in members.up.values()}) == 1)
     await until(lambda: len({known(members, name) for name in "abcd"}) == 1)
+
+
+async def test_a_second_cluster_begins_at_a_first_node_that_is_alone_and_gets_partitions(
+    tmp_path: Path,
+) -> None:
+    async with members_of(tmp_path, "a", KEPT) as members:
+        group = members["a"].group("kept")
+        for p in range(KEPT.partitions):
+            await group.commit([(PUT, group.table("kept").id, (p, "key"), p)])
+        members.changes = {"membership": FAR}
+        await members.join("c", "a", cluster="south")
+        await until(lambda: states(members, "a") == states(members, "c") == {"a": ACTIVE, "c": ACTIVE})
+        await members.join("d", "a", cluster="south")  # invited at the other cluster again
+        await members.join("e", "d", cluster="south")  # and at its own
+        await until(lambda: all(set(states(members, one).values()) == {ACTIVE} for one in "acde"))
+        assert all(len(states(members, one)) == 4 for one in "acde")
+        await members["a"].operate.assign(range(4), "south")
+        c = members["c"]
+        await until(lambda: all(c.group("kept").primary(p) != members.node("a") for p in range(4)))
+        await until(lambda: len({known(members, name) for name in "acde"}) == 1)
+        for p in range(KEPT.partitions):
+            assert await members["e"].group("kept").read("kept", (p, "key")) == p
+
+
+def states(members: Members, name: str) -> dict[str, int]:
+    """What a node knows of all."""
+    rows = members[name].membership.roster.members.values()
+    return {members.name(row.node): row.state for row in rows}
 
 
 def known(members: Members, name: str) -> tuple[object, ...]:
