@@ -135,7 +135,10 @@ def install_service(
     ),
     command: Annotated[
         Path | None,
-        Parameter(help="What the service is to run, as the server sees it. Default: this command."),
+        Parameter(
+            help="What the service is to run, as the server sees it. Default: this command; with --root, if the"
+            f" service couldn't see that, {COMMAND_IN_UNIT}."
+        ),
     ] = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
@@ -144,15 +147,33 @@ def install_service(
     Nothing is started. Files of another hand are left alone, and named.
     """
     with told(CannotInstall, OSError):
-        written = install(root, command or _this_command())
+        run = command or _default_command(root)
+        written = install(root, run)
         steps = next_steps(written)
         if as_json:
-            answer = {"files": [attrs.asdict(one) for one in written], "next": steps}
+            answer = {"command": str(run), "files": [attrs.asdict(one) for one in written], "next": steps}
             sys.stdout.write(f"{json.dumps(answer)}\n")
             return
         for one in written:
             sys.stdout.write(f"{one.state:>9}  {one.path}\n")
+        sys.stdout.write(f"\nThe service runs {run}.\n")
         sys.stdout.write("\nNext, as root:\n\n" + "".join(f"    {step}\n" for step in steps))
+
+
+def _default_command(root: Path) -> Path:
+    """This one; in another root, which needn't have it where it is here, the place of packages if it must be elsewhere.
+
+    Raises:
+        CannotInstall
+    """
+    try:
+        found = _this_command()
+        _check_command(found)
+    except CannotInstall:
+        if root.resolve() == Path("/"):
+            raise
+        return Path(COMMAND_IN_UNIT)
+    return found
 
 
 def _this_command() -> Path:

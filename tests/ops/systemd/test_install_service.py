@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from ops.systemd.install import PLACES, UNITS, CannotInstall, install, install_service, next_steps
+from ops.systemd.install import (
+    PLACES,
+    UNITS,
+    CannotInstall,
+    _default_command,
+    install,
+    install_service,
+    next_steps,
+)
 
 COMMAND = Path("/bin/true")
 """Is on every system, for verify looks whether it can be run."""
@@ -122,6 +130,7 @@ def test_the_command_tells_people_and_programs(tmp_path: Path, capsys: pytest.Ca
     install_service(root=tmp_path, command=COMMAND, as_json=True)
     answer = json.loads(capsys.readouterr().out)
     assert {one["state"] for one in answer["files"]} == {"unchanged"}
+    assert answer["command"] == str(COMMAND)
     assert answer["next"][0].startswith("systemd-sysusers")
 
 
@@ -130,10 +139,11 @@ def test_a_python_that_the_service_could_not_see_is_told(
     place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.base_prefix", place)
-    with pytest.raises(SystemExit):
-        install_service(root=tmp_path)
-    assert f"its Python is in {place}, where the service can't see it" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(CannotInstall, match=f"its Python is in {place}, where the service can't see it"):
+        _default_command(Path("/"))
+    install_service(root=tmp_path)  # an image has a Python of its own
+    assert "The service runs /usr/bin/waystation." in capsys.readouterr().out
+    assert "ExecStart=/usr/bin/waystation run" in (tmp_path / SERVICE).read_text()
 
 
 def test_a_mistake_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
