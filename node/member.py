@@ -140,7 +140,7 @@ def _take_up(
         identity,
         partaking.epoch_of,
         committing=Committing(group.carrier),
-        keeping=Keeping(group.carrier),
+        keeping=Keeping(group.carrier, partaking.is_enough),
         trusted_since=partaking.kept_since,
         kind=partial(MemberService, ways=partaking, routing=settings.member.routing),
     )

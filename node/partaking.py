@@ -206,6 +206,17 @@ class Partaking:
         active = [node for node in self.cluster.nodes if members[node].state == ACTIVE]
         return 2 * sum(map(self.cluster.is_alive, active)) > len(active)
 
+    def is_enough(self, copies: int) -> bool:
+        """Whether a registration that is on so many nodes may be granted: as many as the active members can hold. Fewer
+        is what one side of a split writes alone. What was written stands, though nobody was told: a wipe that it asks
+        for is looked for."""
+        members = self.cluster.membership.roster.members
+        rows = (members[node] for node in self.cluster.nodes)
+        takers = sum(row.state == ACTIVE and row.weight > 0 for row in rows)
+        enough = copies >= min(self.group.carrier.state.settings.copies, takers)
+        self.wipes_due |= not enough
+        return enough
+
     # ---- the composition root ------------------------------------------------------------------
 
     def take_up(self, group: ReplicatedGroup, parts: Parts, service: MemberService) -> None:

@@ -31,8 +31,14 @@ class Keeping(Protocol):
         """Whether this node may change rows of it."""
         ...
 
-    def submit(self, partition: int, done: Written, fn: Callable[..., Any], *args: Any) -> None:
+    def submit(
+        self, partition: int, done: Written, fn: Callable[..., Any], *args: Any, agreed: bool = False
+    ) -> None:
         """Run ``fn(transaction, *args)``, alone and atomic; `done` when it is as durable as it will be.
+
+        Args:
+            agreed: `done` is told a StoreBusy, too, if it is on fewer nodes than there are to be: what mustn't be
+                granted on both sides of a split.
 
         Raises:
             StoreError: it was not run, and `done` is not called.
@@ -57,7 +63,9 @@ class Alone:
         """Every partition is this node's."""
         return True
 
-    def submit(self, partition: int, done: Written, fn: Callable[..., Any], *args: Any) -> None:
+    def submit(
+        self, partition: int, done: Written, fn: Callable[..., Any], *args: Any, agreed: bool = False
+    ) -> None:
         """Durable on this node's disk."""
         self._group.submit_transaction(done, fn, *args)
 
@@ -68,25 +76,34 @@ class Alone:
 
 class Replicated:
     """A group with copies: done when the heir has it, too, or there is none. Whoever has the carrier drains it before
-    the pass ends, and never while mail's effects are carried out."""
+    the pass ends, and never while mail's effects are carried out.
 
-    __slots__ = ("_carrier", "confined")
+    Args:
+        is_enough: whether so many copies are as many as there are to be now, for what must be agreed upon.
+    """
 
-    def __init__(self, carrier: Carrier) -> None:
+    __slots__ = ("_carrier", "_is_enough", "confined")
+
+    def __init__(self, carrier: Carrier, is_enough: Callable[[int], bool]) -> None:
         self.confined = True
         self._carrier = carrier
+        self._is_enough = is_enough
 
     def serves(self, partition: int) -> bool:
         """Whether it is served here."""
         part = self._carrier.state.parts[partition]
         return part.phase == SERVING and not part.ceased
 
-    def submit(self, partition: int, done: Written, fn: Callable[..., Any], *args: Any) -> None:
+    def submit(
+        self, partition: int, done: Written, fn: Callable[..., Any], *args: Any, agreed: bool = False
+    ) -> None:
         """See `Keeping`."""
 
         def ended(copies: int, error: Exception | None, value: Any = None) -> None:
             if isinstance(error, ReplicationError):
                 error = StoreBusy(error.cause)
+            elif agreed and error is None and not self._is_enough(copies):
+                error = StoreBusy(f"it is on {copies} node only")
             done(Result(error, value=value))
 
         try:

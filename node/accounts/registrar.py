@@ -243,7 +243,7 @@ class Registrar:
     ) -> Refused | None:
         """Hand a transaction over; `written` is called later. Or the refusal, if the store takes none."""
         try:
-            self._keeping.submit(key[0], written, fn, key, event, self._secret, self._rules)
+            self._keeping.submit(key[0], written, fn, key, event, self._secret, self._rules, agreed=True)
         except StoreError as error:
             return refusal_for(error, self._settings.overloaded_retry_ms)
         self._in_store += 1

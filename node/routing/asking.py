@@ -82,6 +82,10 @@ def _serve(state: RoutingState, p: int, what: int, user: int, fields: tuple[Any,
 def _outcome(state: RoutingState, p: int, done: Done, outcome: Outcome) -> None:
     if isinstance(outcome, Registered):
         presence.registered(state.mail, outcome.user)
+    if isinstance(outcome, Registered | PinSent) and not state.ways.may_register():
+        # The majority went while this was written, and with it the heir, perhaps, for which it waited.
+        state.counts.asks_failed += 1
+        outcome = _not_now(state, NO_MAJORITY)
     elif isinstance(outcome, LoggedIn):
         if outcome.user in state.mail.wipes or p not in state.served:
             done(_not_now(state))

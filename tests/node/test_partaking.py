@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from node.partaking import Partaking
+from replication.core.settings import ReplicaSettings
+from replication.membership.member import LEAVING, Member
 
 ME, OTHER = b"this one", b"another."
 
@@ -162,3 +164,19 @@ def test_wipes_are_looked_for_when_something_has_come(partaking: Partaking) -> N
     partaking.serve(1, 1)
     partaking.drain()
     assert partaking.wipes_due
+
+
+def test_a_registration_is_on_as_many_nodes_as_active_members_can_hold_it(partaking: Partaking) -> None:
+    members = {ME: Member(node=ME), OTHER: Member(node=OTHER)}
+    cluster: Any = partaking.cluster
+    cluster.nodes = tuple(members)
+    cluster.membership = SimpleNamespace(roster=SimpleNamespace(members=members))
+    state: Any = partaking.group.carrier.state
+    state.settings = ReplicaSettings()
+    assert partaking.is_enough(2)
+    assert [partaking.wipes_due] == [False]
+    assert not partaking.is_enough(1)
+    assert [partaking.wipes_due] == [True], "what was written may ask for a wipe that nobody has begun"
+    for other in (Member(node=OTHER, weight=0), Member(node=OTHER, state=LEAVING)):
+        members[OTHER] = other
+        assert partaking.is_enough(1)
