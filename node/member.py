@@ -166,9 +166,11 @@ async def _serve(
             nursery.start_soon(go_round, partial(_tick, partaking), name=_tick)
             nursery.start_soon(go_round, partial(_look_for_wipes, partaking), name=_look_for_wipes)
             nursery.start_soon(_until_removed, cluster, stop)
+            handed = trio.Event()
+            nursery.start_soon(_hand_over, cluster, settings, stop, handed)
             await serve(
                 parts,
-                stop,
+                handed,
                 settings.stop_grace_s,
                 lambda: ready(parts, listeners),
                 served=partaking.serves,
@@ -180,6 +182,20 @@ async def _serve(
         log.error(
             "not everything could be written at the end; no accepted message is lost, phones repeat the rest"
         )
+    if not cluster.membership.removed.is_set():
+        await cluster.handing.say_gone()
+
+
+async def _hand_over(cluster: Cluster, settings: NodeSettings, stop: trio.Event, handed: trio.Event) -> None:
+    """Asked to stop, it serves its phones while others take over what it is primary of; then they are sent away."""
+    await stop.wait()
+    seconds = cluster.operate.rebalancer.settings.stop_moves_s
+    if seconds and not cluster.membership.removed.is_set():
+        began = trio.current_time()
+        done = await cluster.handing.hand_over(seconds, settings.stop_grace_s + FINISH_S)
+        took_ms = round(1000 * (trio.current_time() - began))
+        log.info("handed_over", partitions=done.moved, left=done.left, took_ms=took_ms)
+    handed.set()
 
 
 async def _until_removed(cluster: Cluster, stop: trio.Event) -> None:

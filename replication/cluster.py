@@ -23,15 +23,16 @@ from replication import detectorstate
 from replication.carrier import Carrier
 from replication.clustersettings import ClusterSettings, node_of
 from replication.core import replica, rows
-from replication.core.state import ALIVE, DEAD, SILENT, UNKNOWN, ReplicaState
+from replication.core.state import ReplicaState
 from replication.detector import Detector
-from replication.detectorstate import BEAT, SEND, STATE
+from replication.detectorstate import BEAT, RESTARTED, SEND, STATE
 from replication.forwarding import ANSWER, ASK
 from replication.hosting import Channel, Host, Listen
 from replication.labels import Labels
 from replication.listening import GroupListener
 from replication.membership.exchange import TELL
 from replication.membership.far import CLAIMED
+from replication.membership.handing import GOING, Handing
 from replication.membership.membership import Membership
 from replication.membership.operating import MOVE, Operating
 from replication.membership.rebalancing import Rebalancer
@@ -93,6 +94,7 @@ class Cluster:
         self.detector = Detector(self.me, self.nodes, secrets.token_bytes(8), settings.detector, self.now())
         self._bell = trio.Event()
         self.operate = Operating(self, Rebalancer(self, settings.membership))
+        self.handing = Handing(self, self.operate.rebalancer)
 
     @property
     def nodes(self) -> tuple[bytes, ...]:
@@ -157,7 +159,7 @@ class Cluster:
         carrier.claimed = listener.claimed
         self.groups[name] = opened
         for peer in state.peers:
-            self._liveness(state, peer)
+            self.handing.liveness(state, peer)
         return opened
 
     def place(self, placed: Placed) -> None:
@@ -175,7 +177,7 @@ class Cluster:
 
     def met(self, state: ReplicaState, peer: bytes) -> None:
         """A replica has another peer: what is thought of it."""
-        self._liveness(state, peer)
+        self.handing.liveness(state, peer)
 
     def resized(self) -> None:
         """There are more members than before, or fewer: everybody has a copy of the schema."""
@@ -249,7 +251,9 @@ class Cluster:
         if group is None:
             if self.links.is_resting(peer):
                 self._called(peer)
-            if message[0] >= MOVE:
+            if message[0] >= GOING:
+                self.handing.received(peer, message)
+            elif message[0] >= MOVE:
                 self.operate.received(peer, message)
             elif message[0] >= CLAIMED:
                 self.membership.far.received(peer, message)
@@ -413,10 +417,9 @@ class Cluster:
             elif effect[0] == STATE:
                 self.membership.changed_at = self.now()
                 log.info("peer", node=effect[1].hex(), state=effect[2])
-                for one in self.groups.values():
-                    one.carrier.state.now = self.now()
-                    self._liveness(one.carrier.state, effect[1])
-                    one.carrier.drain()
+                self.handing.judged(effect[1], effect[2])
+            elif effect[0] == RESTARTED:
+                self.handing.judged(effect[1], None)
 
     def _joins(self, node: bytes, said: list[Any]) -> list[Any] | str:
         with self.within():
@@ -424,10 +427,6 @@ class Cluster:
 
     def _called(self, node: bytes) -> None:
         self.membership.far.called(node)
-
-    def _liveness(self, state: ReplicaState, peer: bytes) -> None:
-        if peer in state.peers and peer in self.detector.state.peers:
-            replica.liveness(state, peer, _what(self.detector.state_of(peer)))
 
     def statistics(self) -> dict[str, Any]:
         """Everything that there is to count."""
@@ -441,7 +440,3 @@ class Cluster:
             "reports": dict(self.reports),
             "messages_too_large": self.too_large,
         }
-
-
-def _what(state: str) -> int:
-    return {"alive": ALIVE, "dead": DEAD, "unknown": UNKNOWN}.get(state, SILENT)

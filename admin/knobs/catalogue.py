@@ -71,6 +71,7 @@ KNOBS: Final[Mapping[str, str]] = MappingProxyType(
         "cluster.moves_max": "of them at once",
         "cluster.calm_ms": "how long members must have been the same before anything is moved by itself",
         "cluster.rebalance": "whether partitions are moved by themselves",
+        "cluster.stop_moves_s": "how long this member hands over what it serves when it stops",
         "statistics.alarms.backlog": "alarm: entries in one queue",
         "statistics.alarms.backlog_share": "alarm: share of a queue's limit",
         "statistics.alarms.lag_s": "alarm: age of what has waited longest in one queue",

@@ -11,6 +11,7 @@ joining       how a node becomes a member before it runs
 rebalancing   brings partitions to where they are wanted
 status        what an operator sees
 operating     what an operator does
+handing       what a member does when it stops, and others when they hear of it
 far           nodes of other clusters, and what gateways tell
 settings      times and rates
 """

@@ -91,6 +91,7 @@ class Rebalancer:
         self._tokens = 0.0
         self._filled_at = around.now()
         self._look_at = 0
+        self._held_until = 0  # a member stops, and comes back
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -107,7 +108,7 @@ class Rebalancer:
         )
         self._filled_at = now
         calm = now - self._around.membership.changed_at >= settings.calm_ms
-        everything = self.asked or (settings.rebalance and calm)
+        everything = (self.asked or (settings.rebalance and calm)) and now >= self._held_until
         leaving = self._leaving()
         far = bool(self._around.membership.others)
         if not (everything or leaving or far) or self._tokens < 1 or now < self._look_at:
@@ -188,6 +189,10 @@ class Rebalancer:
         self.asked, self._look_at = True, 0
         self._not_before.clear()
         return sum(1 for group in self._around.groups.values() for _ in misplaced(group.carrier.state))
+
+    def hold(self, ms: int) -> None:
+        """A member stops: nothing is moved to where it is wanted for so long, or it would be moved to that one."""
+        self._held_until = max(self._held_until, self._around.now() + ms)
 
     def statistics(self) -> Mapping[str, Any]:
         """Counts."""

@@ -16,6 +16,7 @@ class MembershipSettings:
             moves nothing.
         far_idle_ms: how long a node of another cluster is a peer when there is nothing to say to it any more.
         rebalance: whether partitions are moved by themselves when it is calm.
+        stop_moves_s: how long a member that stops may hand over what it serves, at most; 0: it hands over nothing.
     """
 
     exchange_ms: int = 1_000
@@ -24,6 +25,7 @@ class MembershipSettings:
     calm_ms: int = 30_000
     far_idle_ms: int = 60_000
     rebalance: bool = True
+    stop_moves_s: float = 10.0
 
     def __attrs_post_init__(self) -> None:
         for name, low, high in (
@@ -32,6 +34,7 @@ class MembershipSettings:
             ("moves_max", 1, 1_000),
             ("calm_ms", 0, 86_400_000),
             ("far_idle_ms", 100, 86_400_000),
+            ("stop_moves_s", 0, 30),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
