@@ -29,6 +29,7 @@ from replication.ranking import Member as Ranked
 from replication.replicated import ReplicatedGroup
 from replication.zeromq.address import Address
 from replication.zeromq.errors import AddressUnusable, MembersUnusable
+from replication.zeromq.link import EXPELLED, NOT_ADMITTED
 from replication.zeromq.links import Links
 from replication.zeromq.members import Member as Linked
 from store.store import Store
@@ -80,6 +81,7 @@ class Membership:
         self.removed = trio.Event()
         self.changed_at = around.now()
         self._refused_since: int | None = None
+        self._waits = False  # it has said that nobody knows it
         self.nodes: tuple[bytes, ...] = ()  # of this cluster
         self.others: tuple[Member, ...] = ()  # members of other clusters
         self.speaks = settings.speaks
@@ -111,8 +113,10 @@ class Membership:
         return _linked(row)
 
     def know_others(self) -> None:
-        """At the start: members of other clusters may call."""
+        """At the start: members of other clusters may call, and who was removed is told so."""
         for row in self.roster.members.values():
+            if row.state == REMOVED:
+                self._around.links.expel(row.keys)
             linked = _linked(row)
             if linked is not None and not self._is_near(row):
                 self._around.links.know(linked)
@@ -187,19 +191,33 @@ class Membership:
     # ---- using it ---------------------------------------------------------------------------------
 
     def look_whether_refused(self) -> None:
-        """A node that was removed while it was away hears of it from nobody: they don't let it in. If somebody refuses
-        it and nobody talks to it, it is none of them any more."""
-        now, links = self._around.now(), self._around.links
-        if self.removed.is_set() or not links.is_refused():
+        """A node that was removed while it was away isn't let in any more, and is told why. One that nobody lets in who
+        answers, as they have not heard of it yet, waits: until somebody knows it, it claims nothing."""
+        now, refused = self._around.now(), self._around.links.refused()
+        if refused == NOT_ADMITTED and not self.removed.is_set():
+            self._wait()
+        if refused != EXPELLED or self.removed.is_set():
             self._refused_since = None
         elif self._refused_since is None:
             self._refused_since = now
         elif now - self._refused_since >= REFUSED_MS:
             log.error(
-                "this node was removed from its cluster: nobody lets it in",
+                "this node was removed from its cluster: a member says so, and nobody lets it in",
                 remedy="join again with another key and an empty data directory",
             )
             self.removed.set()
+
+    def _wait(self) -> None:
+        for group in self._around.groups.values():
+            state = group.carrier.state
+            if state.starting:
+                state.started_at = self._around.now()
+        if not self._waits:
+            self._waits = True
+            log.warning(
+                "nobody who answers knows this node yet: it waits",
+                remedy="start a member that knows it; if there is none any more, join again with an empty directory",
+            )
 
     def apply(self, rows: Iterable[Entry]) -> None:
         """Rows are others than before: links, detector, replicas and ranking follow."""
@@ -215,6 +233,7 @@ class Membership:
                     self.removed.set()
             elif row.state == REMOVED:
                 gone.append(row.node)
+                around.links.expel(row.keys)
             else:
                 self._link(row)
         before, self.nodes = self.nodes, self._belonging()

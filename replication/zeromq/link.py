@@ -21,6 +21,8 @@ Group = str | None
 
 NOT_ADMITTED: Final = "not admitted"
 """Why a connection ended: the peer doesn't know this node's key."""
+EXPELLED: Final = "removed there"
+"""… or knows that it was removed."""
 
 
 class Bell:

@@ -18,10 +18,11 @@ from replication.zeromq.adapter import Frames, Socket
 from replication.zeromq.address import Address, resolve
 from replication.zeromq.boundedlog import BoundedLog
 from replication.zeromq.errors import AddressUnusable
-from replication.zeromq.link import NOT_ADMITTED, Link
+from replication.zeromq.link import EXPELLED, NOT_ADMITTED, Link
 from replication.zeromq.receiver import Receiver
 from replication.zeromq.settings import FLUSH_BATCHES, LinkSettings
-from replication.zeromq.sockets import ENDS, FAILED_HANDSHAKES, Sockets, end_monitor, event_of
+from replication.zeromq.sockets import ENDS, FAILED_HANDSHAKES, Sockets, end_monitor, event_of, value_of
+from replication.zeromq.zap import GONE
 
 _IN: Final = int(zmq.POLLIN)
 _OUT: Final = int(zmq.POLLOUT)
@@ -256,7 +257,8 @@ def _note_ends(link: Link, events: Sequence[Frames]) -> None:
     for frames in events:
         event = event_of(frames[0].bytes)
         if event & FAILED_HANDSHAKES:
-            link.failing = NOT_ADMITTED if event == _AUTH_FAILED else "handshake failed"
+            refused = EXPELLED if value_of(frames[0].bytes) == int(GONE) else NOT_ADMITTED
+            link.failing = refused if event == _AUTH_FAILED else "handshake failed"
         elif event & ENDS:
             link.end(link.failing or ("disconnected" if link.up else "unreachable"))
 

@@ -6,7 +6,7 @@ it back (`admit`) when it calls, or when there is something to say to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import trio
 
@@ -15,7 +15,7 @@ from replication.zeromq.binding import Binder
 from replication.zeromq.errors import LinksClosed
 from replication.zeromq.incoming import Reader
 from replication.zeromq.keys import Keys
-from replication.zeromq.link import NOT_ADMITTED, Entrance, Group, Link
+from replication.zeromq.link import EXPELLED, NOT_ADMITTED, Entrance, Group, Link
 from replication.zeromq.members import Member, Roster
 from replication.zeromq.sockets import Sockets
 from replication.zeromq.zap import Authorised
@@ -86,6 +86,10 @@ class Peers:
             self._close_links(node)
         self._reader.forget(node)
 
+    def expel(self, keys: Iterable[str]) -> None:
+        """These keys belonged to nodes that were removed: whoever comes with one is told so. Unless it is a peer's."""
+        self._authorised.expelled |= frozenset(keys)
+
     async def rekey(self, keys: Keys) -> None:
         """Have another key pair from now on, which the peers know already. Every link is made anew.
 
@@ -107,10 +111,14 @@ class Peers:
         """Whether a node is known, and nothing is kept up to it."""
         return node in self._resting
 
-    def is_refused(self) -> bool:
-        """Whether a peer that answers doesn't let this node in, and no peer does."""
+    def refused(self) -> str:
+        """EXPELLED if a peer says that this node was removed, else NOT_ADMITTED if one that answers doesn't know its
+        key; "" if a peer lets it in, or nobody answers."""
         controls = [link for (group, _), link in self._links.items() if group is None]
-        return not any(link.up for link in controls) and any(link.ended == NOT_ADMITTED for link in controls)
+        if any(link.up for link in controls):
+            return ""
+        said = {link.ended for link in controls}
+        return next((why for why in (EXPELLED, NOT_ADMITTED) if why in said), "")
 
     # ---- within ----------------------------------------------------------------------------------
 

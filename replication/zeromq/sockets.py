@@ -121,6 +121,11 @@ def end_monitor(raw: zmq.Socket[bytes], monitor: Socket) -> None:
     monitor.close()
 
 
+def value_of(first_frame: bytes) -> int:
+    """What is told with an event."""
+    return int.from_bytes(first_frame[2:6], sys.byteorder)
+
+
 def event_of(first_frame: bytes) -> int:
     """Which event a monitor tells of (zmq_socket_monitor(3))."""
     return int.from_bytes(first_frame[:2], sys.byteorder)

@@ -21,19 +21,25 @@ DOMAIN = "waystation"
 """Sockets that ask here set it as `zap_domain`; without one ZeroMQ wouldn't ask at all."""
 
 USER_ID = "User-Id"
+GONE = b"500"
+"""The status that a key is refused with that was removed for good; any other unknown one is refused with 400. ZAP has
+no word for it, and 400 and 500 are the only ones of which libzmq tells who is refused."""
 _PARTS = 6  # of a request, before the credentials
+_REMOVED = b"Removed key"
 
 
 class Authorised:
     """The public keys (Z85) that may connect, which may change at any time; and how many connections did.
 
+    expelled: those that were let in once and never will be again; they are told so.
     A key that is taken out ends no connection that it has already; whoever reads looks here again.
     """
 
-    __slots__ = ("admitted", "keys", "refused")
+    __slots__ = ("admitted", "expelled", "keys", "refused")
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
         self.keys = frozenset(keys)
+        self.expelled: frozenset[str] = frozenset()
         self.admitted = 0
         self.refused = 0
 
@@ -90,7 +96,13 @@ class Gatekeeper(Authenticator):
             self._authorised.admitted += 1
             return True, b"OK"
         self._refuse("key", key.encode("ascii"))
-        return False, b"Unknown key"
+        return False, _REMOVED if key in self._authorised.expelled else b"Unknown key"
+
+    def _send_zap_reply(
+        self, request_id: bytes, status_code: bytes, status_text: bytes, user_id: str = ""
+    ) -> None:
+        status = GONE if status_text is _REMOVED else status_code
+        super()._send_zap_reply(request_id, status, status_text, user_id)
 
     def _refuse(self, why: str, who: bytes) -> None:
         self._authorised.refused += 1

@@ -7,7 +7,7 @@ wanted. What an operator does (let somebody join, weigh, leave) is one call.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -30,7 +30,6 @@ from replication.membership.roster import Entry
 from replication.membership.settings import MembershipSettings
 from replication.placed import Placed
 from replication.tables import CLUSTER
-from store.errors import StoreError
 from store.store import Store
 
 SECRET: Final = bytes(range(32))
@@ -149,6 +148,9 @@ class Belonging:
         self._peers.control(peer, message)
         return True
 
+    def flush(self) -> None:
+        """What was handed over is on its way."""
+
     def admit(self, linked: object) -> None:
         """Somebody may be talked to."""
         self._peers.meet(self.others())
@@ -156,6 +158,9 @@ class Belonging:
     def dismiss(self, node: bytes) -> None:
         """Somebody may not be talked to any more."""
         self._peers.meet(self.others())
+
+    def expel(self, keys: object) -> None:
+        """Who was removed isn't told so here: nobody listens to it."""
 
     # ---- what the node asks -----------------------------------------------------------------------------
 
@@ -190,10 +195,7 @@ class Belonging:
 
     def tick(self) -> None:
         """Move what is wanted elsewhere; if this node is leaving and holds nothing any more, it leaves."""
-        self.rebalancer.step()
-        if self.state == LEAVING and not self.held():
-            with suppress(StoreError):  # again at the next tick
-                self._edit([self.membership.roster.edited(self.me, self.me, state=REMOVED)])
+        self._operating.step()
 
     def held(self) -> int:
         """What must be somewhere else before this node may leave."""
@@ -237,7 +239,7 @@ class Belonging:
         active = [row for row in self.membership.roster.members.values() if row.belongs]
         if len(active) < 2 or any(row.state == LEAVING for row in active):
             return False
-        self._edit([self.membership.roster.edited(self.me, self.me, state=LEAVING)])
+        self._edit([self.membership.roster.edited(self.me, self.me, state=LEAVING, departs=True)])
         return True
 
 

@@ -15,9 +15,10 @@ from replication.membership.member import ACTIVE, REMOVED
 from replication.membership.settings import MembershipSettings
 from replication.placed import Placed
 from replication.zeromq.keys import make_keys
+from replication.zeromq.link import NOT_ADMITTED
 from store.schema import Group
 from store.writes import PUT
-from tests.replication.members import Members, members_of, table
+from tests.replication.members import REPLICA, Members, members_of, table
 from tests.replication.zeromq.cluster import until
 
 KEPT = Placed(group=Group("kept", (table("kept", partitioned=True),)), partitions=16)
@@ -148,9 +149,33 @@ async def test_a_node_that_was_removed_while_it_was_away_is_told_by_nobody_and_k
         await until(lambda: not members["a"].is_alive(c))
         await members["a"].operate.remove(c)
         await until(lambda: agree(members))
+        await members.stop("b")  # also if one of them can't be asked: what a single one says of it is final
         await members.start("c")
         await until(members["c"].membership.removed.is_set)
         assert c not in members["a"].nodes
+
+
+async def test_a_node_whom_those_that_are_there_have_not_heard_of_waits_and_serves_nothing(
+    tmp_path: Path,
+) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        await fill(members, "a")
+        kept = members.groups("kept")
+        await until(lambda: all(group.is_live(p) for group in kept for p in range(KEPT.partitions)))
+        await members.stop("b")
+        await members.join("c", "a")
+        await until(lambda: members["c"].is_alive(members.node("a")))
+        await members.stop("ac")
+        await members.start("bc")
+        c = members["c"]
+        await until(lambda: c.links.refused() == NOT_ADMITTED)
+        await trio.sleep(2 * REPLICA.start_wait_ms / 1000)
+        assert not c.membership.removed.is_set()
+        assert all(group.carrier.state.starting for group in c.groups.values())
+        await members.start("a")
+        await until(lambda: len(members.up) == 3 and agree(members))
+        await all_there(members)
+        assert c.links.refused() == ""
 
 
 async def test_who_is_not_invited_does_not_join_and_a_key_joins_once(tmp_path: Path) -> None:
