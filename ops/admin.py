@@ -1,13 +1,12 @@
 """`waystation admin NODE|--all COMMAND …`: one command, its result, and an exit status for scripts.
 
-The words are the node's to understand; here only the node, the key and the form of the output are chosen.
+The words are the node's to understand; here only the node, the key and the form of the output are chosen. A script asks
+often: what only some lines need is loaded when such a line comes.
 """
 
-import json
 import os
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,13 +19,8 @@ from admin.channel.messages import Malformed
 from admin.channel.roster import PLACES, VARIABLE, Entry
 from admin.commands.table import CommandError
 from admin.commands.words import read_duration
-from admin.shell.crowd import Reply, ask_each
-from admin.shell.nodes import Nodes
-from admin.shell.rendering import clean, console, show, to_json
-from admin.shell.rollout import Event, RollOut, line_of, order_of
-from admin.shell.together import show_item, show_together, to_line
+from admin.shell.plain import to_json
 from ops.failures import told
-from ops.keeping import Keeping
 from ops.nodes import entries_of
 from replication.zeromq.errors import LinkError
 
@@ -140,70 +134,46 @@ def admin(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=Fals
     words = _meant(line.words)
     with told(ChannelError, LinkError, Malformed, Refused, CommandError, OSError):
         if line.all:
-            sys.exit(_ask_all(line, words))
+            from ops.admin_all import ask_all
+
+            silence_s = read_duration(line.timeout, "--timeout") if line.timeout else None
+            sys.exit(ask_all(line.entries(), words, silence_s, as_json=line.json))
         _ask_one(line, words)
 
 
 def _ask_one(line: Line, words: Sequence[str]) -> None:
-    out = console(sys.stdout)
     (entry,) = line.entries()
-    keeping = Keeping(line.output) if line.output else None
+    write = _writer(as_json=line.json)
+
+    def item(data: Any) -> None:
+        write(data)
+        sys.stdout.flush()
+
+    keep, words = _kept(line, words)
     with Client(entry.target()) as client:
-
-        def item(data: Any) -> None:
-            if line.json:
-                sys.stdout.write(to_json(data) + "\n")
-            else:
-                show(data, out)
-            sys.stdout.flush()
-
         try:
-            if keeping is None:
-                item(client.ask(words, item))
-            else:
-                item(keeping.keep(client.ask(keeping.words(words), item)))
+            item(keep(client.ask(words, item)))
         except KeyboardInterrupt:
             sys.exit(130)
 
 
-def _ask_all(line: Line, words: Sequence[str]) -> int:
-    """Gives the exit status."""
+def _writer(*, as_json: bool) -> Callable[[Any], None]:
+    if as_json:
+        return lambda data: print(to_json(data))
+    from admin.shell.rendering import console, show
+
     out = console(sys.stdout)
-    entries = line.entries()
-    silence_s = read_duration(line.timeout, "--timeout") if line.timeout else None
-    nodes = Nodes({entry.name: entry.target for entry in entries})
-
-    def tell(reply: Reply) -> None:
-        if line.json:
-            sys.stdout.write(to_line(reply) + "\n")
-        elif reply.kind == "item":
-            show_item(reply, out)
-        sys.stdout.flush()
-
-    try:
-        order = order_of(words)
-        if order is not None:
-            return RollOut(nodes, nodes.names, order, lambda event: _say(event, as_json=line.json)).run()
-        asked = ask_each(nodes, nodes.names, words, tell, seconds_max=silence_s)
-    except KeyboardInterrupt:
-        return 130
-    if not line.json:
-        show_together(asked, out)
-        sys.stdout.flush()
-    for reply in asked.failed:
-        sys.stderr.write(f"waystation: {clean(reply.node)}: {clean(reply.error)}\n")
-    if asked.failed:
-        done = len(entries) - len(asked.failed)
-        sys.stderr.write(f"waystation: {done} of {len(entries)} nodes have done it\n")
-    nodes.close()
-    return 130 if asked.stopped else int(bool(asked.failed))
+    return lambda data: show(data, out)
 
 
-def _say(event: Event, *, as_json: bool) -> None:
-    """What a roll-out tells."""
-    text = json.dumps(event) if as_json else f"{time.strftime('%H:%M:%S')} {clean(line_of(event))}"
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+def _kept(line: Line, words: Sequence[str]) -> tuple[Callable[[Any], Any], Sequence[str]]:
+    """What becomes of the result, and what is asked for it."""
+    if not line.output:
+        return lambda result: result, words
+    from ops.keeping import Keeping
+
+    keeping = Keeping(line.output)
+    return keeping.keep, keeping.words(words)
 
 
 def _meant(words: Sequence[str]) -> Sequence[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from admin.profiling.flame import draw
-from admin.shell.rendering import to_json
+from admin.shell.plain import to_json
 
 STACKS: Final = "stacks"
 

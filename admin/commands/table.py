@@ -11,11 +11,12 @@ import itertools
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import attrs
 
-from node.running import Running
+if TYPE_CHECKING:  # a terminal that knows roles and words loads no node for it
+    from node.running import Running
 
 T = TypeVar("T")
 

@@ -1,6 +1,7 @@
 """The person's side: one command, or a shell of them.
 
-rendering     results as text: tables that fit the terminal, or JSON
+plain         results as JSON, and text that moves no cursor
+rendering     results as text: tables that fit the terminal
 lines         what a line of the shell means
 completion    what may come next on it
 history       the lines of former shells

@@ -1,10 +1,9 @@
-"""A command's result as text: tables that fit the terminal, or JSON. Knows no commands, only plain data.
+"""A command's result as text: tables that fit the terminal. Knows no commands, only plain data.
 
 For the process of a terminal; rich must never be imported in a node's loop. What a node says is written by others in
 part (a client's name of itself, say), so nothing in it may move a cursor or be read as markup.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -13,21 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from admin.shell.plain import clean
+
 WIDE: Final = 10_000
 """The width where no terminal is: lines are as long as they are."""
-
-
-def to_json(result: Any) -> str:
-    """One document, without a line's end. What a terminal can't show is escaped."""
-    return json.dumps(result, ensure_ascii=True, indent=2)
-
-
-def clean(text: str) -> str:
-    """Without what would move a cursor; lines and indentation stay."""
-    return "".join(
-        character if character.isprintable() or character == "\n" else "\N{REPLACEMENT CHARACTER}"
-        for character in text
-    )
 
 
 def console(file: Any, width: int | None = None) -> Console:

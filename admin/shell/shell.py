@@ -16,7 +16,8 @@ from admin.shell.completion import TableCompleter
 from admin.shell.crowd import TOLD, Reply, ask_each
 from admin.shell.lines import OWN, Line, read_line
 from admin.shell.nodes import Nodes
-from admin.shell.rendering import clean, console, show, to_json
+from admin.shell.plain import clean, to_json
+from admin.shell.rendering import console, show
 from admin.shell.rollout import DONE, Event, Order, RollOut, line_of, order_of
 from admin.shell.screen import Screen
 from admin.shell.together import show_item, show_together, to_line

@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from admin.shell.crowd import Asked, Reply
-from admin.shell.rendering import clean, show
+from admin.shell.plain import clean
+from admin.shell.rendering import show
 
 
 def to_line(reply: Reply) -> str:

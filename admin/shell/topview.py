@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from admin.shell.rendering import clean
+from admin.shell.plain import clean
 from admin.shell.screen import Row
 from admin.shell.topstate import COLUMNS, TopState
 

@@ -122,3 +122,16 @@ def test_without_names_it_is_all_of_a_list_that_was_named_or_else_the_directory_
     assert names(environment={}, place=str(tmp_path)) == ["a", "b"]
     assert names(environment={}) == ["data"]
     assert names("b", "10.0.0.1:7", environment=named) == ["b", "10.0.0.1:7"]
+
+
+def test_a_command_for_one_node_loads_no_node_and_nothing_that_draws() -> None:
+    """A script asks often, and each time pays for all that is imported."""
+    code = "import sys, ops.command, ops.admin; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    loaded = set(done.stdout.split())
+    assert "admin.channel.client" in loaded
+    assert not loaded & {
+        "node", "cryptography", "httpx2", "prompt_toolkit", "lmdb", "admin.shell.rendering", "admin.commands.registry",
+    }  # fmt: skip

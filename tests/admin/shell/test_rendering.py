@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from admin.shell.rendering import console, show, to_json
+from admin.shell.plain import to_json
+from admin.shell.rendering import console, show
 
 
 def shown(result: Any, width: int | None = None) -> str:
