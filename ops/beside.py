@@ -76,7 +76,7 @@ class Beside:
                 if operating is not None:
                     operating.services[Statistics] = statistics
             if self._reloading is not None and operating is not None:
-                reload = await lookers.start(self._reloading.run, running)
+                reload = await lookers.start(self._reloading.run, running, operating.faults)
                 if reload is not None:
                     operating.services[Reload] = reload
             receiver: Any = None

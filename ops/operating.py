@@ -25,6 +25,7 @@ from admin.commands.table import Context
 from admin.knobs.board import FILE, Knobs
 from admin.knobs.loglevel import LogLevel
 from admin.profiling.service import Profiling
+from admin.statistics.service import Statistics
 from admin.tee.service import Tee
 from node.running import Running
 from ops.backing import PROGRAM
@@ -77,6 +78,12 @@ class Operating:
                 await self.server.run(task_status)
         finally:
             profiling.close()
+
+    def faults(self) -> int:
+        """Commands and samples that failed by a bug, so far, and failures of the channel itself."""
+        statistics: Statistics | None = self.services.get(Statistics)
+        sampling = statistics.costs.failures if statistics is not None else 0
+        return self.server.faults + sampling
 
     def _context(self, asker: Asker, tell: Tell) -> Context:
         assert self._running is not None

@@ -45,16 +45,24 @@ class Reloading:
             log.warning("this node's code can't be reloaded", cause=str(error))
 
     async def run(
-        self, running: Running, *, task_status: trio.TaskStatus[Reload | None] = trio.TASK_STATUS_IGNORED
+        self,
+        running: Running,
+        faults: Callable[[], int] = lambda: 0,
+        *,
+        task_status: trio.TaskStatus[Reload | None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Watch until cancelled. Tells the service, or None if there can be none."""
+        """Watch until cancelled. Tells the service, or None if there can be none.
+
+        Args:
+            faults: how many there were of what runs beside the hub.
+        """
         if self._sources is None:
             task_status.started(None)
             return
         reload = Reload(
             self._folder,
             running.hub.soon,
-            lambda: take_pulse(running, self._monotonic()),
+            lambda: take_pulse(running, self._monotonic(), faults()),
             wall=self._wall,
             settings=self._settings,
             root=ROOT,

@@ -123,6 +123,11 @@ class AdminServer:
             "audit_lost": self._audit.lost,
         }
 
+    @property
+    def faults(self) -> int:
+        """Bugs, in commands and in the channel itself."""
+        return self._desk.counts["crashed"] + self._counts["failures"]
+
     # ---- running ---------------------------------------------------------------------------------
 
     async def run(self, task_status: trio.TaskStatus[Place] = trio.TASK_STATUS_IGNORED) -> None:

@@ -1,9 +1,9 @@
-"""Whether a node is worse off than in the minute before: errors, loop lag, backlog.
+"""Whether a node is worse off than in the minute before: errors, what it refuses, what it gets done, loop lag, backlog.
 
 Pure: pictures in, a verdict out. Who takes the pictures and what follows from the verdict is not known here.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import attrs
@@ -19,6 +19,12 @@ LAG_TIMES: Final = 4.0
 LAG_SHARE: Final = 0.99
 LAG_PASSES_LEAST: Final = 200
 """The share above is not of fewer than so many passes."""
+FLOW_LEAST_PER_S: Final = 5.0
+"""Where less was done before, a quiet moment is no sign."""
+FLOW_TIMES: Final = 4.0
+"""So many times less is worse: phones don't fall silent all at once."""
+FLOW_S_LEAST: Final = 15.0
+"""Both times are as long at least."""
 BACKLOG_LEAST: Final = 2_000
 BACKLOG_TIMES: Final = 4.0
 BACKLOG_PICTURES: Final = 3
@@ -29,13 +35,51 @@ PICTURES: Final = BACKLOG_PICTURES
 
 @attrs.frozen
 class Pulse:
-    """One picture. errors, events, lag_us (see `node.histogram`) count from the node's start; backlog is now."""
+    """One picture. backlog is now, all else counts from the node's start (lag_us: see `node.histogram`).
+
+    refused: of `sends`. ended: connections, by an error. faults: of what runs beside the hub.
+    """
 
     at_s: float
     errors: int
     events: int
     lag_us: tuple[int, ...]
     backlog: int
+    sends: int = 0
+    refused: int = 0
+    ended: int = 0
+    logins: int = 0
+    logins_failed: int = 0
+    faults: int = 0
+    accepted: int = 0
+    delivered: int = 0
+
+
+@attrs.frozen
+class Kind:
+    """What may come more often, for each of something else. least, share_least: what is below is no trend."""
+
+    name: str
+    what: Callable[[Pulse], float]
+    of: Callable[[Pulse], float]
+    of_name: str
+    least: int
+    share_least: float
+
+
+KINDS: Final = (
+    Kind(
+        "errors", lambda one: one.errors, lambda one: one.events, "events", ERRORS_LEAST, ERRORS_SHARE_LEAST
+    ),
+    Kind("sends refused", lambda one: one.refused, lambda one: one.sends, "sends", 20, 0.05),
+    Kind("connections ended by an error", lambda one: one.ended, lambda one: one.events, "events", 20, 0.005),
+    Kind("logins failed", lambda one: one.logins_failed, lambda one: one.logins, "logins", 20, 0.25),
+    Kind("faults beside the hub", lambda one: one.faults, lambda one: one.at_s, "seconds", 5, 0.1),
+)
+FLOWS: Final[tuple[tuple[str, Callable[[Pulse], int]], ...]] = (
+    ("messages accepted", lambda one: one.accepted),
+    ("messages delivered", lambda one: one.delivered),
+)
 
 
 def verdict(before: Sequence[Pulse], after: Sequence[Pulse]) -> str:
@@ -47,17 +91,33 @@ def verdict(before: Sequence[Pulse], after: Sequence[Pulse]) -> str:
     """
     if not before or not after:
         return ""
-    return _errors(before, after) or _lag(before, after) or _backlog(before, after)
+    for kind in KINDS:
+        if worse := _more(kind, before, after):
+            return worse
+    for name, count in FLOWS:
+        if worse := _less(name, count, before, after):
+            return worse
+    return _lag(before, after) or _backlog(before, after)
 
 
-def _errors(before: Sequence[Pulse], after: Sequence[Pulse]) -> str:
-    start, end = before[-1], after[-1]
-    errors, events = end.errors - start.errors, max(1, end.events - start.events)
-    errors_before = start.errors - before[0].errors
-    share_before = errors_before / max(1, start.events - before[0].events)
-    share = errors / events
-    if errors >= ERRORS_LEAST and share > max(ERRORS_SHARE_LEAST, share_before * ERRORS_TIMES):
-        return f"errors: {errors} in {events} events ({share:.2%}; {share_before:.2%} before)"
+def _more(kind: Kind, before: Sequence[Pulse], after: Sequence[Pulse]) -> str:
+    first, start, end = before[0], before[-1], after[-1]
+    came, of = kind.what(end) - kind.what(start), max(1.0, kind.of(end) - kind.of(start))
+    share_before = (kind.what(start) - kind.what(first)) / max(1.0, kind.of(start) - kind.of(first))
+    share = came / of
+    if came >= kind.least and share > max(kind.share_least, share_before * ERRORS_TIMES):
+        return f"{kind.name}: {came:.0f} in {of:.0f} {kind.of_name} ({share:.2%}; {share_before:.2%} before)"
+    return ""
+
+
+def _less(name: str, count: Callable[[Pulse], int], before: Sequence[Pulse], after: Sequence[Pulse]) -> str:
+    first, start, end = before[0], before[-1], after[-1]
+    if min(start.at_s - first.at_s, end.at_s - start.at_s) < FLOW_S_LEAST:
+        return ""
+    usual = (count(start) - count(first)) / (start.at_s - first.at_s)
+    now = (count(end) - count(start)) / (end.at_s - start.at_s)
+    if usual >= FLOW_LEAST_PER_S and now * FLOW_TIMES < usual:
+        return f"{name}: {now:.1f} a second ({usual:.1f} before)"
     return ""
 
 

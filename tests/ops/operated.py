@@ -53,7 +53,7 @@ async def operated(path: Path, **sections: Any) -> AsyncIterator[Operated]:
         async with trio.open_nursery() as nursery:
             operating.services[Statistics] = await nursery.start(sampling.run, node.running)
             reloading = Reloading(path, wall=lambda: WALL_AT_START + time())
-            operating.services[Reload] = await nursery.start(reloading.run, node.running)
+            operating.services[Reload] = await nursery.start(reloading.run, node.running, operating.faults)
             await nursery.start(operating.run, node.running)
             yield Operated(node, operating, path)
             nursery.cancel_scope.cancel()

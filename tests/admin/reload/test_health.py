@@ -77,3 +77,47 @@ def test_a_burst_is_no_backlog() -> None:
 def test_a_backlog_that_was_usual() -> None:
     before = (attrs.evolve(START, backlog=BACKLOG_LEAST), BEFORE[-1])
     assert verdict(before, _after(backlog=BACKLOG_LEAST * 3)) == ""
+
+
+MORE = (
+    ("refused", "sends", "sends refused"),
+    ("ended", "events", "connections ended by an error"),
+    ("logins_failed", "logins", "logins failed"),
+)
+
+
+@pytest.mark.parametrize(("what", "of", "told"), MORE)
+def test_what_is_refused(what: str, of: str, told: str) -> None:
+    """In a minute 10,000 of it and 100 refused; then 1,000 more of it."""
+    before = (START, attrs.evolve(BEFORE[-1], **{of: 10_000, what: 100}))
+    usual = attrs.evolve(_after()[0], **{of: 11_000, what: 110})
+    assert verdict(before, (usual,)) == ""
+    assert verdict(before, (attrs.evolve(usual, **{what: 100 + 600}),)).startswith(told)
+    few = attrs.evolve(usual, **{of: 10_010, what: 110})
+    assert verdict(before, (few,)) == "", "ten are no trend"
+
+
+def test_what_was_refused_before_as_often() -> None:
+    before = (START, attrs.evolve(BEFORE[-1], sends=10_000, refused=5_000))
+    assert verdict(before, (attrs.evolve(_after()[0], sends=11_000, refused=5_900),)) == ""
+
+
+@pytest.mark.parametrize(("faults", "worse"), [(0, False), (4, False), (6, True)])
+def test_faults_beside_the_hub(faults: int, worse: bool) -> None:
+    assert verdict(BEFORE, _after(faults=faults)).startswith("faults") is worse
+
+
+@pytest.mark.parametrize("what", ["accepted", "delivered"])
+@pytest.mark.parametrize(
+    ("at_s", "count", "worse"), [(80, 6_200, True), (80, 7_000, False), (70, 6_000, False), (90, 6_000, True)]
+)
+def test_messages_that_come_to_nothing(what: str, at_s: int, count: int, worse: bool) -> None:
+    """100 a second before."""
+    before = (START, attrs.evolve(BEFORE[-1], **{what: 6_000}))
+    after = attrs.evolve(_after()[0], at_s=at_s, **{what: count})
+    assert (what in verdict(before, (after,))) is worse
+
+
+def test_a_node_where_little_was_said_may_fall_silent() -> None:
+    before = (START, attrs.evolve(BEFORE[-1], accepted=240))
+    assert verdict(before, (attrs.evolve(_after()[0], at_s=100, accepted=240),)) == ""
