@@ -219,6 +219,12 @@ def leave(
 
 
 @app.command
+def stay(node: Node = "data", *, key: Key = "", as_json: AsJson = False) -> None:
+    """Let a node stay a member that was about to leave."""
+    _ask(node, key, as_json, "stay")
+
+
+@app.command
 def remove(
     member: Annotated[str, Parameter(help="Its id, or the first digits of it.")],
     node: Node = "data",

@@ -331,7 +331,7 @@ class Cluster:
             nursery.start_soon(self._tick)
             nursery.start_soon(self._watch)
             nursery.start_soon(self._flush)
-            nursery.start_soon(self.operate.rebalancer.run)
+            nursery.start_soon(self.operate.run)
             task_status.started()
 
     async def _tick(self) -> None:

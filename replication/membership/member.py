@@ -28,6 +28,9 @@ NODE_BYTES: Final = 8
 TEXT_CHARACTERS_MAX: Final = 256
 """Of an address, a label, a key."""
 WEIGHT_MAX: Final = 10_000
+KEY_HASH_BYTES: Final = 8
+REVOKED_MAX: Final = 100
+"""Keys that one node has had and that are remembered; the oldest are forgotten first."""
 REST_BYTES_MAX: Final = 4_096
 """Of what newer versions add to a row."""
 
@@ -50,6 +53,8 @@ class Member:
         weight: its share of the partitions, relative to others; 0: none.
         cluster: the label of its cluster, where several know one another.
         speaks: the lowest and the highest version of what nodes say that it understands.
+        departs: it leaves for good, and goes when it holds nothing; else one that leaves is only emptied.
+        revoked: hashes of keys that it had once, and that are nobody's any more.
         rest: what a newer version added.
     """
 
@@ -66,6 +71,8 @@ class Member:
     weight: int = 100
     cluster: str = ""
     speaks: tuple[int, int] = (1, 1)
+    departs: bool = False
+    revoked: tuple[bytes, ...] = ()
     rest: tuple[Any, ...] = ()
 
     @property
@@ -98,10 +105,13 @@ class Member:
         return blake2b(self.encoded, digest_size=8, person=b"ws-roster").digest()
 
     def row(self) -> list[Any]:
-        """The form in which it is stored and sent."""
+        """The form in which it is stored and sent. What says nothing isn't there: such a row is as older versions write
+        it, and has the same hash."""
+        added = bool(self.departs or self.revoked or self.rest)
         return [
             self.node, self.counter, self.editor, self.state, self.key, self.next_key, self.address, self.public,
-            self.server, self.rack, self.weight, self.cluster, *self.speaks, *self.rest,
+            self.server, self.rack, self.weight, self.cluster, *self.speaks,
+            *((self.departs, list(self.revoked)) if added else ()), *self.rest,
         ]  # fmt: skip
 
     @classmethod
@@ -119,6 +129,14 @@ class Member:
                 pass
             case _:
                 raise RowUnusable("a row of the roster has another form")
+        departs, revoked = False, list[Any]()
+        match rest:
+            case []:
+                pass
+            case [bool(departs), list(revoked), *rest]:
+                pass
+            case _:
+                raise RowUnusable("what was added to a row of the roster has another form")
         texts = (key, next_key, address, public, server, rack, cluster)
         if (
             len(node) != NODE_BYTES
@@ -128,11 +146,13 @@ class Member:
             or not 0 <= weight <= WEIGHT_MAX
             or not 0 <= low <= high < 1 << 31
             or any(len(text) > TEXT_CHARACTERS_MAX for text in texts)
+            or len(revoked) > REVOKED_MAX
+            or any(not isinstance(one, bytes) or len(one) != KEY_HASH_BYTES for one in revoked)
             or (rest and len(cbor2.dumps(rest)) > REST_BYTES_MAX)
         ):
             raise RowUnusable("a row of the roster is beyond its limits")
         return cls(
             node=node, counter=counter, editor=editor, state=state, key=key, next_key=next_key, address=address,
             public=public, server=server, rack=rack, weight=weight, cluster=cluster, speaks=(low, high),
-            rest=tuple(rest),
+            departs=departs, revoked=tuple(revoked), rest=tuple(rest),
         )  # fmt: skip

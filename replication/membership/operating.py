@@ -27,12 +27,13 @@ from replication.detectorstate import ALIVE
 from replication.errors import NotOnePartition
 from replication.identity import read_identity
 from replication.membership import joining, status
+from replication.membership.departing import Departing
 from replication.membership.errors import NoSuchMember, NotNow
 from replication.membership.joining import Joined
 from replication.membership.member import ACTIVE, LEAVING, NODE_BYTES, REMOVED, Member
 from replication.membership.membership import Membership
 from replication.membership.owner import Owner
-from replication.membership.rebalancing import Rebalancer
+from replication.membership.rebalancing import STEP_S, Rebalancer
 from replication.membership.status import Lost
 from replication.outcome import Waiter
 from replication.placement import PARTITIONS
@@ -85,8 +86,20 @@ class Operating:
         self._around = around
         self._membership = around.membership
         self.rebalancer = rebalancer
+        self._departing = Departing(around, around.membership)
         self._number = secrets.randbits(32)
         self._asked: dict[int, Waiter] = {}
+
+    async def run(self) -> None:
+        """What a node does by itself, until cancelled."""
+        while True:
+            await trio.sleep(STEP_S)
+            self.step()
+
+    def step(self) -> None:
+        """Time has passed."""
+        self.rebalancer.step()
+        self._departing.step()
 
     # ---- members ----------------------------------------------------------------------------------
 
@@ -154,19 +167,19 @@ class Operating:
 
         Raises:
             NotNow: nobody else could take it, or it was told to stay.
-            Cancelled, it goes on leaving; `stay` is the way back.
+            Cancelled, it goes on leaving, also after another start; `stay` is the way back.
         """
         membership, me = self._membership, self._around.me
         alone = sorted(name for name, group in self._around.groups.items() if set(group.placed.nodes) == {me})
         if alone:
             raise NotNow(f"groups have all their copies here by name: {', '.join(alone)}")
-        await self.empty()
-        while self.held():
+        self._require_others()
+        if membership.own.state != LEAVING or not membership.own.departs:
+            await membership.edit([membership.roster.edited(me, me, state=LEAVING, departs=True)])
+        while not membership.removed.is_set():
             if membership.own.state != LEAVING:
                 raise NotNow("it was told to stay")
             await trio.sleep(LOOK_S)
-        await membership.edit([membership.roster.edited(me, me, state=REMOVED)])
-        self._around.links.flush()
 
     async def empty(self) -> None:
         """Begin to hand over everything that this node holds, and be a member still, of the same weight: `served` tells
@@ -176,11 +189,14 @@ class Operating:
             NotNow: nobody else could take it.
         """
         membership, me = self._membership, self._around.me
-        roster = membership.roster
-        if not any(one != me and roster.members[one].state == ACTIVE for one in membership.nodes):
-            raise NotNow("no other active member is there")
+        self._require_others()
         if membership.own.state != LEAVING:
-            await membership.edit([roster.edited(me, me, state=LEAVING)])
+            await membership.edit([membership.roster.edited(me, me, state=LEAVING)])
+
+    def _require_others(self) -> None:
+        members, me = self._membership.roster.members, self._around.me
+        if not any(one != me and members[one].state == ACTIVE for one in self._membership.nodes):
+            raise NotNow("no other active member is there")
 
     def served(self) -> int:
         """Partitions that this node is primary of, of the groups that others may hold."""
@@ -200,19 +216,12 @@ class Operating:
         """Be an active member again after all."""
         me = self._around.me
         if self._membership.own.state == LEAVING:
-            await self._membership.edit([self._membership.roster.edited(me, me, state=ACTIVE)])
+            row = self._membership.roster.edited(me, me, state=ACTIVE, departs=False)
+            await self._membership.edit([row])
 
     def held(self) -> int:
-        """Partitions, of all groups, that name this node in their claims, or of which it has something that their
-        primary hasn't asked for yet: what was written here alone, on one side of a split."""
-        me = self._around.me
-        states = [group.carrier.state for group in self._around.groups.values()]
-        named = sum(
-            part.claim is not None and me in (part.claim.primary, part.claim.heir)
-            for state in states
-            for part in state.parts
-        )
-        return named + sum(len(peer.offers) for state in states for peer in state.peers.values())
+        """What keeps a member that leaves."""
+        return self._departing.held()
 
     async def remove(self, node: bytes, *, even_alive: bool = False) -> list[Lost]:
         """A node never returns: what it held is taken over. What may be lost by that, partition by partition.

@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
 import structlog
-import trio
 
 from replication.core import claims, replica
 from replication.core.state import SERVING, ReplicaState
@@ -92,12 +91,6 @@ class Rebalancer:
         self._filled_at = around.now()
         self._look_at = 0
         self._held_until = 0  # a member stops, and comes back
-
-    async def run(self) -> None:
-        """Until cancelled."""
-        while True:
-            await trio.sleep(STEP_S)
-            self.step()
 
     def step(self) -> None:
         """Begin what may be begun now."""

@@ -21,6 +21,8 @@ members = st.builds(
     editor=st.sampled_from(NODES[:2]),
     state=st.integers(0, 3),
     weight=st.integers(0, 2),
+    departs=st.booleans(),
+    revoked=st.sampled_from([(), (b"8 bytes!",)]),
     rest=st.sampled_from([(), ("later",), (1, b"x")]),
 )
 owners = st.builds(
@@ -94,7 +96,7 @@ def test_a_row_comes_back_from_its_form(row: Entry) -> None:
 
 
 def test_what_a_newer_version_adds_is_kept_and_told_on() -> None:
-    row = [*Member(node=NODES[0], key="k").row(), "new", [1, 2]]
+    row = [*Member(node=NODES[0], key="k", departs=True).row(), "new", [1, 2]]
     roster = Roster()
     roster.merge(roster.read([row], []))
     assert roster.members[NODES[0]].row() == row
@@ -111,6 +113,8 @@ def test_what_a_newer_version_adds_is_kept_and_told_on() -> None:
         attrs.evolve(Member(node=NODES[0]), state=4).row(),
         attrs.evolve(Member(node=NODES[0]), server="x" * 257).row(),
         attrs.evolve(Member(node=NODES[0]), rest=("x" * 5_000,)).row(),
+        Member(node=NODES[0], revoked=(b"short",)).row(),
+        [*Member(node=NODES[0]).row(), "neither"],
         attrs.evolve(Member(node=NODES[0]), speaks=(2, 1)).row(),
     ],
 )

@@ -1,0 +1,48 @@
+"""Members that leave, and are killed meanwhile: they go when they hold nothing, whoever said so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import trio
+
+from replication.membership.member import ACTIVE, LEAVING, REMOVED
+from tests.replication.members import members_of
+from tests.replication.membership.test_membership_running import KEPT, SOON, all_there, fill
+from tests.replication.zeromq.cluster import until
+
+
+async def test_a_leave_that_was_cut_off_goes_on_after_a_start(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        await fill(members, "a")
+        with trio.move_on_after(0.05):
+            await members["a"].operate.leave()
+        assert members["a"].membership.own.state == LEAVING
+        await members.stop("a")
+        await members.start("a")
+        for cluster in members.up.values():
+            cluster.operate.rebalancer.settings = SOON
+        await until(members["a"].membership.removed.is_set)
+        await members.stop("a")
+        await until(lambda: members["b"].membership.roster.members[members.node("a")].state == REMOVED)
+        await all_there(members)
+
+
+async def test_who_is_only_emptied_stays_a_member_and_who_is_told_to_stay_too(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        await fill(members, "a")
+        for cluster in members.up.values():
+            cluster.operate.rebalancer.settings = SOON
+        a = members["a"]
+        await a.operate.empty()
+        await until(lambda: a.operate.held() == 0)
+        await trio.sleep(1.5)  # longer than who leaves for good would wait
+        assert a.membership.own.state == LEAVING
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.operate.leave)  # now for good
+            await until(lambda: a.membership.own.departs)
+            nursery.cancel_scope.cancel()
+        await a.operate.stay()
+        assert (a.membership.own.state, a.membership.own.departs) == (ACTIVE, False)
+        assert not a.membership.removed.is_set()
+        await all_there(members)
