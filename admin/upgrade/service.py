@@ -95,7 +95,8 @@ class Upgrade:
             raise UpgradeError("no node serves in this process yet, or not any more")
         if isinstance(self._running.service, MemberService):
             raise UpgradeError(
-                "a member of a cluster can't hand over what other members know of its sessions: restart it"
+                "a member of a cluster can't hand over what other members know of its sessions: drain it, restart it,"
+                " and undrain"
             )
         self._under_way = True  # before the first await: whoever asks meanwhile is refused above
         self.tried += 1

@@ -15,6 +15,7 @@ from admin.systemd.inherited import Inherited
 from admin.systemd.supervision import Supervision
 from admin.upgrade.errors import SuccessorFailed, UpgradeError
 from admin.upgrade.service import Upgrade
+from node.memberservice import MemberService
 from node.running import Running
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -120,3 +121,14 @@ async def test_one_that_comes_while_the_node_is_brought_to_a_standstill_is_refus
 async def test_before_a_node_serves_there_is_nothing_to_hand_over() -> None:
     with pytest.raises(UpgradeError, match="no node serves"):
         await Upgrade(Supervision(None, Inherited({}), 0.0)).run(None, 1.0, lambda _: None)
+
+
+async def test_a_member_of_a_cluster_refuses_and_says_what_to_do_instead(tmp_path: Path) -> None:
+    async with trio.open_nursery() as nursery:
+        attended = Attended(tmp_path, nursery)
+        member = MemberService.__new__(MemberService)
+        running = Running(b"n", (), dict, member, cast("Any", attended.hub))
+        attended.upgrade.attend(running, trio.Event(), nursery, lambda: None)
+        with pytest.raises(UpgradeError, match="drain it, restart it, and undrain"):
+            await attended.run(SILENT)
+        assert attended.upgrade.statistics()["tried"] == 0
