@@ -4,6 +4,7 @@ sources      the texts of all our modules at one moment: at the start, on disk, 
 policy       what may never be replaced, and what takes effect at the next start
 codes        whether two code objects do the same
 units        a source as functions, classes, constants and imports
+shapes       what `__init__` gives every object of a class
 literals     default values known without running anything
 difference   two versions of a module compared
 uses         who uses a name while it is imported

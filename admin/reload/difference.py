@@ -14,11 +14,11 @@ import attrs
 from admin.reload.codes import same_code, same_inside
 from admin.reload.draft import Added, FunctionChange, MethodAdded, ModuleChange, Refusal, Shape, Statement
 from admin.reload.literals import Defaults, defaults_of
+from admin.reload.shapes import attributes_of, differ, may_differ
 from admin.reload.units import (
     Function,
     Parsed,
     Scope,
-    attributes_of,
     bare,
     bound,
     doc_of,
@@ -341,7 +341,10 @@ def _compare_bodies(found: Comparison, name: str, before: ast.ClassDef, after: a
 
 def _compare_shapes(found: Comparison, name: str, before: ast.ClassDef, after: ast.ClassDef) -> None:
     """An attribute that `__init__` gives is missing on the objects that live: somebody has to bring them over."""
-    old, new = attributes_of(before), attributes_of(after)
+    was, now = attributes_of(before), attributes_of(after)
+    old, new = set(was), set(now)
+    both = sorted(old & new)
+    kinds = [one for one in both if differ(was[one], now[one])]
     changes = {
         method.name: method
         for method in after.body
@@ -350,18 +353,30 @@ def _compare_shapes(found: Comparison, name: str, before: ast.ClassDef, after: a
     forward = changes.get(FORWARD)
     known = {bare(one) for one in before.body if isinstance(one, Function) and one.name == FORWARD}
     fresh = forward is not None and bare(forward) not in known
-    if old == new and not fresh:
-        return
     if fresh:
         found.shapes.append(Shape(name, tuple(sorted(new - old)), tuple(sorted(old - new)), BACK in changes))
         return
-    differ = ", ".join([*(f"+{one}" for one in sorted(new - old)), *(f"-{one}" for one in sorted(old - new))])
+    if unsure := ", ".join(one for one in both if may_differ(was[one], now[one])):
+        found.notes.append(
+            f"{name}: {unsure} may be of another kind now; objects that live keep what they have"
+        )
+    if old == new and not kinds:
+        return
+    differences = [
+        *(f"+{one}" for one in sorted(new - old)),
+        *(f"-{one}" for one in sorted(old - new)),
+        *(f"{one}: {_kinds_of(was[one])} → {_kinds_of(now[one])}" for one in kinds),
+    ]
     cause = "its `code_change` is that of an earlier change" if forward else "it has no `code_change`"
     found.refuse(
         name,
-        f"the shape of its objects changed ({differ}), and {cause}",
+        f"the shape of its objects changed ({', '.join(differences)}), and {cause}",
         "write `code_change` (and `code_change_back`), or restart the node",
     )
+
+
+def _kinds_of(kinds: frozenset[str]) -> str:
+    return " or ".join(sorted(kinds))
 
 
 # ---- constants and imports -------------------------------------------------------------------------

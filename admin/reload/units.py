@@ -173,20 +173,3 @@ def loops(node: Function) -> bool:
         isinstance(one, ast.Await | ast.Yield | ast.YieldFrom | ast.AsyncWith | ast.AsyncFor) for one in inner
     )
     return waits and any(isinstance(one, ast.While | ast.AsyncFor | ast.For) for one in inner)
-
-
-def attributes_of(node: ast.ClassDef) -> set[str]:
-    """The attributes that `__init__` gives every object of a class."""
-    found: set[str] = set()
-    for function in node.body:
-        if isinstance(function, Function) and function.name == "__init__" and function.args.args:
-            me = function.args.args[0].arg
-            found |= {
-                one.attr
-                for one in ast.walk(function)
-                if isinstance(one, ast.Attribute)
-                and isinstance(one.ctx, ast.Store)
-                and isinstance(one.value, ast.Name)
-                and one.value.id == me
-            }
-    return found

@@ -47,6 +47,6 @@ async def test_every_queue_that_is_looked_at_is_there(tmp_path: Path) -> None:
 
 
 def test_what_is_looked_at_of_routing_is_a_figure() -> None:
-    names = {one. for one in FIGURES}
+    names = {".".join(one.path) for one in FIGURES}
     looked_at = [*(name for part, name in WAITING if part == "routing"), "kept", "busy", "asks_failed"]
     assert [name for name in looked_at if f"routing.{name}" not in names] == []
