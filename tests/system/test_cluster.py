@@ -3,6 +3,7 @@ with pauses, splits and members that come and go: `waystation drill cluster`."""
 
 from __future__ import annotations
 
+import re
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 
@@ -19,13 +20,18 @@ from ops.history.writer import HistoryWriter
 from ops.tables.cables import Plain as Uncut
 
 
-def test_a_node_is_killed_under_load_and_nothing_is_lost(tmp_path: Path) -> None:
+def test_a_node_is_killed_under_load_and_nothing_is_lost_and_who_stops_hands_over(tmp_path: Path) -> None:
     with Siege(tmp_path / "run", seed=40, users_each=1, tell=print) as siege:
         siege.begin(rate=15)
         siege.suffer([Fault(Kind.KILL, 1, 2.5, whole=False)])
         served = siege.town.wait_whole(30.0)
         assert {one["alive"] for one in served["members"]} == {"this", "alive"}
         must_hold(siege.conclude(), messages=60)
+        # It has stopped one node after another: the first had others to hand over to, the last one had nobody.
+        first, *_, last = ((node.folder / "node.log").read_text() for node in siege.town.nodes)
+        assert re.search(r"event=handed_over partitions=[1-9]", first)
+        assert re.search(r"event=handed_over partitions=0 ", last)
+        assert "event=peer_stopped" in last
 
 
 def test_nobody_is_registered_by_a_primary_whose_heir_was_paused_a_moment_before(tmp_path: Path) -> None:
