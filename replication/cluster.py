@@ -415,7 +415,7 @@ class Cluster:
                     None, effect[1], (*effect[2], self.membership.roster.digest) if beats else effect[2]
                 )
             elif effect[0] == STATE:
-                self.membership.changed_at = self.now()
+                self.membership.judged(effect[1])
                 log.info("peer", node=effect[1].hex(), state=effect[2])
                 self.handing.judged(effect[1], effect[2])
             elif effect[0] == RESTARTED:

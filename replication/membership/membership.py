@@ -219,10 +219,14 @@ class Membership:
                 remedy="start a member that knows it; if there is none any more, join again with an empty directory",
             )
 
-    def apply(self, rows: Iterable[Entry]) -> None:
+    def judged(self, node: bytes) -> None:
+        """Something else is thought of a peer. Other clusters keep nothing from going home in this one."""
+        if not self.far.is_far(node):
+            self.changed_at = self._around.now()
+
+    def apply(self, rows: Sequence[Entry]) -> None:
         """Rows are others than before: links, detector, replicas and ranking follow."""
         around = self._around
-        self.changed_at = around.now()
         gone = []
         for row in rows:
             if not isinstance(row, Member):
@@ -236,6 +240,8 @@ class Membership:
                 around.links.expel(row.keys)
             else:
                 self._link(row)
+        if any(not isinstance(row, Member) or self._is_near(row) for row in rows):
+            self.changed_at = around.now()
         before, self.nodes = self.nodes, self._belonging()
         for node in self.nodes:
             around.detector.added(node)

@@ -252,8 +252,10 @@ class ClusterNode(MailNode):
         self.store.group(group).step_inline()
 
     def _detected(self, effects: Sequence[Any], now: int) -> None:
-        if self.belonging is not None and any(effect[0] == STATE for effect in effects):
-            self.belonging.membership.changed_at = now
+        if self.belonging is not None:
+            for effect in effects:
+                if effect[0] == STATE:
+                    self.belonging.membership.judged(effect[1])
         super()._detected(effects, now)
 
     # ---- what membership asks (`belonging.Peers`) ----------------------------------------------------

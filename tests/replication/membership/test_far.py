@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from replication.detectorstate import STATE
 from replication.errors import NotOnePartition
 from replication.membership.errors import NoSuchMember
 from replication.membership.member import ACTIVE
@@ -84,6 +85,13 @@ async def test_clusters_know_one_another_over_few_links_and_partitions_move_betw
             "": {"members": 2, "partitions": 8},
             "south": {"members": 2, "partitions": 0},
         }
+        for node, begins_anew in ((members.node("c"), False), (members.node("b"), True)):
+            a.membership.changed_at = 0
+            a._judged([(STATE, node, a.detector.state_of(node), None)])
+            assert bool(a.membership.changed_at) is begins_anew, "calm is that of the own cluster"
+        a.membership.changed_at = 0
+        a.membership.tell([a.membership.roster.edited(members.node("d"), a.me, weight=50)])
+        assert a.membership.changed_at == 0
         # Asked for from the other cluster: one hop, over a link that is opened for it.
         assert await d.group("kept").read("kept", (3, "key")) == 3
         await d.group("kept").commit([(PUT, d.group("kept").table("kept").id, (3, "other"), "from d")])
