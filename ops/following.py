@@ -107,11 +107,16 @@ class Following:
                 yield from self._kept(node)
             now = self._clock()
             if all(now - node.heard > LATE_S for node in self._nodes):
-                reasons = "; ".join(node.why for node in self._nodes if node.why)
-                raise NothingThere(reasons or f"nothing was kept for {LATE_S:.0f} s: the node doesn't run")
+                raise NothingThere(self._reasons())
             for node in self._nodes:
                 yield from self._missing(node, now, over=ending is not None and now >= ending)
             self._wait(POLL_S)
+
+    def _reasons(self) -> str:
+        kept = f"nothing was kept for {LATE_S:.0f} s"
+        if len(self._nodes) == 1:
+            return f"{kept}: the node doesn't run"
+        return "no node is heard: " + "; ".join(f"{node.name}: {node.why or kept}" for node in self._nodes)
 
     def _lacks(self, node: _Node) -> bool:
         return self._count is None or node.printed < self._count

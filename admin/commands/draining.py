@@ -82,7 +82,7 @@ async def _drain(context: Context, arguments: Mapping[str, Any]) -> Any:
         "sent_away": away.sent,
         "left": 0,
         "partitions_left": _served(cluster),
-        "hint": stays,
+        **({"hint": stays} if stays else {}),
         "unwritten_bytes": mail.pending_bytes,
         "unwritten_pairs": len(mail.dirty),
     }
