@@ -10,7 +10,7 @@ that is cut off costs the others the beats of a few links.
 
     (CLAIMED, group, [[p, claim], …])   these are new in my cluster
     (REST,)                             there is nothing between us any more: shall we part?
-    (RESTED,)                           we shall
+    (RESTED,)                           we shall: whoever says it parts, too, a moment later
 """
 
 from __future__ import annotations
@@ -48,6 +48,8 @@ LOOK_MS: Final = 1_000
 """Between two looks at who is to be engaged."""
 QUIET_MS: Final = 5_000
 """A node that has just parted from another one doesn't take a late word of it for a call."""
+FAREWELL_MS: Final = 200
+"""Between the word that two part and the end of the link: the word goes out, and nobody is suspected yet."""
 
 
 class Around(Protocol):
@@ -80,6 +82,7 @@ class Far:
         )  # those of other clusters that this one, a gateway, talks to
         self._due: dict[str, set[int]] = {}  # group → partitions whose claim is to be told other clusters
         self._quiet: dict[bytes, int] = {}
+        self._parting: dict[bytes, int] = {}  # who was told that it may rest → when the link is closed
         self._looked_at = -(10**12)
         self.refused = 0
 
@@ -106,6 +109,7 @@ class Far:
 
     def use(self, node: bytes) -> None:
         """There is something to say to a node of another cluster."""
+        self._parting.pop(node, None)
         if node in self.engaged:
             self.engaged[node] = self._around.now()
         else:
@@ -143,6 +147,7 @@ class Far:
 
     def part(self, node: bytes) -> None:
         """Be a peer of it no more, for now."""
+        self._parting.pop(node, None)
         if self.engaged.pop(node, None) is None:
             return
         around = self._around
@@ -171,6 +176,8 @@ class Far:
             return
         now = self._around.now()
         self._publish()
+        for node in [node for node, at in self._parting.items() if now >= at]:
+            self.part(node)
         if now - self._looked_at < LOOK_MS:
             return
         self._looked_at = now
@@ -267,6 +274,9 @@ class Far:
             case [int(code), *_] if code == REST and peer in self.engaged and self._is_idle(peer):
                 self._around.links.send(peer, None, (RESTED,))
                 self._around.links.flush()
+                self._parting[peer] = (
+                    self._around.now() + FAREWELL_MS
+                )  # it doesn't speak any more: that is no death
             case [int(code), *_] if code == RESTED and peer in self.engaged and self._is_idle(peer):
                 self.part(peer)
 
