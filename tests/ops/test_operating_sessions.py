@@ -97,5 +97,6 @@ async def test_a_deleted_user_is_gone_what_waited_is_expired_and_its_sender_told
 
 async def test_the_log_level_is_changed_and_shown(tmp_path: Path) -> None:
     async with operated(tmp_path) as node:
-        assert await node.ask("log level debug") == {"level": "debug", "before": "info"}
+        told = await node.ask("log level debug")
+        assert told == {"level": "debug", "before": "info", "until": "for good"}
         assert await node.ask("log level") == {"level": "debug", "before": "debug"}
