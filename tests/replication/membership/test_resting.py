@@ -86,6 +86,7 @@ def test_who_agrees_to_rest_parts_before_the_silence_of_the_other_makes_it_suspe
     a, b = Side(A), Side(B)
     a.far.use(B)
     b.far.use(A)
+    b.far.engaged[A] = 300  # it had something to say later: only the other one asks
     seen = pass_time(a, b, 5_000)
     assert seen[0][1] == {A, B}
     alone = [when for when, peers in seen if len(peers) == 1]
