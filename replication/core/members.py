@@ -6,7 +6,7 @@ goes elsewhere, and what nobody has a complete copy of is served, after a while,
 clusters are peers only as long as there is something to be said to them.
 """
 
-from replication.core import claims, effects, moving, rows
+from replication.core import claims, effects, moving, pulling, rows
 from replication.core.knowledge import Knowledge
 from replication.core.state import Partition, Peer, ReplicaState
 
@@ -61,6 +61,7 @@ def _forget(state: ReplicaState, member: bytes) -> bool:
         if claim is not None and claim.primary == state.me and claim.heir == member:
             part.heir_live = False
             claims.measure(state, part)
+        pulling.again(state, part.number)  # it may have ceased for what is wanted no more
     return True
 
 

@@ -157,7 +157,10 @@ def apply(state: ReplicaState, peer: Peer, first: Sequence[Any]) -> None:
     def applied(error: Exception | None, sequence: int) -> None:
         peer.busy = False
         for p in changing:
-            state.parts[p].incoming -= 1
+            part = state.parts[p]
+            part.incoming -= 1
+            if part.ceased:
+                part.gather_until = state.now + state.settings.pull_wait_ms
         for _, pull, wanted in taken:
             peer.pulls.pop(pull.id, None)
             for p in pull.since:
@@ -168,6 +171,8 @@ def apply(state: ReplicaState, peer: Peer, first: Sequence[Any]) -> None:
             state.out.append((effects.REPORT, "apply_failed", {"peer": peer.id, "error": error}))
             peer.ask_at = state.now + state.settings.retry_ms * min(2**peer.failures, PATIENCE_MAX)
             peer.failures = min(peer.failures + 1, PATIENCE_MAX)
+            for p in changing:
+                again(state, p)
         else:
             peer.failures = 0
             state.counts.chunks_applied += len(taken)
@@ -225,9 +230,14 @@ def _learned(state: ReplicaState, peer: Peer, incarnation: int, head: int, progr
 
 
 def again(state: ReplicaState, p: int) -> None:
-    """Serve on, once nothing more is being taken in beneath."""
+    """Serve on, once nothing is being taken in beneath, and nothing is about to be. A peer that isn't asked for a
+    while, since chunks of its could not be taken in, isn't waited for, nor is one that takes its time
+    (`pull_wait_ms`): when there is something of theirs, the partition ceases anew."""
     part = state.parts[p]
-    if part.ceased and part.phase == SERVING and not any(p in peer.wanted for peer in state.peers.values()):
+    if part.phase != SERVING or not part.ceased or part.incoming:
+        return
+    asked = any(p in peer.wanted and state.now >= peer.ask_at for peer in state.peers.values())
+    if not asked or state.now >= part.gather_until:
         claims.serve(state, part)
 
 

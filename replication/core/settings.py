@@ -17,7 +17,7 @@ class ReplicaSettings:
         pulls_max: pulls under way to one peer.
         pull_partitions: partitions in one pull.
         start_wait_ms: how long a starting node listens to others before it claims.
-        pull_wait_ms: how long a takeover waits for what others have.
+        pull_wait_ms: how long a takeover waits for what others have, and a partition that ceased (`caches`) for more.
         move_wait_ms: how long a partition may stand still for a planned move.
         retry_ms: when to say again what was not answered, and at what pace a peer is asked again whose records could
             not be taken in: after this time, then twice as long each time, 64 times at most.

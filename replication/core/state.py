@@ -98,7 +98,7 @@ class Partition:
         self.unserved_since: int | None = None  # since when nobody serves it, as far as this node knows
         self.useless_since: int | None = None  # since when it is of no use here, as far as this node knows
         self.gathering: set[bytes] = set()  # peers that are to be asked before it is served
-        self.gather_until = 0
+        self.gather_until = 0  # … or, once it has ceased, until when more is waited for
         self.incoming = 0  # commits under way by which others' rows of it change here
         self.move_to: bytes | None = None
         self.move_until = 0

@@ -69,15 +69,10 @@ def tick(state: ReplicaState) -> None:
         # What is on its way to the disk when the time is over would change rows beneath whoever is told to serve.
         if part.phase == GATHERING and gathered and not (state.settings.caches and part.incoming):
             claims.serve(state, part)
-        elif part.phase == SERVING and part.ceased and not part.incoming and not _is_wanted(state, part):
-            claims.serve(state, part)  # whatever it ceased for is over, and nobody said so
+        elif part.ceased:
+            pulling.again(state, part.number)
     if wanted:
         claims.make(state, wanted)
-
-
-def _is_wanted(state: ReplicaState, part: Partition) -> bool:
-    """Whether something of it is to be learned from a peer."""
-    return any(part.number in peer.wanted for peer in state.peers.values())
 
 
 def _paused(state: ReplicaState) -> None:

@@ -1,6 +1,6 @@
 """Members that come and go while replicas run: who came is heard of, who was removed is dead for good."""
 
-from replication.core import claims, members, messages, replica
+from replication.core import claims, members, messages, pulling, replica
 from replication.core.state import ALIVE, SERVING
 from tests.replication.core.stand import Stand
 
@@ -218,3 +218,31 @@ def test_claims_of_another_cluster_are_its_own_to_take_over() -> None:
     stand.run(members.FORSAKEN_MS + 5_000)
     assert not stand["B"].serves
     assert state.parts[0].unserved_since is None
+
+
+def test_a_partition_that_ceased_for_what_a_removed_node_had_is_served_on_at_once() -> None:
+    """What was wanted of it went with it, and nobody said so: the partition stood still for good."""
+    stand = Stand(3, caches=True).ready()
+    state = stand["A"].state
+    peer = state.peers[b"C"]
+    assert 0 in stand["A"].serves
+    pulling.want(peer, 0)
+    pulling.ask(state, peer)
+    (pull,) = peer.pulls.values()
+    incarnation, since = pull.since[0]
+    chunk = [
+        messages.CHUNK,
+        pull.id,
+        incarnation,
+        since + 3,
+        [[0, "t", b"\x80", 0]],
+        [[0, since + 3, False, False]],
+    ]
+    replica.received(state, b"C", chunk)
+    stand["A"].carry_out()
+    assert 0 not in stand["A"].serves
+    stand["A"].disk()
+    assert 0 not in stand["A"].serves, "there is more of it"
+    stand.crash("C")
+    remove(stand, "C")
+    assert 0 in stand["A"].serves

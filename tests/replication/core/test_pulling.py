@@ -319,3 +319,65 @@ def test_what_was_asked_for_under_a_lower_floor_is_not_taken_in_and_is_asked_for
     assert (0 in peer.wanted) is raised
     pulling.ask(state, peer)
     assert [one.floors for one in peer.pulls.values()] == ([{0: part.claim.epoch}] if raised else [])
+
+
+def taking_in(stand: Stand, who: bytes, *, whole: bool) -> Any:
+    """A, which serves partition 0 for somebody who keeps rows in memory, is about to take in a chunk of a peer's: what
+    is to be called when the disk has done it."""
+    state = stand["A"].state
+    peer, pull, incarnation, since = asking(stand, "A", who)
+    progress = [[0, since + 3, whole, False]]
+    chunk = [messages.CHUNK, pull.id, incarnation, since + 3, [[0, "t", b"\x80", 0]], progress]
+    replica.received(state, who, chunk)
+    (applied,) = (effect for effect in state.out if effect[0] == effects.APPLY)
+    assert (effects.CEASE, 0) in state.out
+    assert not peer.pulls[pull.id].ends or whole
+    state.out.clear()
+    return applied[-1]
+
+
+def serves(stand: Stand) -> bool:
+    """Whether A is told to serve by what has just happened."""
+    return effects.SERVE in [effect[0] for effect in stand["A"].state.out]
+
+
+def test_a_partition_does_not_stand_still_until_a_peer_is_asked_again_whose_chunk_the_disk_refused() -> None:
+    """A disk that was full for a while, and had room again: it was half a minute."""
+    stand = Stand(3, caches=True).ready()
+    state = stand["A"].state
+    applied = taking_in(stand, b"B", whole=False)
+    state.peers[b"B"].failures = 5
+    applied(OSError("no room"), 0)
+    assert state.peers[b"B"].ask_at > state.now
+    assert serves(stand)
+    assert not state.parts[0].ceased
+    state.out.clear()
+    # What another peer has is taken in meanwhile.
+    taking_in(stand, b"C", whole=True)(None, state.sequence)
+    assert 0 in state.peers[b"B"].wanted, "it isn't forgotten"
+    assert serves(stand)
+
+
+def test_a_partition_stands_still_for_some_time_only_for_a_peer_that_does_not_answer() -> None:
+    stand = Stand(2, caches=True).ready()
+    state = stand["A"].state
+    taking_in(stand, b"B", whole=False)(None, state.sequence)
+    stand.losing = frozenset({messages.PULL})
+    replica.tick(state)
+    assert not serves(stand), "more of it is to come"
+    state.out.clear()
+    state.now += state.settings.pull_wait_ms
+    replica.tick(state)
+    assert serves(stand)
+    assert 0 in state.peers[b"B"].wanted
+
+
+def test_a_partition_is_not_served_on_while_another_chunk_is_on_its_way_to_the_disk() -> None:
+    stand = Stand(3, caches=True).ready()
+    state = stand["A"].state
+    first = taking_in(stand, b"B", whole=False)
+    state.parts[0].incoming += 1  # of C's
+    first(OSError("no room"), 0)
+    state.now += state.settings.pull_wait_ms
+    pulling.again(state, 0)
+    assert not serves(stand)
