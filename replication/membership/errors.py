@@ -28,7 +28,7 @@ class KeyTaken(MembershipError):
 class RosterFull(MembershipError):
     """There is no room for one more member."""
 
-    remedy = "MEMBERS_MAX counts removed ones, too: a cluster that has had so many is begun anew"
+    remedy = "let members leave; of ROWS_MAX, which counts removed ones: begin the cluster anew"
 
 
 class NotNow(MembershipError):

@@ -30,7 +30,7 @@ CHANGED: Final = 1
 """(CHANGED, rows): others' changes, which stand from now on"""
 
 Effect = tuple[Any, ...]
-IDS_MAX: Final = 70_000
+IDS_MAX: Final = 86_000
 """In one message: all members and all partitions."""
 
 

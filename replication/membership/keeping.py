@@ -14,8 +14,8 @@ from store.group import OpenGroup
 from store.store import Store
 from store.writes import PUT, Write
 
-ROWS_MAX: Final = 70_000
-"""All members and all partitions."""
+ENTRIES_MAX: Final = 86_000
+"""All members and all partitions (`roster.MERGED_MAX`)."""
 
 
 class Kept:
@@ -29,9 +29,9 @@ class Kept:
     def read(self) -> list[Entry]:
         """What a former life has left. Raises RowUnusable: a newer release wrote it."""
         found: list[Entry] = [
-            Member.from_row(row) for _, row in self._group.table(MEMBER.name).range(limit=ROWS_MAX)
+            Member.from_row(row) for _, row in self._group.table(MEMBER.name).range(limit=ENTRIES_MAX)
         ]
-        found += [Owner.from_row(row) for _, row in self._group.table(OWNER.name).range(limit=ROWS_MAX)]
+        found += [Owner.from_row(row) for _, row in self._group.table(OWNER.name).range(limit=ENTRIES_MAX)]
         return found
 
     async def keep(self, rows: Iterable[Entry]) -> None:

@@ -22,7 +22,7 @@ from replication.membership.exchange import CHANGED, SEND, Effect, Exchange
 from replication.membership.far import Far, others_of
 from replication.membership.keeping import Kept
 from replication.membership.member import ACTIVE, INVITED, REMOVED, Member
-from replication.membership.roster import Entry, Roster
+from replication.membership.roster import MEMBERS_MAX, Entry, Roster
 from replication.placed import Placed
 from replication.ranking import ByHand, Ranking
 from replication.ranking import Member as Ranked
@@ -324,9 +324,10 @@ class Membership:
     def _ranking(self, placed: Placed, label: str) -> Callable[[int], Sequence[bytes]]:
         belonging = [row for row in self.roster.members.values() if row.belongs and row.cluster == label]
         rows = [row for row in belonging if row.state == ACTIVE and row.weight]
+        # If nobody is left to take anything, it stays where it is. Two sides of a split may have let in more together.
+        among = sorted(rows or belonging, key=lambda row: row.node)[:MEMBERS_MAX]
         members = [
-            Ranked(row.node, row.server or row.address or row.node.hex(), max(1, row.weight))
-            for row in rows or belonging  # nobody is left to take anything: it stays where it is
+            Ranked(row.node, row.server or row.address or row.node.hex(), max(1, row.weight)) for row in among
         ]
         if not members:
             return lambda p: ()

@@ -17,7 +17,11 @@ from replication.membership.member import REMOVED, Member, RowUnusable
 from replication.membership.owner import Owner
 
 MEMBERS_MAX: Final = 1_000
-"""Those that were removed, too."""
+"""That weren't removed."""
+ROWS_MAX: Final = 10_000
+"""Of nodes, with those that were removed: they are remembered for ever, or their keys would open something again."""
+MERGED_MAX: Final = 2 * ROWS_MAX
+"""Two sides of a split may both have invited so many. A row that one node refuses would be told again for ever."""
 NO_DIGEST: Final = bytes(8)
 """Of a roster without rows."""
 
@@ -71,7 +75,7 @@ class Roster:
             before = self.entry(row.id)
             if before is not None and row.rank <= before.rank:
                 continue
-            if before is None and isinstance(row, Member) and len(self.members) >= MEMBERS_MAX:
+            if before is None and isinstance(row, Member) and len(self.members) >= MERGED_MAX:
                 self.refused += 1
                 continue
             self._put(row)
@@ -133,8 +137,10 @@ class Roster:
             KeyTaken, RosterFull
         """
         self.require_free(key)
-        if len(self.members) >= MEMBERS_MAX:
-            raise RosterFull(f"the roster has {len(self.members)} members, with those that were removed")
+        if len(self.members) >= ROWS_MAX:
+            raise RosterFull(f"{len(self.members)} nodes have been members, with those that were removed")
+        if sum(row.state != REMOVED for row in self.members.values()) >= MEMBERS_MAX:
+            raise RosterFull(f"there are {MEMBERS_MAX} members")
         return Member(node=node, counter=1, editor=editor, state=0, key=key, **said)
 
     def require_free(self, key: str, but: bytes | None = None) -> None:

@@ -9,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from replication.membership.errors import KeyTaken, MemberRemoved, NoSuchMember, RosterFull
+from replication.membership.exchange import IDS_MAX
+from replication.membership.keeping import ENTRIES_MAX
 from replication.membership.member import ACTIVE, LEAVING, REMOVED, Member, RowUnusable
 from replication.membership.owner import Owner
-from replication.membership.roster import MEMBERS_MAX, NO_DIGEST, Entry, Roster
+from replication.membership.roster import MEMBERS_MAX, MERGED_MAX, NO_DIGEST, ROWS_MAX, Entry, Roster
+from replication.placed import PARTITIONS_MAX
 
 NODES = [bytes([65 + n]) * 8 for n in range(4)]
 members = st.builds(
@@ -145,12 +148,30 @@ def test_what_cannot_be_edited_says_why() -> None:
     roster.edited(NODES[1], NODES[1], key="b")
 
 
-def test_there_is_an_end_to_members() -> None:
-    roster = Roster(Member(node=n.to_bytes(8, "big"), state=ACTIVE, key=str(n)) for n in range(MEMBERS_MAX))
-    with pytest.raises(RosterFull):
+def nodes(count: int, state: int) -> list[Entry]:
+    return [Member(node=n.to_bytes(8, "big"), state=state, key=str(n)) for n in range(count)]
+
+
+def test_there_is_an_end_to_members_and_what_others_let_in_stands_all_the_same() -> None:
+    roster = Roster(nodes(MEMBERS_MAX, ACTIVE))
+    with pytest.raises(RosterFull, match="there are 1000 members"):
         roster.invited(NODES[0], NODES[1], "new")
-    assert roster.merge([Member(node=NODES[0])]) == []
-    assert roster.refused == 1
+    other = Roster([*roster.members.values(), Member(node=NODES[0], key="invited elsewhere")])
+    roster.merge(other.members.values())
+    assert (roster.digest, roster.refused) == (other.digest, 0)
+
+
+def test_removed_members_make_room_and_are_remembered() -> None:
+    roster = Roster(nodes(ROWS_MAX - 1, REMOVED))
+    roster.merge([roster.invited(NODES[0], NODES[1], "new")])
+    with pytest.raises(RosterFull, match="with those that were removed"):
+        roster.invited(NODES[2], NODES[1], "newer")
+    assert roster.merge([Member(node=NODES[2])]) != []
+
+
+def test_every_row_of_a_full_roster_has_room_in_a_message() -> None:
+    assert MERGED_MAX + PARTITIONS_MAX <= IDS_MAX
+    assert MERGED_MAX + PARTITIONS_MAX <= ENTRIES_MAX
 
 
 def test_a_roster_without_rows_has_a_digest_of_its_own() -> None:
