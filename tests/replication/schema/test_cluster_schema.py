@@ -104,7 +104,8 @@ async def test_tables_come_and_go_on_every_node(tmp_path: Path) -> None:
         await until(lambda: all(set(one.groups) == {"schema"} for one in members.up.values()))
         await until(
             lambda: all(
-                one.name == "schema" for cluster in members.up.values() for one in cluster.store.groups
+                {one.name for one in cluster.store.groups} == {"schema", "cluster"}
+                for cluster in members.up.values()
             )
         )
         assert schema.groups() == {}
