@@ -1,5 +1,6 @@
 """A cluster of a few nodes on this machine, for a newcomer: `make cluster`. They are real nodes, started and joined as
-an operator does it, in a directory of their own; killing one is what it is for."""
+an operator does it, in a directory of their own; killing one is what it is for. A node's file is written once: what was
+changed in it since stays."""
 
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -29,6 +31,8 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 PORT: Final = 7101
 """For phones, of the first node; the others follow, and the nodes' own ports are so many higher:"""
 LINKS_ABOVE: Final = 100
+ENDS: Final = (signal.SIGTERM, signal.SIGHUP)
+"""End all nodes, as Ctrl-C does: they are sessions of their own, and would outlive this process and its terminal."""
 
 CONFIG: Final = """\
 [node]
@@ -82,8 +86,16 @@ class HereNode:
         self.data = self.directory / "data"
         self._process: subprocess.Popen[str] | None = None
         self._ready = threading.Event()
+        if self.config.exists():
+            kept = read_config(self.config)
+            phones, links = kept.listen.plain_port or kept.listen.port, _port_of(kept.cluster.listen, links)
+        self.number, self.phones, self.links = number, phones, links
+
+    def prepare(self) -> None:
+        """Write its file, if it has none."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.config.write_text(CONFIG.format(number=number, phones=phones, links=links))
+        if not self.config.exists():
+            self.config.write_text(CONFIG.format(number=self.number, phones=self.phones, links=self.links))
 
     @property
     def pid(self) -> int:
@@ -125,8 +137,11 @@ class HereNode:
         for line in output:
             if line.startswith("ready"):
                 self._ready.set()
-            sys.stdout.write(f"{self.name}: {line}")
-            sys.stdout.flush()
+            with suppress(
+                OSError
+            ):  # the terminal is gone: it is read all the same, or the node would wait for us
+                sys.stdout.write(f"{self.name}: {line}")
+                sys.stdout.flush()
 
     def stop(self) -> None:
         """Ask it to end."""
@@ -145,22 +160,28 @@ class HereNode:
 
 
 def run_here(directory: Path, count: int, port: int = PORT) -> None:
-    """Until Ctrl-C. Members that a former run made in this directory are started again.
+    """Until Ctrl-C, SIGTERM or SIGHUP. Members that a former run made in this directory are started again.
 
     Raises:
-        HereError
+        HereError, ConfigError
     """
-    taken = [port for port in (*_ports(port, count), *_ports(port + LINKS_ABOVE, count)) if _is_taken(port)]
-    if taken:
-        raise HereError(f"these ports are in use: {taken}; stop what uses them, or choose --port")
     nodes = [HereNode(directory, n, port + n - 1, port + LINKS_ABOVE + n - 1) for n in range(1, count + 1)]
+    taken = [port for node in nodes for port in (node.phones, node.links) if _is_taken(port)]
+    if taken:
+        raise HereError(
+            f"these ports are in use: {sorted(taken)}; stop what uses them, or choose --port for a new directory"
+        )
+    for node in nodes:
+        node.prepare()
+    ends = [number for number in ENDS if signal.getsignal(number) is not signal.SIG_IGN]  # nohup means it
+    before = {number: signal.signal(number, _interrupt) for number in ends}
     try:
         _start(nodes)
         sys.stdout.write(
             GUIDE.format(
                 waystation=_shown(ROOT / ".venv" / "bin" / "waystation"),
-                first=port,
-                second=port + 1,
+                first=nodes[0].phones,
+                second=nodes[1].phones,
                 directory=_shown(directory),
                 count=count,
                 victim=nodes[-1].pid,
@@ -169,16 +190,27 @@ def run_here(directory: Path, count: int, port: int = PORT) -> None:
         sys.stdout.flush()
         _watch(nodes)
     except KeyboardInterrupt:
-        sys.stdout.write("\nstopping\n")
+        with suppress(OSError):
+            sys.stdout.write("\nstopping\n")
+            sys.stdout.flush()
     finally:
         for node in nodes:
             node.stop()
         for node in nodes:
             node.wait()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _ports(first: int, count: int) -> range:
-    return range(first, first + count)
+def _interrupt(_number: int, _frame: object) -> None:
+    for number in ENDS:
+        signal.signal(number, signal.SIG_IGN)  # once is enough: a second one would end the ending
+    raise KeyboardInterrupt
+
+
+def _port_of(address: str, otherwise: int) -> int:
+    _, _, port = address.rpartition(":")
+    return int(port) if port.isdecimal() else otherwise
 
 
 def _is_taken(port: int) -> bool:
@@ -212,8 +244,8 @@ def _watch(nodes: Sequence[HereNode]) -> None:
     """Enter starts again what isn't running. Without a terminal it only waits."""
     while True:
         line = sys.stdin.readline()
-        if not line:
-            signal.pause()
+        while not line:
+            time.sleep(POLL_S)  # not `signal.pause`, which a signal just before it doesn't wake
         for node in nodes:
             if not node.is_running:
                 sys.stdout.write(f"{node.name} is started again\n")
