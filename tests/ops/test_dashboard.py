@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from admin.statistics.catalogue import CATALOGUE
 from admin.statistics.exposition import name_of
 from admin.statistics.figures import COUNTER, HISTOGRAM, TEXT
-from admin.statistics.sampler import CATALOGUE
 
 OPS = Path(__file__).resolve().parents[2] / "ops"
 DASHBOARD: dict[str, Any] = json.loads((OPS / "grafana" / "waystation.json").read_text("utf-8"))
@@ -72,3 +72,17 @@ def test_rules_are_about_what_there_is() -> None:
 
 def test_names_of_metrics_are_ones() -> None:
     assert all(re.fullmatch(r"[a-z_][a-z0-9_]*", name) for name in metrics())
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [
+        "waystation_replication_groups_peers_lag_seconds",
+        "waystation_cluster_partitions_unserved",
+        "waystation_cluster_partitions_at_one_copy",
+    ],
+)
+def test_what_endangers_a_cluster_is_drawn_and_alerted_about(figure: str) -> None:
+    drawn = " ".join(target["expr"] for panel in PANELS for target in panel.get("targets", ()))
+    assert figure in used(drawn)
+    assert figure in used(RULES)
