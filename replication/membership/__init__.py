@@ -10,6 +10,8 @@ membership    the roster of a running member, applied to links, detector and rep
 joining       how a node becomes a member before it runs
 rebalancing   brings partitions to where they are wanted
 status        what an operator sees
+intents       what this node has changed, until everybody has heard of it
+rekeying      another key for a node
 departing     a member that leaves for good
 operating     what an operator does
 handing       what a member does when it stops, and others when they hear of it

@@ -20,7 +20,7 @@ class MemberRemoved(MembershipError):
 
 
 class KeyTaken(MembershipError):
-    """A member has this key already, or had it when it was removed."""
+    """A member has this key already, or had it once."""
 
     remedy = "make a new key pair for the node, in an empty data directory"
 

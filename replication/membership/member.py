@@ -35,6 +35,11 @@ REST_BYTES_MAX: Final = 4_096
 """Of what newer versions add to a row."""
 
 
+def key_hash(key: str) -> bytes:
+    """What is remembered of a key that opens nothing any more."""
+    return blake2b(key.encode(), digest_size=KEY_HASH_BYTES, person=b"ws-revoked").digest()
+
+
 class RowUnusable(ValueError):
     """What came as a row of the roster isn't one."""
 
@@ -156,3 +161,8 @@ class Member:
             public=public, server=server, rack=rack, weight=weight, cluster=cluster, speaks=(low, high),
             departs=departs, revoked=tuple(revoked), rest=tuple(rest),
         )  # fmt: skip
+
+
+def with_revoked(row: Member) -> tuple[bytes, ...]:
+    """What is revoked once its key is."""
+    return (*row.revoked, key_hash(row.key))[-REVOKED_MAX:]

@@ -20,8 +20,9 @@ from replication.core.state import ReplicaState
 from replication.detector import Detector
 from replication.membership.exchange import CHANGED, SEND, Effect, Exchange
 from replication.membership.far import Far, others_of
+from replication.membership.intents import Intents
 from replication.membership.keeping import Kept
-from replication.membership.member import ACTIVE, INVITED, REMOVED, Member
+from replication.membership.member import ACTIVE, INVITED, REMOVED, Member, with_revoked
 from replication.membership.roster import MEMBERS_MAX, Entry, Roster
 from replication.placed import Placed
 from replication.ranking import ByHand, Ranking
@@ -94,6 +95,10 @@ class Membership:
             )
         self.nodes = self._belonging()
         self.far = Far(around, self, settings.membership.far_idle_ms)
+        said: dict[str, Any] = {"speaks": self.speaks, "key": key, "next_key": ""}
+        if key != own.key:  # it has ended in the middle of a change of keys
+            said["revoked"] = with_revoked(own)
+        self._intents = Intents(around.me, said)
 
     @property
     def own(self) -> Member:
@@ -135,6 +140,8 @@ class Membership:
         """A peer's beat told the digest of its roster."""
         if isinstance(digest, bytes):
             self._carry_out(self.exchange.beat(peer, digest, self._around.now()))
+            if digest == self.roster.digest and self._is_agreed():
+                self._intents.settled()
 
     def received(self, peer: bytes, message: Sequence[Any]) -> None:
         """A peer says something about rosters."""
@@ -158,9 +165,11 @@ class Membership:
         Raises:
             StoreError: nothing was changed.
         """
+        noted = self._intents.note(self.roster, rows)
         await self._kept.keep(rows)
+        self._intents.take(noted)
         with self._around.within():
-            self.tell(rows)
+            self._tell(rows)
 
     def edit_soon(self, rows: Sequence[Entry]) -> None:
         """The same, durable in a moment."""
@@ -168,7 +177,11 @@ class Membership:
         self.tell(rows)
 
     def tell(self, rows: Sequence[Entry]) -> None:
-        """Use rows, and tell everybody of them who can be reached."""
+        """Use rows that this node has made, and tell everybody of them who can be reached."""
+        self._intents.take(self._intents.note(self.roster, rows))
+        self._tell(rows)
+
+    def _tell(self, rows: Sequence[Entry]) -> None:
         links = self._around.links
         reached = [node for node in self.roster.members if links.is_connected(node, None)]
         self._carry_out(self.exchange.edited(rows, reached))
@@ -181,12 +194,18 @@ class Membership:
             await self.edit(rows)
 
     def _corrected(self) -> list[Entry]:
-        """This node's row, if what stands there isn't so: it runs, and speaks what it speaks."""
-        own = self.own
-        state = ACTIVE if own.state == INVITED else own.state
-        if state == REMOVED or (own.state, own.speaks) == (state, self.speaks):
-            return []
-        return [self.roster.edited(own.node, own.node, state=state, speaks=self.speaks)]
+        """Rows in which something isn't so. This node's: it runs, speaks what it speaks, has the key that it has. And
+        those that have lost what this node has changed in them, to somebody who changed them at the same time."""
+        me, lost = self._around.me, dict(self._intents.lost(self.roster))
+        if self.own.state == INVITED:
+            lost[me] = {"state": ACTIVE} | lost.get(me, {})
+        return [self.roster.edited(node, me, **changes) for node, changes in lost.items()]
+
+    def _is_agreed(self) -> bool:
+        """Whether everybody who is reached has this roster."""
+        heard, links, me = self.exchange.heard, self._around.links, self._around.me
+        others = [one for one in self.nodes if one != me and links.is_connected(one, None)]
+        return all(heard.get(one) == self.roster.digest for one in others)
 
     # ---- using it ---------------------------------------------------------------------------------
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Final, Protocol
 
 import structlog
@@ -34,12 +33,13 @@ from replication.membership.member import ACTIVE, LEAVING, NODE_BYTES, REMOVED, 
 from replication.membership.membership import Membership
 from replication.membership.owner import Owner
 from replication.membership.rebalancing import STEP_S, Rebalancer
+from replication.membership.rekeying import ROTATE_S, Rekeying
 from replication.membership.status import Lost
 from replication.outcome import Waiter
 from replication.placement import PARTITIONS
 from replication.replicated import ReplicatedGroup
 from replication.tables import CLUSTER
-from replication.zeromq.keys import KEY_FILE, ensure_key_file, is_public_key
+from replication.zeromq.keys import is_public_key
 from replication.zeromq.links import Links
 from store.store import Store
 
@@ -55,11 +55,8 @@ LOOK_S: Final = 0.1
 ASK_S: Final = 3.0
 """How long others' answers are waited for; a move takes `MOVE_S`."""
 MOVE_S: Final = 60.0
-ROTATE_S: Final = 30.0
-"""How long it may take until everybody knows of another key."""
 ASKED_MAX: Final = 1_000
 """Questions of this node that wait for answers."""
-NEXT_KEY_FILE: Final = f"{KEY_FILE}.next"
 
 
 class Around(Protocol):
@@ -86,6 +83,7 @@ class Operating:
         self._around = around
         self._membership = around.membership
         self.rebalancer = rebalancer
+        self._rekeying = Rekeying(around, around.membership)
         self._departing = Departing(around, around.membership)
         self._number = secrets.randbits(32)
         self._asked: dict[int, Waiter] = {}
@@ -262,41 +260,14 @@ class Operating:
             return
         complete.update((str(name), int(p)) for name, p in told)
 
-    async def rotate_key(self) -> str:
+    async def rotate_key(self, seconds: float = ROTATE_S) -> str:
         """Have another key pair, while everybody runs; links are made anew. The new public key; the old one opens
         nothing any more.
 
         Raises:
             NotNow: not everybody is there to hear of it.
         """
-        around, membership = self._around, self._membership
-        data: Path = around.settings.data
-        keys = ensure_key_file(data / NEXT_KEY_FILE, "of this node, for its links to other nodes")
-        self._require_all()
-        await membership.edit([membership.roster.edited(around.me, around.me, next_key=keys.public)])
-        with trio.move_on_after(ROTATE_S) as waiting:
-            while not self._all_know():  # noqa: ASYNC110 - beats tell
-                await trio.sleep(LOOK_S)
-        if waiting.cancelled_caught:
-            await membership.edit([membership.roster.edited(around.me, around.me, next_key="")])
-            raise NotNow("not everybody has heard of the new key in time")
-        await around.links.rekey(keys)
-        (data / NEXT_KEY_FILE).rename(data / KEY_FILE)
-        await membership.edit([membership.roster.edited(around.me, around.me, key=keys.public, next_key="")])
-        return keys.public
-
-    def _require_all(self) -> None:
-        away = [
-            one.hex() for one in self._membership.nodes
-            if one != self._around.me and self._around.detector.state_of(one) != ALIVE
-        ]  # fmt: skip
-        if away:
-            raise NotNow(f"these members would not hear of the new key: {', '.join(away)}")
-
-    def _all_know(self) -> bool:
-        exchange = self._membership.exchange
-        others = [one for one in self._membership.nodes if one != self._around.me]
-        return all(exchange.heard.get(one) == exchange.roster.digest for one in others)
+        return await self._rekeying.rotate(seconds)
 
     # ---- partitions -------------------------------------------------------------------------------
 

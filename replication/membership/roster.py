@@ -13,7 +13,7 @@ from typing import Any, Final
 import attrs
 
 from replication.membership.errors import KeyTaken, MemberRemoved, NoSuchMember, RosterFull
-from replication.membership.member import REMOVED, Member, RowUnusable
+from replication.membership.member import REMOVED, Member, RowUnusable, key_hash
 from replication.membership.owner import Owner
 
 MEMBERS_MAX: Final = 1_000
@@ -144,9 +144,10 @@ class Roster:
         return Member(node=node, counter=1, editor=editor, state=0, key=key, **said)
 
     def require_free(self, key: str, but: bytes | None = None) -> None:
-        """Raises KeyTaken: a key that was revoked once opens nothing again."""
+        """Raises KeyTaken: somebody has it, or had it. A key that was revoked once opens nothing again."""
+        hash_ = key_hash(key)
         for row in self.members.values():
-            if key in row.keys and row.node != but:
+            if (key in row.keys and row.node != but) or hash_ in row.revoked:
                 raise KeyTaken(f"node {row.node.hex()} has, or had, this key")
 
     def owned(self, partitions: Iterable[int], editor: bytes, cluster: str) -> list[Owner]:

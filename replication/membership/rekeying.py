@@ -1,0 +1,99 @@
+"""Another key pair for a node, while everybody runs.
+
+Everybody is told of the next key first, and lets both in; then the node uses it, and takes the old one back, for good.
+If the node ends in between, its next start finishes what it can: the key in its file is the one that it has.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Protocol
+
+import trio
+
+from replication.clustersettings import ClusterSettings
+from replication.detector import Detector
+from replication.detectorstate import ALIVE, DEAD
+from replication.membership.errors import NotNow
+from replication.membership.member import with_revoked
+from replication.membership.membership import Membership
+from replication.zeromq.keys import KEY_FILE, ensure_key_file
+from replication.zeromq.links import Links
+
+ROTATE_S: Final = 30.0
+"""How long it may take until everybody knows of another key."""
+LOOK_S: Final = 0.1
+CALLED_MAX: Final = 2
+"""Nodes of each other cluster that are told, of which one must have heard; these tell the others there."""
+NEXT_KEY_FILE: Final = f"{KEY_FILE}.next"
+
+
+class Around(Protocol):
+    """The cluster."""
+
+    settings: ClusterSettings
+    me: bytes
+    links: Links
+    detector: Detector
+
+
+class Rekeying:
+    """Of one node."""
+
+    def __init__(self, around: Around, membership: Membership) -> None:
+        self._around = around
+        self._membership = membership
+
+    async def rotate(self, seconds: float) -> str:
+        """Have another key pair. The new public key; the old one opens nothing any more.
+
+        Raises:
+            NotNow: not everybody of this cluster, and somebody of each other one, has heard of it in time.
+        """
+        around, membership, me = self._around, self._membership, self._around.me
+        data: Path = around.settings.data
+        keys = ensure_key_file(data / NEXT_KEY_FILE, "of this node, for its links to other nodes")
+        self._require_all()
+        await membership.edit([membership.roster.edited(me, me, next_key=keys.public)])
+        with trio.move_on_after(seconds):
+            while self._missing(keys.public):  # noqa: ASYNC110 - beats tell
+                await trio.sleep(LOOK_S)
+        missing = self._missing(keys.public)
+        if missing:
+            await membership.edit([membership.roster.edited(me, me, next_key="")])
+            raise NotNow(f"not everybody has heard of the new key in time: {', '.join(missing)}")
+        await around.links.rekey(keys)
+        (data / NEXT_KEY_FILE).rename(data / KEY_FILE)
+        revoked = with_revoked(membership.own)
+        row = membership.roster.edited(me, me, key=keys.public, next_key="", revoked=revoked)
+        await membership.edit([row])
+        return keys.public
+
+    def _require_all(self) -> None:
+        away = [
+            one.hex() for one in self._membership.nodes
+            if one != self._around.me and self._around.detector.state_of(one) != ALIVE
+        ]  # fmt: skip
+        if away:
+            raise NotNow(f"these members would not hear of the new key: {', '.join(away)}")
+
+    def _missing(self, key: str) -> list[str]:
+        """Who hasn't heard of it yet. A change of the row by others may have taken the key out for a moment."""
+        membership, me = self._membership, self._around.me
+        heard, digest = membership.exchange.heard, membership.roster.digest
+        if membership.own.next_key != key:
+            return [me.hex()]
+        missing = [one.hex() for one in membership.nodes if one != me and heard.get(one) != digest]
+        there: dict[str, list[bytes]] = {}
+        for row in sorted(membership.others, key=lambda row: row.node):
+            there.setdefault(row.cluster, []).append(row.node)
+        for label, nodes in there.items():
+            if not any(heard.get(one) == digest for one in nodes):
+                missing.append(f"cluster {label!r}")
+                for one in [one for one in nodes if not self._is_dead(one)][:CALLED_MAX]:
+                    membership.far.reach(one)
+        return missing
+
+    def _is_dead(self, node: bytes) -> bool:
+        detector = self._around.detector
+        return node in detector.state.peers and detector.state_of(node) == DEAD
