@@ -80,7 +80,12 @@ class Far:
         self.gateways: frozenset[bytes] = (
             frozenset()
         )  # those of other clusters that this one, a gateway, talks to
-        self._due: dict[str, set[int]] = {}  # group → partitions whose claim is to be told other clusters
+        self._due: dict[
+            bytes, dict[str, set[int]]
+        ] = {}  # gateway → group → partitions whose claim it is to be told
+        self._away: set[bytes] = (
+            set()
+        )  # those that were dead when the link to them was closed: others come first
         self._quiet: dict[bytes, int] = {}
         self._parting: dict[bytes, int] = {}  # who was told that it may rest → when the link is closed
         self._looked_at = -(10**12)
@@ -150,6 +155,8 @@ class Far:
         self._parting.pop(node, None)
         if self.engaged.pop(node, None) is None:
             return
+        if self._thought(node) == DEAD:
+            self._away.add(node)
         around = self._around
         with around.within():
             self._quiet[node] = around.now() + QUIET_MS
@@ -182,6 +189,7 @@ class Far:
             return
         self._looked_at = now
         self._quiet = {node: until for node, until in self._quiet.items() if until > now}
+        self._away = {row.node for row in self._membership.others if self._is_away(row.node)}
         self.gateways = self._wanted_gateways() if self.is_gateway() else frozenset()
         for node in self.gateways | self._wanted():
             self.use(node)
@@ -194,10 +202,15 @@ class Far:
 
     def _wanted_gateways(self) -> frozenset[bytes]:
         found: dict[str, list[bytes]] = {}
-        for row in sorted(self._membership.others, key=lambda row: row.node):
+        for row in sorted(self._membership.others, key=lambda row: (row.node in self._away, row.node)):
             if self._thought(row.node) != DEAD:
                 found.setdefault(row.cluster, []).append(row.node)
         return frozenset(node for nodes in found.values() for node in nodes[:GATEWAYS])
+
+    def _is_away(self, node: bytes) -> bool:
+        return (
+            node in self._away and self._thought(node) != ALIVE
+        )  # who is back has called, or was the last to be tried
 
     def _wanted(self) -> set[bytes]:
         """Those to whom what is served here is to move."""
@@ -254,17 +267,28 @@ class Far:
 
     def claimed(self, group: str, p: int) -> None:
         """Another claim of a partition is known."""
-        if self.gateways:
-            self._due.setdefault(group, set()).add(p)
+        for node in self.gateways:
+            self._due.setdefault(node, {}).setdefault(group, set()).add(p)
 
     def _publish(self) -> None:
-        due, self._due = self._due, {}
-        for name, partitions in due.items():
-            group = self._around.groups.get(name)
-            if group is not None and group.placed.owned:
-                told = claims.rows_of(group.carrier.state, sorted(partitions))
-                for node in self.gateways:
-                    self._around.links.send(node, None, (CLAIMED, name, told))
+        """Tell gateways what is due, as far as their queues take it. Who is none any more, or is one anew, hears all
+        claims when its link comes up."""
+        self._due = {node: due for node, due in self._due.items() if node in self.gateways and due}
+        for node, due in self._due.items():
+            for name in tuple(due):
+                if self._publish_to(node, name, due[name]):
+                    del due[name]
+
+    def _publish_to(self, node: bytes, name: str, partitions: set[int]) -> bool:
+        """Whether nothing is left to be told."""
+        group, links = self._around.groups.get(name), self._around.links
+        if group is None or not group.placed.owned:
+            return True
+        if not links.is_connected(node, None):
+            return False
+        return links.send(
+            node, None, (CLAIMED, name, claims.rows_of(group.carrier.state, sorted(partitions)))
+        )
 
     def received(self, peer: bytes, message: Sequence[Any]) -> None:
         """A node of another cluster says something."""

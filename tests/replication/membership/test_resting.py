@@ -1,14 +1,17 @@
-"""Two nodes of two clusters part when there is nothing to say: both at once, and neither takes the other for dead."""
+"""Whom a node of one cluster talks to in another: gateways that are there, and others as long as there is something to
+say. Two part at once, and neither takes the other for dead."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import Any
 
-from replication.detectorstate import ALIVE, DetectorSettings
-from replication.membership.far import REST, RESTED, Far
+from replication.detectorstate import ALIVE, DEAD, DetectorSettings
+from replication.membership.far import CLAIMED, REST, RESTED, Far
 from replication.membership.member import Member
+from tests.replication.core.stand import Stand
 
 IDLE_MS = 1_000
 A, B = bytes(8), bytes(range(8))
@@ -29,6 +32,8 @@ class Side:
         self.nodes = (me,)
         self.peers: set[bytes] = set()
         self.said: list[Sequence[Any]] = []
+        self.thought: dict[bytes, str] = {}
+        self.full = False
         around: Any = self
         self.far = Far(around, around, IDLE_MS)
         self.far.is_gateway = lambda: False  # type: ignore[method-assign]
@@ -57,10 +62,15 @@ class Side:
     def flush(self) -> None:
         pass
 
-    def state_of(self, _: bytes) -> str:
-        return ALIVE
+    def state_of(self, node: bytes) -> str:
+        return self.thought.get(node, ALIVE)
+
+    def is_connected(self, node: bytes, _: None) -> bool:
+        return node in self.peers
 
     def send(self, node: bytes, _: None, message: Sequence[Any]) -> bool:
+        if self.full:
+            return False
         if node in self.peers:
             self.said.append(message)
         return node in self.peers
@@ -105,3 +115,69 @@ def test_what_is_to_be_said_meanwhile_keeps_the_link() -> None:
     b.time += 500
     b.far.step()
     assert A in b.far.engaged
+
+
+def gateway(south: int) -> tuple[Side, list[bytes]]:
+    """A gateway, and the ids of another cluster's nodes."""
+    side = Side(A)
+    ids = [bytes([n] * 8) for n in range(1, south + 1)]
+    side.members = {A: ROWS[A], **{node: Member(node=node, cluster="south") for node in ids}}
+    side.others = tuple(side.members[node] for node in ids)
+    side.far.is_gateway = lambda: True  # type: ignore[method-assign]
+    return side, ids
+
+
+def steps(side: Side, length_ms: int) -> set[frozenset[bytes]]:
+    """What the gateways were that it talked to."""
+    found = set()
+    for _ in range(length_ms // 100):
+        side.time += 100
+        side.far.step()
+        found.add(side.far.gateways)
+    return found
+
+
+def test_a_gateway_that_was_dead_is_not_chosen_again_before_others() -> None:
+    side, (one, two, three) = gateway(3)
+    steps(side, 1_000)
+    assert side.far.gateways == {one, two}
+    side.thought[one] = DEAD
+    steps(side, 1_000)
+    assert side.far.gateways == {two, three}
+    steps(side, 3 * IDLE_MS)
+    assert one not in side.far.engaged
+    assert steps(side, 5_000) == {frozenset((two, three))}
+    side.thought[one] = ALIVE
+    side.far.called(one)  # it is back
+    steps(side, 2_000)
+    assert side.far.gateways == {one, two}
+
+
+def test_if_all_were_dead_they_are_tried_again() -> None:
+    side, (one,) = gateway(1)
+    steps(side, 1_000)
+    side.thought[one] = DEAD
+    assert frozenset() in steps(side, 3 * IDLE_MS)
+    assert frozenset((one,)) in steps(side, 3 * IDLE_MS)
+
+
+def test_a_claim_is_due_until_each_gateway_has_taken_it() -> None:
+    side, (_, two) = gateway(2)
+    steps(side, 1_000)
+    stand = Stand(2, partitions=2).ready()
+    group: Any = SimpleNamespace(
+        placed=SimpleNamespace(owned=True), carrier=SimpleNamespace(state=stand["A"].state)
+    )
+    side.groups["users"] = group
+    side.far.claimed("users", 1)
+    side.full = True
+    side.far._publish()
+    assert side.said == []
+    side.full = False
+    side.peers.discard(two)
+    side.far._publish()
+    side.peers.add(two)
+    side.far._publish()
+    side.far._publish()
+    assert [message[:2] for message in side.said] == [(CLAIMED, "users")] * 2
+    assert [row[0] for row in side.said[0][2]] == [1]
