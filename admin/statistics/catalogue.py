@@ -269,6 +269,7 @@ _SYSTEM: Final = (
         loop.tasks: Trio tasks
         loop.runnable: of these, those that are ready to run
         statistics.webhook.waiting: events of alarms that wait to be posted
+        statistics.figures_left_out: figures of the last sample that had no room and are kept nowhere
         statistics.alarms: alarms that are raised now
         statistics.uptime_seconds [seconds]: time since the node was ready
         """,

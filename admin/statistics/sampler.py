@@ -19,7 +19,7 @@ from admin.statistics.series import Count, Level, Line, SamplerState, Spread, Wo
 RECENT_S: Final = 10.0
 """What quantiles are shown of."""
 FIGURES_MAX: Final = 4_096
-"""A node has some 250; more than this are left out."""
+"""A node has some 250; more than this are left out, and counted."""
 QUANTILES: Final = (("p50", 0.5), ("p99", 0.99))
 
 
@@ -36,6 +36,7 @@ def take(state: SamplerState, now: float, figures: Mapping[str, Any]) -> None:
     state.at = now
     state.interval_s = interval_s
     state.samples += 1
+    state.left_out = 0
     by = steps(interval_s)
     _walk(state, "", figures, now, interval_s, by, exp(-interval_s / RECENT_S))
     for kept in (state.counts, state.levels, state.spreads, state.words):
@@ -70,8 +71,10 @@ def _walk(
                 _spread(state, path, value, fade)
             else:
                 _walk(state, f"{path}.", value, now, interval_s, by, fade)
-        elif len(counts) + len(levels) + len(state.words) < FIGURES_MAX:
+        elif path in state.words or len(counts) + len(levels) + len(state.words) < FIGURES_MAX:
             _begin(state, path, value, now)
+        else:
+            state.left_out += 1
 
 
 def _begin(state: SamplerState, path: str, value: Any, now: float) -> None:

@@ -80,15 +80,28 @@ class Line:
 
 
 class SamplerState:
-    """All of it. `at`: when the last sample was taken, None before the first; `samples`: how many were."""
+    """All of it. `at`: when the last sample was taken, None before the first; `samples`: how many were; `left_out`:
+    figures of the last that had no room."""
 
-    __slots__ = ("at", "began", "counts", "interval_s", "levels", "lines", "samples", "spreads", "words")
+    __slots__ = (
+        "at",
+        "began",
+        "counts",
+        "interval_s",
+        "left_out",
+        "levels",
+        "lines",
+        "samples",
+        "spreads",
+        "words",
+    )
 
     def __init__(self) -> None:
         self.at: float | None = None
         self.began = 0.0
         self.interval_s = 0.0
         self.samples = 0
+        self.left_out = 0
         self.counts: dict[str, Count] = {}
         self.levels: dict[str, Level] = {}
         self.spreads: dict[str, Spread] = {}

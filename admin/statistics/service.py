@@ -172,6 +172,7 @@ class Statistics:
         """Of the statistics themselves."""
         found: dict[str, Any] = {
             "samples": self.sampler.samples,
+            "figures_left_out": self.sampler.left_out,
             "missed": self.costs.missed,
             "failures": self.costs.failures,
             "cpu_seconds": round(self.costs.cpu_seconds, 6),

@@ -208,3 +208,16 @@ def test_queues_read_figures_that_are_known() -> None:
         for path in (*queue.came, *queue.went):
             assert known[path].kind == COUNTER, path
         assert not (queue.came and queue.went), "the other follows"
+
+
+def test_figures_beyond_the_bound_are_counted_and_none_that_there_is_room_for_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(sampler, "FIGURES_MAX", 2)
+    figures = {"word": "yes", "mail": {"pending": 1, "taken": 2}, "other": 3}
+    state = sampled(figures, {**figures, "word": "no"})
+    assert state.left_out == 2
+    assert state.words["word"].value == "no"
+    assert "mail.pending" in sampler.values(state)
+    sampler.take(state, 200.0, {"word": "yes"})
+    assert state.left_out == 0
