@@ -196,14 +196,16 @@ class Carrier:
 
         def ran(result: Result) -> None:
             done: list[tuple[Callable[..., None], Any]] = []
-            sequence = 0
+            touched = self._touched.get(p, -1)
+            sequence = -1
             error = _error(result)
             for one, tell in zip([result] * len(told) if error else result.value, told, strict=True):
                 if one.error is not None:
                     tell(0, one.error, None)
                 else:
                     done.append((tell, one.value))
-                    sequence = one.sequence
+                    if one.sequence <= touched:  # what comes after it has written nothing that others have
+                        sequence = one.sequence
 
             def ended(copies: int, error: Exception | None) -> None:
                 for tell, value in done:
@@ -211,7 +213,7 @@ class Carrier:
 
             if not done:
                 settling.unwritten(self.state, p)
-            elif sequence > self._touched.get(p, -1):
+            elif sequence < 0:
                 settling.looked(self.state, p, ended)
             else:
                 replica.written(self.state, p, sequence, ended)

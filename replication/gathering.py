@@ -115,7 +115,9 @@ class Gathering:
                 self._hand_calls(p)
                 if p in self._calls:
                     raise WritersWait(f"transactions that came before wait to be run in partition {p}")
-            heap = self._heaps[p] = Heap(self._encoded())
+            heap = self._heaps.get(p)  # whoever was called back meanwhile may have written
+            if heap is None:
+                heap = self._heaps[p] = Heap(self._encoded())
         gathered = heap.writes
         waiting = len(gathered.rows)
         if waiting and (waiting + len(writes) > GATHERED_ROWS or gathered.size >= GATHERED_BYTES):

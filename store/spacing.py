@@ -123,6 +123,7 @@ class Spacing:
         used = self._used()
         if used < USED_MIN:
             self._let_go()
+            self._step = ""  # or each commit would do it again
             return
         file = self._environment.file_bytes()
         grown, self._file = file - self._file, file

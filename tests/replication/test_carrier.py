@@ -18,7 +18,7 @@ from replication.core.state import LIVE, SERVING, ReplicaState
 from replication.labels import Labels
 from replication.tables import replicated
 from store.encoded import Encoded
-from store.errors import DamagedPart, UnknownTable
+from store.errors import DamagedPart, MapFull, UnknownTable
 from store.limits import StoreSettings
 from store.schema import Group, Table
 from store.store import Store
@@ -261,6 +261,29 @@ def test_of_several_transactions_each_ends_in_its_own_way(here: Place) -> None:
     assert ended["puts"] == (0, ClaimLost, None)
     assert ended["looks"] == (0, ClaimLost, 1)
     assert here.state.parts[0].writing == 0
+
+
+def test_a_transaction_waits_for_the_heir_whatever_one_behind_it_wrote_that_no_other_node_has(
+    tmp_path: Path,
+) -> None:
+    """One of them is too large, so each is committed by itself; the last one's commit is told to nobody."""
+    here = place(tmp_path / "here", (table("t"), Table("mine", partitioned=False, local_content=True)))
+    serving(here, PEER)
+    ended: dict[str, Any] = {}
+
+    def told(name: str) -> Any:
+        return lambda copies, error, value: ended.setdefault(name, (copies, type(error)))
+
+    calls: list[Any] = [
+        (lambda t: t.put("t", (1,), 1), ()),
+        (lambda t: [t.put("t", (2, n), b"x" * 1_000_000) for n in range(20)], ()),
+        (lambda t: t.put("mine", (1,), 1), ()),
+    ]
+    here.carrier.transact_all(0, calls, [told("puts"), told("too large"), told("mine")])
+    here.run()
+    assert ended == {"too large": (0, MapFull)}
+    assert here.state.waiting == 1
+    here.store.close()
 
 
 def test_several_transactions_that_only_look_or_fail_leave_nothing_behind(here: Place) -> None:

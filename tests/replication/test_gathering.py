@@ -316,6 +316,17 @@ def test_who_is_called_back_may_write_at_once(group: Any, gather: Gathering) -> 
     assert took == [[1], [2]]
 
 
+def test_who_is_called_back_as_transactions_are_handed_over_loses_no_write(group: Any, taker: Taker) -> None:
+    def transact(p: int, calls: Any, told: Any) -> None:
+        again.add(p, put(group, 1), None)
+
+    again = Gathering(taker, group.encoded, transact)
+    again.call(0, (nothing, ()), Ends())
+    again.add(0, put(group, 2), None)
+    again.flush()
+    assert taker.written == [1, 2]
+
+
 def test_closed_it_tells_whoever_waits(group: Any, taker: Taker, gather: Gathering) -> None:
     ends = Ends()
     gather.add(0, put(group, 1, 2), None)

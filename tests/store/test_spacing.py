@@ -91,6 +91,11 @@ def requests() -> Iterator[int]:
         before = now
 
 
+def written_bytes() -> int:
+    lines = Path("/proc/thread-self/io").read_text(encoding="ascii").splitlines()
+    return int(dict(line.split(": ") for line in lines)["wchar"])
+
+
 def request_bytes(path: Path, spare: int) -> int:
     with opened(path, spare) as store:
         writer = Writer(store)
@@ -139,6 +144,34 @@ def test_each_life_of_a_store_goes_on_with_the_same_file(tmp_path: Path) -> None
             writer.verify()
             sizes.append(writer.file_bytes)
     assert sizes[-1] - sizes[2] < 8 * 64 * 4_096, sizes
+
+
+def test_a_group_that_became_small_is_left_alone_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the long value was just to be put: each commit would put it again."""
+    with opened(tmp_path / "s", 2 << 20) as store:
+        writer = Writer(store)
+        put: list[bytes] = []
+        begun = spacing.Spacing.begun
+
+        def watched(self: spacing.Spacing, transaction: Any) -> None:
+            before = transaction.get(spacing.KEY, db=self._meta)
+            begun(self, transaction)
+            if before is None and transaction.get(spacing.KEY, db=self._meta) is not None:
+                monkeypatch.setattr(spacing, "USED_MIN", 1 << 40)
+                put.append(spacing.KEY)
+
+        monkeypatch.setattr(spacing.Spacing, "begun", watched)
+        for _ in range(400):
+            writer.commit(1)
+            if put:
+                break
+        assert put
+        before = written_bytes()
+        writer.commit(10, rows=1)
+        assert written_bytes() - before < 10 * 64 * 4_096
+        writer.verify()
 
 
 def test_a_map_that_is_nearly_full_takes_what_it_would_take(
