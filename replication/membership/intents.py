@@ -58,6 +58,11 @@ class Intents:
             else:
                 self._changes.setdefault(node, {})[name] = (before, wanted)
 
+    @property
+    def waiting(self) -> bool:
+        """Whether changes are remembered of which others may not have heard."""
+        return bool(self._changes)
+
     def settled(self) -> None:
         """Everybody who is reached has heard of all: who changes a row from now on has seen what was changed here."""
         self._changes.clear()

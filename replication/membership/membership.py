@@ -140,7 +140,7 @@ class Membership:
         """A peer's beat told the digest of its roster."""
         if isinstance(digest, bytes):
             self._carry_out(self.exchange.beat(peer, digest, self._around.now()))
-            if digest == self.roster.digest and self._is_agreed():
+            if self._intents.waiting and self._is_agreed():
                 self._intents.settled()
 
     def received(self, peer: bytes, message: Sequence[Any]) -> None:
