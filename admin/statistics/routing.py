@@ -34,6 +34,14 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.tells_again: of these, told once more
         cluster.rebalancing.moved: partitions moved to where they are wanted
         cluster.rebalancing.failed: moves that were given up
+        cluster.rebalancing.holds: partitions that stood still for a planned move
+        cluster.rebalancing.holds_over_25_ms: of these, for longer than 25 ms
+        cluster.rebalancing.holds_over_50_ms: of these, for longer than 50 ms
+        cluster.rebalancing.holds_over_100_ms: of these, for longer than 100 ms
+        cluster.rebalancing.holds_over_250_ms: of these, for longer than 250 ms
+        cluster.rebalancing.holds_over_500_ms: of these, for longer than 500 ms
+        cluster.rebalancing.holds_over_1000_ms: of these, for longer than 1000 ms
+        cluster.rebalancing.holds_over_2000_ms: of these, for longer than 2000 ms
         """,
     ),
     *lines(
@@ -51,6 +59,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.asks_waiting: account requests that wait for other nodes
         routing.tells_waiting: pairs whose senders' primaries are to be told something
         cluster.rebalancing.under_way: moves under way
+        cluster.rebalancing.hold_ms_most [ms]: for how long a partition stood still for a move, at most since the start
         """,
     ),
 )

@@ -17,6 +17,7 @@ Read downwards:
     settling    writes that wait for the heir
     taking      starts, takeovers, lost heirs, yielding
     moving      planned moves
+    holds       how long partitions stood still for them
     purging     forgetting tombstones
     digests     anti-entropy: ranges compared at exactly one sequence
     replica     the front: what happened → which of the above

@@ -200,6 +200,8 @@ def offer(state: ReplicaState, part: Partition) -> None:
 
 def step_down(state: ReplicaState, part: Partition) -> None:
     """This node doesn't serve the partition any more, if it did."""
+    if part.phase == MOVING:
+        state.holds.record(state.now - part.move_until + state.settings.move_wait_ms)
     if part.phase in (SERVING, MOVING) and not part.ceased:
         state.out.append((effects.CEASE, part.number))
     if part.move_done is not None:

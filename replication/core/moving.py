@@ -50,6 +50,7 @@ def _go_on(state: ReplicaState, part: Partition, target: Peer) -> None:
             give_up(state, part, f"node {target.id.hex()} can't be reached")
         elif claim.heir == target.id and part.heir_live and not part.ceased:
             part.phase = MOVING
+            part.move_mark = None
             part.move_until = state.now + state.settings.move_wait_ms
             state.out.append((effects.CEASE, p))
     if part.phase != MOVING:
@@ -58,13 +59,20 @@ def _go_on(state: ReplicaState, part: Partition, target: Peer) -> None:
     flushed = not part.writing and not part.waiting and not part.early and p in stream.opened
     if state.now >= part.move_until:
         give_up(state, part, f"node {target.id.hex()} didn't take over in time")
-    elif flushed and not stream.lagging and stream.acked_number == stream.number:
-        state.out.append((effects.SEND, target.id, (messages.HAND, p, claim.epoch)))
+    elif not flushed or stream.lagging:
+        part.move_mark = None
+    else:
+        # The frames behind that one are of others: it isn't waited for a moment at which all is quiet.
+        if part.move_mark is None or part.move_mark[0] != stream.session:
+            part.move_mark = (stream.session, stream.number)
+        if stream.acked_number >= part.move_mark[1]:
+            state.out.append((effects.SEND, target.id, (messages.HAND, p, claim.epoch)))
 
 
 def give_up(state: ReplicaState, part: Partition, why: str) -> None:
     """It isn't moved. What stood still for it is served again."""
     if part.phase == MOVING:
+        state.holds.record(state.now - part.move_until + state.settings.move_wait_ms)
         claims.serve(state, part)
     if part.move_done is not None:
         state.out.append(

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from replication.claim import Claim
+from replication.core.holds import Holds
 from replication.core.knowledge import Cursor, Knowledge
 from replication.core.settings import ReplicaSettings
 
@@ -65,9 +66,9 @@ class Partition:
 
     __slots__ = (
         "asof", "born_at", "ceased", "claim", "copy", "differed", "differs_at", "early", "gather_until",
-        "gathering", "heir_live", "incoming", "move_done", "move_to", "move_until", "number", "owing", "phase", "since",
-        "single_since", "thin", "touched", "unserved_since", "useless_since", "waiting", "writing",
-        "yield_at", "yields",
+        "gathering", "heir_live", "incoming", "move_done", "move_mark", "move_to", "move_until", "number",
+        "owing", "phase", "since", "single_since", "thin", "touched", "unserved_since", "useless_since",
+        "waiting", "writing", "yield_at", "yields",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -102,6 +103,7 @@ class Partition:
         self.incoming = 0  # commits under way by which others' rows of it change here
         self.move_to: bytes | None = None
         self.move_until = 0
+        self.move_mark: tuple[int, int] | None = None  # (session, frame) with the last of it
         self.move_done: Done | None = None
 
     @property
@@ -342,6 +344,7 @@ class ReplicaState:
             int, tuple[int, int]
         ] = {}  # partition → (epoch of the raised floor, sequence before)
         self.counts = Counts()
+        self.holds = Holds()
 
     def reachable(self, peer: Peer) -> bool:
         """Whether a peer is there to be asked, or chosen."""

@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 import structlog
 
 from replication.core import claims, replica
+from replication.core.holds import HOLDS_MS
 from replication.core.state import SERVING, ReplicaState
 from replication.membership.member import LEAVING
 from replication.membership.membership import Membership
@@ -27,6 +28,8 @@ IDLE_MS: Final = 2_000
 """Until it is looked again when everything was where it is wanted."""
 FAILED_MS: Final = 3_000
 """Until a partition is moved again that could not be."""
+AT_ONCE_FIRST: Final = 4
+"""Partitions that are moved at once, before any were."""
 BURST: Final = 4.0
 """Seconds of the rate that may be caught up on."""
 
@@ -81,7 +84,9 @@ class Rebalancer:
         self.moved = 0
         self.failed = 0
         self.asked = False  # an operator has asked: calm isn't waited for
-        self._at_once = settings.moves_max  # fewer after some were not taken over in time: the nodes are busy
+        # Few at first, each that is taken over makes room for one more, and fewer after some were not in time: a fresh
+        # cluster has everything to spread at once, and what stands still for a move waits for all the others.
+        self._at_once = min(AT_ONCE_FIRST, settings.moves_max)
         self._under_way: set[tuple[str, int]] = set()
         self._homing: dict[
             tuple[str, int], int
@@ -189,4 +194,18 @@ class Rebalancer:
 
     def statistics(self) -> Mapping[str, Any]:
         """Counts."""
-        return {"moved": self.moved, "failed": self.failed, "under_way": len(self._under_way)}
+        holds: dict[str, int] = dict.fromkeys(("holds", *(f"holds_over_{ms}_ms" for ms in HOLDS_MS)), 0)
+        longest = 0
+        for group in self._around.groups.values():
+            counts = group.carrier.state.holds
+            holds["holds"] += counts.count
+            longest = max(longest, counts.most_ms)
+            for ms, over in zip(HOLDS_MS, counts.over, strict=True):
+                holds[f"holds_over_{ms}_ms"] += over
+        return {
+            "moved": self.moved,
+            "failed": self.failed,
+            "under_way": len(self._under_way),
+            **holds,
+            "hold_ms_most": longest,
+        }

@@ -8,10 +8,11 @@ from typing import Any
 
 import attrs
 
-from replication.core import replica
-from replication.core.state import SERVING
+from replication.core import moving, replica
+from replication.core.holds import HOLDS_MS
+from replication.core.state import MOVING, SERVING
 from replication.membership.member import Member
-from replication.membership.rebalancing import Rebalancer, misplaced
+from replication.membership.rebalancing import AT_ONCE_FIRST, Rebalancer, misplaced
 from replication.membership.roster import Roster
 from replication.membership.settings import MembershipSettings
 from tests.replication.core.stand import Node, Stand
@@ -143,3 +144,47 @@ def test_who_is_not_there_gets_nothing() -> None:
     assert rebalancer.moved == 0
     assert not list(misplaced(stand["B"].state))
     assert not rebalancer.asked, "there was nothing to do"
+
+
+def test_few_partitions_are_moved_at_once_before_any_were_and_more_from_move_to_move() -> None:
+    """A fresh cluster has everything to spread: all at once, what stands still waits for all the others."""
+    stand = Stand(2, partitions=64).ready()
+    around = Around(stand, "A")
+    fast = attrs.evolve(RATE, moves_per_s=1_000, moves_max=32)
+    rebalancer = Rebalancer(around, fast)  # type: ignore[arg-type]
+    stand.names = [b"B", b"A"]
+    for node in stand.nodes.values():
+        replica.placed(node.state)
+    assert rebalancer.ask() > 8
+    most = []
+    for _ in range(80):
+        stand.run(100)
+        rebalancer.step()
+        most.append(rebalancer.statistics()["under_way"])
+    assert 0 < most[0] <= AT_ONCE_FIRST
+    assert max(most) > most[0], "it rises"
+    assert not list(misplaced(stand["A"].state))
+    assert rebalancer.failed == 0
+
+
+def test_how_long_partitions_stood_still_is_counted() -> None:
+    stand, _, rebalancer = away_and_back()
+    assert rebalancer.statistics()["holds"] == 0
+    steps(stand, rebalancer, 20_000)
+    found = rebalancer.statistics()
+    assert found["holds"] == found["moved"] > 0
+    assert 0 <= found["hold_ms_most"] < stand["B"].state.settings.move_wait_ms
+    over = [found[f"holds_over_{ms}_ms"] for ms in HOLDS_MS]
+    assert over == sorted(over, reverse=True)
+
+
+def test_a_hold_that_is_given_up_is_counted_with_its_length() -> None:
+    stand, _, rebalancer = away_and_back()
+    state = stand["B"].state
+    part = state.parts[min(served(stand, "B"))]
+    part.phase, part.move_to, part.move_until = MOVING, b"A", state.now + 700
+    state.settings = attrs.evolve(state.settings, move_wait_ms=1_000)
+    moving.give_up(state, part, "it is a test")
+    found = rebalancer.statistics()
+    assert (found["holds"], found["hold_ms_most"]) == (1, 300)
+    assert (found["holds_over_250_ms"], found["holds_over_500_ms"]) == (1, 0)
