@@ -28,6 +28,28 @@ def test_a_move_to_the_heir_changes_the_roles() -> None:
     assert stand["B"].state.counts.moves == 1
 
 
+def test_a_move_waits_for_its_own_frames_and_not_for_a_moment_without_others() -> None:
+    stand = Stand(2, partitions=8).ready()
+    p, other = [p for p in range(8) if stand.servers(p) == "A"][:2]
+    replica.move(stand["A"].state, p, b"B", lambda *how: None)
+    stand["A"].carry_out()
+    for n in range(20):
+        stand["A"].write(other, f"k{n}", n)
+        stand["A"].disk()  # a frame that isn't acknowledged when the tick comes
+        stream = stand["A"].state.peers[b"B"].stream
+        assert stream.acked_number < stream.number
+        stand.now += 10
+        stand["A"].state.now = stand.now
+        replica.tick(stand["A"].state)
+        stand["A"].carry_out()
+        if stand.sent(messages.HAND):
+            return
+        stand.deliver()
+        stand["B"].disk()
+        stand.deliver()
+    raise AssertionError("there is always a frame of another partition under way")
+
+
 def test_nobody_serves_before_everything_that_was_written_is_there() -> None:
     stand = Stand(2).ready()
     ends = [stand["A"].write(0, f"k{n}", n) for n in range(10)]
