@@ -72,6 +72,7 @@ def _go_on(state: ReplicaState, part: Partition, target: Peer) -> None:
 def give_up(state: ReplicaState, part: Partition, why: str) -> None:
     """It isn't moved. What stood still for it is served again."""
     if part.phase == MOVING:
+        state.holds.record(state.now - part.move_until + state.settings.move_wait_ms)
         claims.serve(state, part)
     if part.move_done is not None:
         state.out.append(

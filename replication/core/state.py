@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 
 from replication.claim import Claim
+from replication.core.holds import Holds
 from replication.core.knowledge import Cursor, Knowledge
 from replication.core.settings import ReplicaSettings
 
@@ -343,6 +344,7 @@ class ReplicaState:
             int, tuple[int, int]
         ] = {}  # partition → (epoch of the raised floor, sequence before)
         self.counts = Counts()
+        self.holds = Holds()
 
     def reachable(self, peer: Peer) -> bool:
         """Whether a peer is there to be asked, or chosen."""
