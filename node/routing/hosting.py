@@ -20,6 +20,11 @@ ENDS_MAX: int = 100_000
 announces them again."""
 
 
+ORIGIN_ANSWERS: int = 2
+"""For so many times as long as an edge waits for an answer it is remembered where a sender spoke last."""
+FORGOTTEN_PER_TICK_MAX: int = 10_000
+"""Senders."""
+
 LOWER: int = errors.TIMEOUT
 """Told to a session that has a lower login than another one of its device, when both are announced: a phone that is
 still there connects again, and is the newer one then. (`superseded` would make it give up.)"""
@@ -264,18 +269,30 @@ def spoke(state: RoutingState, peer: Peer, ticket: int, login: Login, sender: in
     if here is not None and here.login > login:
         return False
     if origin is None:
-        origins[sender] = Origin(peer, ticket, login, stream)
+        origins[sender] = Origin(peer, ticket, login, stream, state.mail.now)
         if len(origins) > state.settings.origins_max:
             state.counts.origins_forgotten += 1
             del origins[next(iter(origins))]
         return True
     origins[sender] = origin
     if origin.login == login and origin.peer is peer:
+        origin.at = state.mail.now
         return True
     if origin.login > login:
         return False
-    origins[sender] = Origin(peer, ticket, login, stream)
+    origins[sender] = Origin(peer, ticket, login, stream, state.mail.now)
     return True
+
+
+def forget_silent(state: RoutingState) -> None:
+    """Senders who were last heard so long ago that their edges wait for no answer: most of their sessions ended. Who
+    spoke last stands at the end."""
+    before = state.mail.now - ORIGIN_ANSWERS * state.settings.answer_ms_max
+    for _ in range(min(FORGOTTEN_PER_TICK_MAX, len(state.origins))):
+        sender = next(iter(state.origins))
+        if state.origins[sender].at >= before:
+            return
+        del state.origins[sender]
 
 
 def forget_sessions(state: RoutingState, peer: Peer) -> None:

@@ -191,6 +191,7 @@ class Router:
         """Every 100 ms or so, in a pass."""
         opening.tick(self.state)
         asking.tick(self.state)
+        hosting.forget_silent(self.state)
 
     def end_pass(self) -> None:
         """Say to peers what was gathered, and what waited for room."""

@@ -140,9 +140,10 @@ class Asking:
 class Origin:
     """Where a sender spoke last."""
 
-    __slots__ = ("login", "peer", "stream", "ticket")
+    __slots__ = ("at", "login", "peer", "stream", "ticket")
 
-    def __init__(self, peer: Peer, ticket: int, login: Login, stream: bytes) -> None:
+    def __init__(self, peer: Peer, ticket: int, login: Login, stream: bytes, at: int) -> None:
+        self.at = at  # when
         self.peer = peer
         self.stream = stream
         self.ticket = ticket

@@ -281,6 +281,21 @@ def test_a_sender_is_answered_where_it_spoke_last() -> None:
     assert accepted(before) == []
 
 
+def test_where_a_sender_spoke_is_forgotten_when_nobody_waits_for_an_answer_there() -> None:
+    stage = Stage()
+    silent, busy = stage.a.login_of(HERE), stage.a.login_of(HERE + 4)
+    send(stage, silent, THERE, 1)
+    stage.run()
+    stage.a.within(stage.a.router.left, silent)
+    wait_ms = stage.a.router.state.settings.answer_ms_max
+    for n in (1, 2, 3):
+        send(stage, busy, THERE, n)
+        stage.wait(wait_ms)
+        assert HERE + 4 in stage.b.router.state.origins
+    assert list(stage.b.router.state.origins) == [HERE + 4]
+    assert accepted(busy) == [1, 2, 3]
+
+
 # ---- what peers say --------------------------------------------------------------------------------------
 
 
