@@ -231,6 +231,7 @@ class Committer:
         work = Deferred(batch, kept)
         try:
             value = fn(Transaction(work, self._state.tables), *args)
+            work.check()
         except Exception as raised:  # noqa: BLE001 - the caller's function; whoever waits for it is told
             work.abort()
             return self._failed(raised)

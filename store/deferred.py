@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from store.batch import Batch
+from store.errors import DamagedRecord
 from store.record import pack
 from store.rows import Pairs, Rows
 from store.state import TableState
@@ -55,15 +56,21 @@ class Kept:
 class Deferred:
     """A unit of work within a batch: `apply` at its end, or `abort`."""
 
-    __slots__ = ("_batch", "_child", "_kept", "latest", "pending")
+    __slots__ = ("_batch", "_broken", "_child", "_kept", "latest", "pending")
 
     def __init__(self, batch: Batch, kept: Kept) -> None:
+        self._broken: Exception | None = None
         self._batch = batch
         self._kept = kept
         self._child: Batch | None = None
         self.pending: list[Row] = []
         self.latest: dict[tuple[int, bytes], Row] = {}
         """(table's id, physical key) → the last of the pending writes to it."""
+
+    def check(self) -> None:
+        """Raises what a write has met that may be done by half, whether or not the function has caught it."""
+        if self._broken is not None:
+            raise self._broken
 
     def apply(self) -> None:
         """The function has returned: its writes are the batch's, or kept.
@@ -93,8 +100,13 @@ class Deferred:
             row = encode_write(table, write)
             self.pending.append(row)
             self.latest[table.id, row[2]] = row
-        else:
-            self.within().write(table, *write)
+            return
+        child = self.within()
+        try:
+            child.write(table, *write)
+        except DamagedRecord as error:
+            self._broken = error
+            raise
 
     def within(self) -> Batch:
         """A child of the batch with all that was written so far. What comes goes there, too."""
@@ -102,7 +114,11 @@ class Deferred:
         if child is None:
             self._kept.apply()
             child = self._child = self._batch.child()
-            child.apply(self.pending)
+            try:
+                child.apply(self.pending)
+            except Exception as error:
+                self._broken = error
+                raise
             self.pending, self.latest = [], {}
         return child
 

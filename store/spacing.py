@@ -108,12 +108,17 @@ class Spacing:
         """Whether free pages are held back."""
         return self._reader is not None
 
-    def begun(self, transaction: Any) -> None:
-        """A write transaction has begun."""
-        if self._step == _FREE:
-            transaction.delete(KEY, db=self._meta)
-        elif self._step == _GATHER:
-            transaction.put(KEY, bytes(RUN_PAGES * PAGE_BYTES - 64), db=self._meta)
+    def begun(self, transaction: Any) -> bool:
+        """A write transaction has begun. False: this failed here, and it must begin anew; whoever writes isn't told."""
+        try:
+            if self._step == _FREE:
+                transaction.delete(KEY, db=self._meta)
+            elif self._step == _GATHER:
+                transaction.put(KEY, bytes(RUN_PAGES * PAGE_BYTES - 64), db=self._meta)
+        except Exception:  # noqa: BLE001 - no room, as a rule; anything else what is written meets, too
+            self.release()
+            return False
+        return True
 
     def committed(self, rows: int) -> None:
         """It has been committed, with so many rows."""

@@ -232,8 +232,10 @@ class Work:
                 above = self._parent._begin()
                 self._parent._forget()
             self._transaction = self._environment.begin(write=True, parent=above)
-            if above is None and self._places.spacing is not None:
-                self._places.spacing.begun(self._transaction)
+            spacing = self._places.spacing
+            if above is None and spacing is not None and not spacing.begun(self._transaction):
+                self._transaction.abort()
+                self._transaction = self._environment.begin(write=True)
         return self._transaction
 
     def _forget(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -255,6 +256,28 @@ def test_of_several_that_are_handed_over_together_one_that_cannot_be_done_fails_
     assert [type(one.error) for one in found] == [type(None), DamagedRecord, type(None), type(None)]
     assert found[2].value == [((1, 2), "blue")]
     assert [key for key, _ in peer.group.table("coloured").range((1, 2))] == [(1, 2), (1, 3)]
+
+
+def test_a_function_that_catches_what_its_waiting_writes_met_does_nothing_by_half(peer: Peer) -> None:
+    peer.put("coloured", (1, 1), "red")
+
+    def damage(transaction: Transaction) -> None:
+        _, rows = transaction.stored("coloured")
+        rows.put(next(iter(rows.scan(b"", b"\xff", 1)))[0], b"short")
+
+    def catches(transaction: Transaction) -> None:
+        transaction.put("last", (1, 1), 1)
+        transaction.put("coloured", (1, 1), "blue")
+        transaction.put("last", (1, 2), 2)
+        with contextlib.suppress(DamagedRecord):
+            transaction.range("coloured")  # applies what waits
+
+    peer.transact(damage)
+    results: list[Result] = []
+    peer.group.submit_transaction(results.append, catches)
+    peer.store.deliver_results()
+    assert type(results[0].error) is DamagedRecord
+    assert peer.group.table("last").range() == []
 
 
 def test_of_several_that_are_handed_over_together_one_that_is_too_large_fails_alone(tmp_path: Path) -> None:

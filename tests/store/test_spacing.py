@@ -18,6 +18,7 @@ from store.limits import StoreSettings
 from store.results import Result
 from store.schema import Group, Table
 from store.store import Store
+from store.transaction import Transaction
 from store.verify import verify_group
 from store.writes import PUT
 
@@ -184,6 +185,37 @@ def test_a_map_that_is_nearly_full_takes_what_it_would_take(
         writer.commit(500)
         assert writer.file_bytes > 7 << 20
         assert writer.sweeps
+        writer.verify()
+
+
+def test_what_fails_for_want_of_room_for_the_long_value_is_seen_by_no_transaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A function that catches it would go on in a transaction that can't be committed."""
+    with opened(tmp_path / "s", 2 << 20, map_bytes=16 << 20) as store:
+        writer = Writer(store, 10_000)
+        monkeypatch.setattr(spacing, "RUN_PAGES", 8_192)
+        caught: list[Exception] = []
+
+        def catches(transaction: Transaction) -> None:
+            try:
+                transaction.get("rows", (1,))
+            except Exception as error:  # noqa: BLE001 - whatever it is
+                caught.append(error)
+
+        swept = writer.group.state.places.spacing
+        assert swept is not None
+        results: list[Result] = []
+        for _ in range(200):
+            writer.commit(1, rows=1_000)
+            if swept._step == spacing._GATHER:
+                writer.group.submit_transaction(results.append, catches)
+                store.deliver_results()
+                break
+        assert results
+        assert swept.sweeps == 0  # there was no room
+        assert caught == []
+        assert [one.error for one in results if one.error is not None] == []
         writer.verify()
 
 
