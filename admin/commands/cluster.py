@@ -66,6 +66,7 @@ async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
     status = cluster.operate.status()
     users = status["groups"][USERS.name]
     links = status["links"]
+    thought = cluster.detector.statistics()
     return {
         "node": status["node"],
         "name": status["name"],
@@ -93,6 +94,7 @@ async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
         ][:SHOWN_MAX],
         "clusters": status["clusters"],
         "rebalancing": status["rebalancing"],
+        "detector": {name: thought[name] for name in ("suspicions", "deaths", "wrong_deaths")},
         "agreed": status["agreed"],
         "speaks": status["speaks"],
         "spoken": status["spoken"],

@@ -26,6 +26,7 @@ from ops.bench.screen import Screen, print_result
 from ops.bench.server import waystation
 from ops.bench.session import LoadError
 from ops.faults.stage import StageError
+from ops.faults.standing import standing
 
 app = App(name="cluster", help="What a cluster costs, and how long phones wait when a node dies.")
 
@@ -108,9 +109,11 @@ def die(folder: Path) -> dict[str, Any]:
         ports = [node.port for node in others]
         pairs = failover.pairs_of(FAILOVER_USERS, partition_of, claims, victim.id, ports, PAIRS)
         accepted, delivered = failover.measure(pairs, lambda: town.kill(victim))
+        counted = standing([town.status(node) for node in others])
     return {
         "failover_seconds": max(_percentile(accepted, 0.99), _percentile(delivered, 0.99)),
         "failover_partitions": len(pairs),
+        "wrong_deaths": counted["wrong_deaths"],
         "next_accepted_s": _summary(accepted),
         "next_deliver_s": _summary(delivered),
     }

@@ -28,6 +28,7 @@ from ops.faults.child import ChildError
 from ops.faults.crowd import Crowd, CrowdError
 from ops.faults.drill import Outcome
 from ops.faults.stage import StageError
+from ops.faults.standing import standing, too_long
 from ops.faults.town import Town, TownNode
 from ops.faults.unavailable import UnavailableError
 from ops.history.report import check_files
@@ -104,6 +105,7 @@ class Siege:
         self._tell = tell
         self._stack = ExitStack()
         self._faults = 0
+        self.standing: dict[str, int] = {}  # what the members counted, once it is concluded
         self._began = time.monotonic()
         self.town: Town = None  # type: ignore[assignment]  # there once it is entered
         self.crowd: Crowd = None  # type: ignore[assignment]  # likewise
@@ -252,6 +254,7 @@ class Siege:
         rested = self.crowd.drain(drain_seconds_max)
         for worker in self.crowd.workers:
             self.crowd.stop(worker)
+        self.standing = standing([self.town.status(node) for node in self.town.running])
         for node in self.town.running:
             self.town.stop(node)
         report = check_files([self.histories])
@@ -283,11 +286,13 @@ def run(folder: Path, seed: int, count: int, only: Sequence[Kind], rate: float) 
             siege.begin(rate)
             siege.suffer(plan)
             outcome = siege.conclude()
+            result["standing"] = siege.standing
+            result["failure"] = too_long(siege.standing, [fault.seconds for fault in plan])
     except FAILURES as error:
         result["failure"] = f"{type(error).__name__}: {error}"
     if outcome is not None:
         result |= {
-            "good": outcome.report.good and outcome.rested,
+            "good": outcome.report.good and outcome.rested and not result["failure"],
             "rested": outcome.rested,
             "faults": outcome.faults,
             "seconds": round(outcome.seconds, 1),
@@ -300,6 +305,10 @@ def run(folder: Path, seed: int, count: int, only: Sequence[Kind], rate: float) 
 def as_text(result: Mapping[str, Any]) -> str:
     """For a terminal."""
     lines = [f"{result.get('faults', 0)} faults in {result.get('seconds', 0)} s", result.get("report", "")]
+    if "standing" in result:
+        lines.append(
+            "counted by the members: " + ", ".join(f"{k} {v}" for k, v in result["standing"].items())
+        )
     if result["failure"]:
         lines.append(f"FAILED: {result['failure']}")
     if not result.get("rested", True):
