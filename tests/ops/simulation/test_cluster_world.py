@@ -16,7 +16,6 @@ from node.routing import hosting, keeping, opening
 from ops.simulation.plan import Step
 from ops.simulation.running import draw, perform
 from ops.simulation.world import Outcome
-from replication.membership.operating import Operating
 
 SEEDS = 20
 STEPS = 100
@@ -129,12 +128,6 @@ PLANTS = (
         opening, "claimed",
         "if state.ways.primary_of(part.number) != part.target:", "if True:",
         range(10), {"traffic"},
-    ),
-    Plant(
-        "whoever leaves doesn't wait until what only it has was asked for",
-        Operating, "held",
-        "return named + sum", "return named + 0 * sum",
-        range(3202, 3203), {"mail set"},
     ),
 )  # fmt: skip
 

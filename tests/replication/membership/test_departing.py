@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
+import attrs
 import trio
 
+from replication.claim import Claim
+from replication.core.settings import ReplicaSettings
+from replication.core.state import ReplicaState
+from replication.membership.departing import Around, Departing
 from replication.membership.member import ACTIVE, LEAVING, REMOVED
+from replication.membership.membership import Membership
 from tests.replication.members import members_of
 from tests.replication.membership.test_membership_running import KEPT, SOON, all_there, fill
 from tests.replication.zeromq.cluster import until
@@ -46,3 +54,32 @@ async def test_who_is_only_emptied_stays_a_member_and_who_is_told_to_stay_too(tm
         assert (a.membership.own.state, a.membership.own.departs) == (ACTIVE, False)
         assert not a.membership.removed.is_set()
         await all_there(members)
+
+
+@attrs.define
+class Alone:
+    """A cluster of which only the groups are looked at."""
+
+    me: bytes
+    groups: dict[str, Any]
+
+
+def test_what_its_primary_has_not_asked_for_is_held() -> None:
+    """Written here alone, on one side of a split: it would go with this node."""
+    state = ReplicaState(
+        b"a",
+        (b"a", b"b"),
+        4,
+        lambda _: (b"b", b"a"),
+        ReplicaSettings(),
+        incarnation=1,
+        sequence=0,
+        position=max,
+    )
+    groups = {"users": SimpleNamespace(carrier=SimpleNamespace(state=state))}
+    departing = Departing(cast(Around, Alone(b"a", groups)), cast(Membership, None))
+    assert departing.held() == 0
+    state.peers[b"b"].offers[2] = 7
+    assert departing.held() == 1
+    state.parts[3].claim = Claim(1, b"b", b"a")
+    assert departing.held() == 2
