@@ -40,10 +40,9 @@ class Neighbour:
         return self.id or node_of(self.key)
 
 
-STORE: Final = StoreSettings(linger_ms=0, batch_rows=20_000, spare_bytes=128 << 20)
+STORE: Final = StoreSettings(linger_ms=0, batch_rows=20_000)
 """What comes is gathered already, over each pass here and each frame of a peer's, so a commit waits for no company; and
-the more of a backlog is in one commit, the fewer pages it writes for each record. A settled write waits for two disks,
-one after the other, so a file may be longer than it must be if that makes commits faster."""
+the more of a backlog is in one commit, the fewer pages it writes for each record."""
 
 
 @attrs.frozen(kw_only=True)
