@@ -13,7 +13,7 @@ from node.mail.driver import MailDriver
 from node.mail.replicated import _Waiting
 from ops.simulation.running import draw, perform
 
-SEEDS = 72
+SEEDS = 48
 SLICE = 24
 STEPS = 150
 """Longer worlds are for `waystation simulate --world mail`."""

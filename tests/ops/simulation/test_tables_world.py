@@ -26,7 +26,7 @@ from tests.ops.simulation.test_worlds import elsewhere
 
 SEEDS = 300
 SLICE = 25
-STEPS = 150
+STEPS = 100
 """Longer worlds are for `waystation simulate`."""
 
 
