@@ -17,6 +17,7 @@ from ops.bench.sampling import filesystem_of, machine, median_of
 from ops.bench.screen import Screen
 from ops.bench.tables_costs import disk_of
 from ops.bench.tables_measure import DisagreeError, Measured, Pair, Wanted, best, measure
+from ops.bench.tables_node import SPARE_BYTES
 
 Starting = Callable[[Path, int], AbstractContextManager[Pair]]
 """(new directory, number of tables) → the pair, stopped at the end."""
@@ -101,6 +102,7 @@ def compare(setting: Setting, screen: Screen) -> dict[str, Any]:
             "sizes": list(setting.sizes),
             "groups": list(setting.groups),
             "storage": setting.storage,
+            "spare_bytes": SPARE_BYTES,
         },
         "repeats": setting.repeat,
         "machine": {**machine(), "filesystem": filesystem},

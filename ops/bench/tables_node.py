@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import trio
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from ops.bench.tables_plan import Contents, Load, contents_of
 from ops.bench.tables_writers import TABLE, Phase
 from ops.run import GC_GENERATION_0, SWITCH_INTERVAL_S
 from replication.cluster import Cluster
-from replication.clustersettings import ClusterSettings, Neighbour, node_of
+from replication.clustersettings import STORE, ClusterSettings, Neighbour, node_of
 from replication.opening import open_cluster
 from replication.placed import Placed
 from replication.replicated import ReplicatedGroup
@@ -28,6 +28,8 @@ from replication.schema.declared import NAME as SCHEMA
 from replication.zeromq.keys import ensure_keys
 from store.schema import Group, Table
 
+SPARE_BYTES: Final = 128 << 20
+"""Set as by who wants many writes a second and has the disk for it; a member's own default is 0, off."""
 _CHUNK_ROWS: Final = 5_000
 _LOOK_SECONDS: Final = 0.001
 
@@ -62,7 +64,8 @@ class Plan:
             Neighbour(key=keys[name], address=f"127.0.0.1:{port}", server=name)
             for name, port in self.nodes.items()
         ]
-        return ClusterSettings(data=Path(self.path), name="bench", members=tuple(members))
+        store = evolve(STORE, spare_bytes=SPARE_BYTES)
+        return ClusterSettings(data=Path(self.path), name="bench", members=tuple(members), store=store)
 
 
 class Server:
