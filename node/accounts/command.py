@@ -10,17 +10,15 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
-from types import TracebackType
-from typing import Self
 
 import trio
 
 from node.accounts.errors import GatewayFailed
-from node.accounts.gateway import Delivery
+from node.accounts.gateway import Delivery, KeepsNothingOpen
 from node.accounts.settings import CommandSettings
 
 
-class CommandGateway:
+class CommandGateway(KeepsNothingOpen):
     """`gateway = "command"`. How many programs run at once is the courier's limit."""
 
     name = "command"
@@ -30,17 +28,6 @@ class CommandGateway:
         self._settings = settings
         self._runs = 0
         self._timeouts = 0
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
 
     async def deliver(self, delivery: Delivery) -> None:
         """Run the program; cancelling ends it and what it started."""

@@ -57,3 +57,18 @@ class Gateway(Protocol):
         ...
 
     def statistics(self) -> Mapping[str, int]: ...
+
+
+class KeepsNothingOpen:
+    """The entering and leaving of a gateway that has nothing to open between deliveries."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        return None

@@ -4,13 +4,12 @@ Line for line: `PIN +15551230001 123456 (valid for 600 s; …)`. It is the only 
 """
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self, TextIO
+from typing import TextIO
 
-from node.accounts.gateway import Delivery
+from node.accounts.gateway import Delivery, KeepsNothingOpen
 
 
-class PrintingGateway:
+class PrintingGateway(KeepsNothingOpen):
     """`gateway = "log"`. output: usually the node's standard output; each line is flushed."""
 
     name = "log"
@@ -18,17 +17,6 @@ class PrintingGateway:
     def __init__(self, output: TextIO) -> None:
         self._output = output
         self._printed = 0
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
 
     async def deliver(self, delivery: Delivery) -> None:
         print(

@@ -1,30 +1,17 @@
 """The gateway of a node that is tried out beside a real one: PINs reach nobody, and are shown nowhere."""
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
-from node.accounts.gateway import Delivery
+from node.accounts.gateway import Delivery, KeepsNothingOpen
 
 
-class SilentGateway:
+class SilentGateway(KeepsNothingOpen):
     """Takes every PIN, and lets it go."""
 
     name = "silent"
 
     def __init__(self) -> None:
         self._swallowed = 0
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
 
     async def deliver(self, delivery: Delivery) -> None:
         self._swallowed += 1
