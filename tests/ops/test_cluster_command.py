@@ -1,6 +1,7 @@
 """`waystation cluster`, of nodes that are stopped: what it makes, and what it says when it can't."""
 
 import json
+import re
 import socket
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def test_a_cluster_to_try_out_names_the_ports_that_are_taken(
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
         said = refused(["here", str(tmp_path / "c"), "--port", str(port - 1)], capsys)
-    assert f"[{port}]" in said or f"{port}," in said
+    assert re.search(rf"in use: \[[^\]]*\b{port}\b", said)  # its neighbours may be in use by somebody else
     assert "--port" in said
     assert "choose 2 to 8" in refused(["here", str(tmp_path / "c"), "--nodes", "1"], capsys)
     assert not (tmp_path / "c").exists()
