@@ -13,7 +13,7 @@ from typing import Any, Final
 from replication.membership.member import REMOVED, Member
 from replication.membership.roster import Entry, Roster
 
-OWN: Final = ("state", "departs", "speaks", "key", "next_key", "revoked")
+OWN: Final = ("state", "departs", "speaks", "key", "next_key", "revoked", "admin", "admin_key")
 """Fields that only the node decides whose row it is; that it is removed is everybody's to decide."""
 SHARED: Final = ("address", "public", "server", "rack", "weight", "cluster")
 
@@ -49,6 +49,11 @@ class Intents:
                     if old != new or (name in OWN and self._own.get(name, new) != new)
                 ]
         return noted
+
+    def mean(self, own: dict[str, Any]) -> None:
+        """Fields of its own row that are so from now on, whatever stands there."""
+        assert own.keys() <= set(OWN)
+        self._own |= own
 
     def take(self, noted: Iterable[Noted]) -> None:
         """That is meant."""

@@ -60,6 +60,8 @@ class Member:
         speaks: the lowest and the highest version of what nodes say that it understands.
         departs: it leaves for good, and goes when it holds nothing; else one that leaves is only emptied.
         revoked: hashes of keys that it had once, and that are nobody's any more.
+        admin: where it is operated, "host:port" or "ipc:///path" on its own machine; "" if it doesn't say.
+        admin_key: the public key (Z85) by which it is known there.
         rest: what a newer version added.
     """
 
@@ -78,6 +80,8 @@ class Member:
     speaks: tuple[int, int] = (1, 1)
     departs: bool = False
     revoked: tuple[bytes, ...] = ()
+    admin: str = ""
+    admin_key: str = ""
     rest: tuple[Any, ...] = ()
 
     @property
@@ -112,11 +116,13 @@ class Member:
     def row(self) -> list[Any]:
         """The form in which it is stored and sent. What says nothing isn't there: such a row is as older versions write
         it, and has the same hash."""
-        added = bool(self.departs or self.revoked or self.rest)
+        operated = bool(self.admin or self.admin_key or self.rest)
+        added = bool(self.departs or self.revoked or operated)
         return [
             self.node, self.counter, self.editor, self.state, self.key, self.next_key, self.address, self.public,
             self.server, self.rack, self.weight, self.cluster, *self.speaks,
-            *((self.departs, list(self.revoked)) if added else ()), *self.rest,
+            *((self.departs, list(self.revoked)) if added else ()),
+            *((self.admin, self.admin_key) if operated else ()), *self.rest,
         ]  # fmt: skip
 
     @classmethod
@@ -134,15 +140,17 @@ class Member:
                 pass
             case _:
                 raise RowUnusable("a row of the roster has another form")
-        departs, revoked = False, list[Any]()
+        departs, revoked, admin, admin_key = False, list[Any](), "", ""
         match rest:
             case []:
                 pass
-            case [bool(departs), list(revoked), *rest]:
+            case [bool(departs), list(revoked)]:
+                rest = []
+            case [bool(departs), list(revoked), str(admin), str(admin_key), *rest]:
                 pass
             case _:
                 raise RowUnusable("what was added to a row of the roster has another form")
-        texts = (key, next_key, address, public, server, rack, cluster)
+        texts = (key, next_key, address, public, server, rack, cluster, admin, admin_key)
         if (
             len(node) != NODE_BYTES
             or len(editor) not in (0, NODE_BYTES)
@@ -159,7 +167,7 @@ class Member:
         return cls(
             node=node, counter=counter, editor=editor, state=state, key=key, next_key=next_key, address=address,
             public=public, server=server, rack=rack, weight=weight, cluster=cluster, speaks=(low, high),
-            departs=departs, revoked=tuple(revoked), rest=tuple(rest),
+            departs=departs, revoked=tuple(revoked), admin=admin, admin_key=admin_key, rest=tuple(rest),
         )  # fmt: skip
 
 

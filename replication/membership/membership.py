@@ -193,6 +193,13 @@ class Membership:
         if rows:
             await self.edit(rows)
 
+    def say(self, **said: str) -> None:
+        """What this node says of itself from now on: where it is operated. Within a pass."""
+        self._intents.mean(said)
+        rows = self._corrected()
+        if rows:
+            self.edit_soon(rows)
+
     def _corrected(self) -> list[Entry]:
         """Rows in which something isn't so. This node's: it runs, speaks what it speaks, has the key that it has. And
         those that have lost what this node has changed in them, to somebody who changed them at the same time."""

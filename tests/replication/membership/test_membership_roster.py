@@ -26,6 +26,8 @@ members = st.builds(
     weight=st.integers(0, 2),
     departs=st.booleans(),
     revoked=st.sampled_from([(), (b"8 bytes!",)]),
+    admin=st.sampled_from(["", "10.0.0.1:7444"]),
+    admin_key=st.sampled_from(["", "public"]),
     rest=st.sampled_from([(), ("later",), (1, b"x")]),
 )
 owners = st.builds(
@@ -99,11 +101,17 @@ def test_a_row_comes_back_from_its_form(row: Entry) -> None:
 
 
 def test_what_a_newer_version_adds_is_kept_and_told_on() -> None:
-    row = [*Member(node=NODES[0], key="k", departs=True).row(), "new", [1, 2]]
+    row = [*Member(node=NODES[0], key="k", departs=True, admin="h:1").row(), "new", [1, 2]]
     roster = Roster()
     roster.merge(roster.read([row], []))
     assert roster.members[NODES[0]].row() == row
     assert roster.edited(NODES[0], NODES[1], weight=5).row()[-2:] == ["new", [1, 2]]
+
+
+def test_a_row_that_says_nothing_new_is_as_older_versions_write_it() -> None:
+    assert len(Member(node=NODES[0]).row()) == 14
+    assert len(Member(node=NODES[0], departs=True).row()) == 16
+    assert Member(node=NODES[0], admin="ipc:///a", admin_key="k").row()[14:] == [False, [], "ipc:///a", "k"]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +126,8 @@ def test_what_a_newer_version_adds_is_kept_and_told_on() -> None:
         attrs.evolve(Member(node=NODES[0]), rest=("x" * 5_000,)).row(),
         Member(node=NODES[0], revoked=(b"short",)).row(),
         [*Member(node=NODES[0]).row(), "neither"],
+        [*Member(node=NODES[0], departs=True).row(), "an address", 1],
+        attrs.evolve(Member(node=NODES[0]), admin="x" * 257).row(),
         attrs.evolve(Member(node=NODES[0]), speaks=(2, 1)).row(),
     ],
 )
