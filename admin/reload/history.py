@@ -30,6 +30,7 @@ class History:
         self._path = path
         self._writing = threading.Lock()
         self._waiting: deque[dict[str, Any]] = deque()
+        self._flushing = False
         self._torn = False  # the last write may have left a piece of a line
         self._entries: dict[int, dict[str, Any]] = {}
         self._next = 1
@@ -72,7 +73,7 @@ class History:
     @property
     def waiting(self) -> int:
         """Outcomes that aren't on disk yet."""
-        return len(self._waiting)
+        return len(self._waiting) + self._flushing
 
     def begin(self, entry: Mapping[str, Any]) -> int:
         """Returns the entry's id.
@@ -105,12 +106,15 @@ class History:
         """
         with self._writing:
             while self._waiting:
+                self._flushing = True  # on its way to the disk is not on it
                 entry = self._waiting.popleft()
                 try:
                     self._append(entry)
                 except OSError:
                     self._waiting.appendleft(entry)
                     raise
+                finally:
+                    self._flushing = False
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         start, self._torn = "\n" if self._torn else "", True

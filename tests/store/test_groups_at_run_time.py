@@ -79,12 +79,12 @@ async def test_a_group_is_dropped_with_all_that_is_in_it(tmp_path: Path, committ
             extra = await store.add_group(EXTRA)
             await extra.commit([(PUT, 0, (1, 1), "first")])
             told: list[Result] = []
-            extra.submit([(PUT, 0, (1, 1), "last")], told.append)
             with pytest.raises(NotConfirmed):
                 await store.drop_group("extra", confirm="coded")
             with pytest.raises(UnknownTable):
                 await store.drop_group("none", confirm="none")
             with extra.snapshot() as reader:
+                extra.submit([(PUT, 0, (1, 1), "last")], told.append)
                 with pytest.raises(GroupInUse):
                     await store.drop_group("extra", confirm="extra")
                 assert reader.get("rows", (1, 1)) == "first"
