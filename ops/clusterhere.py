@@ -235,7 +235,7 @@ def _start(nodes: Sequence[HereNode]) -> None:
             words = ("cluster", "invite", "--server", f"server-{node.name[1:]}", "--")
             with Client(Target.find(str(first.data))) as client:
                 invited = client.ask((*words, ensure_keys(node.data).public))
-            key, _, address = invited["join"].partition("@")
+            key, _, address = invited["join"].rpartition("@")  # a key may hold one, too
             join(node.data, key, address, place_of(read_config(node.config).cluster))
         node.start()
 
