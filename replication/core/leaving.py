@@ -16,8 +16,10 @@ from replication.core.state import SERVING, VOID, Partition, Peer, ReplicaState
 def tick(state: ReplicaState) -> None:
     """Ask about what has been of no use for a while."""
     due: dict[bytes, list[list[int]]] = {}
+    me = state.me
     for part in state.parts:
-        if not _useless(state, part):
+        claim = part.claim
+        if claim is None or claim.primary == me or claim.heir == me or not _useless(state, part):
             part.useless_since = None
             continue
         if part.useless_since is None:

@@ -4,7 +4,7 @@ Nothing here asks for agreement: whoever may claim does, and the higher claim wi
 write of the loser is still in its store, and is offered to the winner.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -58,7 +58,7 @@ def tick(state: ReplicaState) -> None:
         state.starting = False
     wanted: list[tuple[int, bytes | None]] = []
     state.moves = sum(part.move_to is not None for part in state.parts)
-    for part in state.parts:
+    for part in _restless(state):
         if len(wanted) >= TAKEN_MAX:
             break
         if part.number not in state.storing:
@@ -73,6 +73,29 @@ def tick(state: ReplicaState) -> None:
             pulling.again(state, part.number)
     if wanted:
         claims.make(state, wanted)
+
+
+def _restless(state: ReplicaState) -> Iterator[Partition]:
+    """Partitions at which a look may find something. Of nearly all nothing is to be said, ten times a second: they are
+    served by another node that isn't dead, or here, with an heir that takes in what it is sent, both as rank wants."""
+    me, ranked, rehoming = state.me, state.ranked, state.rehoming
+    there = {peer.id for peer in state.peers.values() if peer.liveness != DEAD} - state.departed
+    heirs = {peer.id for peer in state.peers.values() if not _lost(state, peer)}
+    if state.settings.copies < 2:
+        heirs.clear()
+    for part in state.parts:
+        claim = part.claim
+        if claim is None or part.ceased:
+            yield part
+        elif claim.primary != me:
+            if part.phase != ASIDE or part.thin or claim.primary not in there:
+                yield part
+        elif part.phase != SERVING or claim.heir not in heirs or part.number in rehoming:
+            yield part
+        else:
+            wanted = ranked(part.number)
+            if me not in wanted or claim.heir not in wanted:
+                yield part
 
 
 def _paused(state: ReplicaState) -> None:

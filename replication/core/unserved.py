@@ -5,26 +5,20 @@ It is for those who watch; nothing is decided by it. A primary that is reached a
 itself.
 """
 
-from replication.core.state import MOVING, SERVING, Partition, ReplicaState
+from replication.core.state import MOVING, SERVING, ReplicaState
 
 
 def tick(state: ReplicaState) -> None:
     """Look at everything once."""
+    # Another cluster looks after what its nodes serve, as long as they are no peers.
+    there = state.far - state.peers.keys()
+    there |= {peer.id for peer in state.peers.values() if state.reachable(peer)}
     for part in state.parts:
-        if _served(state, part):
+        claim = part.claim
+        if part.phase in (SERVING, MOVING) or (claim is not None and claim.primary in there):
             part.unserved_since = None
         elif part.unserved_since is None:
             part.unserved_since = state.now
-
-
-def _served(state: ReplicaState, part: Partition) -> bool:
-    if part.phase in (SERVING, MOVING):
-        return True
-    claim = part.claim
-    if claim is not None and claim.primary in state.far and claim.primary not in state.peers:
-        return True  # another cluster looks after it
-    peer = state.peers.get(claim.primary) if claim is not None else None
-    return peer is not None and state.reachable(peer)
 
 
 def listed(state: ReplicaState) -> list[list[int]]:

@@ -199,3 +199,34 @@ def test_hails_stop_when_a_peer_is_dead() -> None:
     before = len(stand.sent(messages.HAIL, "A", "B"))
     stand.run(5_000)
     assert len(stand.sent(messages.HAIL, "A", "B")) == before
+
+
+def test_what_isnt_looked_at_needs_no_look() -> None:
+    stand = Stand(4, partitions=8).ready()
+    looked_at = 0
+
+    def look(letters: str) -> None:
+        nonlocal looked_at
+        for letter in letters:
+            state = stand[letter].state
+            restless = list(taking._restless(state))
+            looked_at += len(restless)
+            for part in state.parts:
+                if part not in restless:
+                    before = len(state.out)
+                    assert taking._look(state, part) is None, (letter, part.number)
+                    assert len(state.out) == before
+
+    look("ABCD")
+    assert looked_at == 0, "nothing goes on"
+    stand.crash("A")
+    dead(stand, "A", "B", "C", "D")
+    look("BCD")
+    assert looked_at
+    for _ in range(30):
+        stand.run(200)
+        look("BCD")
+    stand.start("A")
+    for _ in range(30):
+        stand.run(200)
+        look("ABCD")
