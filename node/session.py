@@ -3,6 +3,7 @@
 from typing import Any
 
 from node.hub.connection import Connection
+from node.routing.logins import packed, unpacked
 from node.wire import errors
 from node.wire.codec import encode
 from node.wire.errors import REGISTRY
@@ -18,8 +19,6 @@ ASKING = 2
 TALKING = 3
 """Logged in."""
 
-NO_LOGIN = (0, 0)
-
 _MAIL = frozenset((SEND, SKIP, ACK, READ, CONFIRM))
 
 
@@ -27,7 +26,7 @@ class Session(Connection):
     """A connection of a phone. Slotted, without anything that an idle one doesn't need."""
 
     __slots__ = (
-        "certificate", "login", "nonce", "paid_until", "phase", "pinged", "round", "stream", "ticket", "user",
+        "_login", "certificate", "nonce", "paid_until", "phase", "pinged", "round", "stream", "ticket", "user",
     )  # fmt: skip
 
     def __init__(self, fd: int, address: str, certificate: bytes) -> None:
@@ -40,9 +39,18 @@ class Session(Connection):
         self.pinged = False
         self.paid_until: float = 0  # the time by which all that it sent would be within the rate (see talk)
         # In a cluster, see `node.routing.surroundings.Phone`.
-        self.login = NO_LOGIN
+        self._login = 0
         self.ticket = 0
         self.round = 0
+
+    @property
+    def login(self) -> tuple[int, int]:
+        """(epoch, counter)"""
+        return unpacked(self._login)
+
+    @login.setter
+    def login(self, login: tuple[int, int]) -> None:
+        self._login = packed(login)
 
     def refuse(
         self, code: int, text: str = "", *, retry_ms: int = 0, about: tuple[Any, ...] | None = None

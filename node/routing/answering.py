@@ -131,6 +131,7 @@ def backlog(state: RoutingState, effect: Effect) -> None:
             peer.ends[handle.ticket, handle.round] = errors.INTERNAL
             _missed(state, handle)
             return
+        hosting.forget_coming(state, handle)
         _end_run(state, peer)
         message = (codes.WELCOME, handle.ticket, handle.round, waiting)
         if not state.ways.send(peer.node, codes.MESSAGES, message):

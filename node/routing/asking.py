@@ -11,7 +11,7 @@ from typing import Any
 from node.accounts.outcomes import LoggedIn, Outcome, PinSent, Refused, Registered
 from node.mail import presence
 from node.routing import codes, hosting
-from node.routing.homes import home
+from node.routing.homes import home_once
 from node.routing.state import Asking, Peer, RoutingState
 from node.routing.surroundings import Done
 from node.wire import errors
@@ -22,7 +22,7 @@ NO_MAJORITY = "the servers of this cluster don't see one another now"
 
 def ask(state: RoutingState, what: int, user: int, fields: tuple[Any, ...], done: Done) -> None:
     """`done` is called once, now or later."""
-    p = home(state, user)
+    p = home_once(state, user)
     if p in state.served and state.ways.primary_of(p) == state.ways.me:
         state.counts.asks += 1
         _serve(state, p, what, user, fields, done)
@@ -46,7 +46,7 @@ def _not_now(state: RoutingState, text: str = NOT_NOW) -> Refused:
 def _put(state: RoutingState, asking: Asking) -> None:
     """To whoever is the primary; if nobody can be reached, again at the next tick."""
     ways = state.ways
-    p = home(state, asking.user)
+    p = home_once(state, asking.user)
     target = ways.primary_of(p)
     if target == ways.me:
         if p in state.served:
@@ -102,7 +102,7 @@ def asked(
     state: RoutingState, peer: Peer, number: int, what: int, user: int, fields: tuple[Any, ...]
 ) -> None:
     """ASK."""
-    p = home(state, user)
+    p = home_once(state, user)
     if p in state.served:
         _serve(state, p, what, user, fields, partial(_answer, state, peer, number))
     else:

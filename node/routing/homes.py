@@ -15,3 +15,9 @@ def home(state: RoutingState, user: int) -> int:
             homes.clear()
         p = homes[user] = state.ways.partition_of(user)
     return p
+
+
+def home_once(state: RoutingState, user: int) -> int:
+    """The same, and it isn't remembered: for what is asked once for each session, most of which say nothing."""
+    p = state.homes.get(user)
+    return state.ways.partition_of(user) if p is None else p

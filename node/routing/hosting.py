@@ -10,7 +10,7 @@ from functools import partial
 from node.mail import presence
 from node.mail.state import Handle
 from node.routing import codes, opening, seating
-from node.routing.homes import home
+from node.routing.homes import home_once
 from node.routing.state import Login, Origin, Peer, Remote, RoutingState
 from node.routing.surroundings import Phone
 from node.wire import errors
@@ -80,7 +80,9 @@ def cease(state: RoutingState, partitions: Collection[int]) -> None:
     for peer in state.peers.values():
         for p in peer.opened.intersection(partitions):
             turn_away(state, peer, p)
-    for remote in [one for one in state.remotes.values() if one.part in partitions]:
+    for remote in [
+        one for peer in state.peers.values() for one in peer.remotes.values() if one.part in partitions
+    ]:
         withdraw(state, remote)
         turn_away(state, remote.peer, remote.part)  # it may have announced it before its OPEN has come
     for p in partitions:
@@ -109,9 +111,21 @@ def shut(peer: Peer, p: int) -> None:
 # ---- sessions --------------------------------------------------------------------------------------------
 
 
+def remote_of(state: RoutingState, user: int) -> Remote | None:
+    """The user's session at another edge. Mail has it, unless it was announced a moment ago, or can't be let in."""
+    handle = state.mail.sessions.get(user)
+    return handle if isinstance(handle, Remote) else state.coming.get(user)
+
+
+def forget_coming(state: RoutingState, remote: Remote) -> None:
+    """It isn't about to come any more: mail has it, or it is gone."""
+    if state.coming.get(remote.user) is remote:
+        del state.coming[remote.user]
+
+
 def enter(state: RoutingState, session: Phone) -> None:
     """A session here, of a user whose primary is this node."""
-    remote = state.remotes.get(session.user)
+    remote = remote_of(state, session.user)
     if remote is not None:
         if remote.login > session.login:
             state.counts.superseded += 1
@@ -124,7 +138,7 @@ def enter(state: RoutingState, session: Phone) -> None:
 
 
 def _judged_here(state: RoutingState, session: Phone, announcement: int, code: int) -> None:
-    part = state.parts[home(state, session.user)]
+    part = state.parts[home_once(state, session.user)]
     if (
         state.sessions.get(session.user) is not session
         or session.round != announcement
@@ -153,14 +167,15 @@ def online(
     if p not in state.served:
         turn_away(state, peer, p)
         return
+    p = state.parts[p].number  # one object for all of them
     for user, epoch, counter, stream, ticket, announcement in sessions:
-        if home(state, user) == p:
+        if home_once(state, user) == p:
             _announced(state, Remote(peer, p, user, stream, (epoch, counter), ticket, announcement))
 
 
 def _announced(state: RoutingState, remote: Remote) -> None:
     user = remote.user
-    here, held = state.sessions.get(user), state.remotes.get(user)
+    here, held = state.sessions.get(user), remote_of(state, user)
     if (here is not None and here.login > remote.login) or (held is not None and held.login > remote.login):
         state.counts.superseded += 1
         _end(remote, LOWER)
@@ -174,20 +189,19 @@ def _announced(state: RoutingState, remote: Remote) -> None:
             withdraw(state, held)
         else:
             dismiss(state, held, errors.SUPERSEDED)
-    state.remotes[user] = remote
+    state.coming[user] = remote
     remote.peer.remotes[remote.ticket] = remote
     state.accounts.judge_device(user, remote.stream, partial(_judged, state, remote))
 
 
 def _judged(state: RoutingState, remote: Remote, code: int) -> None:
-    if state.remotes.get(remote.user) is not remote:
+    if state.coming.get(remote.user) is not remote:
         return
     code = code or _unwelcome(state, remote.user)
     if code:
         state.counts.refused += 1
         dismiss(state, remote, code)
     else:
-        remote.admitted = True
         presence.online(state.mail, remote.user, remote)
 
 
@@ -219,23 +233,19 @@ def _end(remote: Remote, code: int) -> None:
 def withdraw(state: RoutingState, remote: Remote) -> None:
     """It isn't the user's session any more."""
     remote.gone = True
-    if state.remotes.get(remote.user) is remote:
-        del state.remotes[remote.user]
+    forget_coming(state, remote)
     remotes = remote.peer.remotes
     if remotes.get(remote.ticket) is remote:
         del remotes[remote.ticket]
-    if remote.admitted:
-        remote.admitted = False
-        presence.offline(state.mail, remote.user, remote)
+    presence.offline(state.mail, remote.user, remote)
 
 
 def ended(state: RoutingState, user: int, handle: Handle) -> None:
     """The mail core has forgotten the user's session: its partition was dropped, or another one that its mailbox was
     mixed with (see `node.mail.dropping`). Who stays is announced anew."""
-    p = home(state, user)
+    p = home_once(state, user)
     stays = p in state.served
     if isinstance(handle, Remote):
-        handle.admitted = False
         live = not handle.gone
         withdraw(state, handle)
         if stays and live:
@@ -249,7 +259,7 @@ def ended(state: RoutingState, user: int, handle: Handle) -> None:
 
 def end_user(state: RoutingState, user: int, code: int) -> None:
     """End whatever session the user has, here or elsewhere."""
-    remote = state.remotes.get(user)
+    remote = remote_of(state, user)
     if remote is not None:
         dismiss(state, remote, code)
     session = state.sessions.get(user)

@@ -30,21 +30,26 @@ def check(state: "RoutingState") -> None:
     for user, session in state.sessions.items():
         assert session.user == user
         assert state.tickets.get(session.ticket) is session, f"{session} has no ticket"
-        assert state.parts[state.ways.partition_of(user)].sessions.get(user) is session
-    assert len(state.tickets) == len(state.sessions)
-    for user, remote in state.remotes.items():
-        assert remote.user == user
-        assert remote.part in state.served, f"{remote} of a partition that isn't served"
-        assert remote.peer.remotes.get(remote.ticket) is remote
-        here = state.sessions.get(user)
-        entered = here is not None and state.mail.sessions.get(user) is here
-        assert not entered, f"{remote}, and a session here"
+        assert session in state.parts[state.ways.partition_of(user)].sessions
+    assert len(state.tickets) == len(state.sessions) == sum(len(part.sessions) for part in state.parts)
+    _check_remotes(state)
     for peer in state.peers.values():
         assert peer.node != me
         assert peer.opened <= state.served, f"opened and not served: {peer.opened - state.served}"
         assert not (peer.opened & peer.notices.keys()), "opened, and to be told something else"
-        for remote in peer.remotes.values():
-            assert state.remotes.get(remote.user) is remote
+
+
+def _check_remotes(state: "RoutingState") -> None:
+    in_mail = state.mail.sessions
+    known = {remote.user: remote for peer in state.peers.values() for remote in peer.remotes.values()}
+    for user, remote in known.items():
+        assert remote.part in state.served, f"{remote} of a partition that isn't served"
+        assert remote.peer.remotes.get(remote.ticket) is remote, f"{remote}, and another one"
+        assert remote in (in_mail.get(user), state.coming.get(user)), f"{remote} is known by its ticket only"
+    for user, remote in state.coming.items():
+        assert known.get(user) is remote, f"{remote} isn't known by its ticket"
+    for user, handle in in_mail.items():
+        assert handle is state.sessions.get(user) or handle is known.get(user), f"mail alone knows {handle}"
 
 
 def _check_part(state: "RoutingState", part: "Part") -> None:

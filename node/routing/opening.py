@@ -79,7 +79,7 @@ def open_at_primary(state: RoutingState, part: Part) -> bool:
         state.counts.resent += kept.sent
         kept.sent = False
     part.unsent = unsent
-    part.announce = deque(part.sessions.values())
+    part.announce = part.sessions[::-1]
     if unsent or part.announce:
         state.moving[p] = part
         move(state, part)
@@ -109,7 +109,7 @@ def reopen(state: RoutingState, part: Part) -> None:
 
 def announce(state: RoutingState, part: Part, session: Phone) -> None:
     """A session of an open partition is to be known to its primary, or to be known anew."""
-    part.announce.append(session)
+    part.announce.insert(0, session)
     state.moving[part.number] = part
 
 
@@ -133,8 +133,8 @@ def _announce(state: RoutingState, part: Part) -> bool:
     while part.announce and state.announcing > 0:
         some: list[Phone] = []
         while part.announce and len(some) < min(codes.ANNOUNCED_MAX, state.announcing):
-            session = part.announce.popleft()
-            if part.sessions.get(session.user) is session:
+            session = part.announce.pop()
+            if state.sessions.get(session.user) is session:
                 some.append(session)
         if not some:
             return True
@@ -148,7 +148,7 @@ def _announce(state: RoutingState, part: Part) -> bool:
             continue
         entries = [[one.user, *one.login, one.stream, one.ticket, one.round] for one in some]
         if not state.ways.send(target, codes.SESSIONS, (codes.ONLINE, part.number, entries)):
-            part.announce.extendleft(reversed(some))
+            part.announce.extend(reversed(some))
             state.counts.announced -= len(some)
             return False
     return True

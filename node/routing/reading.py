@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from node.routing import codes
+from node.routing.logins import COUNTER_MAX
 from node.wire.errors import REGISTRY
 from node.wire.limits import (
     BODY_MAX,
@@ -39,6 +40,10 @@ def _natural(value: Any) -> bool:
 
 def _ordinal(value: Any) -> bool:
     return type(value) is int and 1 <= value <= NUMBER_MAX
+
+
+def _counter(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= COUNTER_MAX
 
 
 def _user(value: Any) -> bool:
@@ -137,14 +142,14 @@ def _spans(value: Any) -> bool:
 SPANS_MAX: Final = 2 * 4_096
 """Numbers that name intervals, in one message."""
 
-_SESSION: Final[Shape] = (_user, _natural, _natural, _stream, _ordinal, _ordinal)
+_SESSION: Final[Shape] = (_user, _natural, _counter, _stream, _ordinal, _ordinal)
 
 MESSAGES: Final[Mapping[int, Shape]] = MappingProxyType(
     {
         codes.HELLO: (),
         codes.OPEN: (_natural,),
         codes.SEND: (
-            _ordinal, _natural, _natural, _user, _user, _stream, _ordinal, _ordinal, _body_or_none,
+            _ordinal, _natural, _counter, _user, _user, _stream, _ordinal, _ordinal, _body_or_none,
         ),
         codes.ACK: (_user, _user, _stream, _ordinal, _ordinal),
         codes.READ: (_user, _user, _stream, _ordinal),
@@ -181,7 +186,7 @@ ANSWERS: Final[Mapping[int, Shape]] = MappingProxyType(
     {
         codes.PIN_SENT: (_user, _retry, _retry),
         codes.REGISTERED: (_user, _ordinal, _truth, _stream_or_none),
-        codes.LOGGED_IN: (_user, _stream, _natural, _natural, _natural),
+        codes.LOGGED_IN: (_user, _stream, _natural, _natural, _counter),
         codes.REFUSAL: (_error, _text, _retry),
         codes.NOT_HERE: (),
     }

@@ -220,7 +220,7 @@ class Router:
             "kept_bytes": state.kept_bytes,
             "kept_oldest_ms": max(0, state.mail.now - oldest),
             "sessions": len(state.sessions),
-            "sessions_remote": len(state.remotes),
+            "sessions_remote": sum(len(peer.remotes) for peer in state.peers.values()),
             "sessions_to_announce": sum(len(part.announce) for part in state.moving.values()),
             "partitions_served": len(state.served),
             "partitions_waiting": len(state.waiting),

@@ -5,14 +5,18 @@ from typing import Any
 from node.mail import presence
 from node.mail.state import Effect
 from node.routing import codes, handling, keeping, opening
-from node.routing.homes import home
-from node.routing.state import Login, Peer, RoutingState
+from node.routing.homes import home, home_once
+from node.routing.state import Login, Part, Peer, RoutingState
 from node.routing.surroundings import Phone
 from node.wire import errors
 
 FAREWELLS_MAX: int = 100_000
 """Sessions that ended while the link to their primary was full. One more, and the primary begins anew with all of
 this node's."""
+
+
+def _part_of(state: RoutingState, session: Phone) -> Part:
+    return state.parts[home_once(state, session.user)]
 
 
 def seat(state: RoutingState, session: Phone, user: int, stream: bytes, login: Login) -> None:
@@ -32,8 +36,8 @@ def seat(state: RoutingState, session: Phone, user: int, stream: bytes, login: L
     session.round = 0
     state.sessions[user] = session
     state.tickets[session.ticket] = session
-    part = state.parts[home(state, user)]
-    part.sessions[user] = session
+    part = _part_of(state, session)
+    part.sessions.append(session)
     if part.open:
         opening.announce(state, part, session)
     else:
@@ -47,11 +51,9 @@ def leave(state: RoutingState, session: Phone) -> None:
     keeping.forget_session(state, session)
     user = session.user
     del state.tickets[session.ticket]
-    if state.sessions.get(user) is session:
-        del state.sessions[user]
-    part = state.parts[home(state, user)]
-    if part.sessions.get(user) is session:
-        del part.sessions[user]
+    del state.sessions[user]
+    part = _part_of(state, session)
+    part.sessions.remove(session)
     if part.open and session.round:
         target = part.target
         if target == state.ways.me:
@@ -98,7 +100,7 @@ def heard(state: RoutingState, peer: Peer, ticket: int, announcement: int) -> Ph
     if session is None:
         _farewell(state, peer, ticket)
         return None
-    part = state.parts[home(state, session.user)]
+    part = _part_of(state, session)
     if session.round != announcement or not part.open or part.target != peer.node:
         state.counts.stale_answers += 1
         return None
@@ -113,7 +115,7 @@ def told(state: RoutingState, effect: Effect) -> None:
 def welcomed(state: RoutingState, session: Phone, waiting: int) -> None:
     """Its primary knows it."""
     ways = state.ways
-    part = state.parts[home(state, session.user)]
+    part = _part_of(state, session)
     if state.phones.welcome(session, waiting) and part.target is not None and part.target != ways.me:
         place = ways.public_of(part.target)
         if place is not None:
@@ -123,8 +125,7 @@ def welcomed(state: RoutingState, session: Phone, waiting: int) -> None:
 def again(state: RoutingState, session: Phone) -> None:
     """Its primary has lost something for it."""
     state.counts.announced_again += 1
-    part = state.parts[home(state, session.user)]
-    opening.announce(state, part, session)
+    opening.announce(state, _part_of(state, session), session)
 
 
 # ---- what a session says to its primary --------------------------------------------------------------------
@@ -142,5 +143,5 @@ def speak(state: RoutingState, session: Phone, message: tuple[Any, ...]) -> None
             state.counts.dropped += 1
     elif part.target is not None and not state.ways.send(part.target, codes.MESSAGES, message):
         state.counts.dropped += 1
-        if not part.announce or part.announce[-1] is not session:
+        if not part.announce or part.announce[0] is not session:
             again(state, session)

@@ -7,6 +7,7 @@ import attrs
 
 from node.mail.state import MailState
 from node.routing import invariants
+from node.routing.logins import packed, unpacked
 from node.routing.settings import RoutingSettings
 from node.routing.surroundings import Accounts, Done, Phone, Phones, Ways
 
@@ -62,9 +63,13 @@ class Part:
         self.since = 0  # when it was needed and not open
         self.tried = 0  # when it was last tried to open it
         self.lines: dict[tuple[int, int], Line] = {}  # by (ticket, recipient): to it
-        self.sessions: dict[int, Phone] = {}  # of its users, by user
+        self.sessions: list[
+            Phone
+        ] = []  # of its users: a dictionary would cost each of them six times as much
         self.unsent: deque[Kept] = deque()  # wait for room in the link; what comes later waits behind them
-        self.announce: deque[Phone] = deque()  # sessions that the primary is to be told of
+        self.announce: list[
+            Phone
+        ] = []  # sessions that the primary is to be told of, the first one at the end
         self.count = 0
         self.bytes = 0
 
@@ -73,9 +78,10 @@ class Part:
 
 
 class Remote:
-    """A session at another edge, as the mail core sees it (`node.mail.state.Handle`)."""
+    """A session at another edge, as the mail core sees it (`node.mail.state.Handle`). There is one for nearly each
+    session of a cluster: what it has is counted in bytes (`waystation bench cluster --only idle`)."""
 
-    __slots__ = ("admitted", "gone", "login", "part", "peer", "round", "stream", "ticket", "user")
+    __slots__ = ("_login", "gone", "part", "peer", "round", "stream", "ticket", "user")
 
     def __init__(
         self, peer: "Peer", part: int, user: int, stream: bytes, login: Login, ticket: int, announcement: int
@@ -84,11 +90,15 @@ class Remote:
         self.part = part  # the user's partition
         self.user = user
         self.stream = stream
-        self.login = login
+        self._login = packed(login)
         self.ticket = ticket
         self.round = announcement
-        self.admitted = False  # accounts had nothing against it
         self.gone = False  # nothing is said to it any more
+
+    @property
+    def login(self) -> Login:
+        """Of two sessions of a user the lower one ends."""
+        return unpacked(self._login)
 
     def __repr__(self) -> str:
         return f"Remote({self.user} at {self.peer.node.hex()}, login={self.login}, round={self.round})"
@@ -186,7 +196,7 @@ class RoutingState:
             ANNOUNCED_PER_TICK_MAX  # how many sessions may still be announced before the next tick
         )
         # primary
-        self.remotes: dict[int, Remote] = {}  # by user
+        self.coming: dict[int, Remote] = {}  # by user: announced, and not among mail's sessions yet
         self.origins: dict[int, Origin] = {}  # by sender, who spoke last at the end
         self.wanting: dict[int, dict[bytes, None]] = {}  # partition → edges that would open it
         self.counter = 0  # of logins

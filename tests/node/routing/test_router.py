@@ -106,7 +106,7 @@ def test_a_session_is_known_to_its_primary_and_is_told_where_that_is() -> None:
     stage = Stage()
     session = stage.a.login_of(THERE)
     assert session.frames(effects.BACKLOG)
-    assert list(stage.b.router.state.remotes) == [THERE]
+    assert [one.user for one in stage.b.router.state.peers[b"a"].remotes.values()] == [THERE]
     assert stage.a.moves == [("b.example", 7443)]
     stage.a.login_of(HERE)
     assert len(stage.a.moves) == 1, "who is at his primary already need not move"
@@ -127,7 +127,7 @@ def test_a_lower_login_that_is_announced_late_is_to_connect_again() -> None:
     late = Session()
     stage.b.within(stage.b.router.seat, late, THERE, THERE.to_bytes(8, "big"), (0, 1))
     assert late.ended == errors.TIMEOUT
-    assert list(stage.b.router.state.remotes) == [THERE]
+    assert [one.user for one in stage.b.router.state.peers[b"a"].remotes.values()] == [THERE]
 
 
 def test_a_device_that_was_replaced_does_not_come_in_by_an_announcement() -> None:

@@ -39,7 +39,7 @@ PLANTS = [
     Plant(
         "sessions aren't announced to the next primary",
         opening, "open_at_primary",
-        "part.announce = deque(part.sessions.values())", "part.announce = deque()",
+        "part.announce = part.sessions[::-1]", "part.announce = []",
         range(5), "never at rest",
     ),
     Plant(
