@@ -41,11 +41,17 @@ FAST: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
 
 
 @contextmanager
-def running(folder: Path, nodes: int, users: int, labels: Sequence[str] = ()) -> Iterator[Town]:
+def running(
+    folder: Path,
+    nodes: int,
+    users: int,
+    labels: Sequence[str] = (),
+    settings: Mapping[str, Mapping[str, Any]] = FAST,
+) -> Iterator[Town]:
     """A cluster with accounts for users 0 … users - 1, or several that know one another, if the nodes have labels of
     clusters; ended with the block."""
     accounts = [(number_of(i), public_key(i), stream_of(i)) for i in range(users)]
-    with _town(folder, nodes, labels) as town:
+    with _town(folder, nodes, labels, settings) as town:
         town.prepare()
         for node in town.nodes:  # each has all of them: there is nothing to be copied
             provision(node.data, accounts)
@@ -87,12 +93,14 @@ def spread(folder: Path, nodes: int, users: int) -> Spread:
 
 
 @contextmanager
-def _town(folder: Path, nodes: int, labels: Sequence[str] = ()) -> Iterator[Town]:
+def _town(
+    folder: Path, nodes: int, labels: Sequence[str] = (), settings: Mapping[str, Mapping[str, Any]] = FAST
+) -> Iterator[Town]:
     history = HistoryWriter(_made(folder) / "history.jsonl", "bench")
     try:
         with (
             Plain(nodes) as cables,
-            Town(folder, history, cables, nodes, settings=FAST, labels=labels) as town,
+            Town(folder, history, cables, nodes, settings=settings, labels=labels) as town,
         ):
             yield town
     finally:
@@ -113,12 +121,12 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def cpu_seconds(nodes: list[TownNode]) -> float:
+def cpu_seconds(nodes: Sequence[TownNode]) -> float:
     """Of all of them."""
     return sum(process.cpu_seconds(node.process.pid) for node in nodes if node.process is not None)
 
 
-def rss_bytes(nodes: list[TownNode]) -> int:
+def rss_bytes(nodes: Sequence[TownNode]) -> int:
     """Of all of them."""
     return sum(process.rss_bytes(node.process.pid) for node in nodes if node.process is not None)
 
