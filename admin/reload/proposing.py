@@ -5,7 +5,6 @@ Nothing of the running program is touched here.
 
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import attrs
@@ -33,13 +32,12 @@ async def plan_of(
     Raises:
         NoSources, InspectionFailed, SourcesMoved
     """
-    read = partial(read_sources, root, packages)
-    there = await trio.to_thread.run_sync(read)
+    there = await trio.to_thread.run_sync(read_sources, root, packages, runs)
     survey = survey_of(runs, there, loaded)
     draft = Draft(refusals=survey.refusals)
     if survey.changed and not survey.refusals:
         draft = await inspect_elsewhere(request_of(survey, runs, there, loaded))
-        again = await trio.to_thread.run_sync(read)
+        again = await trio.to_thread.run_sync(read_sources, root, packages, there)
         await trio.to_thread.run_sync(give_back_memory)  # of texts and what was made of them
         if again.version != there.version:
             raise SourcesMoved(str(root))

@@ -3,6 +3,7 @@
 This module must never know what they mean.
 """
 
+import os
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -59,11 +60,19 @@ def _wanted(module: str) -> bool:
 
 
 def version_of(text: str) -> str:
-    return blake2b(text.encode("utf-8", "surrogatepass")).hexdigest()[:VERSION_CHARACTERS]
+    return _version_of(text.encode("utf-8", "surrogatepass"))
 
 
-def read_sources(root: Path, packages: Sequence[str] = PACKAGES) -> Sources:
+def _version_of(content: bytes) -> str:
+    return blake2b(content).hexdigest()[:VERSION_CHARACTERS]
+
+
+def read_sources(root: Path, packages: Sequence[str] = PACKAGES, like: Sources | None = None) -> Sources:
     """Every module of ours in a directory, or in a wheel. Takes tens of milliseconds: for a thread.
+
+    Args:
+        like: what was read before. A text that is the same now isn't kept twice: megabytes that come and go with
+            every look would leave a node's memory in pieces.
 
     Raises:
         NoSources: they can't be read, or none are there.
@@ -76,15 +85,21 @@ def read_sources(root: Path, packages: Sequence[str] = PACKAGES) -> Sources:
             if path.suffix == ".py":
                 if not _wanted(module := _module(path)):
                     continue
-                text = content.decode("utf-8")
-                modules[module] = Source(str(root / name), text, version_of(text))
+                modules[module] = _source(str(root / name), content, like and like.modules.get(module))
             elif path.suffix not in IGNORED:
-                data[name] = blake2b(content).hexdigest()[:VERSION_CHARACTERS]
+                data[name] = _version_of(content)
     except (OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:
         raise NoSources(root, str(error)) from error
     if not modules:
         raise NoSources(root, f"none of {', '.join(packages)} is in it")
     return Sources(root, modules, data)
+
+
+def _source(path: str, content: bytes, known: Source | None) -> Source:
+    version = _version_of(content)
+    if known is None or known.version != version:
+        return Source(path, content.decode("utf-8"), version)
+    return known if known.path == path else Source(path, known.text, version)
 
 
 def _module(path: PurePosixPath) -> str:
@@ -101,10 +116,9 @@ def _tree(root: Path, packages: Sequence[str]) -> Iterator[tuple[str, bytes]]:
                 if count > FILES_MAX:
                     raise NoSources(root, f"there are more than {FILES_MAX} files")
                 with path.open("rb") as file:
-                    yield (
-                        path.relative_to(root).as_posix(),
-                        _bounded(root, path.name, file.read(SOURCE_BYTES_MAX + 1)),
-                    )
+                    size = os.fstat(file.fileno()).st_size  # Python makes room for all that is asked for
+                    content = file.read(min(size, SOURCE_BYTES_MAX) + 1)
+                yield path.relative_to(root).as_posix(), _bounded(root, path.name, content)
 
 
 def _wheel(root: Path, packages: Sequence[str]) -> Iterator[tuple[str, bytes]]:
@@ -116,7 +130,8 @@ def _wheel(root: Path, packages: Sequence[str]) -> Iterator[tuple[str, bytes]]:
             raise NoSources(root, f"there are more than {FILES_MAX} files")
         for info in infos:
             with wheel.open(info) as file:
-                yield info.filename, _bounded(root, info.filename, file.read(SOURCE_BYTES_MAX + 1))
+                content = file.read(min(info.file_size, SOURCE_BYTES_MAX) + 1)
+            yield info.filename, _bounded(root, info.filename, content)
 
 
 def _bounded(root: Path, name: str, content: bytes) -> bytes:

@@ -58,7 +58,7 @@ class World:
         survey = survey_of(self.runs, there, loaded)
         if survey.refusals:
             return Draft(refusals=survey.refusals), there
-        return inspect(request_of(survey, self.runs, there, loaded), _beside), there
+        return inspect(request_of(survey, self.runs, there, loaded), beside), there
 
     def plan(self, suspended: Mapping[Any, int] | None = None) -> Plan:
         return self._plan(*self.draft(), suspended)
@@ -136,7 +136,7 @@ def _picture(owner: Any) -> dict[str, Any]:
     return found
 
 
-def _beside(texts: Mapping[str, str], parsed: Mapping[str, Parsed], paths: Mapping[str, str]) -> Importing:
+def beside(texts: Mapping[str, str], parsed: Mapping[str, Parsed], paths: Mapping[str, str]) -> Importing:
     def importing(name: str) -> ModuleType:
         module = ModuleType(name)
         module.__file__ = paths[name]
