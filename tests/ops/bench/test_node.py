@@ -27,7 +27,7 @@ def bench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return run
 
 
-@pytest.mark.parametrize("options", [[], ["--durable"], ["--tls"], ["--partners", "2"], ["--rate", "300"]])
+@pytest.mark.parametrize("options", [[], ["--durable", "--partners", "2"], ["--tls", "--rate", "300"]])
 def test_messages_online(bench: Any, options: list[str]) -> None:
     result = bench("messages", "--users", "6", "--seconds", "0.5", *options)
     assert result["messages"] > 50
