@@ -85,7 +85,8 @@ def read_sources(root: Path, packages: Sequence[str] = PACKAGES, like: Sources |
             if path.suffix == ".py":
                 if not _wanted(module := _module(path)):
                     continue
-                modules[module] = _source(str(root / name), content, like and like.modules.get(module))
+                known = like.modules.get(module) if like is not None else None
+                modules[module] = _source(str(root / name), content, known)
             elif path.suffix not in IGNORED:
                 data[name] = _version_of(content)
     except (OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:

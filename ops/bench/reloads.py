@@ -1,4 +1,5 @@
-"""`bench reload`: how long a node stands still when its code is replaced, with sessions and messages on it.
+"""`bench reload`: how long a node stands still when its code is replaced, with sessions and messages on it, and whether
+messages wait or memory grows.
 
 The node runs from a copy of this program; each reload changes the code of sessions, router and mailbox in it. Two
 pauses are told: the node's own (`pause_ms`), and what phones notice of it (`send_to_deliver_ms`, beside the same
@@ -7,6 +8,7 @@ without reloads). This module must never know a protocol, nor how code is replac
 
 import importlib.metadata
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -27,6 +29,7 @@ from ops.bench.fleet import Fleet, Mark, pairs_shape
 from ops.bench.identities import number_of, public_key, stream_of
 from ops.bench.node_process import NodeProcess, free_ports
 from ops.bench.plan import Plan
+from ops.bench.reload_verdict import broken, growth_of
 from ops.bench.revisions import Revisions
 from ops.bench.sampling import allow_files, machine, settle
 from ops.bench.screen import Screen, print_result
@@ -78,36 +81,47 @@ def measure(load: Load, directory: Path, screen: Screen) -> dict[str, Any]:
     """
     with stand_of(load, directory, screen) as stand:
         settle(stand.node)
-        stand.busy.begin()
-        time.sleep(1.0)
-        stand.busy.mark()
-        time.sleep(_UNDISTURBED_SECONDS)
-        quiet, memory = stand.busy.mark(), stand.node.memory()
-        done = []
-        with screen.phase("reloading", load.reloads) as phase:
-            for number in range(1, load.reloads + 1):
-                stand.revisions.revise(number)
-                done.append(stand.admin.ask(APPLY))
-                phase.show(number, f"{done[-1]['pause_ms']:.2f} ms")
-        under = stand.busy.mark()
-        grown = stand.node.memory().anonymous - memory.anonymous
-        undone = min(len(done), UNDOS_MAX)
-        with screen.phase("rolling back", undone):
-            back = [stand.admin.ask(ROLLBACK)["pause_ms"] for _ in range(undone)]
-        all_arrived(stand)
-        figures = stand.admin.ask(("stats", "hub"))
+        return reloaded(stand, load.reloads, screen)
+
+
+def reloaded(
+    stand: Stand, reloads: int, screen: Screen, undisturbed_seconds: float = _UNDISTURBED_SECONDS
+) -> dict[str, Any]:
+    """On a stand where nobody sends yet, and nobody at the end. As `measure` otherwise."""
+    stand.busy.begin()
+    time.sleep(undisturbed_seconds / 3)
+    stand.busy.mark()
+    time.sleep(undisturbed_seconds)
+    quiet, memory = stand.busy.mark(), [stand.node.memory().anonymous]
+    done = []
+    with screen.phase("reloading", reloads) as phase:
+        for number in range(1, reloads + 1):
+            stand.revisions.revise(number)
+            done.append(stand.admin.ask(APPLY))
+            memory.append(stand.node.memory().anonymous)
+            phase.show(number, f"{done[-1]['pause_ms']:.2f} ms")
+    under = stand.busy.mark()
+    undone = min(len(done), UNDOS_MAX)
+    with screen.phase("rolling back", undone):
+        back = [stand.admin.ask(ROLLBACK)["pause_ms"] for _ in range(undone)]
+    all_arrived(stand)
+    figures = stand.admin.ask(("stats", "hub"))
+    pauses = _pauses("pause_ms", [one["pause_ms"] for one in done])
+    delays, undisturbed = (one.to_deliver.summary_ms() for one in (under, quiet))
     return {
-        **_pauses("pause_ms", [one["pause_ms"] for one in done]),
+        **pauses,
         **_pauses("swap_ms", [one["swap_ms"] for one in done]),
         **_pauses("rollback_pause_ms", back),
         "functions_changed": sum(len(one["changed"]) for one in done[0]["modules"]),
         "reloads": len(done),
         "sessions": figures["connections"],
         "closed": sum(figures["closed"].values()),
-        "send_to_deliver_ms": under.to_deliver.summary_ms(),
-        "send_to_deliver_without_reloads_ms": quiet.to_deliver.summary_ms(),
+        "send_to_deliver_ms": delays,
+        "send_to_deliver_without_reloads_ms": undisturbed,
         "messages_per_s": _rate(quiet, under),
-        "memory_growth_bytes": grown,
+        **growth_of(memory),
+        "memory_bytes": memory,
+        "broken": broken(pauses["pause_ms_max"], delays, undisturbed, memory),
     }
 
 
@@ -200,7 +214,11 @@ def command(
     ] = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Replace the code of sessions, router and mailbox in a node, again and again."""
+    """Replace the code of sessions, router and mailbox in a node, again and again.
+
+    Exit status: 1 if the loop stood still for more than 20 ms, a message took more than 100 ms, or memory went on
+    growing after the first 20 reloads (judged from 36 on); 0 if not.
+    """
     load = Load(idle + idle % 2, busy + busy % 2, rate, reloads)
     allow_files(load.idle + load.busy + _FILES_SPARE)
     with (
@@ -208,5 +226,11 @@ def command(
         tempfile.TemporaryDirectory(prefix="waystation-bench-", dir=directory) as folder,
     ):
         result = measure(load, Path(folder), Screen())
+    if not as_json:
+        del result["memory_bytes"]
     about = {"version": importlib.metadata.version("waystation"), "machine": machine()}
     print_result({"benchmark": "reload", "settings": asdict(load), **result, **about}, as_json=as_json)
+    for cause in result["broken"]:
+        sys.stderr.write(f"waystation: {cause}\n")
+    if result["broken"]:
+        sys.exit(1)

@@ -14,7 +14,8 @@ from admin.channel.errors import Refused
 from node.wire import verbs
 from ops.bench.identities import device_key, number_of
 from ops.bench.node_process import NodeProcess
-from ops.bench.reloads import APPLY, ROLLBACK, Load, Stand, all_arrived, stand_of
+from ops.bench.reloads import APPLY, Load, Stand, reloaded, stand_of
+from ops.bench.revisions import CHANGED
 from ops.bench.screen import Screen
 from ops.faults.raw import RawPhone
 from tests.system.persistent import GIVE_UP_S, Persistent
@@ -37,22 +38,23 @@ def _state(stand: Stand) -> dict[str, Any]:
 
 def test_reloads_in_a_row_drop_and_lose_nothing(stand: Stand) -> None:
     """`waystation bench reload` does so fifty times with 10,000 sessions; here it is a few with few."""
-    stand.busy.begin()
     before = stand.admin.ask(("stats", "reload"))["version"]
-    versions = set()
-    for number in range(1, 4):
-        stand.revisions.revise(number)
-        done = stand.admin.ask(APPLY)
-        assert sum(len(module["changed"]) for module in done["modules"]) > 10
-        versions.add(done["id"])
-        assert stand.admin.ask(("reload", "versions", "node.talk"))["node.talk"] in str(done["modules"])
-    for _ in range(3):
-        assert stand.admin.ask(ROLLBACK)["state"] == "rolled_back"
+    told = reloaded(stand, 3, Screen(), undisturbed_seconds=0.3)
+    history = stand.admin.ask(("reload", "history"))
+    pauses = [one["pause_ms"] for one in history]
+    assert (told["pause_ms_p50"], told["pause_ms_max"]) == (sorted(pauses)[1], max(pauses))
+    assert all(isinstance(one, float) and one > 0 for one in pauses)
+    assert told["swap_ms_max"] <= told["pause_ms_max"], "the swap is a part of it"
+    assert told["pause_ms_max"] <= stand.admin.ask(("stats", "reload"))["pause_ms_max"]
+    assert told["functions_changed"] == sum(map(len, CHANGED.values()))
+    assert (told["reloads"], told["sessions"], told["closed"]) == (3, 40, 0)
+    assert len({one["version"] for one in history}) == 3
+    assert [one["state"] for one in history] == ["rolled_back"] * 3
     assert stand.admin.ask(("stats", "reload"))["version"] == before
-    assert len(versions) == 3
-    all_arrived(stand)
-    hub = stand.admin.ask(("stats", "hub"))
-    assert (hub["connections"], sum(hub["closed"].values()), hub["failures"]) == (40, 0, 0)
+    growth = (told["memory_growth_bytes"], told["memory_growth_after_bytes"])
+    assert growth == (told["memory_bytes"][3] - told["memory_bytes"][0], None), "three are too few to judge"
+    assert told["send_to_deliver_ms"]["p50"] > 0
+    assert stand.admin.ask(("stats", "hub"))["failures"] == 0
 
 
 @pytest.mark.parametrize(
