@@ -84,6 +84,7 @@ def summary(cluster: Cluster) -> dict[str, Any]:
         "links_down": sum(not link.up for link in links),
         "links_waiting": sum(link.queue_messages for link in links),
         "messages_too_large": cluster.too_large,
+        "not_understood": cluster.not_understood(),
         "rebalancing": dict(cluster.operate.rebalancer.statistics()),
     }
 

@@ -1,6 +1,7 @@
 """[cluster]: what a node's configuration says of it as a member of a cluster. Who the others are is not configured: a
 node learns that when it joins, and keeps it in its data directory."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -101,6 +102,7 @@ def member_settings(section: ClusterSection, routing: RoutingSettings, data: Pat
         cluster=ClusterSettings(
             data=data,
             name="",
+            release=version("waystation"),
             links=LinkSettings(listen=Address.parse(section.listen), group_ports=ports),
             membership=MembershipSettings(**fields),
         ),

@@ -133,5 +133,9 @@ class Asking:
                     lambda reader: encode_value(reader.get(rest[0], key)),
                     lambda result: answer(1, result.error, result.value),  # type: ignore[arg-type]
                 )
+            else:
+                answer(
+                    0, forwarding.Refused(f"this node's release doesn't know what is asked for: {what!r:.20}")
+                )
         except Exception as error:  # noqa: BLE001 - whatever it is, whoever asked is told
             answer(0, error)

@@ -22,6 +22,7 @@ import trio
 from replication import detectorstate
 from replication.carrier import Carrier
 from replication.clustersettings import ClusterSettings, node_of
+from replication.control import Control
 from replication.core import replica, rows
 from replication.core.state import ReplicaState
 from replication.detector import Detector
@@ -30,11 +31,10 @@ from replication.forwarding import ANSWER, ASK
 from replication.hosting import Channel, Host, Listen
 from replication.labels import Labels
 from replication.listening import GroupListener
-from replication.membership.exchange import TELL
-from replication.membership.far import CLAIMED
-from replication.membership.handing import GOING, Handing
+from replication.membership.apart import Apart
+from replication.membership.handing import Handing
 from replication.membership.membership import Membership
-from replication.membership.operating import MOVE, Operating
+from replication.membership.operating import Operating
 from replication.membership.rebalancing import Rebalancer
 from replication.placed import Placed
 from replication.procedures import Procedure
@@ -45,14 +45,13 @@ from replication.tables import REPLICA, remembered
 from replication.zeromq.errors import MessageTooLarge
 from replication.zeromq.keys import Keys
 from replication.zeromq.links import Links
+from replication.zeromq.versions import Versions
 from store.store import Store
 
 log = structlog.get_logger()
 
 TICK_MS = 100
 """Between two ticks of the replicas."""
-BEAT_WORDS = 3
-"""Of a detector's beat; the roster's digest is the next one."""
 
 
 class Cluster:
@@ -82,6 +81,7 @@ class Cluster:
             settings.secret or blake2b(settings.name.encode(), digest_size=32, person=b"ws-cluster").digest()
         )
         self.membership = Membership(self, keys.public)
+        versions = Versions(settings.speaks, settings.release)
         self.links = Links(
             self.me,
             keys,
@@ -90,11 +90,14 @@ class Cluster:
             settings.links,
             joins=self._joins,
             called=self._called,
+            versions=versions,
         )
         self.detector = Detector(self.me, self.nodes, secrets.token_bytes(8), settings.detector, self.now())
         self._bell = trio.Event()
         self.operate = Operating(self, Rebalancer(self, settings.membership))
         self.handing = Handing(self, self.operate.rebalancer)
+        self.control = Control(self, self._judged)
+        self._apart = Apart(self, versions)
 
     @property
     def nodes(self) -> tuple[bytes, ...]:
@@ -251,18 +254,7 @@ class Cluster:
         if group is None:
             if self.links.is_resting(peer):
                 self._called(peer)
-            if message[0] >= GOING:
-                self.handing.received(peer, message)
-            elif message[0] >= MOVE:
-                self.operate.received(peer, message)
-            elif message[0] >= CLAIMED:
-                self.membership.far.received(peer, message)
-            elif message[0] >= TELL:
-                self.membership.received(peer, message)
-            else:
-                if message[0] == BEAT and len(message) > BEAT_WORDS:
-                    self.membership.beat(peer, message[BEAT_WORDS])
-                self._judged(self.detector.received(peer, tuple(message), now))
+            self.control.received(peer, message, now)
             return
         self._judged(self.detector.heard(peer, now))
         channel = self._channels.get(group)
@@ -325,7 +317,11 @@ class Cluster:
             self._host.end()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Links, ticks and gathered writes, until cancelled."""
+        """Links, ticks and gathered writes, until cancelled.
+
+        Raises:
+            VersionsApart: this node has just started with a release that is too far from that of the others.
+        """
         async with trio.open_nursery() as nursery:
             await nursery.start(self.links.run)
             nursery.start_soon(self._tick)
@@ -363,6 +359,7 @@ class Cluster:
         with self.within():
             self._judged(self.detector.tick(self.now()))
         self.membership.look_whether_refused()
+        self._apart.look()
 
     async def _flush(self) -> None:
         while True:
@@ -428,6 +425,13 @@ class Cluster:
     def _called(self, node: bytes) -> None:
         self.membership.far.called(node)
 
+    def not_understood(self) -> dict[str, dict[str, int]]:
+        """What newer releases say and this one doesn't know: by channel, by code, how often. What channels of the host
+        carry is the host's to count."""
+        heard = {"links": self.links.unknown, "control": self.control.unknown.counts}
+        heard |= {name: one.carrier.state.unknown.counts for name, one in self.groups.items()}
+        return {name: dict(counts) for name, counts in heard.items() if counts}
+
     def statistics(self) -> dict[str, Any]:
         """Everything that there is to count."""
         return {
@@ -436,6 +440,7 @@ class Cluster:
             "membership": self.membership.statistics(),
             "detector": self.detector.statistics(),
             "links": attrs.asdict(self.links.statistics()),
+            "not_understood": self.not_understood(),
             "store": self.store.statistics(),
             "reports": dict(self.reports),
             "messages_too_large": self.too_large,

@@ -57,6 +57,7 @@ class ClusterSettings:
         node: this node's id; b"": the one that its key gives.
         secret: of the cluster, 32 bytes; b"": made of its name, for clusters whose members are all configured.
         speaks: the lowest and the highest version of what nodes say; others than this release's in tests only.
+        release: what this release is called, as operators know it.
     """
 
     data: Path
@@ -65,6 +66,7 @@ class ClusterSettings:
     node: bytes = b""
     secret: bytes = attrs.field(default=b"", repr=False)
     speaks: tuple[int, int] = SPEAKS
+    release: str = ""
     membership: MembershipSettings = attrs.Factory(MembershipSettings)
     replica: ReplicaSettings = attrs.Factory(ReplicaSettings)
     detector: DetectorSettings = attrs.Factory(DetectorSettings)

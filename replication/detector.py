@@ -338,10 +338,10 @@ def _well_formed(message: Message) -> bool:
     if code == BEAT:
         return len(rest) >= 2 and _is_boot(rest[0]) and rest[1] in (0, 1)
     if code in (PROBE_REQUEST, PROBE):
-        return len(rest) == 2 and isinstance(rest[0], bytes) and isinstance(rest[1], int)
+        return len(rest) >= 2 and isinstance(rest[0], bytes) and isinstance(rest[1], int)
     if code in (PROBE_REPLY, PROBE_ANSWER):
         return (
-            len(rest) == 3 and isinstance(rest[0], bytes) and isinstance(rest[1], int) and _is_boot(rest[2])
+            len(rest) >= 3 and isinstance(rest[0], bytes) and isinstance(rest[1], int) and _is_boot(rest[2])
         )
     return False
 

@@ -11,6 +11,8 @@ come twice, or late.
     (PROBE_REPLY, asker, nonce, boot)   yes
     (PROBE_ANSWER, target, nonce, boot) it said yes
 
+What a newer release appends is passed over.
+
 Effects, to be carried out in their order:
 
     (SEND, peer, message)

@@ -9,6 +9,8 @@
 What was asked of a node that went away is answered with `Unanswered`: it may have happened. Plain writes are
 sent again by whoever asked, for doing them twice is as good as once, if he didn't choose otherwise; calls are not.
 
+A newer release may append to each of them, and ask for more: it is told that this one doesn't know what.
+
 A question is waited for the longer the more bytes are under way to that peer, it included: it comes behind them, and
 who gave it up early would only add to them by asking again.
 """
@@ -126,9 +128,9 @@ class Forwarding:
 
     def answer(self, peer: bytes, message: Any) -> None:
         """An answer came; late ones and other nodes' are passed over."""
-        if len(message) != 6:
+        if len(message) < 6:
             return
-        _, number, copies, code, text, value = message
+        _, number, copies, code, text, value = message[:6]
         asked = self._asked.get(number)
         if asked is not None and asked.peer == peer:
             self._end(number, asked)

@@ -95,10 +95,22 @@ async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
         "clusters": status["clusters"],
         "rebalancing": status["rebalancing"],
         "detector": {name: thought[name] for name in ("suspicions", "deaths", "wrong_deaths")},
+        "not_understood": _not_understood(context, status["not_understood"]),
         "agreed": status["agreed"],
         "speaks": status["speaks"],
         "spoken": status["spoken"],
     }
+
+
+def _not_understood(context: Context, heard: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:
+    """What newer releases say and this one passes over, by channel and code."""
+    routing = context.node.statistics().get("routing", {}).get("not_understood", {})
+    both = {**heard, **{f"route.{channel}": counts for channel, counts in routing.items()}}
+    return [
+        {"channel": channel, "code": code, "messages": count}
+        for channel, counts in both.items()
+        for code, count in counts.items()
+    ]
 
 
 async def _invite(context: Context, arguments: Mapping[str, Any]) -> Any:

@@ -23,6 +23,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         COUNTER,
         """
         cluster.reports.{what}: what the cluster's cores reported, by kind
+        cluster.not_understood.{channel}.{code}: messages of a newer release that this one doesn't know, passed over
         cluster.messages_too_large: messages that were refused because of their size
         replication.links.{peer}.sent_bytes [bytes]: bytes to a peer
         replication.links.{peer}.received_bytes [bytes]: bytes of a peer

@@ -27,6 +27,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.asks_failed: of these, refused because nobody could be reached in time
         routing.asks_again: of these, put again after a change of claim or link
         routing.malformed: messages of peers that made no sense
+        routing.not_understood.{channel}.{code}: messages of a newer release that this one doesn't know, passed over
         routing.unopened: messages of peers for a partition that they hadn't opened
         routing.handled: messages of other edges that were handed to mail here
         routing.origins_forgotten: senders at other edges that were forgotten for want of room

@@ -1,4 +1,6 @@
-"""A message of a peer, to whoever it is for. What makes no sense is counted, and the link it came on begins anew."""
+"""A message of a peer, to whoever it is for. What makes no sense is counted, and the link it came on begins anew. What
+has a code that this release doesn't know is counted by it and passed over, for a newer release may say more.
+"""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -19,7 +21,7 @@ _TO_PRIMARIES = frozenset((codes.ACK, codes.READ, codes.CONFIRM))
 def messages(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
     """One of MESSAGES. False: it makes no sense."""
     if not reading.take(reading.MESSAGES, message):
-        return False
+        return _pass_over(state, codes.MESSAGES, reading.MESSAGES, message)
     code = message[0]
     if code == codes.SEND:
         _send(state, peer, message)
@@ -114,16 +116,16 @@ def sessions(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
     code = message[0]
     if code == codes.ASK:
         if not reading.take_ask(message):
-            return False
+            return _pass_over(state, codes.SESSIONS, reading.ASKS, message, 2)
         asking.asked(state, peer, message[1], message[2], message[3], tuple(message[4:]))
         return True
     if code == codes.ANSWER:
         if not reading.take_answer(message):
-            return False
+            return _pass_over(state, codes.SESSIONS, reading.ANSWERS, message, 2)
         asking.answered(state, peer, message[1], _outcome(message[2], message[3:]))
         return True
     if not reading.take(reading.SESSIONS, message):
-        return False
+        return _pass_over(state, codes.SESSIONS, reading.SESSIONS, message)
     if code == codes.ONLINE:
         p, entries = message[1:]
         if p >= state.ways.partitions:
@@ -140,8 +142,18 @@ def sessions(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
 def receipts(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
     """One of RECEIPTS. False: it makes no sense."""
     if not reading.take(reading.RECEIPTS, message):
-        return False
+        return _pass_over(state, codes.RECEIPTS, reading.RECEIPTS, message)
     telling.received(state, peer, message)
+    return True
+
+
+def _pass_over(
+    state: RoutingState, channel: str, shapes: Mapping[int, reading.Shape], message: list[Any], place: int = 0
+) -> bool:
+    """Whether a message that isn't as it should be is one of a newer release, by the code that stands there."""
+    if len(message) <= place or reading.is_known(shapes, message[place]):
+        return False
+    state.unknown[channel].note(*message[: place + 1 : place or 1])
     return True
 
 

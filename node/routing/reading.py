@@ -3,7 +3,8 @@
 A member proves its key, so this guards against mistakes, another version, or a node that has gone wrong, before
 anything of it reaches a core. A later release may append elements to any message, and to each session of an ONLINE:
 they are taken off here, so that members of two releases understand each other while one is being brought in. What an
-older one doesn't know must not change what the rest means.
+older one doesn't know must not change what the rest means. It may also say what has another code: `is_known` tells,
+for then the message is passed over.
 """
 
 from collections.abc import Callable, Mapping
@@ -217,6 +218,11 @@ def take(shapes: Mapping[int, Shape], message: list[Any], start: int = 1) -> boo
     code = message[start - 1]
     shape = shapes.get(code) if type(code) is int else None
     return shape is not None and _take(shape, message, start)
+
+
+def is_known(shapes: Mapping[int, Shape], code: Any) -> bool:
+    """Whether this release knows a code; what is none at all makes no sense, and isn't a newer release's."""
+    return type(code) is not int or code < 0 or code in shapes
 
 
 def take_ask(message: list[Any]) -> bool:

@@ -229,6 +229,11 @@ class Router:
             "tells_waiting": len(state.mail.telling),
             "tells": state.mail.counts.tells,
             "tells_again": state.mail.counts.tells_again,
+            "not_understood": {
+                channel.rpartition(".")[2]: dict(one.counts)
+                for channel, one in state.unknown.items()
+                if one.counts
+            },
         }
 
     def check(self) -> None:

@@ -6,10 +6,11 @@ from collections import deque
 import attrs
 
 from node.mail.state import MailState
-from node.routing import invariants
+from node.routing import codes, invariants
 from node.routing.logins import packed, unpacked
 from node.routing.settings import RoutingSettings
 from node.routing.surroundings import Accounts, Done, Phone, Phones, Ways
+from replication.unknown import Unknown
 
 ANNOUNCED_PER_TICK_MAX = 1_000
 """Sessions. Each is a login without a signature for its primary; after a takeover thousands are announced at once,
@@ -201,6 +202,7 @@ class RoutingState:
         self.wanting: dict[int, dict[bytes, None]] = {}  # partition → edges that would open it
         self.counter = 0  # of logins
         self.counts = Counts()
+        self.unknown = {channel: Unknown() for channel in codes.CHANNELS}  # what newer releases say
 
     def check(self) -> None:
         """Assert what must hold between any two events; called by tests and simulations after each."""

@@ -2,7 +2,9 @@
 
 Any of them may be lost, come twice, or late: none is needed exactly once. `inc` is an incarnation of the sender's
 store unless said otherwise, `p` a partition, sequences are local to the sender's store unless said otherwise, `claim`
-is `Claim.row()`.
+is `Claim.row()`. A later release may append to any of them, and say more: what stands behind the words below is passed
+over, and so are other codes. It doesn't append to rows in a message, but for claims: what it adds to rows is a list of
+its own, at the end.
 
     (HAIL, inc, digest, number)
         Say what you know of me. `digest` is of all claims that I know. If number isn't 0: if you know the same, say
@@ -78,3 +80,5 @@ NAMES = (
     "hail", "claims", "know", "start", "frame", "ack", "pull", "chunk", "offer", "live", "lived", "yield", "check",
     "differs", "hand", "spare", "free", "spread",
 )  # fmt: skip
+WORDS = (4, 2, 6, 6, 10, 9, 3, 6, 5, 6, 2, 2, 10, 2, 3, 2, 2, 2)
+"""How many each of them has, its code included."""

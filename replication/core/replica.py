@@ -39,6 +39,11 @@ def received(state: ReplicaState, sender: bytes, message: Sequence[Any]) -> None
 
 def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     kind = message[0]
+    if kind >= len(messages.WORDS):
+        state.unknown.note(kind)
+        return
+    if len(message) > messages.WORDS[kind]:
+        message = message[: messages.WORDS[kind]]
     if kind in (messages.FRAME, messages.CHECK):
         inbound.frame(state, peer, message)
     elif kind == messages.ACK:
@@ -77,7 +82,7 @@ def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     elif kind == messages.SPREAD:
         spreading.asked(state, message)
     else:
-        raise ValueError(f"unknown message {kind!r}")
+        raise ValueError(f"no code: {kind!r}")
 
 
 def tapped(
@@ -211,4 +216,5 @@ def status(state: ReplicaState) -> dict[str, Any]:
         "counts": {
             name: getattr(state.counts, name) for name in state.counts.__slots__ if name != "__weakref__"
         },
+        "unknown": dict(state.unknown.counts),
     }

@@ -11,6 +11,7 @@ from replication.claim import Claim
 from replication.core.holds import Holds
 from replication.core.knowledge import Cursor, Knowledge
 from replication.core.settings import ReplicaSettings
+from replication.unknown import Unknown
 
 Effect = tuple[Any, ...]
 Part = tuple[int, str, bytes, int]
@@ -344,6 +345,7 @@ class ReplicaState:
             int, tuple[int, int]
         ] = {}  # partition → (epoch of the raised floor, sequence before)
         self.counts = Counts()
+        self.unknown = Unknown()  # codes that a newer release has
         self.holds = Holds()
 
     def reachable(self, peer: Peer) -> bool:

@@ -100,7 +100,7 @@ async def ask(
 
 def _answer(said: list[Any]) -> Joined:
     match said:
-        case [words.JOINED, told]:
+        case [words.JOINED, told, *_]:
             return Joined.from_told(told)
         case [words.REFUSED, str(reason), *_]:
             raise JoinRefused(reason)
@@ -112,9 +112,13 @@ def asked(roster: Roster, node: bytes, said: Sequence[Any], me: bytes) -> Member
     row = roster.members.get(node)
     match said:
         case [int(low), int(high), str(address), str(public), *_] if row is not None and address:
-            spoken = min((one.speaks[1] for one in roster.members.values() if one.belongs), default=high)
-            if not low <= spoken <= high:
-                return f"members speak version {spoken}, and this release {low} to {high}"
+            belonging = [one for one in roster.members.values() if one.belongs]
+            last = min(belonging, key=lambda one: one.speaks[1], default=row)
+            if belonging and not low <= last.speaks[1] <= high:
+                return (
+                    f"member {last.node.hex()} speaks versions {last.speaks[0]} to {last.speaks[1]}, and this node's"
+                    f" release {low} to {high}: take a release next to that of the members"
+                )
             if row.state not in (INVITED, ACTIVE):
                 return "this node is leaving, or was removed"
             return roster.edited(node, me, address=address, public=public, speaks=(low, high))

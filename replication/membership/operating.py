@@ -72,6 +72,7 @@ class Around(Protocol):
     membership: Membership
 
     def now(self) -> int: ...
+    def not_understood(self) -> dict[str, dict[str, int]]: ...
     def within(self) -> AbstractContextManager[None]: ...
     async def move(self, group: str, p: int, target: bytes) -> None: ...
 
@@ -302,7 +303,7 @@ class Operating:
             "node": around.me.hex(),
             "name": around.settings.name,
             "members": status.members(
-                membership.roster.members.values(), around.me, around.detector, around.groups
+                membership.roster.members.values(), around.me, around.detector, around.groups, self._release
             ),
             "groups": {name: status.partitions(one.carrier.state) for name, one in around.groups.items()},
             "links": [
@@ -317,11 +318,20 @@ class Operating:
             "digest": membership.roster.digest.hex(),
             "speaks": list(membership.speaks),
             "spoken": membership.spoken,
+            "not_understood": around.not_understood(),
             "agreed": sum(
                 membership.exchange.heard.get(one) == membership.roster.digest for one in membership.nodes
             )
             + 1,
         }  # fmt: skip
+
+    def _release(self, node: bytes) -> str:
+        """What a member's release is called, as it said when it greeted last; "" if it never did."""
+        around = self._around
+        if node == around.me:
+            return around.settings.release
+        versions = around.links.versions_of(node)
+        return "" if versions is None else versions.release
 
     def _clusters(self) -> dict[str, dict[str, int]]:
         """By label: members, and partitions that each owns."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -23,10 +23,14 @@ class Lost:
 
 
 def members(
-    rows: Iterable[Member], me: bytes, detector: Detector, groups: Mapping[str, ReplicatedGroup]
+    rows: Iterable[Member],
+    me: bytes,
+    detector: Detector,
+    groups: Mapping[str, ReplicatedGroup],
+    release: Callable[[bytes], str],
 ) -> list[dict[str, Any]]:
-    """One of each node: its row, whether it is alive, and how many partitions it is primary and heir of, as far as this
-    node knows."""
+    """One of each node: its row, what its release is called, whether it is alive, and how many partitions it is primary
+    and heir of, as far as this node knows."""
     primary: dict[bytes, int] = {}
     heir: dict[bytes, int] = {}
     for group in groups.values():
@@ -49,6 +53,7 @@ def members(
             "key": row.key,
             "next_key": row.next_key,
             "speaks": list(row.speaks),
+            "release": release(row.node),
             "primary": primary.get(row.node, 0),
             "heir": heir.get(row.node, 0),
         }

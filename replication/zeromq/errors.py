@@ -82,6 +82,15 @@ class MembersUnusable(LinkError):
     remedy = "list every node once, this one too, each with its own id, public key and address"
 
 
+# ---- releases ---------------------------------------------------------------------------------------
+
+
+class VersionsApart(LinkError):
+    """The release of this node and that of another one have no version in common of what nodes say."""
+
+    remedy = "start this node with the release that it ran before"
+
+
 # ---- keys -------------------------------------------------------------------------------------------
 
 

@@ -31,14 +31,17 @@ from replication.zeromq.settings import (
     LinkSettings,
 )
 from replication.zeromq.sockets import FAILED_HANDSHAKES, end_monitor, event_of
+from replication.zeromq.versions import Versions
+from replication.zeromq.versions import refusal as apart
 from replication.zeromq.zap import USER_ID, Authorised
 
 _IN: Final = int(zmq.POLLIN)
 
 
 class Reader:
-    """Reads entrances. `came` is told of a peer that greeted on the control link, and whether it is a new process;
-    `offered` of the groups that a peer has open; `passed` when everything of one wake-up was handed over."""
+    """Reads entrances. `versions`: what peers said of their releases when they greeted last. `came` is told of a peer
+    that greeted on the control link, and whether it is a new process; `offered` of the groups that a peer has open;
+    `passed` when everything of one wake-up was handed over."""
 
     __slots__ = (
         "_authorised",
@@ -53,6 +56,8 @@ class Reader:
         "_roster",
         "_settings",
         "_traffic",
+        "_versions",
+        "versions",
     )
 
     def __init__(
@@ -68,6 +73,7 @@ class Reader:
         offered: Callable[[Member, dict[str, Address]], None],
         passed: Callable[[], None],
         joins: Callable[[bytes, list[Any]], list[Any] | str],
+        versions: Versions,
     ) -> None:
         self._settings = settings
         self._roster = roster
@@ -81,6 +87,8 @@ class Reader:
         self._offered = offered
         self._passed = passed
         self._joins = joins
+        self._versions = versions  # this node's own
+        self.versions: dict[bytes, Versions] = {}
 
     async def keep(self, entrance: Entrance) -> None:
         """Read until the entrance is closed."""
@@ -165,6 +173,8 @@ class Reader:
                 heard.batches += 1
                 heard.bytes += len(data)
                 self._hand_over(entrance, peer, heard, said)
+            elif said[0] >= words.KINDS:
+                self._traffic.unknown.note(said[0])
             elif not self._hear(entrance, peer, route, said):
                 raise words.Malformed("words that are none")
             heard.at = trio.current_time()
@@ -194,9 +204,9 @@ class Reader:
     def _hear(self, entrance: Entrance, peer: Member, route: bytes, said: list[Any]) -> bool:
         """The words of a peer that is listened to. Whether there are such words."""
         match said:
-            case [words.PING, int(number)]:
+            case [words.PING, int(number), *_]:
                 entrance.socket.reply_nowait(route, words.say(words.PONG, number))
-            case [words.OFFER, list(pairs)] if entrance.group is None:
+            case [words.OFFER, list(pairs), *_] if entrance.group is None:
                 self._offered(peer, _offers(peer, pairs))
             case _:
                 return False
@@ -218,10 +228,12 @@ class Reader:
     def forget(self, node: bytes) -> None:
         """A node is no peer any more."""
         self._instances.pop(node, None)
+        self.versions.pop(node, None)
 
     # ---- greetings -------------------------------------------------------------------------------
 
     def _greet(self, entrance: Entrance, peer: Member, heard: Heard, route: bytes, said: list[Any]) -> None:
+        why, more = 0, list[Any]()
         match said:
             case [
                 words.HELLO,
@@ -231,16 +243,21 @@ class Reader:
                 bytes(instance),
                 int(attempt),
                 int(most),
-                *_,
+                *more,
             ]:
                 refusal = self._refusal(entrance, to, group, instance, attempt, most)
+                versions = Versions.of_words(more)
+                if not refusal and not versions.meets(self._versions.speaks):
+                    refusal = apart(peer.node, versions, self._roster.own.node, self._versions)
+                    why = words.APART
             case [words.HELLO, int(version), *_]:
                 refusal = f"version {version} of the links' language: this node speaks {words.VERSION}"
             case _:
                 raise words.Malformed("a greeting that is none")
         if refusal:
             self._log.warn("greeting_refused", peer=peer.node.hex(), group=entrance.group, reason=refusal)
-            entrance.socket.reply_nowait(route, words.say(words.REFUSED, refusal))
+            # Releases that say nothing of their versions take an answer for malformed that has more than a reason.
+            entrance.socket.reply_nowait(route, words.say(words.REFUSED, refusal, *([why] if more else ())))
             return
         before = entrance.greeted.get(peer.node)
         if before is not None and before.instance == instance and before.attempt > attempt:
@@ -251,6 +268,7 @@ class Reader:
         if entrance.group is None:
             is_new = self._instances.get(peer.node) != instance
             self._instances[peer.node] = instance
+            self.versions[peer.node] = versions
             self._came(peer, is_new)
 
     def _refusal(
@@ -282,7 +300,7 @@ def _offers(peer: Member, pairs: list[Any]) -> dict[str, Address]:
     offers: dict[str, Address] = {}
     for pair in pairs:
         match pair:
-            case [str(group), int() | str() as place] if len(group.encode()) <= GROUP_NAME_BYTES_MAX:
+            case [str(group), int() | str() as place, *_] if len(group.encode()) <= GROUP_NAME_BYTES_MAX:
                 address = peer.address.beside(place)
             case _:
                 raise words.Malformed("an offer that is none")

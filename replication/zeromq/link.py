@@ -10,6 +10,7 @@ from typing import Final
 
 import trio
 
+from replication.unknown import Unknown
 from replication.zeromq.adapter import Socket
 from replication.zeromq.address import Address
 from replication.zeromq.members import Member
@@ -44,11 +45,13 @@ class Link:
     """To one peer, for one group or for control. `control` is the control link to the same peer, None for itself.
 
     up: the peer has welcomed this connection. aim: where to connect, if that is known. offer_due: what is open
-    here is to be told. ended: why the last connection ended, or the last attempt failed.
+    here is to be told. ended: why the last connection ended, or the last attempt failed. apart: that was since the
+    peer's release has no version in common with this one's.
     """
 
     __slots__ = (
         "aim",
+        "apart",
         "attempts",
         "bell",
         "closed",
@@ -88,6 +91,7 @@ class Link:
         self.offer_due = False
         self.failing = ""
         self.ended = ""
+        self.apart = False
         self.heard_at = 0.0
         self.round_trip_ms = 0.0
         self.attempts = 0
@@ -98,9 +102,10 @@ class Link:
         self.dropped = 0
         self.lost = 0
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: str, *, apart: bool = False) -> None:
         """No more is sent over this connection; its task closes it, and tries again unless the link is closed."""
         self.ended = reason
+        self.apart = apart
         if self.up:
             self.up = False
             self.lost += self.outbox.clear()
@@ -168,9 +173,10 @@ class Entrance:
 
 
 class Traffic:
-    """What all links of a node share: who has something to send, and what can't be counted for a link."""
+    """What all links of a node share: who has something to send, and what can't be counted for a link. unknown: words
+    of links that this release doesn't know."""
 
-    __slots__ = ("bell", "dirty", "failed_handshakes", "in_pass", "strangers")
+    __slots__ = ("bell", "dirty", "failed_handshakes", "in_pass", "strangers", "unknown")
 
     def __init__(self) -> None:
         self.dirty: deque[Link] = deque()
@@ -178,3 +184,4 @@ class Traffic:
         self.in_pass = False
         self.strangers = 0
         self.failed_handshakes = 0
+        self.unknown = Unknown()

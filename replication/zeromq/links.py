@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import trio
@@ -36,6 +36,7 @@ from replication.zeromq.receiver import Receiver
 from replication.zeromq.settings import GROUP_NAME_BYTES_MAX, GROUPS_MAX, NODE_BYTES, LinkSettings
 from replication.zeromq.sockets import Sockets
 from replication.zeromq.statistics import LinksStatistics, link_statistics
+from replication.zeromq.versions import Versions
 from replication.zeromq.words import Message
 from replication.zeromq.zap import Authorised, Gatekeeper
 
@@ -51,6 +52,7 @@ class Links(Peers):
         chance: where the jitter of retries comes from.
         joins: what a node is told that wants to join (its id, what it said of itself), or why it is refused.
         called: told of a peer that rests and has connected.
+        versions: of what nodes say, as this release understands them; peers that have none of them aren't listened to.
 
     Raises:
         MembersUnusable
@@ -66,12 +68,13 @@ class Links(Peers):
         chance: random.Random | None = None,
         joins: Callable[[bytes, list[Any]], list[Any] | str] = lambda *_: "nobody joins here now",
         called: Callable[[bytes], None] = lambda _: None,
+        versions: Versions | None = None,
     ) -> None:
         self.settings = settings = settings or LinkSettings()
         self._roster = Roster(members, node, keys.public)
         self._log = log = BoundedLog()
         self._receiver = receiver
-        self._traffic = Traffic()
+        self._traffic = traffic = Traffic()
         self._sockets = Sockets(keys, settings)
         self._binder = Binder(self._sockets, settings)
         self._authorised = Authorised(self._roster.keys())
@@ -85,6 +88,8 @@ class Links(Peers):
             self._offer,
             self._turned,
             chance or random.Random(),
+            versions or Versions(),
+            traffic.unknown,
         )
         self._reader = Reader(
             settings,
@@ -98,6 +103,7 @@ class Links(Peers):
             self._offered,
             self.flush,
             joins,
+            versions or Versions(),
         )
         self._entrances: dict[Group, Entrance] = {}
         self._links: dict[tuple[Group, bytes], Link] = {}
@@ -318,6 +324,11 @@ class Links(Peers):
             failed_handshakes=self._traffic.failed_handshakes,
             strangers=self._traffic.strangers,
         )
+
+    @property
+    def unknown(self) -> Mapping[str, int]:
+        """Words of links that this release doesn't know, by kind: a newer one's."""
+        return self._traffic.unknown.counts
 
     # ---- what peers have open --------------------------------------------------------------------
 

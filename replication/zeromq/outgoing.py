@@ -13,6 +13,7 @@ from typing import Final
 import trio
 import zmq
 
+from replication.unknown import Unknown
 from replication.zeromq import words
 from replication.zeromq.adapter import Frames, Socket
 from replication.zeromq.address import Address, resolve
@@ -22,12 +23,13 @@ from replication.zeromq.link import EXPELLED, NOT_ADMITTED, Link
 from replication.zeromq.receiver import Receiver
 from replication.zeromq.settings import FLUSH_BATCHES, LinkSettings
 from replication.zeromq.sockets import ENDS, FAILED_HANDSHAKES, Sockets, end_monitor, event_of, value_of
+from replication.zeromq.versions import Versions
 from replication.zeromq.zap import GONE
 
 _IN: Final = int(zmq.POLLIN)
 _OUT: Final = int(zmq.POLLOUT)
 _AUTH_FAILED: Final = int(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
-REASON_CHARACTERS_MAX: Final = 200
+REASON_CHARACTERS_MAX: Final = 400
 
 
 class Dialer:
@@ -43,6 +45,8 @@ class Dialer:
         "_settings",
         "_sockets",
         "_turned",
+        "_unknown",
+        "_versions",
     )
 
     def __init__(
@@ -55,6 +59,8 @@ class Dialer:
         offer: Callable[[], bytes],
         turned: Callable[[Link], None],
         chance: random.Random,
+        versions: Versions,
+        unknown: Unknown,
     ) -> None:
         self._sockets = sockets
         self._settings = settings
@@ -64,6 +70,8 @@ class Dialer:
         self._offer = offer
         self._turned = turned
         self._chance = chance
+        self._versions = versions
+        self._unknown = unknown
 
     # ---- the life of a link ----------------------------------------------------------------------
 
@@ -145,6 +153,7 @@ class Dialer:
                     self._instance,
                     link.attempts,
                     self._settings.message_bytes_max,
+                    *self._versions.words(),
                 )
             )
             while not link.up:
@@ -173,20 +182,19 @@ class Dialer:
         try:
             said = words.read(frames[0].bytes)
             match said:
-                case [words.PONG, int(sent_ms)]:
+                case [words.PONG, int(sent_ms), *_]:
                     link.round_trip_ms = max(0.0, now * 1000 - sent_ms)
-                case [words.WELCOME, words.VERSION, bytes()] if not link.up:
+                case [words.WELCOME, words.VERSION, bytes(), *_] if not link.up:
                     self._up(link)
-                case [words.REFUSED, str(reason)]:
-                    self._log.warn(
-                        "link_refused",
-                        peer=link.peer.node.hex(),
-                        group=link.group,
-                        reason=reason[:REASON_CHARACTERS_MAX],
-                    )
-                    link.end("refused")
-                case [words.RESET, str()]:
+                case [words.REFUSED, str(reason), *more]:
+                    reason = reason[:REASON_CHARACTERS_MAX]
+                    self._log.warn("link_refused", peer=link.peer.node.hex(), group=link.group, reason=reason)
+                    apart = more[:1] == [words.APART]
+                    link.end(reason if apart else "refused", apart=apart)
+                case [words.RESET, str(), *_]:
                     link.end("reset by the peer")
+                case [int(kind), *_] if kind >= words.KINDS:
+                    self._unknown.note(kind)
                 case _:
                     raise words.Malformed("an answer that is none")
         except words.Malformed as error:
@@ -198,6 +206,7 @@ class Dialer:
         link.up = True
         link.ups += 1
         link.ended = ""
+        link.apart = False
         self._log.note("link_up", peer=link.peer.node.hex(), group=link.group)
         if link.group is None:
             link.offer_due = True

@@ -18,6 +18,7 @@ from replication.zeromq.keys import Keys
 from replication.zeromq.link import EXPELLED, NOT_ADMITTED, Entrance, Group, Link
 from replication.zeromq.members import Member, Roster
 from replication.zeromq.sockets import Sockets
+from replication.zeromq.versions import Versions
 from replication.zeromq.zap import Authorised
 
 
@@ -114,11 +115,23 @@ class Peers:
     def refused(self) -> str:
         """EXPELLED if a peer says that this node was removed, else NOT_ADMITTED if one that answers doesn't know its
         key; "" if a peer lets it in, or nobody answers."""
-        controls = [link for (group, _), link in self._links.items() if group is None]
-        if any(link.up for link in controls):
+        if self.is_heard():
             return ""
-        said = {link.ended for link in controls}
+        said = {link.ended for (group, _), link in self._links.items() if group is None}
         return next((why for why in (EXPELLED, NOT_ADMITTED) if why in said), "")
+
+    def apart(self) -> dict[bytes, str]:
+        """Peers that refuse this node since their releases have no version in common, and what they say."""
+        controls = [link for (group, _), link in self._links.items() if group is None]
+        return {link.peer.node: link.ended for link in controls if link.apart and not link.up}
+
+    def is_heard(self) -> bool:
+        """Whether any peer lets this node in."""
+        return any(link.up for (group, _), link in self._links.items() if group is None)
+
+    def versions_of(self, node: bytes) -> Versions | None:
+        """What a peer said of its release when it greeted last; None: it has not."""
+        return self._reader.versions.get(node)
 
     # ---- within ----------------------------------------------------------------------------------
 

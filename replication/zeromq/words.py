@@ -3,17 +3,18 @@
 Each is one ZeroMQ frame with one CBOR array (RFC 8949) that begins with its kind:
 
     [MESSAGES, message, …]                                  a message is a list that begins with a code
-    [HELLO, version, to, group or null, instance, attempt, message_bytes_max]
+    [HELLO, version, to, group or null, instance, attempt, message_bytes_max, lowest, highest, release]
     [PING, n]                                               answered at once, so that silence means something
     [OFFER, [[group, port or suffix of the path], …]]       control link only: all groups open here, and where
     [JOIN, …]                                               of who isn't a member yet, without a greeting: tell me all
 
 and the other way, from the one who was connected to:
 
-    [WELCOME, version, instance]   [REFUSED, reason]   [PONG, n]   [RESET, reason]   [JOINED, all]
+    [WELCOME, version, instance]   [REFUSED, reason, why]   [PONG, n]   [RESET, reason]   [JOINED, all]
 
-What a newer version adds to these stands behind, and is passed over. Tags, maps, indefinite lengths, deep nesting and
-bytes after the array are refused. This module does no I/O.
+lowest, highest, release: see `versions`. why: 0, or APART. What a newer version adds to these stands behind, and is
+passed over, as are kinds that are none of these. Tags, maps, indefinite lengths, deep nesting and bytes after the array
+are refused. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -40,6 +41,11 @@ PONG: Final = 6
 RESET: Final = 7
 JOIN: Final = 8
 JOINED: Final = 9
+KINDS: Final = 10
+"""What is beyond is a newer version's."""
+
+APART: Final = 1
+"""The versions of two nodes have nothing in common."""
 
 _ALONE: Final = cbor2.dumps([MESSAGES, 0])[:-1]
 """What a batch of one message begins with."""

@@ -302,7 +302,7 @@ def test_where_a_sender_spoke_is_forgotten_when_nobody_waits_for_an_answer_there
 @pytest.mark.parametrize(
     ("channel", "message"),
     [
-        (codes.MESSAGES, [99]),
+        (codes.MESSAGES, [-1]),
         (codes.MESSAGES, [codes.OPEN]),
         (codes.MESSAGES, [codes.OPEN, 4]),
         (codes.MESSAGES, [codes.OPEN, "0"]),
@@ -312,8 +312,8 @@ def test_where_a_sender_spoke_is_forgotten_when_nobody_waits_for_an_answer_there
         (codes.SESSIONS, [codes.ONLINE, 0, [[HERE]]]),
         (codes.SESSIONS, [codes.ONLINE, 0, [[HERE, 1, 1, STREAM, 1, 1]] * 257]),
         (codes.SESSIONS, [codes.ASK, 1, codes.PIN, HERE]),
-        (codes.SESSIONS, [codes.ASK, 1, 77, HERE, "10.0.0.1"]),
-        (codes.SESSIONS, [codes.ANSWER, 1, 77]),
+        (codes.SESSIONS, [codes.ASK, 1, None, HERE, "10.0.0.1"]),
+        (codes.SESSIONS, [codes.ANSWER, 1, None]),
         (codes.RECEIPTS, [codes.TELL, HERE, THERE, STREAM, [2, 1], [], 0]),
         (codes.RECEIPTS, [codes.TELL, HERE, THERE, STREAM, [1, 2, 3, 4], [], 0]),
         (codes.RECEIPTS, [codes.TOLD]),
@@ -324,6 +324,27 @@ def test_what_makes_no_sense_is_counted_and_the_link_begins_anew(channel: str, m
     stage.a.within(stage.a.router.received, b"b", channel, message)
     assert stage.a.router.statistics()["malformed"] == 1
     assert stage.a.resets == [(b"b", channel)]
+
+
+@pytest.mark.parametrize(
+    ("channel", "message", "name"),
+    [
+        (codes.MESSAGES, [codes.AGAIN + 1, "more"], f"{codes.AGAIN + 1}"),
+        (codes.SESSIONS, [9, [1, 2], "more"], "9"),
+        (codes.SESSIONS, [codes.ASK, 1, 77, HERE, "10.0.0.1"], f"{codes.ASK}-77"),
+        (codes.SESSIONS, [codes.ANSWER, 1, 77, "more"], f"{codes.ANSWER}-77"),
+        (codes.RECEIPTS, [9], "9"),
+    ],
+)
+def test_what_a_newer_release_says_is_counted_by_its_code_and_passed_over(
+    channel: str, message: list[Any], name: str
+) -> None:
+    stage = Stage()
+    stage.a.within(stage.a.router.received, b"b", channel, message)
+    statistics = stage.a.router.statistics()
+    assert statistics["malformed"] == 0
+    assert statistics["not_understood"] == {channel.removeprefix("route."): {name: 1}}
+    assert stage.a.resets == []
 
 
 @pytest.mark.parametrize("newer", [{b"a"}, {b"b"}, {b"a", b"b"}])

@@ -259,7 +259,7 @@ async def test_a_release_that_is_too_old_or_too_new_is_refused_at_the_door(tmp_p
         node = await members["a"].operate.invite(make_keys().public, server="x")
         told = members["a"].operate.joins(node, asked)
         assert isinstance(told, str)
-        assert "version 2" in told
+        assert "speaks versions 1 to 2" in told
         assert isinstance(members["a"].operate.joins(node, [1]), str)
         with pytest.raises(JoinRefused):
             raise JoinRefused(told)

@@ -47,7 +47,8 @@ def test_members_are_shown_with_what_they_hold() -> None:
     stand = Stand(2, partitions=2).ready()
     detector = Detector(A, [A, B], b"bootboot", DetectorSettings(), 0)
     rows = [Member(node=B, state=LEAVING, key="k"), Member(node=A, weight=5)]
-    shown = status.members(rows, A, detector, groups(stand, "A"))
+    shown = status.members(rows, A, detector, groups(stand, "A"), lambda node: node.decode()[:1])
+    assert [one["release"] for one in shown] == ["A", "B"]
     assert [(one["state"], one["alive"], one["primary"] + one["heir"]) for one in shown] == [
         ("active", "this", 2),
         ("leaving", "unknown", 2),

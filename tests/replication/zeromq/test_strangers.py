@@ -190,7 +190,7 @@ NONSENSE = (
     b"\xff" * 50,
     cbor2.dumps([0, "no list"]),
     cbor2.dumps([0, [1]]) + b"more",
-    cbor2.dumps([77]),
+    cbor2.dumps([-1]),
     cbor2.dumps([words.PING]),
     cbor2.dumps([words.PING, "x"]),
     cbor2.dumps([words.WELCOME, 1, b"12345678"]),
