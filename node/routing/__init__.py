@@ -4,7 +4,7 @@
     surroundings   what the router asks of the node: who is primary, a way to send, accounts, phones
     state          all that is held       settings   its limits       codes   what goes over links between nodes
     homes          a user's partition, remembered
-    logins         a login as one number
+    seats          sessions by their tickets      logins   a login as one number
 
     keeping        the edge: sends that aren't answered, resent in the order of their pair when the primary changes
     opening        the edge: which partitions may be used at their primary, and what is said when one may

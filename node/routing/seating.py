@@ -28,14 +28,12 @@ def seat(state: RoutingState, session: Phone, user: int, stream: bytes, login: L
             state.phones.end(session, errors.TIMEOUT)  # see hosting.LOWER
             return
         expel(state, before, errors.SUPERSEDED)
-    state.ticket += 1
     session.user = user
     session.stream = stream
     session.login = login
-    session.ticket = state.ticket
     session.round = 0
     state.sessions[user] = session
-    state.tickets[session.ticket] = session
+    state.ticket = state.tickets.take(session, state.ticket)
     part = _part_of(state, session)
     part.sessions.append(session)
     if part.open:
@@ -50,7 +48,7 @@ def leave(state: RoutingState, session: Phone) -> None:
         return
     keeping.forget_session(state, session)
     user = session.user
-    del state.tickets[session.ticket]
+    state.tickets.leave(session)
     del state.sessions[user]
     part = _part_of(state, session)
     part.sessions.remove(session)

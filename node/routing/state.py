@@ -8,6 +8,7 @@ import attrs
 from node.mail.state import MailState
 from node.routing import codes, invariants
 from node.routing.logins import packed, unpacked
+from node.routing.seats import Seats
 from node.routing.settings import RoutingSettings
 from node.routing.surroundings import Accounts, Done, Phone, Phones, Ways
 from replication.unknown import Unknown
@@ -180,8 +181,8 @@ class RoutingState:
         self.homes: dict[int, int] = {}  # user → partition, as far as it was looked up
         # edge
         self.sessions: dict[int, Phone] = {}  # by user: logged in, whether or not they were welcomed
-        self.tickets: dict[int, Phone] = {}
-        self.ticket = 0
+        self.tickets = Seats()
+        self.ticket = 0  # the one that was given last
         self.lines: dict[int, dict[int, Line]] = {}  # ticket → recipient → line
         self.back: dict[
             int, dict[int, int]

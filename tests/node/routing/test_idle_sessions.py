@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from node.mail import effects
 from node.routing import codes
 from node.routing.logins import COUNTER_MAX, packed, unpacked
+from node.routing.seats import Seats
 from node.session import Session as PhoneSession
 from tests.node.routing.stage import Node, Session, Stage
 
@@ -30,7 +31,7 @@ def containers(node: Node) -> Iterator[tuple[str, int]]:
         fields = holder.__slots__ if hasattr(holder, "__slots__") else vars(holder)
         for field in fields:
             value = getattr(holder, field)
-            if isinstance(value, dict | list | set | deque):
+            if isinstance(value, dict | list | set | deque | Seats):
                 yield f"{name}: {field}", len(value)
 
 

@@ -1,0 +1,53 @@
+"""Tickets: whose they are, and that none is another session's."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from node.routing.seats import NUMBERS, PLACES_MAX, Seats
+from node.wire.limits import NUMBER_MAX
+from tests.node.routing.stage import Session
+
+
+@given(st.lists(st.integers(0, 5), max_size=40), st.integers(0, NUMBER_MAX))
+def test_a_ticket_is_its_sessions_until_that_ends_and_nobodys_afterwards(steps: list[int], last: int) -> None:
+    """0 … 2: one more comes. 3 … 5: one of those that are there goes."""
+    seats, there, gone = Seats(), list[Session](), list[Session]()
+    for step in steps:
+        if step < 3:
+            session = Session()
+            last = seats.take(session, last)
+            assert 0 < last == session.ticket <= NUMBER_MAX
+            there.append(session)
+        elif there:
+            session = there.pop(step % len(there))
+            seats.leave(session)
+            gone.append(session)
+        assert len(seats) == len(there)
+        assert all(seats.get(one.ticket) is one for one in there)
+        assert not any(one.ticket in seats for one in gone)
+    assert len({one.ticket for one in (*there, *gone)}) == len(there) + len(gone)
+
+
+def test_places_are_taken_again_and_go_with_the_last_session() -> None:
+    seats, sessions, last = Seats(), [Session() for _ in range(10)], 0
+    for session in sessions:
+        last = seats.take(session, last)
+    for session in sessions[:9]:
+        seats.leave(session)
+    places = {session.ticket % PLACES_MAX for session in sessions}
+    again = [Session() for _ in range(9)]
+    for session in again:
+        last = seats.take(session, last)
+    assert {session.ticket % PLACES_MAX for session in (*again, sessions[9])} == places
+    for session in (*again, sessions[9]):
+        seats.leave(session)
+    assert len(seats) == 0
+    assert seats.take(Session(), last) % PLACES_MAX == 1
+
+
+def test_numbers_begin_anew_and_no_ticket_is_none() -> None:
+    seats, session = Seats(), Session()
+    assert seats.take(session, NUMBERS * PLACES_MAX - 1) == 1
+    assert seats.get(1) is session
+    assert seats.get(0) is None
+    assert seats.get(NUMBER_MAX) is None
