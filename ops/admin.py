@@ -30,14 +30,17 @@ KEY: Final = "WAYSTATION_ADMIN_KEY"
 NODE_KEY: Final = "WAYSTATION_ADMIN_NODE_KEY"
 USAGE: Final = f"""\
 Usage: waystation admin NODE COMMAND … [--json] [--output FILE] [--key FILE] [--node-key KEY]
+       waystation admin NODE COMMAND … --all [--timeout TIME] [--json] [--key FILE] [--node-key KEY]
        waystation admin --all COMMAND … [--nodes PLACE] [--timeout TIME] [--json] [--key FILE]
 
 NODE is the data directory of a node on this machine, host:port of one elsewhere, or a name of the list of nodes.
 COMMAND is one of those that "waystation admin NODE help" shows; "help COMMAND" tells all about it.
 
-  --all            every node of the list, at one time; what one answers is no other's trouble
-  --nodes PLACE    the list: a file of nodes, or a directory that holds their data directories; else ${VARIABLE},
-                   else the first that is there of {", ".join(map(str, PLACES))}
+  --all            after NODE: all members of its cluster, at one time; what one answers is no other's trouble. Before
+                   the command if that has an --all of its own: NODE --all queues --all. Instead of NODE: of a list
+  --nodes PLACE    the list: a file of nodes, taken as it is; a directory that holds data directories, or the address
+                   of a node, with all members of their clusters; else ${VARIABLE}, else the first that is there of
+                   {", ".join(map(str, PLACES))}
   --timeout TIME   silence after which a node of several is given up, as 10s; else what the command may take
   --json           the result as JSON; of several nodes one object a line, each with its node
   --output FILE    write it to a file here: JSON; of profile the stacks, as a flame graph if FILE ends in .svg
@@ -69,7 +72,7 @@ class Line:
     def entries(self) -> tuple[Entry, ...]:
         """Who is asked. Raises ChannelError, OSError."""
         return entries_of(
-            (self.node,),
+            (self.node,) if self.node else (),
             every=self.all,
             place=self.nodes,
             key=Path(self.key) if self.key else None,
@@ -85,12 +88,13 @@ class Unclear(Exception):
 
 
 def read_line(tokens: Sequence[str]) -> Line:
-    """Our options may stand anywhere before a `--`, but `--all` in the place of NODE; all other words are the node's.
+    """Our options may stand anywhere before a `--`; all other words are the node's. So is an `--all` behind a command
+    that has one itself.
 
     Raises:
         Unclear
     """
-    words: list[str] = []
+    node, words = "", list[str]()
     given: dict[str, Any] = {}
     left = list(reversed(tokens))
     while left:
@@ -99,8 +103,11 @@ def read_line(tokens: Sequence[str]) -> Line:
         if word == "--":
             words += [word, *reversed(left)]
             break
-        if word == "--json" or (word == "--all" and not words):
-            given[word[2:]] = True
+        if word == "--json":
+            given["json"] = True
+        elif word == "--all" and not given.get("all") and not _takes_all(words[1:]):
+            given["all"] = True
+            node = words.pop(0) if words else ""
         elif name in _VALUES:
             if not equals and not left:
                 raise Unclear(f"{name} needs a value")
@@ -109,15 +116,30 @@ def read_line(tokens: Sequence[str]) -> Line:
             words.append(word)
     if given.get("all"):
         if "output" in given:
-            raise Unclear("--output takes the result of one node: name it")
+            raise Unclear("--output takes the result of one node: leave --all out")
     elif not words:
         raise Unclear("name a node: its data directory, or host:port; or say --all")
     elif "timeout" in given:
         raise Unclear("--timeout goes with --all; a command to one node is ended by Ctrl-C")
-    node = "" if given.get("all") else words.pop(0)
+    else:
+        node = words.pop(0)
     given.setdefault("key", os.environ.get(KEY, ""))
     given.setdefault("node_key", os.environ.get(NODE_KEY, ""))
     return Line(node, tuple(words), **given)
+
+
+def _takes_all(words: Sequence[str]) -> bool:
+    """Whether an `--all` behind these words is the command's own; of one that this release doesn't know it is."""
+    if not words:
+        return False
+    from admin.commands.registry import COMMANDS
+    from admin.commands.words import find_command
+
+    try:
+        command, _ = find_command(COMMANDS, words)
+    except CommandError:
+        return True
+    return any(parameter.name == "all" for parameter in command.parameters)
 
 
 @app.default

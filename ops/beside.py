@@ -21,7 +21,7 @@ from admin.upgrade.predecessor import Predecessor
 from admin.upgrade.service import Upgrade
 from node.running import NodeSettings, Running
 from ops.config import Config, statistics_settings
-from ops.operating import Operating
+from ops.operating import Operating, say_where
 from ops.reloading import Reloading
 from ops.sampling import Sampling, parts_of
 from ops.shadowing import Shadowing
@@ -92,6 +92,8 @@ class Beside:
                 await nursery.start(operating.run, running)
                 if sampling is not None and sampling.statistics is not None:
                     sampling.statistics.parts.update(parts_of(operating.services))
+            elif running.cluster is not None:
+                say_where(running.cluster, None)
             task_status.started()
 
 

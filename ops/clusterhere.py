@@ -64,9 +64,11 @@ Talk, each in a terminal of its own, over different nodes:
 
 Each asks for a PIN the first time, which appears here. Then look, kill a node, and see it go on:
 
-    {waystation} cluster status {directory}/n1/data
+    {waystation} cluster status {directory}/n1
+    {waystation} admin {directory}/n1 alarms --all      # any member reaches all
     kill -9 {victim}                # the last one; after two seconds the others serve what it served
-    {waystation} cluster status {directory}/n1/data
+    {waystation} cluster status {directory}/n1
+    {waystation} top --nodes {directory}
 
 A node that was killed is started again here when you press Enter. Ctrl-C ends all.
 """

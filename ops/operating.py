@@ -11,12 +11,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import structlog
 import trio
 
 from admin.backup.service import Backups
 from admin.channel.desk import Tell
 from admin.channel.folder import Folder
 from admin.channel.keyring import Asker
+from admin.channel.place import Place
 from admin.channel.server import AdminServer
 from admin.channel.settings import AdminSettings
 from admin.commands.plain import Facts
@@ -29,6 +31,22 @@ from admin.statistics.service import Statistics
 from admin.tee.service import Tee
 from node.running import Running
 from ops.backing import PROGRAM
+from replication.cluster import Cluster
+from replication.membership.member import TEXT_CHARACTERS_MAX
+from replication.zeromq.address import Address
+
+log = structlog.get_logger()
+
+
+def say_where(cluster: Cluster, place: Place | None, key: str = "") -> None:
+    """Let other members know where this one is operated, and by which key it is known there. None: nowhere."""
+    own = cluster.membership.own.address
+    at = place.reached(Address.parse(own).host if own else "") if place is not None else ""
+    if len(at) > TEXT_CHARACTERS_MAX:
+        log.warning("not_operated_by_others", cause=f"{len(at)} characters are no address for them", place=at)
+        at = ""
+    with cluster.within():
+        cluster.membership.say(admin=at, admin_key=key)
 
 
 class Operating:
@@ -75,7 +93,10 @@ class Operating:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._knobs.run, running)
                 await nursery.start(tee.run)
-                await self.server.run(task_status)
+                place: Place = await nursery.start(self.server.run)
+                if running.cluster is not None:
+                    say_where(running.cluster, place, self.server.key)
+                task_status.started(place)
         finally:
             profiling.close()
 

@@ -24,7 +24,9 @@ def shell(
     *nodes: Annotated[
         str, Parameter(help="Data directories of nodes on this machine, host:port, or names of the list.")
     ],
-    every: Annotated[bool, Parameter("--all", negative="", help="Every node of the list.")] = False,
+    every: Annotated[
+        bool, Parameter("--all", negative="", help="All members of the nodes' clusters, or all of the list.")
+    ] = False,
     place: Annotated[
         str,
         Parameter(
@@ -46,7 +48,7 @@ def shell(
     with told(ChannelError, LinkError, OSError):
         entries = entries_of(nodes, every=every, place=place, key=key, node_key=node_key)
         finds = {entry.name: entry.target for entry in entries}
-        if nodes or len(finds) == 1:
+        if not every and (nodes or len(finds) == 1):
             for find in finds.values():
                 find()  # a mistake in the names is told before anything is typed
         asked = Nodes(finds)

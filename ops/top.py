@@ -20,7 +20,9 @@ def top(
     *nodes: Annotated[
         str, Parameter(help="Data directories of nodes on this machine, host:port, or names of the list.")
     ],
-    every: Annotated[bool, Parameter("--all", negative="", help="Every node of the list.")] = False,
+    every: Annotated[
+        bool, Parameter("--all", negative="", help="All members of the nodes' clusters, or all of the list.")
+    ] = False,
     place: Annotated[
         str,
         Parameter(

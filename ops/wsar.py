@@ -32,7 +32,7 @@ from admin.statistics.history import FILE, HistoryReader, HistoryUnreadable
 from admin.statistics.layout import MINUTE, SECOND, Record
 from admin.statistics.minutes import Minute, add, values_of
 from admin.statistics.plot import plot
-from ops.admin import KEY
+from ops.admin import KEY, NODE_KEY
 from ops.config import ConfigError, read_config
 from ops.failures import told
 from ops.following import Following, NothingThere, Readable, Shown, name_of
@@ -114,7 +114,8 @@ def wsar(
         ExitStack() as stack,
     ):
         chosen = columns.of_figures(figure) if figure else SETS[show]
-        entries = entries_of((), every=True, place=place, key=_key()) if every_node else ()
+        known_by = os.environ.get(NODE_KEY, "")
+        entries = entries_of((), every=True, place=place, key=_key(), node_key=known_by) if every_node else ()
         if every_node:
             folders = {Path(one.name): one.directory for one in entries if one.directory is not None}
         else:

@@ -14,7 +14,7 @@ import zmq
 
 from admin.channel import messages
 from admin.channel.errors import NotAllowed, NotReached, PlaceUnusable, Refused
-from admin.channel.folder import Folder
+from admin.channel.folder import Folder, data_in
 from admin.channel.place import Endpoint, Place
 from admin.channel.settings import ANSWER_BYTES_MAX
 from replication.zeromq.keys import Keys, is_public_key, read_key_file
@@ -40,7 +40,8 @@ class Target:
         """The node with this data directory, or at this address.
 
         Args:
-            node: a directory; or host:port, [IPv6]:port, ipc:///path, which need the next two.
+            node: a directory, its own or the one around it; or host:port, [IPv6]:port, ipc:///path, which need the
+                next two.
             key_file: whose secret key; the directory's own by default.
             node_key: the node's public key.
 
@@ -48,7 +49,7 @@ class Target:
             NotReached, NotAllowed, PlaceUnusable, KeyFileExposed, KeyFileDamaged
             OSError: a file can't be read.
         """
-        folder = Folder.of(Path(node))
+        folder = Folder.of(data_in(Path(node)))
         if folder.path.is_dir():
             keys = _keys(key_file or folder.local_key)
             try:

@@ -19,8 +19,16 @@ from replication.zeromq.keys import Keys, ensure_key_file
 from store.disk import sync_directory
 
 FOLDER: Final = "admin"
+DATA: Final = "data"
+"""What a data directory is called in a node's own directory, unless its configuration has another name."""
 LOCAL: Final = "local"
 """The name of the key that a node makes for its own machine."""
+
+
+def data_in(place: Path) -> Path:
+    """The data directory that a path stands for: itself, or `data` in it, with a node's configuration beside that."""
+    inner = place / DATA
+    return inner if (inner / FOLDER).is_dir() and not (place / FOLDER).is_dir() else place
 
 
 @attrs.frozen

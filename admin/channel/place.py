@@ -16,6 +16,7 @@ from replication.zeromq.address import IPC, Address
 from replication.zeromq.errors import AddressUnusable
 
 PATH_BYTES_MAX: Final = 107
+ANYWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - nothing is bound here
 
 
 @attrs.frozen
@@ -40,6 +41,21 @@ class Place:
 
     def __str__(self) -> str:
         return f"{IPC}{self.path}" if self.path is not None else str(self.address)
+
+    def reached(self, host: str) -> str:
+        """As others reach it. host: of this machine, for a place that is every address of it."""
+        if self.address is not None and self.address.host in ANYWHERE:
+            return str(Address(host=host, port=self.address.port))
+        return str(self)
+
+
+def is_address(text: str) -> bool:
+    """Whether it names a place, and no file."""
+    try:
+        Place.parse(text)
+    except PlaceUnusable:
+        return False
+    return True
 
 
 class Endpoint(Descriptor):

@@ -11,8 +11,8 @@ A file, in TOML, which may lie anywhere. Paths in it begin at its folder; `key` 
     [nodes.chat2]
     at = "/var/lib/waystation/chat2"
 
-Or a directory: a node's own, or one that holds those of all nodes of a server. This module must never know what is
-asked of the nodes.
+Or a directory: a node's own, or one that holds those of all nodes of a server, as the one of `cluster here` does.
+`members` adds who else is of their clusters. This module must never know what is asked of the nodes.
 """
 
 import tomllib
@@ -24,25 +24,30 @@ import attrs
 import msgspec
 
 from admin.channel.client import Target
-from admin.channel.errors import RosterUnusable
-from admin.channel.folder import Folder
+from admin.channel.errors import NotReached, RosterUnusable
+from admin.channel.folder import Folder, data_in
 
 NODES_MAX: Final = 256
 """In one list: each has a connection, with two threads of ZeroMQ's."""
 FILE_BYTES_MAX: Final = 1_048_576
 VARIABLE: Final = "WAYSTATION_NODES"
+UNREACHED: Final = (
+    'set admin.listen = "host:port" in its configuration and start it again, or ask on its own machine'
+)
 PLACES: Final = (Path("/etc/waystation/nodes.toml"), Path("/var/lib/waystation"), Path("data"))
 """Where a list is looked for that nobody has named: the first of these that is there."""
 
 
 @attrs.frozen
 class Entry:
-    """One node. at: its data directory, or its address, which takes the other two (see `Target.find`)."""
+    """One node. at: its data directory, or its address, which takes the other two (see `Target.find`). unreached: why
+    it can't be asked from here, whatever it is asked."""
 
     name: str
     at: str
     key: Path | None = None
     node_key: str = ""
+    unreached: str = ""
 
     @classmethod
     def alone(cls, at: str, key: Path | None = None, node_key: str = "") -> Self:
@@ -51,13 +56,15 @@ class Entry:
 
     def target(self) -> Target:
         """Where it is now. Raises ChannelError, LinkError, OSError."""
+        if self.unreached:
+            raise NotReached(self.unreached, UNREACHED)
         return Target.find(self.at, self.key, self.node_key)
 
     @property
     def directory(self) -> Path | None:
         """Its data directory, if it is on this machine and named by it."""
-        path = Path(self.at)
-        return path if path.is_dir() else None
+        path = data_in(Path(self.at))
+        return path if path.is_dir() and not self.unreached else None
 
 
 class _Node(msgspec.Struct, forbid_unknown_fields=True):
@@ -107,9 +114,11 @@ def place_of_nodes(given: str, environment: Mapping[str, str]) -> Path:
 
 
 def _of_directory(place: Path) -> list[Entry]:
-    if Folder.of(place).path.is_dir():
-        return [Entry(place.resolve().name, str(place))]
-    return [Entry(one.name, str(one)) for one in place.iterdir() if Folder.of(one).path.is_dir()]
+    own = data_in(place)
+    if Folder.of(own).path.is_dir():
+        return [Entry(place.resolve().name, str(own))]
+    found = ((one.name, data_in(one)) for one in place.iterdir())
+    return [Entry(name, str(data)) for name, data in found if Folder.of(data).path.is_dir()]
 
 
 def _of_file(place: Path) -> list[Entry]:

@@ -89,6 +89,7 @@ class AdminServer:
         self._folder = Folder.of(data)
         self._place = Place.parse(settings.listen) if settings.listen else Place(path=self._folder.socket)
         keys = ensure_folder(self._folder)
+        self.key: Final = keys.public
         self._keyring = Keyring(self._folder.authorised)
         self._authorised = Authorised(self._keyring.by_key)
         self._audit = Audit(self._folder.path, settings.audit_bytes_max, wall)

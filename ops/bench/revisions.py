@@ -26,11 +26,15 @@ CHANGED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     }
 )
 """File → functions and methods that every revision changes."""
-Place = Literal["session", "router"]
+Place = Literal["session", "edge", "router"]
 FAULTS: Final[Mapping[Place, tuple[str, str, str]]] = MappingProxyType(
-    {"session": ("node/talk.py", "send", "frame[3]"), "router": ("node/outlet.py", "deliver", "effect[4]")}
+    {
+        "session": ("node/talk.py", "send", "frame[3]"),
+        "edge": ("node/routed.py", "send", "frame[3]"),
+        "router": ("node/outlet.py", "deliver", "effect[4]"),
+    }
 )
-"""Where a message passes → file, function, and what is its number there."""
+"""Where a message passes → file, function, and what is its number there. edge: on a member of a cluster."""
 
 
 class Revisions:
@@ -40,7 +44,8 @@ class Revisions:
         self.folder = folder
         for package in COPIED:
             shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
-        self._texts = {name: (folder / name).read_text("utf-8") for name in CHANGED}
+        files = {*CHANGED, *(file for file, _, _ in FAULTS.values())}
+        self._texts = {name: (folder / name).read_text("utf-8") for name in sorted(files)}
 
     @property
     def environment(self) -> dict[str, str]:

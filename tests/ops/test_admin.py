@@ -95,6 +95,10 @@ def test_our_options_may_stand_anywhere_and_the_rest_is_the_nodes() -> None:
         "", ("queues", "--all"), all=True, timeout="3s"
     )
     assert read_line(["d", "queues", "--all"]) == Line("d", ("queues", "--all"))
+    every = Line("d", ("stats", "mail"), all=True)
+    assert read_line(["d", "stats", "mail", "--all"]) == read_line(["d", "--all", "stats", "mail"]) == every
+    assert read_line(["d", "--all", "queues", "--all"]) == Line("d", ("queues", "--all"), all=True)
+    assert read_line(["d", "pnig", "--all"]) == Line("d", ("pnig", "--all")), "a newer node may know it"
     with pytest.raises(Unclear, match="--timeout goes with --all"):
         read_line(["d", "queues", "--timeout", "3s"])
     with pytest.raises(Unclear, match="--key needs a value"):

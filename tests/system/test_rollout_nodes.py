@@ -1,75 +1,87 @@
-"""New code through three real nodes from a terminal: the second gets worse, and it is undone on all."""
+"""A cluster of three real nodes from a terminal that names one of them: all answer; new code goes through all, the
+second gets worse, and it is undone on all."""
 
 import json
 import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from admin.channel.client import Client, Target
+from admin.channel.keyring import Asker, allow
+from admin.channel.settings import KEYS_LOOK_S
+from admin.commands.table import Role
 from node.accounts.provision import provision
 from ops.bench.identities import number_of, public_key, stream_of
-from ops.bench.node_process import NodeProcess, free_ports
+from ops.bench.node_process import free_ports
 from ops.bench.revisions import Revisions
+from replication.zeromq.keys import read_key_file
+from tests.system.joined import id_of, members
 from tests.system.persistent import GIVE_UP_S, Persistent
 
 SENDER, RECIPIENT = 0, 1
 NAMES = ("n1", "n2", "n3")
-ADMIN = (sys.executable, "-m", "ops.command", "admin", "--all")
+ADMIN = (sys.executable, "-m", "ops.command", "admin")
 
 
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[Revisions, int]]:
-    """Three nodes that were started from the same files, below tmp_path/all; the port of the second."""
+def cluster(tmp_path: Path) -> Iterator[tuple[Revisions, dict[str, int]]]:
+    """Three members that were started from the same files, below tmp_path/all, the last of which is operated by TCP;
+    what each is called, in order, with its port for phones."""
     revisions = Revisions(tmp_path / "code")
-    ports = free_ports(3)
-    with ExitStack() as stack:
-        for name, port in zip(NAMES, ports, strict=True):
-            data = tmp_path / "all" / name
-            provision(
-                data, [(number_of(user), public_key(user), stream_of(user)) for user in (SENDER, RECIPIENT)]
-            )
-            config: dict[str, dict[str, Any]] = {
-                "node": {"data": data},
-                "listen": {"port": 0, "plain_port": port},
-                "limits": {"accepts_per_address_max": 10_000},
-            }
-            stack.enter_context(
-                NodeProcess.start(config, tmp_path / "work" / name, environment=revisions.environment)
-            )
-        yield revisions, ports[1]
+    ports = free_ports(7)
+    accounts = [(number_of(user), public_key(user), stream_of(user)) for user in (SENDER, RECIPIENT)]
+    (tmp_path / "all" / NAMES[0]).mkdir(parents=True)
+    provision(tmp_path / "all" / NAMES[0] / "data", accounts)
+    configs: list[dict[str, dict[str, Any]]] = [
+        {
+            "listen": {"port": 0, "plain_port": ports[number]},
+            "cluster": {"listen": f"127.0.0.1:{ports[3 + number]}", "calm_ms": 0, "moves_per_s": 1_000.0},
+            "limits": {"accepts_per_address_max": 10_000},
+        }
+        for number in range(3)
+    ]
+    configs[2]["admin"] = {"listen": f"0.0.0.0:{ports[6]}"}
+    with members(tmp_path / "all", configs, revisions.environment):
+        called = {id_of(tmp_path / "all", name)[:8]: port for name, port in zip(NAMES, ports, strict=False)}
+        yield revisions, dict(sorted(called.items()))
 
 
-def rolled_out(folder: Path, *words: str) -> tuple[int, list[dict[str, Any]]]:
-    done = subprocess.run(
-        [*ADMIN, "--nodes", str(folder), "--json", "reload", "apply", *words],
+def admin(node: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*ADMIN, str(node), *words, "--all", "--json"],
         env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-        stdout=subprocess.PIPE,
+        capture_output=True,
         text=True,
-        timeout=GIVE_UP_S,
+        timeout=3 * GIVE_UP_S,
         check=False,
     )
-    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def lines(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 def told(events: list[dict[str, Any]], *kinds: str) -> list[tuple[str, str]]:
     return [(one["what"], one.get("node", "")) for one in events if one["what"] in kinds]
 
 
-def test_what_gets_worse_at_the_second_node_is_undone_on_all(
-    tmp_path: Path, cluster: tuple[Revisions, int]
+def test_who_names_one_member_reaches_all_and_what_gets_worse_at_the_second_is_undone_on_all(
+    tmp_path: Path, cluster: tuple[Revisions, dict[str, int]]
 ) -> None:
-    revisions, port = cluster
+    revisions, called = cluster
+    first, second, third = called
+    reach_all(tmp_path / "all", [*called])
     over = threading.Event()
 
     def send() -> None:
-        sender = Persistent(port, SENDER, RECIPIENT)
+        sender = Persistent(called[second], SENDER, RECIPIENT)
         n = 0
         while not over.wait(0.005):
             n += 1
@@ -79,26 +91,44 @@ def test_what_gets_worse_at_the_second_node_is_undone_on_all(
     sending = threading.Thread(target=send)
     sending.start()
     try:
-        revisions.fault("session", one_in=5)
-        status, events = rolled_out(tmp_path / "all", "--bake", "6s")
-        assert status == 3, events
+        revisions.fault("edge", one_in=5)
+        done = admin(tmp_path / "all" / "n1", "reload", "apply", "--bake", "6s")
+        events = lines(done)
+        assert done.returncode == 3, events
         assert told(events, "applied", "no worse", "worse", "undone") == [
-            ("applied", "n1"),
-            ("no worse", "n1"),
-            ("applied", "n2"),
-            ("worse", "n2"),
-            ("undone", "n1"),
+            ("applied", first),
+            ("no worse", first),
+            ("applied", second),
+            ("worse", second),
+            ("undone", first),
         ]
         assert "errors: " in events[-1]["cause"]
-        assert histories(tmp_path) == [["rolled_back"], ["rolled_back"], []]
+        for name in NAMES:
+            history = [one["state"] for one in asked(tmp_path / "all", name, "reload", "history")]
+            is_third = id_of(tmp_path / "all", name).startswith(third)
+            assert history == ([] if is_third else ["rolled_back"])
     finally:
         over.set()
         sending.join()
 
 
-def histories(folder: Path) -> list[list[str]]:
-    found = []
-    for name in NAMES:
-        with Client(Target.find(str(folder / "all" / name))) as client:
-            found.append([one["state"] for one in client.ask(("reload", "history"))])
-    return found
+def reach_all(folder: Path, called: list[str]) -> None:
+    """By any member; but who hasn't let in whoever asks isn't reached, and says so."""
+    refused = admin(folder / "n2", "ping")
+    far = id_of(folder, "n3")[:8]
+    assert {one["node"] for one in lines(refused) if one["kind"] == "done"} == {*called} - {far}
+    assert f"waystation: {far}: " in refused.stderr
+    assert "have the key allowed" in refused.stderr
+    key = read_key_file(folder / "n1" / "data" / "admin" / "local.key")
+    allow(folder / "n3" / "data" / "admin" / "authorised", Asker("n1", Role.DEPLOYER, key.public))
+    end = time.monotonic() + GIVE_UP_S
+    while asked(folder, "n1", "cluster", "status")["partitions"]["served_by_nobody"]:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    time.sleep(KEYS_LOOK_S)  # the nodes look at their lists that often
+    assert {one["kind"] for one in lines(admin(folder / "n1", "ping"))} == {"done"}
+
+
+def asked(folder: Path, name: str, *words: str) -> Any:
+    with Client(Target.find(str(folder / name))) as client:
+        return client.ask(words)

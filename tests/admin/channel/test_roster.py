@@ -34,6 +34,15 @@ def test_a_directory_is_a_node_or_holds_some(tmp_path: Path) -> None:
     assert list_nodes(tmp_path / "n1") == (Entry("n1", str(tmp_path / "n1")),)
 
 
+def test_a_nodes_directory_is_also_the_one_around_it(tmp_path: Path) -> None:
+    for name in ("n1", "n2"):
+        a_node(tmp_path / name / "data")
+    both = (Entry("n1", str(tmp_path / "n1/data")), Entry("n2", str(tmp_path / "n2/data")))
+    assert list_nodes(tmp_path) == both
+    assert list_nodes(tmp_path / "n1") == both[:1]
+    assert Entry.alone(str(tmp_path / "n1")).directory == tmp_path / "n1/data"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
