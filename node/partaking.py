@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from node.routing import codes
+from node.routing import codes, hot
 from node.routing.opening import is_needed
 from replication.core.state import SERVING
 from replication.membership.member import ACTIVE
+from replication.zeromq import words
 from replication.zeromq.address import Address
 from replication.zeromq.errors import AddressUnusable
 from store.store import Store
@@ -96,10 +97,18 @@ class Partaking:
     def report(self, what: str, details: Mapping[str, Any]) -> None:
         """It was logged."""
 
-    # ---- the end of a pass ---------------------------------------------------------------------
+    # ---- a pass --------------------------------------------------------------------------------
+
+    def gather(self) -> None:
+        """What is said to other nodes goes out when the pass ends."""
+        self.cluster.links.gather()
 
     def drain(self) -> None:
-        """Everything that was asked for, of replica, mail and router, until all are quiet."""
+        """Everything that was asked for, of replica, mail and router, until all are quiet; then links say it."""
+        self._drain()
+        self.cluster.links.flush()
+
+    def _drain(self) -> None:
         carrier, driver, router = self.group.carrier, self.service.driver, self.service.router
         carrier.state.now = self.cluster.now()
         carrier.drain()
@@ -181,7 +190,8 @@ class Partaking:
 
     def send(self, peer: bytes, channel: str, message: tuple[Any, ...]) -> bool:
         """Queue it for the link."""
-        return self.cluster.send(peer, channel, message)
+        data = hot.encoded(message) if channel == codes.MESSAGES else None
+        return self.cluster.send(peer, channel, message if data is None else words.alone(data))
 
     def reset(self, peer: bytes, channel: str) -> None:
         """Its link begins anew."""
@@ -224,7 +234,7 @@ class Partaking:
         self.group = group
         self.parts = parts
         self.service = service
-        service.drain = self.drain
+        service.gather, service.drain = self.gather, self.drain
 
     def opened(self, cluster: Cluster) -> None:
         """The links run, and the groups are started; nothing is served yet."""

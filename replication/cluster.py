@@ -70,6 +70,7 @@ class Cluster:
         self.me = settings.node or node_of(keys.public)
         self._host = host
         self._reading = False  # what one wake-up of a link brought is being handed over
+        self._heard: set[bytes] = set()  # peers that spoke in it, for the detector to be told of once
         self.groups: dict[str, ReplicatedGroup] = {}
         self._groups_on: dict[str, str] = {}  # channel → the group whose messages it carries
         self._channels: dict[str, Channel] = {}  # the host's own
@@ -250,13 +251,14 @@ class Cluster:
         if not self._reading:
             self._reading = True
             self._host.begin()
-        now = self.now()
         if group is None:
             if self.links.is_resting(peer):
                 self._called(peer)
-            self.control.received(peer, message, now)
+            self.control.received(peer, message, self.now())
             return
-        self._judged(self.detector.heard(peer, now))
+        if peer not in self._heard:
+            self._heard.add(peer)
+            self._judged(self.detector.heard(peer, self.now()))
         channel = self._channels.get(group)
         if channel is not None:
             if self.membership.others and self.membership.far.is_far(peer):
@@ -272,7 +274,7 @@ class Cluster:
             one.forwarding.answer(peer, message)
         else:
             state = one.carrier.state
-            state.now = now
+            state.now = self.now()
             replica.received(state, peer, message)
             one.carrier.drain()
 
@@ -280,6 +282,7 @@ class Cluster:
         """One wake-up's messages have been handed over."""
         if self._reading:
             self._reading = False
+            self._heard.clear()
             self.flush()
             self._host.end()
 

@@ -14,7 +14,8 @@
     answering      the primary: what mail says, to phones here and elsewhere
     telling        receipts between primaries
     dispatch       a message of a peer, to whoever it is for      handling   … to the mail core
-    reading        what a peer said, checked                       invariants   what must hold of the state
+    reading        what a peer said, checked                       hot          … and what there is most of
+    invariants     what must hold of the state
 
 `DESIGN.md` says why it is so. On a node that stands alone there is no router: handlers call the mail core.
 """

@@ -7,6 +7,7 @@ anything else, the session is offline, and announced again when there is room.
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 
 from node.mail import effects
 from node.mail.state import Effect
@@ -94,6 +95,10 @@ def _lost(state: RoutingState, peer: Peer, recipient: int) -> None:
 
 # ---- what is said to sessions ----------------------------------------------------------------------------
 
+_TO_SESSIONS: Mapping[int, int] = MappingProxyType(
+    {effects.RECEIPT: codes.RECEIPT, effects.CONFIRM: codes.CONFIRMED}
+)
+
 
 def tell_session(state: RoutingState, effect: Effect) -> None:
     """DELIVER, RECEIPT, CONFIRM."""
@@ -105,15 +110,11 @@ def tell_session(state: RoutingState, effect: Effect) -> None:
     if handle.gone:
         return
     peer = handle.peer
-    _end_run(state, peer)
-    code = (
-        codes.DELIVER
-        if effect[0] == effects.DELIVER
-        else codes.RECEIPT
-        if effect[0] == effects.RECEIPT
-        else codes.CONFIRMED
-    )
-    if not state.ways.send(peer.node, codes.MESSAGES, (code, handle.ticket, handle.round, *effect[2:])):
+    if peer.run is not None:
+        _end_run(state, peer)
+    what, _, *said = effect
+    code = codes.DELIVER if what == effects.DELIVER else _TO_SESSIONS[what]
+    if not state.ways.send(peer.node, codes.MESSAGES, (code, handle.ticket, handle.round, *said)):
         _missed(state, handle)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from node.accounts.outcomes import LoggedIn, Outcome, PinSent, Refused, Registered
 from node.mail import effects
 from node.mail.acking import ACK_AHEAD_MAX
-from node.routing import asking, codes, handling, hosting, keeping, opening, reading, seating, telling
+from node.routing import asking, codes, handling, hosting, hot, keeping, opening, reading, seating, telling
 from node.routing.homes import home
 from node.routing.state import Peer, RoutingState
 
@@ -20,7 +20,7 @@ _TO_PRIMARIES = frozenset((codes.ACK, codes.READ, codes.CONFIRM))
 
 def messages(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
     """One of MESSAGES. False: it makes no sense."""
-    if not reading.take(reading.MESSAGES, message):
+    if not (hot.is_sound(message) or reading.take(reading.MESSAGES, message)):
         return _pass_over(state, codes.MESSAGES, reading.MESSAGES, message)
     code = message[0]
     if code == codes.SEND:

@@ -248,14 +248,13 @@ class Links(Peers):
         if link is None:
             return False
         outbox = link.outbox
-        if not link.up or not outbox.has_room(1):
+        if type(message) is bytes:
+            taken = link.up and outbox.put(message)
+        else:
+            taken = link.up and outbox.has_room(1) and outbox.put(self.pack(message))
+        if not taken:
             link.dropped += 1
             return False
-        data = message if type(message) is bytes else self.pack(message)
-        if not outbox.has_room(len(data)):
-            link.dropped += 1
-            return False
-        outbox.put(data)
         if not link.dirty:
             link.dirty = True
             traffic = self._traffic
@@ -277,8 +276,13 @@ class Links(Peers):
             )
         return data
 
+    def gather(self) -> None:
+        """What is sent from now on goes out with the next `flush`, which follows before anybody waits."""
+        self._traffic.in_pass = True
+
     def flush(self) -> None:
         """Let everything that was queued go out now, as far as ZeroMQ takes it."""
+        self._traffic.in_pass = False
         dirty = self._traffic.dirty
         while dirty:
             link = dirty.popleft()

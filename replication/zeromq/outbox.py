@@ -35,10 +35,17 @@ class Outbox:
             return not self.bytes
         return len(self._waiting) + self._packed_messages < self._messages_max
 
-    def put(self, message: bytes) -> None:
-        """Queue a message for which there is room."""
-        self._waiting.append(message)
-        self.bytes += len(message)
+    def put(self, message: bytes) -> bool:
+        """Queue a message, if there is room for it; whether there was."""
+        size = self.bytes + len(message)
+        waiting = self._waiting
+        if size > self._bytes_max and self.bytes:
+            return False
+        if len(waiting) + self._packed_messages >= self._messages_max:
+            return False
+        waiting.append(message)
+        self.bytes = size
+        return True
 
     def pack(self) -> bytes | None:
         """The next batch, the same until `sent`; None if nothing waits."""

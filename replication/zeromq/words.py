@@ -73,6 +73,11 @@ def encode_message(message: Message) -> bytes:
         raise MessageNotSendable("the message holds what CBOR can't say") from None
 
 
+def alone(message: bytes) -> bytes:
+    """The same of a message that is CBOR already: a list that begins with a code."""
+    return _ALONE + message
+
+
 def join(batches: Sequence[bytes]) -> bytes:
     """One batch of the messages of several batches of one message each."""
     count = len(batches) + 1
