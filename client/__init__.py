@@ -12,6 +12,7 @@ intervals    sets of numbers kept as intervals
 records      the rows that outlive a crash
 events       what the core tells its driver
 backoff      how long to wait before the next connection
+returning    the same, and how phones of a node that died spread
 moving       where it goes: home, or once where a node said
 
 state        the rows in SQLite

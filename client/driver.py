@@ -18,7 +18,6 @@ import anyio
 import anyio.lowlevel
 from anyio.to_thread import run_sync
 
-from client.backoff import Backoff
 from client.core import Core
 from client.effects import Ready
 from client.errors import ClientClosed, ClientError, NoConnection, ServerNotTrusted, login_refused
@@ -26,6 +25,7 @@ from client.events import Close, Event, Moved, Online, Stopped
 from client.link import Link, open_link
 from client.moving import Moving
 from client.records import StoredMessage, Write
+from client.returning import Returning
 from client.settings import Settings
 from client.signals import Flag, Notice
 from client.state import State
@@ -74,7 +74,8 @@ class Driver:
         """This process saw the server's certificate for the first time, and trusted it."""
         self.connections = self.commits = self.rows = 0
         self._tell = tell
-        self._backoff = Backoff(settings, random)
+        self._returning = Returning(settings, random)
+        self._spreads = False  # the wait that goes on is one of those
         self.moving = Moving(server, settings, random)
         self._thread = anyio.CapacityLimiter(1)
         self._link: Link | None = None
@@ -83,8 +84,7 @@ class Driver:
         self._asked = self._durable = 0
         self._uncommitted: list[Write] = []
         self._refused: ClientError | None = None
-        self._stable_from: float | None = None
-        self._let_in = False  # by this connection
+        self._let_in = self._cut = False  # by this connection; it was cut off
         self._closing = self._closed = self._failed = False
 
     # ---- for the client ------------------------------------------------------------------------------
@@ -126,6 +126,11 @@ class Driver:
         self._refused = None
         self._hurry.raise_()
         self.wake()
+
+    def wanted(self) -> None:
+        """The app is in use: a wait that is only for the sake of others is over."""
+        if self._spreads:
+            self._hurry.raise_()
 
     async def read_inbox(self, after: int, limit: int) -> list[StoredMessage]:
         """A page of the state."""
@@ -238,7 +243,7 @@ class Driver:
             if link is not None:
                 link.hang_up(event.why, event.retry)
         elif isinstance(event, Online):
-            self._stable_from = self.now() + self.settings.stable_after
+            self._returning.online(self.now())
             self._let_in = True
             self._set(Status.ONLINE, None)
         elif isinstance(event, Moved):
@@ -258,7 +263,7 @@ class Driver:
         self._hurry.lower()
         self._set(Status.CONNECTING, self.problem)
         asked = 0.0
-        self._let_in = False
+        self._let_in = self._cut = False
         server = self.moving.choose(self.now())
         try:
             asked = await self._connect(server)
@@ -272,14 +277,15 @@ class Driver:
                 return
         if not self._let_in:
             self.moving.failed(self.now())
-        if self._stable_from is not None and self.now() >= self._stable_from:
-            self._backoff.reset()
-        self._stable_from = None
+        self._returning.ended(self.now(), cut=self._cut)
         moves = self.moving.is_due(self.now())
         if self.core.login.wants_connection and not (self._closing or moves):
             self._set(Status.WAITING, self.problem)
-            with anyio.move_on_after(self._backoff.next(asked)):
+            wait = self._returning.wait(asked)
+            self._spreads = self._returning.spreads
+            with anyio.move_on_after(wait):
                 await self._hurry.wait()
+            self._spreads = False
 
     async def _connect(self, server: Server) -> float:
         """One connection from start to end; returns for how long the server wants to be left alone."""
@@ -306,6 +312,7 @@ class Driver:
             self.wake()
             self.changed.give()
             await link.close()
+        self._cut = link.cut
         why = link.ended_because
         self.problem = NoConnection(f"{server}: {why}") if why else None
         return link.retry
@@ -331,14 +338,14 @@ class Driver:
         except WireError as error:
             link.hang_up(f"the server broke the protocol: {error}")
         except GONE as error:
-            link.hang_up(_why(error))
+            link.hang_up(_why(error), cut=True)
 
     async def _write(self, link: Link) -> None:
         try:
             await link.write_loop(self._progress.give)
             link.hang_up("closed")
         except GONE as error:
-            link.hang_up(_why(error))
+            link.hang_up(_why(error), cut=True)
 
     async def _in_thread(self, function: Callable[[], T]) -> T:
         return await run_sync(function, limiter=self._thread)

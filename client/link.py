@@ -23,7 +23,7 @@ _WRITE_SIZE = 65_536
 
 
 class Link:
-    """fingerprint: SHA-256 of the server's certificate; empty on plain TCP.
+    """fingerprint: SHA-256 of the server's certificate; empty on plain TCP. cut: the other side ended it.
 
     `read` is for one task, `write_loop` for another; `say` and `waiting` for anybody.
     """
@@ -33,6 +33,7 @@ class Link:
         self.hung_up = anyio.Event()
         self.ended_because = ""
         self.retry = 0.0
+        self.cut = False
         self._stream = stream
         self._settings = settings
         self._decoder = Decoder(decode_server, FRAME_MAX)
@@ -51,10 +52,14 @@ class Link:
             self._out.extend(frames)
             self._flag.raise_()
 
-    def hang_up(self, why: str, retry: float = 0.0) -> None:
-        """Say that the connection is to end, once; whoever waits for `hung_up` closes it."""
+    def hang_up(self, why: str, retry: float = 0.0, *, cut: bool = False) -> None:
+        """Say that the connection is to end, once; whoever waits for `hung_up` closes it.
+
+        Args:
+            cut: the other side has ended it already.
+        """
         if not self.hung_up.is_set():
-            self.ended_because, self.retry = why, retry
+            self.ended_because, self.retry, self.cut = why, retry, cut
             self.hung_up.set()
 
     def end(self) -> None:

@@ -31,6 +31,7 @@ class Outbox:
         """
         self._driver.check_open()
         sent = self._sent_of(recipient, self._driver.core.send(recipient, body, time()))
+        self._driver.wanted()
         await self._driver.durable()
         return sent
 

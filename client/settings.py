@@ -61,6 +61,9 @@ class Settings:
     backoff_min: float = 0.5
     """The first wait before reconnecting; each further one is twice as long, with jitter."""
     backoff_max: float = 60.0
+    cut_spread: float = 15.0
+    """A logged-in connection that the other side cut off without a word, as a node does that dies with all of its
+    phones, is followed by a wait of up to so long, chosen by chance, but for an app that sends something."""
     stable_after: float = 10.0
     """A connection that was logged in for so long starts the backoff afresh."""
     follow_moves: bool = True

@@ -1,6 +1,7 @@
 """Frames before login: hello, pin, register, login. One request at a time: each is answered before the next."""
 
 import secrets
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from node.accounts.outcomes import LoggedIn, Outcome, PinSent, Refused, Registered
@@ -57,15 +58,34 @@ def login(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
     if not nonce:
         session.refuse(errors.UNEXPECTED, "the nonce of this connection is used up: connect again")
         return
-    session.phase = ASKING
-    service.gate.login(
-        user,
-        nonce,
-        session.certificate,
-        signature,
-        session.address,
-        lambda outcome: _answer(service, session, outcome),
+    retry_ms = service.entrance.enter(
+        session, partial(_log_in, service, session, user, nonce, signature), service.seconds()
     )
+    if retry_ms:
+        session.refuse(errors.OVERLOADED, "too many log in now", retry_ms=retry_ms)
+    else:
+        session.phase = ASKING
+
+
+def _log_in(service: "Service", session: Session, user: int, nonce: bytes, signature: bytes) -> None:
+    """Its turn has come, after the frames of this pass: what fails ends this connection only, as there."""
+    try:
+        service.gate.login(
+            user,
+            nonce,
+            session.certificate,
+            signature,
+            session.address,
+            lambda outcome: _judged(service, session, outcome),
+        )
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only
+        service.entrance.answered()
+        session.hub.failed(session, error)
+
+
+def _judged(service: "Service", session: Session, outcome: Outcome) -> None:
+    service.entrance.answered()
+    _answer(service, session, outcome)
 
 
 def _answer(service: "Service", session: Session, outcome: Outcome) -> None:

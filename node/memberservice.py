@@ -72,6 +72,7 @@ class MemberService(Service):
     # ---- the hub's Handler ---------------------------------------------------------------------
 
     def closed(self, session: Session, reason: Reason) -> None:
+        self._forget(session)
         self.router.left(session)
 
     def begin_pass(self) -> None:
@@ -79,6 +80,7 @@ class MemberService(Service):
         self.gather()
 
     def end_pass(self) -> None:
+        self.welcome_some()
         self.drain()
         self._outlet.flush()
         self.in_pass = False

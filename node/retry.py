@@ -2,6 +2,9 @@
 
 from email.utils import parsedate_to_datetime
 from random import Random
+from typing import Final
+
+GOLDEN: Final = (5**0.5 - 1) / 2
 
 
 def pause_ms(tried: int, first_ms: float, most_ms: float, random: Random) -> int:
@@ -12,6 +15,21 @@ def pause_ms(tried: int, first_ms: float, most_ms: float, random: Random) -> int
     assert tried >= 1
     whole = min(most_ms, first_ms * 2.0 ** min(tried - 1, 64))
     return max(1, round(whole * random.uniform(0.5, 1.0)))
+
+
+class Spread:
+    """Times for many that are to come again, one after the other: as far apart as can be, without chance (Weyl's
+    sequence of the golden ratio)."""
+
+    __slots__ = ("_share",)
+
+    def __init__(self) -> None:
+        self._share = 0.0
+
+    def between(self, low: int, high: int) -> int:
+        """The next one."""
+        self._share = (self._share + GOLDEN) % 1.0
+        return round(low + (high - low) * self._share)
 
 
 def retry_after_ms(header: str | None, now_ms: int) -> int | None:

@@ -14,6 +14,7 @@ from node.accounts.numbercheck import NumberCheck
 from node.accounts.outcomes import LoggedIn, Replaced
 from node.accounts.service import Accounts
 from node.clock import SteadyClock
+from node.entrance import Entrance
 from node.histogram import together
 from node.hub.admission import DRAINING, STOPPING
 from node.hub.connection import Reason
@@ -27,6 +28,7 @@ from node.mail.settings import MailSettings
 from node.mail.state import Effect, MailState
 from node.mail.state import Handle as MailHandle
 from node.outlet import Outlet, outlets_of
+from node.retry import Spread
 from node.session import ASKING, GREETED, NEW, TALKING, Session
 from node.settings import SessionSettings
 from node.tapping import Tap
@@ -60,8 +62,8 @@ TALK: Mapping[int, Handle] = MappingProxyType(
         BYE: talk.bye,
     }
 )
-REFUSAL_RETRY_MS = 10_000
-"""Told to connections that are refused before they can say anything."""
+REFUSAL_RETRY_MS = (10_000, 20_000)
+"""Told to connections that are refused before they can say anything: spread between these."""
 
 
 class Service:
@@ -83,6 +85,7 @@ class Service:
         committing: Committing | None = None,
     ) -> None:
         self.settings = settings
+        self.entrance = Entrance(settings)
         self.mail = MailState(mail_settings, clock())
         self.accounts: Accounts = None  # type: ignore[assignment]  # accounts and service know each other
         self.numbers = numbers
@@ -90,6 +93,7 @@ class Service:
         self.dropped = 0
         self.rate_limited = 0
         self.logins = 0
+        self._refusals = Spread()
         self.traces: dict[int, Trace] = {}
         self.held: dict[Session, int] = {}  # taken over, and not read from yet → when they are looked at
         self.tap: Tap | None = None
@@ -126,6 +130,10 @@ class Service:
     def partition_of(self, user: int) -> int:
         """Where a user belongs."""
         return self._tables.partition_of(user)
+
+    def seconds(self) -> float:
+        """What is counted from one pass to another."""
+        return self._monotonic()
 
     @property
     def gate(self) -> Gate:
@@ -167,10 +175,15 @@ class Service:
         return consumed
 
     def closed(self, session: Session, reason: Reason) -> None:
-        if self.held:
-            self.held.pop(session, None)
+        self._forget(session)
         if session.user:
             presence.offline(self.mail, session.user, session)
+
+    def _forget(self, session: Session) -> None:
+        """Whatever it waits for."""
+        if self.held:
+            self.held.pop(session, None)
+        self.entrance.leave(session)
 
     def quiet(self, session: Session) -> int:
         if self.held and session in self.held:  # it was forgotten: somebody else has logged in as this user
@@ -194,21 +207,29 @@ class Service:
         self.mail.now = self._clock()
 
     def end_pass(self) -> None:
+        self.welcome_some()
         self.in_pass = False
         driver = self._driver
         driver.drain()
         driver.tick()
         self._outlet.flush()
 
+    def welcome_some(self) -> None:
+        """Logins whose turn it is, behind the frames of those who are in."""
+        if self.entrance.waiting:
+            self.entrance.work(self._monotonic())
+
     def wake_at(self) -> float | None:
-        due = writebehind.wake_at(self.mail)
+        due, turn = writebehind.wake_at(self.mail), self.entrance.wake_at()
         if due is None:
-            return None
-        return self._monotonic() + max(0, due - self._clock()) / 1000
+            return turn
+        at = self._monotonic() + max(0, due - self._clock()) / 1000
+        return at if turn is None else min(at, turn)
 
     def refusal(self, reason: str) -> bytes:
         code = errors.SHUTTING_DOWN if reason in (STOPPING, DRAINING) else errors.TOO_MANY_CONNECTIONS
-        return encode((ERROR, code, errors.REGISTRY[code].text, REFUSAL_RETRY_MS, None))
+        retry_ms = self._refusals.between(*REFUSAL_RETRY_MS)
+        return encode((ERROR, code, errors.REGISTRY[code].text, retry_ms, None))
 
     def bye(self, session: Session, retry_ms: int) -> None:
         session.write(encode((BYE, errors.SHUTTING_DOWN, retry_ms)))
@@ -300,6 +321,9 @@ class Service:
         return {
             "sessions": len(self.sessions),
             "logins": self.logins,
+            "logins_waiting": self.entrance.waiting,
+            "logins_waiting_max": self.entrance.room,
+            "logins_put_off": self.entrance.put_off,
             "frames_dropped": self.dropped,
             "rate_limited": self.rate_limited,
             "mail": {

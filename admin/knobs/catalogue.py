@@ -40,6 +40,8 @@ KNOBS: Final[Mapping[str, str]] = MappingProxyType(
         "session.login_s": "from hello to login",
         "session.ping_after_s": "silence after which a phone is pinged",
         "session.ping_wait_s": "how long it may take to answer",
+        "session.logins_per_s_max": "logins in a second",
+        "session.logins_waiting_max": "logins that wait for their turn",
         "session.agent": "what the node calls itself in its hello",
         "limits.connections_max": "connections in all",
         "limits.connections_per_address_max": "connections from one address",

@@ -32,6 +32,7 @@ def _put_mail(node: Running, services: Services, settings: Any) -> None:
 
 def _put_session(node: Running, services: Services, settings: Any) -> None:
     node.service.settings = settings
+    node.service.entrance.adjust(settings)
 
 
 def _moves(node: Running, services: Services) -> Any:

@@ -48,10 +48,18 @@ _HUB: Final = (
     )
 )
 
-_SESSIONS: Final = lines(GAUGE, "sessions: phones that are logged in") + lines(
+_SESSIONS: Final = lines(
+    GAUGE,
+    """
+    sessions: phones that are logged in
+    logins_waiting: logins that wait for their turn, as session.logins_per_s_max lets them
+    logins_waiting_max: how many may
+    """,
+) + lines(
     COUNTER,
     """
     logins: logins since the start
+    logins_put_off: phones that were told when to come again, because so many logins wait
     frames_dropped: acks that could not be taken in; phones repeat them
     rate_limited: sends beyond what one device may send
     """,

@@ -116,6 +116,12 @@ QUEUES: Final = (
         holds="registrations that wait for the former device's mail to be ended",
     ),
     Queue(
+        name="entrance",
+        length=("logins_waiting",),
+        limit="logins_waiting_max",
+        holds="logins that wait for their turn",
+    ),
+    Queue(
         name="logins",
         length=("accounts.login.reading",),
         holds="logins that wait for their account to be read",

@@ -95,7 +95,7 @@ class Hub(Generic[C]):
             self.closer,
             self._handshakes,
             self.counters,
-            self._failed,
+            self.failed,
             clock,
         )
         self._failures = FailureLog()
@@ -348,9 +348,9 @@ class Hub(Generic[C]):
         try:
             self.handler.opened(connection)  # type: ignore[arg-type]
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only
-            self._failed(connection, error)
+            self.failed(connection, error)
 
-    def _failed(self, connection: Connection, error: Exception) -> None:
+    def failed(self, connection: Connection, error: Exception) -> None:
         """The handler failed while it dealt with this connection."""
         self.counters.failures += 1
         self._failures.log(error, "connection", self.wheel.tick)
@@ -405,7 +405,7 @@ class Hub(Generic[C]):
                 try:
                     again = self.handler.quiet(connection)
                 except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only
-                    self._failed(connection, error)
+                    self.failed(connection, error)
                 else:
                     if not connection.flags & CLOSING:
                         wheel.place(connection, again)
@@ -428,7 +428,7 @@ class Hub(Generic[C]):
                 try:
                     self.handler.bye(connection, self._chance.randint(0, self.settings.bye_retry_ms_max))
                 except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only
-                    self._failed(connection, error)
+                    self.failed(connection, error)
                 self.closer.close(connection, "stopping", linger=True)
 
     def _cut_off(self, reason: str = "stopping") -> None:

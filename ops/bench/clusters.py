@@ -18,7 +18,7 @@ from ops.bench.exchange import NotAllArrivedError
 from ops.bench.fleet import Fleet, Mark, pairs_shape
 from ops.bench.identities import number_of, public_key, stream_of
 from ops.bench.plan import Plan, Shape
-from ops.bench.server import LIMITS_OFF
+from ops.bench.server import LIMITS_OFF, LOGINS_FREE
 from ops.faults.town import Town, TownNode
 from ops.history.writer import HistoryWriter
 from ops.tables.cables import Plain
@@ -34,6 +34,7 @@ LOGINS_PARALLEL: Final = 32
 FAST: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
         "mail": LIMITS_OFF,
+        "session": LOGINS_FREE,
         "cluster": {"calm_ms": 0, "moves_per_s": 10_000.0, "moves_max": 64},
     }
 )

@@ -69,6 +69,8 @@ LIMITS_OFF: Mapping[str, Any] = MappingProxyType(
     }
 )
 """Limits on what one user may do, of [mail]; a load of few users stands for that of many."""
+LOGINS_FREE: Mapping[str, Any] = MappingProxyType({"logins_per_s_max": 0})
+"""Of [session]: whoever is measured is to be there soon."""
 
 
 @contextmanager
@@ -99,6 +101,7 @@ def waystation(
         "node": {"data": data},
         "listen": {"host": "127.0.0.1", "port": public, "plain_port": 0 if tls else plain},
         "mail": mail,
+        "session": LOGINS_FREE,
         "statistics": dict(statistics or {}),
     }
     with NodeProcess.start(config, directory) as node:

@@ -40,6 +40,7 @@ SIZES: Final = ((0.75, 200), (0.95, 3_000), (1.0, 60_000))
 SETTINGS: Final = Settings(
     backoff_min=0.05,
     backoff_max=1.0,
+    cut_spread=1.0,
     connect_timeout=5.0,
     answer_timeout=5.0,
     ping_after=3.0,

@@ -26,7 +26,9 @@ from node.wire.codec import Decoder, decode_client, encode
 from node.wire.limits import FRAME_MAX
 from tests.client.fake_node import FakeNode, Session
 
-FAST = Settings(backoff_min=0.01, backoff_max=0.05, lazy_delay=0.05, busy_min=0.01, close_timeout=5.0)
+FAST = Settings(
+    backoff_min=0.01, backoff_max=0.05, cut_spread=0.05, lazy_delay=0.05, busy_min=0.01, close_timeout=5.0
+)
 GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 
 

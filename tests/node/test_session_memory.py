@@ -5,6 +5,7 @@ from pathlib import Path
 
 from node.accounts.settings import AccountsSettings
 from node.session import Session
+from node.settings import SessionSettings
 from tests.node.live import Device, Phone, live_node
 
 PHONES = 150
@@ -21,7 +22,8 @@ def crowd(count: int) -> list[Device]:
 
 async def test_an_idle_session_costs_less_than_a_kilobyte(tmp_path: Path) -> None:
     devices = crowd(PHONES + 10)
-    async with live_node(tmp_path, devices=devices, accounts=AccountsSettings()) as node:
+    session = SessionSettings(logins_per_s_max=0)  # time stands still
+    async with live_node(tmp_path, devices=devices, accounts=AccountsSettings(), session=session) as node:
         phones: list[Phone] = [await node.login(device) for device in devices[:10]]  # what is needed once
         tracemalloc.start()
         try:
