@@ -15,6 +15,7 @@ import trio
 from node.accounts.keeping import Replicated as Keeping
 from node.assembling import Parts, assemble
 from node.founding import Place, name_of, require_member
+from node.hub import handing
 from node.mail.reconcile import Reconcile
 from node.mail.replicated import Replicated as Committing
 from node.memberservice import MemberService
@@ -46,6 +47,8 @@ WIPES_S = 1.0
 """How soon a partition that has come is looked through for wipes that its former primary didn't finish."""
 FINISH_S = 10.0
 """How long writing what is left may take at the end."""
+FINISH_HANDED_S = 2.0
+"""The same where the next process waits for it: what it doesn't write is asked for again, and nothing else is lost."""
 FINISH_STEP_S = 0.02
 REMOVED_S = 1.0
 """Between the end of its membership and the node's own."""
@@ -159,6 +162,7 @@ async def _serve(
 ) -> None:
     parts = partaking.parts
     hub = parts.hub
+    ending = _Ending()
     try:
         listeners = [hub.listen(one, world.listening(one)) for one in settings.listeners]
         world.begin(parts)
@@ -166,11 +170,10 @@ async def _serve(
             nursery.start_soon(go_round, partial(_tick, partaking), name=_tick)
             nursery.start_soon(go_round, partial(_look_for_wipes, partaking), name=_look_for_wipes)
             nursery.start_soon(_until_removed, cluster, stop)
-            handed = trio.Event()
-            nursery.start_soon(_hand_over, cluster, settings, stop, handed)
+            nursery.start_soon(_hand_over, parts, cluster, settings, stop, ending)
             await serve(
                 parts,
-                handed,
+                ending.handed,
                 settings.stop_grace_s,
                 lambda: ready(parts, listeners),
                 served=partaking.serves,
@@ -178,7 +181,7 @@ async def _serve(
             nursery.cancel_scope.cancel()
     finally:
         hub.close()
-    if not await _finish(parts, cluster):
+    if not await _finish(parts, cluster, ending.finish_s):
         log.error(
             "not everything could be written at the end; no accepted message is lost, phones repeat the rest"
         )
@@ -186,16 +189,30 @@ async def _serve(
         await cluster.handing.say_gone()
 
 
-async def _hand_over(cluster: Cluster, settings: NodeSettings, stop: trio.Event, handed: trio.Event) -> None:
-    """Asked to stop, it serves its phones while others take over what it is primary of; then they are sent away."""
+@attrs.define
+class _Ending:
+    """handed: nothing is left to be done before phones are sent away."""
+
+    handed: trio.Event = attrs.Factory(trio.Event)
+    finish_s: float = FINISH_S
+
+
+async def _hand_over(
+    parts: Parts, cluster: Cluster, settings: NodeSettings, stop: trio.Event, ending: _Ending
+) -> None:
+    """Asked to stop, it serves its phones while others take over what it is primary of; then they are sent away. If
+    another process is to have the phones, others have taken over before they were taken out."""
     await stop.wait()
-    seconds = cluster.operate.rebalancer.settings.stop_moves_s
-    if seconds and not cluster.membership.removed.is_set():
-        began = trio.current_time()
-        done = await cluster.handing.hand_over(seconds, settings.stop_grace_s + FINISH_S)
-        took_ms = round(1000 * (trio.current_time() - began))
-        log.info("handed_over", partitions=done.moved, left=done.left, took_ms=took_ms)
-    handed.set()
+    if handing.was_emptied(parts.hub):
+        ending.finish_s = FINISH_HANDED_S
+    else:
+        seconds = cluster.operate.rebalancer.settings.stop_moves_s
+        if seconds and not cluster.membership.removed.is_set():
+            began = trio.current_time()
+            done = await cluster.handing.hand_over(seconds, settings.stop_grace_s + FINISH_S)
+            took_ms = round(1000 * (trio.current_time() - began))
+            log.info("handed_over", partitions=done.moved, left=done.left, took_ms=took_ms)
+    ending.handed.set()
 
 
 async def _until_removed(cluster: Cluster, stop: trio.Event) -> None:
@@ -218,9 +235,9 @@ async def _look_for_wipes(partaking: Partaking) -> None:
         await finish_wipes(parts.accounts, parts.service, parts.hub)
 
 
-async def _finish(parts: Parts, cluster: Cluster) -> bool:
+async def _finish(parts: Parts, cluster: Cluster, seconds: float) -> bool:
     """Write what is left, to the heirs, too. The hub has ended: results of the store are delivered here."""
-    with trio.move_on_after(FINISH_S):
+    with trio.move_on_after(seconds):
         while not parts.service.has_written:
             await _finish_step(parts, cluster)
     return parts.service.has_written

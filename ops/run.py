@@ -34,7 +34,7 @@ from ops.config import ConfigError, node_settings, read_config
 from ops.failures import told
 from ops.logs import configure_logs
 from ops.shadowing import check_directory
-from ops.upgrading import Start, our_version, said_to, start_again, start_anew
+from ops.upgrading import Start, said_to, start_again, start_anew, wait_for
 from replication.identity import DamagedIdentity
 from replication.zeromq.errors import LinkError
 from store.errors import StoreError
@@ -88,11 +88,7 @@ def run(
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.set_threshold(GC_GENERATION_0, 20, 100)
         if predecessor is not None:
-            if settings.member is not None:
-                raise ConfigError(
-                    "a node that stands alone can't be succeeded by a member of a cluster: restart it"
-                )
-            predecessor.wait(our_version())
+            wait_for(predecessor, settings)
         beside.listen()
         trio.run(_run, settings, guide, supervision, predecessor, beside, another)
 

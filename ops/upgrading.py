@@ -19,6 +19,8 @@ from node.assembling import Parts
 from node.handing.freezing import Cargo
 from node.handing.restoring import restore
 from node.hub.settings import ListenerSettings
+from node.running import NodeSettings
+from ops.config import ConfigError
 from ops.failures import leaves
 
 
@@ -91,6 +93,13 @@ def said_to(predecessor: Predecessor | None) -> Iterator[None]:
         raise
 
 
-def our_version() -> str:
-    """As the other process is told."""
-    return version("waystation")
+def wait_for(predecessor: Predecessor, settings: NodeSettings) -> None:
+    """For what it hands over.
+
+    Raises:
+        ChannelLost: it was called off.
+        ConfigError: it is another kind of node, of a release that didn't ask.
+    """
+    member = settings.member is not None
+    if predecessor.wait(version("waystation"), member=member).member != member:
+        raise ConfigError("a node that stands alone can't be succeeded by a member of a cluster: restart it")

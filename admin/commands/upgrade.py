@@ -34,8 +34,8 @@ COMMANDS: Final = (
             " still while everything is written, the store is closed, and the new process takes over ports,"
             " connections, sessions, and what is in flight. Phones on them notice a pause, which the result tells;"
             " nothing is lost or overtaken. If the new process fails up to then, this one serves on, with all plain"
-            " connections. The channel answers again after a moment. A member of a cluster refuses it: drain, restart,"
-            " and undrain there."
+            " connections. The channel answers again after a moment. A member of a cluster first hands the partitions"
+            " that it serves to other members, as at a stop, and gets them back as after a start."
         ),
         example="upgrade",
         parameters=(

@@ -29,11 +29,13 @@ GO_S_MAX: Final = 30.0
 
 @attrs.frozen
 class Greeting:
-    """What a successor says of itself. formats: of `Handed`, that it reads."""
+    """What a successor says of itself. formats: of `Handed`, that it reads. member: of a cluster, by its
+    configuration."""
 
     pid: int
     version: str
     formats: tuple[int, ...] = FORMATS_READ
+    member: bool = False
 
 
 class Predecessor:
@@ -62,13 +64,18 @@ class Predecessor:
         """Where this process's log will go."""
         return STANDARD_ERROR if self._error < 0 else self._error
 
-    def wait(self, version: str) -> Handed:
+    def wait(self, version: str, *, member: bool = False) -> Handed:
         """Say that all is well so far, and wait for what is handed over.
+
+        Args:
+            version, member: see `Greeting`.
 
         Raises:
             ChannelLost: it was called off; the other node serves on, and this process has nothing to do.
         """
-        self._channel.send(passing.CHECKED, msgspec.msgpack.encode(Greeting(os.getpid(), version)))
+        self._channel.send(
+            passing.CHECKED, msgspec.msgpack.encode(Greeting(os.getpid(), version, member=member))
+        )
         os.dup2(self._error, STANDARD_ERROR, inheritable=True)
         os.close(self._error)
         self._error = -1

@@ -1,4 +1,5 @@
 """An upgrade in order: start the successor, check it, stand still, take everything out, end the node, hand over, go.
+A member of a cluster hands what it is primary of to others before it stands still.
 
 Whatever fails up to the last step, this process serves on: before the node ended as if nothing had been, after it by
 taking in again what it had taken out. State and the thin order only; what is taken out and passed is not known here.
@@ -22,8 +23,9 @@ from admin.systemd.supervision import Supervision
 from admin.upgrade.errors import SuccessorFailed, UpgradeError
 from admin.upgrade.successor import Successor, command_line
 from node.handing.freezing import Cargo, Freezing, NotStill
-from node.memberservice import MemberService
 from node.running import Running
+from replication.cluster import Cluster
+from replication.membership.handing import Handed
 
 log = structlog.get_logger()
 
@@ -35,6 +37,8 @@ HOLD_S_MAX: Final = 5.0
 """Plain connections stand still for so long at most, until all is written; then the upgrade is called off."""
 ASKING_S_MAX: Final = 1.0
 """Who waits longer than this for an answer to a login or a PIN is sent away."""
+AWAY_S: Final = 15.0
+"""From the last move of a partition to when the new process speaks for this node: so long others move nothing to it."""
 ANSWER_S_MAX: Final = 3.0
 """So long the asker's answer may take to leave this process."""
 ANSWER_SENT_S: Final = 0.2
@@ -60,6 +64,7 @@ class Upgrade:
         self._over = trio.Event()
         self._result: dict[str, Any] = {}
         self._error: Exception | None = None
+        self._moves: dict[str, int] = {}
         self._answers = 0
         self._answered = trio.Event()
 
@@ -93,11 +98,6 @@ class Upgrade:
             raise UpgradeError("an upgrade is under way: wait for its end")
         if self._running is None or self._nursery is None:
             raise UpgradeError("no node serves in this process yet, or not any more")
-        if isinstance(self._running.service, MemberService):
-            raise UpgradeError(
-                "a member of a cluster can't hand over what other members know of its sessions: drain it, restart it,"
-                " and undrain"
-            )
         self._under_way = True  # before the first await: whoever asks meanwhile is refused above
         self.tried += 1
         began = time.monotonic()
@@ -109,6 +109,8 @@ class Upgrade:
             while greeting is None:
                 greeting = await trio.to_thread.run_sync(successor.check, LOOK_S)
                 await trio.lowlevel.checkpoint_if_cancelled()
+            if greeting.member != (self._running.cluster is not None):
+                raise UpgradeError(_OTHER_KIND)
         except BaseException:
             self.failed += 1
             await self._call_off(successor)
@@ -147,10 +149,14 @@ class Upgrade:
                 await freezing.send_encrypted_away()
                 while running.service.accounts.delivers:  # noqa: ASYNC110 - a gateway's answer brings it about
                     await trio.sleep(LOOK_S)
+            if running.cluster is not None:
+                await self._hand_over_partitions(running.cluster)
             try:
                 await freezing.hold(HOLD_S_MAX, ASKING_S_MAX)
             except NotStill as error:
                 await freezing.go_on()
+                if running.cluster is not None:
+                    running.cluster.handing.stay()
                 await self._fail(successor, UpgradeError(f"this process serves on: {error}"))
                 self._supervision.ready()
                 return
@@ -161,6 +167,14 @@ class Upgrade:
             raise
         self._successor = successor
         self._stop.set()
+
+    async def _hand_over_partitions(self, cluster: Cluster) -> None:
+        """What the node is primary of goes to its heirs, while it is the edge of its phones still."""
+        seconds, began = cluster.operate.rebalancer.settings.stop_moves_s, trio.current_time()
+        done = await cluster.handing.hand_over(seconds, AWAY_S) if seconds else Handed(0, 0)
+        took_ms = round(1000 * (trio.current_time() - began))
+        self._moves = {"partitions": done.moved, "partitions_left": done.left, "moves_ms": took_ms}
+        log.info("handed_over", partitions=done.moved, left=done.left, took_ms=took_ms)
 
     def _with_units(self, cargo: Cargo) -> Cargo:
         """With what systemd's units have opened marked as such."""
@@ -202,6 +216,7 @@ class Upgrade:
             "connections": len(cargo.handed.sessions),
             "sent_away": self._freezing.sent_away,
             "pause_ms": round(self.pause_ms, 1),
+            **self._moves,
         }
         log.info("handed over", **self._result)
         self._over.set()
@@ -225,6 +240,12 @@ class Upgrade:
     def statistics(self) -> dict[str, Any]:
         """Numbers for the operator. Of this process: who was handed over to begins anew."""
         return {"tried": self.tried, "failed": self.failed, "under_way": int(self._under_way)}
+
+
+_OTHER_KIND: Final = (
+    "a node that stands alone can't be succeeded by a member of a cluster, nor the other way round: what the new"
+    " process read in the configuration has become another kind; restart the node"
+)
 
 
 def _nothing() -> None:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from random import Random
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import attrs
 import trio
 
-from node.handing.state import Flight, Gap, Handed, HandedListener, HandedSession
+from node.handing.belongings import belongings_of
+from node.handing.state import Handed, HandedListener, HandedSession
 from node.hub import handing
 from node.hub.connection import STRICT
 from node.hub.hub import Hub
 from node.hub.wheel import SLOTS
-from node.mail import quiescing
 from node.service import Service
 from node.session import ASKING, TALKING, Session
 
@@ -60,6 +60,8 @@ class Freezing:
         self.began = 0.0
         self._hub = hub
         self._service = service
+        self._belongings = belongings_of(service)
+        self._keeps: str | None = None
         self._chance = chance
         self._retry_ms_max = retry_ms_max
         self._held: dict[Session, int] = {}
@@ -108,9 +110,7 @@ class Freezing:
         while not await self._between(self._is_still):
             now = time.monotonic()
             if now >= until:
-                raise NotStill(
-                    "mail could not be written, or the store didn't answer, in time: see stats mail and the log"
-                )
+                raise NotStill(self._keeps)
             if now >= self.began + asking_s_max:
                 await self._between(self._dismiss_asking)
             await trio.sleep(LOOK_S)
@@ -122,11 +122,12 @@ class Freezing:
             self._held[session] = handing.hold(hub, session)
 
     def _is_still(self) -> bool:
-        mail = self._service.mail
-        quiescing.hasten(mail)
-        return quiescing.is_quiet(mail) and not any(
+        self._keeps = self._belongings.keeps()
+        if self._keeps is None and any(
             session.phase == ASKING and handing.is_there(session) for session in self._held
-        )
+        ):
+            self._keeps = "the answer to a login or a PIN didn't come in time"
+        return self._keeps is None
 
     def _dismiss_asking(self) -> None:
         for session in self._held:
@@ -153,12 +154,12 @@ class Freezing:
 
     def _take_out(self) -> Cargo:
         hub = self._hub
-        gaps = _gaps_of(self._service)
         sessions: list[HandedSession] = []
         descriptors: list[int] = []
         for session, left in self._held.items():
             if handing.is_there(session):
-                described = _described(session, left, _flights_of(self._service, session), gaps)
+                belongings = self._belongings.of(session) if session.phase == TALKING else {}
+                described = _described(session, left, belongings)
                 fd, outbox = handing.take_out(hub, session)
                 sessions.append(attrs.evolve(described, outbox=outbox))
                 descriptors.append(fd)
@@ -166,7 +167,7 @@ class Freezing:
         handing.end(hub)
         return Cargo(
             Handed(
-                logins=self._service.logins,
+                **self._belongings.whole(),
                 listeners=tuple(HandedListener(name=one.settings.name) for one in listeners),
                 sessions=tuple(sessions),
             ),
@@ -198,9 +199,7 @@ class Freezing:
         return found[0]
 
 
-def _described(
-    session: Session, left_s: int, flights: Sequence[Flight], gaps: dict[tuple[int, bytes], list[Gap]]
-) -> HandedSession:
+def _described(session: Session, left_s: int, belongings: dict[str, Any]) -> HandedSession:
     if session.due >= 0:  # it was placed anew while it was held
         left_s = (session.due - session.hub.wheel.tick) % SLOTS
     talking = session.phase == TALKING
@@ -218,31 +217,5 @@ def _described(
         patience=session.patience,
         idle_s=session.idle_s,
         left_s=left_s,
-        flights=tuple(flights),
-        gaps=tuple(gaps.get((session.user, session.stream), ())) if talking else (),
+        **belongings,
     )
-
-
-def _flights_of(service: Service, session: Session) -> list[Flight]:
-    box = service.mail.boxes.get(session.user) if session.phase == TALKING else None
-    if box is None or box.session is not session:
-        return []
-    return [
-        Flight(
-            sender=pair.sender,
-            stream=pair.stream,
-            handed=pair.handed,
-            messages=tuple((n, size, arrived) for n, (size, arrived) in pair.inflight.items()),
-        )
-        for pair in box.pairs.values()
-        if pair.seen is session and pair.inflight
-    ]
-
-
-def _gaps_of(service: Service) -> dict[tuple[int, bytes], list[Gap]]:
-    """By (sender, stream)."""
-    found: dict[tuple[int, bytes], list[Gap]] = {}
-    for (recipient, sender, stream), pair in service.mail.pairs.items():
-        if pair.gapped:
-            found.setdefault((sender, stream), []).append(Gap(recipient=recipient, n=pair.gapped))
-    return found

@@ -12,13 +12,12 @@ from typing import Final
 
 import structlog
 
+from node.handing.belongings import Belongings, belongings_of
 from node.handing.state import Handed, HandedSession
 from node.hub import handing
 from node.hub.hub import Hub
-from node.mail import resuming
 from node.service import Service
 from node.session import ASKING, TALKING, Session
-from node.wire import errors
 
 log = structlog.get_logger()
 
@@ -29,7 +28,8 @@ RESUMED_AT_ONCE: Final = 200
 def restore(hub: Hub[Session], service: Service, handed: Handed, descriptors: Sequence[int]) -> int:
     """Before the hub runs. The descriptors belong to it from now on. Gives how many connections were taken in."""
     assert len(descriptors) == len(handed.sessions)
-    service.logins = max(service.logins, handed.logins)
+    belongings = belongings_of(service)
+    belongings.begin(handed)
     taken: list[tuple[Session, HandedSession]] = []
     for fd, one in zip(descriptors, handed.sessions, strict=True):
         session = _session_of(fd, one)
@@ -42,7 +42,7 @@ def restore(hub: Hub[Session], service: Service, handed: Handed, descriptors: Se
             session.patience = one.patience
             service.held[session] = one.left_s
             taken.append((session, one))
-    _go_on(hub, service, iter(taken))
+    _go_on(hub, service, belongings, iter(taken))
     return len(taken)
 
 
@@ -58,7 +58,12 @@ def _session_of(fd: int, one: HandedSession) -> Session:
     return session
 
 
-def _go_on(hub: Hub[Session], service: Service, left: Iterator[tuple[Session, HandedSession]]) -> None:
+def _go_on(
+    hub: Hub[Session],
+    service: Service,
+    belongings: Belongings,
+    left: Iterator[tuple[Session, HandedSession]],
+) -> None:
     """Some in the next pass, the rest in those after it."""
 
     def some() -> None:
@@ -66,23 +71,18 @@ def _go_on(hub: Hub[Session], service: Service, left: Iterator[tuple[Session, Ha
             found = next(left, None)
             if found is None:
                 return
-            _resume(hub, service, *found)
-        _go_on(hub, service, left)
+            _resume(service, belongings, *found)
+        _go_on(hub, service, belongings, left)
 
     hub.soon(some)
 
 
-def _resume(hub: Hub[Session], service: Service, session: Session, one: HandedSession) -> None:
+def _resume(service: Service, belongings: Belongings, session: Session, one: HandedSession) -> None:
     if not handing.is_there(session):
         service.held.pop(session, None)
         return
     assert session.phase != ASKING
-    if session.phase != TALKING:
+    if session.phase == TALKING:
+        belongings.take_up(session, one)
+    else:
         service.let_go(session)
-        return
-    if session.user in service.mail.sessions or session.user in service.mail.arriving:
-        session.refuse(errors.SUPERSEDED)  # a login that came since was faster
-        return
-    flights = [(each.sender, each.stream, (each.handed, each.messages)) for each in one.flights]
-    gaps = [(gap.recipient, gap.n) for gap in one.gaps]
-    resuming.resume(service.mail, session.user, session, flights, gaps)

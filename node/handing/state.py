@@ -38,6 +38,16 @@ class Gap:
 
 
 @attrs.frozen(kw_only=True)
+class HandedSend:
+    """What a session of a cluster's node has sent, and no primary has answered. body: None for a skip."""
+
+    recipient: int
+    n: int
+    base: int
+    body: bytes | None = attrs.field(repr=False)
+
+
+@attrs.frozen(kw_only=True)
 class HandedSession:
     """A plain connection, and what is known of who is on it.
 
@@ -46,6 +56,9 @@ class HandedSession:
         inbox: read, and the beginning of a frame; outbox: written, and not taken by the kernel.
         idle_s, left_s: since its last input; until it is looked at next.
         paid_until: see `Session`.
+        flights, gaps: of a node that stands alone.
+        login, kept, back: of a cluster's node. (epoch, counter), as the user's primary gave it; sends in the order in
+            which they came; where it was told to come back to a number, and hasn't.
     """
 
     address: str
@@ -63,6 +76,9 @@ class HandedSession:
     left_s: int
     flights: tuple[Flight, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    login: tuple[int, int] = (0, 0)
+    kept: tuple[HandedSend, ...] = ()
+    back: tuple[Gap, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -77,12 +93,15 @@ class HandedListener:
 class Handed:
     """Everything; the descriptors, in the order of `listeners` and then of `sessions`, go beside it.
 
-    logins: so many were welcomed: the next one's number is higher.
+    logins: so many were welcomed: the next one's number is higher. member: of a cluster. tickets: of its sessions, the
+    last one that was given: what primaries still say to one of them must fit no other.
     """
 
     logins: int
     listeners: tuple[HandedListener, ...] = ()
     sessions: tuple[HandedSession, ...] = ()
+    member: bool = False
+    tickets: int = 0
 
 
 def encode(handed: Handed) -> bytes:

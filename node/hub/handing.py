@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from node.hub.connection import BLOCKED, CLOSING, HANDSHAKE, HELD, STRICT, Backlog, Connection
+from node.hub.connection import CLOSING, HANDSHAKE, HELD, STRICT, Backlog, Connection
 from node.hub.handler import C
 from node.hub.hub import Hub
 from node.hub.listener import Listener
@@ -76,7 +76,7 @@ def take_out(hub: Hub[Any], connection: Connection) -> tuple[int, bytes]:
     chunks = (outbox.piece, *outbox.chunks) if isinstance(outbox, Backlog) else outbox or ()
     hub._pollset.remove(connection)
     hub.closer.blocked.pop(connection, None)
-    connection.flags &= ~(HELD | BLOCKED)
+    connection.flags = CLOSING  # nothing that is still said to it here is written
     connection.fd = -1
     connection.outbox = None
     hub._admission.leave(connection.address)
@@ -107,6 +107,11 @@ def take_in(hub: Hub[Any], connection: Connection, outbox: bytes, idle_s: int, s
 def take_listeners_out(hub: Hub[Any]) -> list[Listener]:
     """Listeners leave the hub open; their sockets are the caller's now."""
     return hub._acceptor.take_out()
+
+
+def was_emptied(hub: Hub[Any]) -> bool:
+    """Whether its listeners and connections were taken out: they are somebody else's."""
+    return hub._stopped.is_set()
 
 
 def soon(hub: Hub[Any], function: Callable[[], None]) -> None:

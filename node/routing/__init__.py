@@ -9,6 +9,7 @@
     keeping        the edge: sends that aren't answered, resent in the order of their pair when the primary changes
     opening        the edge: which partitions may be used at their primary, and what is said when one may
     seating        the edge: sessions that are announced to their user's primary
+    handover       the edge: what of a session goes to the process that takes this one's place
     asking         account requests, both sides
     hosting        the primary: sessions and senders at other edges
     answering      the primary: what mail says, to phones here and elsewhere

@@ -126,7 +126,7 @@ def answered(state: RoutingState, primary: bytes, session: Phone, effect: Effect
         else:
             n = effect[4] + (code == effects.GAP)
             _forget_from(state, line, n)
-            _note_back(state, line, n)
+            note_back(state, session.ticket, recipient, n)
     state.phones.outlets[effect[0]](effect)
 
 
@@ -150,17 +150,17 @@ def _settle(state: RoutingState, line: Line, first: int, last: int) -> None:
 def give_back(state: RoutingState, line: Line, n: int, retry_ms: int = 0) -> None:
     """Its sender is to come back to ``n``; what follows it isn't kept any more."""
     _forget_from(state, line, n)
-    _note_back(state, line, n)
+    note_back(state, line.session.ticket, line.recipient, n)
     state.counts.busy += 1
     session = line.session
     retry = retry_ms or state.settings.retry_ms
     state.phones.outlets[effects.BUSY]((effects.BUSY, session.user, line.recipient, session.stream, n, retry))
 
 
-def _note_back(state: RoutingState, line: Line, n: int) -> None:
-    """Its sender was told to come back to ``n``."""
-    back = state.back.setdefault(line.session.ticket, {})
-    back[line.recipient] = n
+def note_back(state: RoutingState, ticket: int, recipient: int, n: int) -> None:
+    """A sender was told to come back to ``n``."""
+    back = state.back.setdefault(ticket, {})
+    back[recipient] = n
     if len(back) > state.settings.told_max:
         del back[next(iter(back))]
 

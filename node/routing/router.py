@@ -17,14 +17,14 @@ A partition that the replica says is served: `driver.serve((p,))`, then `router.
 `router.cease((p,))`, then `driver.drop((p,))`. `claimed(p)` whenever a claim is learned of, anybody's.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import attrs
 
 from node.mail import telling
 from node.mail.state import Effect, Handle
-from node.routing import answering, asking, codes, dispatch, hosting, keeping, opening, seating
+from node.routing import answering, asking, codes, dispatch, handover, hosting, keeping, opening, seating
 from node.routing.homes import home
 from node.routing.state import Line, Login, Peer, RoutingState
 from node.routing.surroundings import Done, Phone
@@ -70,6 +70,31 @@ class Router:
         """A session has logged in. Sets its `user`, `stream`, `login`, `ticket` and `round`. `Phones.welcome`
         follows, or `Phones.end`; an older session of the user here ends at once."""
         seating.seat(self.state, session, user, stream, login)
+
+    def take_up(
+        self,
+        session: Phone,
+        user: int,
+        stream: bytes,
+        login: Login,
+        sent: Iterable[handover.Sent],
+        back: Iterable[tuple[int, int]],
+    ) -> None:
+        """Another process of this node had seated it; see `handover`. Before anything else of it is heard."""
+        seating.seat(self.state, session, user, stream, login)
+        if not session.ticket:
+            return  # a login that came since was faster
+        for recipient, n, base, body in sent:
+            self.send(session, recipient, n, base, body)
+        handover.hold_to(self.state, session, back)
+
+    def belongings(self, session: Phone) -> tuple[list[handover.Sent], list[tuple[int, int]]]:
+        """What `take_up` is told of it."""
+        return handover.sent_by(self.state, session), handover.told_back(self.state, session)
+
+    def go_on_from(self, ticket: int) -> None:
+        """Another process of this node had given tickets up to this one."""
+        handover.go_on_from(self.state, ticket)
 
     def left(self, session: Phone) -> None:
         """The session ended. Nothing happens if it never was seated, or the second time."""

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from ops.bench import process
+from ops.bench.adopted import Adopted
 
 COMMAND: Final = (sys.executable, "-m", "ops.command", "run")
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _POLL_SECONDS: Final = 0.01
 _LOG_TAIL: Final = 2_000
+_SUCCEEDED_SECONDS_MAX: Final = 30.0
 
 
 class NodeStartError(Exception):
@@ -64,7 +66,7 @@ class NodeProcess:
     started again after `stop` or `kill`. As a context manager it is killed at the end, unless it has ended.
     """
 
-    def __init__(self, popen: subprocess.Popen[bytes], directory: Path, ready_line: str) -> None:
+    def __init__(self, popen: subprocess.Popen[bytes] | Adopted, directory: Path, ready_line: str) -> None:
         self._popen = popen
         self.directory = directory
         self.ready_line = ready_line
@@ -120,6 +122,11 @@ class NodeProcess:
             node.kill()
             raise
         return node
+
+    def succeeded_by(self, pid: int) -> "NodeProcess":
+        """The process that has taken its place, which is begun by it: to be owned as this one was."""
+        self._popen.wait(_SUCCEEDED_SECONDS_MAX)
+        return NodeProcess(Adopted(pid), self.directory, self.ready_line)
 
     def __enter__(self) -> Self:
         return self

@@ -72,6 +72,11 @@ class Connecting:
 
 
 def ask(stand: Stand, *words: str) -> Any:
+    """See `asked`."""
+    return asked(stand.config["node"]["data"], *words)
+
+
+def asked(data: Path, *words: str) -> Any:
     """As soon as the channel answers: between two processes it doesn't, for a moment.
 
     Raises:
@@ -81,7 +86,7 @@ def ask(stand: Stand, *words: str) -> Any:
     until = time.monotonic() + _ANSWER_SECONDS_MAX
     while True:
         try:
-            with Client(Target.find(str(stand.config["node"]["data"]))) as admin:
+            with Client(Target.find(str(data))) as admin:
                 return admin.ask(words)
         except ChannelError:
             if time.monotonic() > until:
@@ -95,8 +100,13 @@ def upgraded(stand: Stand) -> dict[str, Any]:
     Raises:
         Refused: the old one serves on.
     """
-    done: dict[str, Any] = ask(stand, *UPGRADE)
-    while ask(stand, "info")["pid"] != done["pid"]:
+    return succeeded(stand.config["node"]["data"], *UPGRADE)
+
+
+def succeeded(data: Path, *words: str) -> dict[str, Any]:
+    """The same by other words; of a node by its directory."""
+    done: dict[str, Any] = asked(data, *words)
+    while asked(data, "info")["pid"] != done["pid"]:
         time.sleep(0.05)
     return done
 

@@ -23,7 +23,9 @@ from typing import Any, Final, Self
 
 import attrs
 
+from admin.channel.errors import ChannelError, Refused
 from ops.bench.node_process import NodeStartError
+from ops.bench.upgrades import UPGRADE, succeeded
 from ops.faults.child import ChildError
 from ops.faults.crowd import Crowd, CrowdError
 from ops.faults.drill import Outcome
@@ -51,6 +53,7 @@ class Kind(enum.Enum):
     KILL = "a node is killed and comes back"
     PAUSE = "a node stands still"
     STOP = "a node is stopped and comes back"
+    UPGRADE = "a node's process is replaced"
     SPLIT = "a node is cut off from the others"
     MOVE = "partitions are moved"
     ASSIGN = "partitions go to another cluster"
@@ -162,6 +165,10 @@ class Siege:
             NodeStartError, StageError, ChildError, CrowdError.
         """
         self.town.prepare()
+        self.go_on(rate)
+
+    def go_on(self, rate: float) -> None:
+        """The same, on directories that are there."""
         self.town.start_all()
         self.crowd.start_all()
         self.crowd.wait_online(ONLINE_SECONDS_MAX)
@@ -199,6 +206,8 @@ class Siege:
                 town.stop(node)
                 time.sleep(fault.seconds)
                 town.start(node)
+            case Kind.UPGRADE:
+                self.upgrade(node)
             case Kind.SPLIT:
                 self._history.write("network-cut", note=f"n{node.number}")
                 town.isolate(node)
@@ -226,6 +235,18 @@ class Siege:
                 self.crowd.kill(worker)
                 time.sleep(fault.seconds)
                 self.crowd.start(worker)
+
+    def upgrade(self, node: TownNode, *command: str) -> dict[str, Any]:
+        """Replace its process, with all phones on it; what the old one said of it.
+
+        Raises:
+            Refused: the old one serves on.
+            ChannelError
+        """
+        assert node.process is not None
+        done = succeeded(node.data, *UPGRADE, *command)
+        node.process = node.process.succeeded_by(done["pid"])
+        return done
 
     def _move(self, node: TownNode) -> None:
         """Some partitions, wherever they are, to this node."""
@@ -261,11 +282,11 @@ class Siege:
         return Outcome(report, rested, self._faults, time.monotonic() - self._began, self.histories)
 
 
-STANDARD: Final = (Kind.KILL, Kind.PAUSE, Kind.STOP, Kind.SPLIT, Kind.MOVE, Kind.APPS)
+STANDARD: Final = (Kind.KILL, Kind.PAUSE, Kind.STOP, Kind.UPGRADE, Kind.SPLIT, Kind.MOVE, Kind.APPS)
 """Faults after which the same members are there."""
 COMINGS: Final = (Kind.JOIN, Kind.MOVE, Kind.KILL, Kind.REMOVE)
 """In this order, at the end of a run that may do everything: a fourth joins, and one goes for good."""
-FAILURES: Final = (StageError, NodeStartError, ChildError, CrowdError)
+FAILURES: Final = (StageError, NodeStartError, ChildError, CrowdError, ChannelError, Refused)
 
 
 def run(folder: Path, seed: int, count: int, only: Sequence[Kind], rate: float) -> dict[str, Any]:

@@ -32,7 +32,7 @@ app = App(name="drill", help="Real processes of a cluster under faults, judged a
 
 _FAILURES: Final = (MemberError, GoneError, RestlessError, JournalError, UnavailableError)
 MEMBERS: Final = 3
-Siege = Literal["KILL", "PAUSE", "STOP", "SPLIT", "MOVE", "JOIN", "LEAVE", "REMOVE", "APPS"]
+Siege = Literal["KILL", "PAUSE", "STOP", "UPGRADE", "SPLIT", "MOVE", "JOIN", "LEAVE", "REMOVE", "APPS"]
 
 
 @app.command
@@ -116,7 +116,7 @@ def cluster(
     folder: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Three nodes with phones on each under load: killed, paused, stopped, cut off, joined, removed; mail is judged.
+    """Three nodes with phones on each under load: killed, paused, replaced, cut off, joined, removed; mail is judged.
 
     Exit status: 0 if every promise held, 1 if not.
 

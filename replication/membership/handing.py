@@ -98,12 +98,19 @@ class Handing:
         until = around.now() + int(1000 * seconds)
         stopping_ms = int(1000 * (seconds + after_s))
         self._rebalancer.hold(stopping_ms)
+        self._tries.clear()
+        self._moved = 0
         with around.within():
             self._tell((GOING, stopping_ms))
         while self.step() and around.now() < until:
             await trio.sleep(STEP_S)
             around.tick()
         return Handed(self._moved, self._left())
+
+    def stay(self) -> None:
+        """It doesn't stop after all. What it has handed over comes back as after a start."""
+        with self._around.within():
+            self._tell((GOING, 0))
 
     def step(self) -> bool:
         """Begin what may be begun now. Whether anything is under way, or waited for."""

@@ -15,8 +15,9 @@ from admin.systemd.inherited import Inherited
 from admin.systemd.supervision import Supervision
 from admin.upgrade.errors import SuccessorFailed, UpgradeError
 from admin.upgrade.service import Upgrade
-from node.memberservice import MemberService
+from node.handing.freezing import NotStill
 from node.running import Running
+from replication.membership.handing import Handed
 
 ROOT = Path(__file__).resolve().parents[3]
 SILENT = "sleep 60"
@@ -36,6 +37,41 @@ class Stuck:
         self.brought.append(function)
 
 
+class Cluster:
+    """Of which the node is a member; and in which order what was asked of both."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+        self.handing = self
+        self.operate = self
+        self.rebalancer = self
+        self.settings = SimpleNamespace(stop_moves_s=1.0)
+
+    async def hand_over(self, seconds: float, after_s: float) -> Handed:
+        self.said.append("hand over")
+        return Handed(3, 0)
+
+    def stay(self) -> None:
+        self.said.append("stay")
+
+
+class Restless:
+    """A node that hands nothing out."""
+
+    def __init__(self, hub: "Stuck", service: Any, *_: Any) -> None:
+        self._said = service.said
+
+    async def send_encrypted_away(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def hold(self, *_: Any) -> None:
+        self._said.append("hold")
+        raise NotStill("somebody's answer")
+
+    async def go_on(self) -> None:
+        self._said.append("go on")
+
+
 class Attended:
     """An upgrade of a node that does nothing, and what was told of it."""
 
@@ -44,8 +80,15 @@ class Attended:
         self.upgrade = Upgrade(Supervision(None, Inherited({}), 0.0))
         self.told: list[dict[str, Any]] = []
         self._folder = folder
-        running = Running(b"n", (), dict, cast("Any", SimpleNamespace()), cast("Any", self.hub))
-        self.upgrade.attend(running, trio.Event(), nursery, lambda: None)
+        self._nursery = nursery
+        self.attend(None)
+
+    def attend(self, cluster: Cluster | None) -> None:
+        said = cluster.said if cluster is not None else []
+        service: Any = SimpleNamespace(said=said, accounts=SimpleNamespace(delivers=False))
+        hub: Any = self.hub
+        running = Running(b"n", (), dict, service, hub, cluster=cast("Any", cluster))
+        self.upgrade.attend(running, trio.Event(), self._nursery, lambda: None)
 
     async def run(self, script: str) -> Any:
         command = self._folder / f"waystation-{script[:5].strip()}"
@@ -123,12 +166,28 @@ async def test_before_a_node_serves_there_is_nothing_to_hand_over() -> None:
         await Upgrade(Supervision(None, Inherited({}), 0.0)).run(None, 1.0, lambda _: None)
 
 
-async def test_a_member_of_a_cluster_refuses_and_says_what_to_do_instead(tmp_path: Path) -> None:
-    async with trio.open_nursery() as nursery:
-        attended = Attended(tmp_path, nursery)
-        member = MemberService.__new__(MemberService)
-        running = Running(b"n", (), dict, member, cast("Any", attended.hub))
-        attended.upgrade.attend(running, trio.Event(), nursery, lambda: None)
-        with pytest.raises(UpgradeError, match="drain it, restart it, and undrain"):
-            await attended.run(SILENT)
-        assert attended.upgrade.statistics()["tried"] == 0
+@pytest.mark.parametrize("member", [False, True])
+async def test_one_whose_configuration_makes_it_another_kind_of_node_is_of_no_use(
+    tmp_path: Path, member: bool
+) -> None:
+    async with attended(tmp_path) as node:
+        if not member:
+            node.attend(Cluster())
+        with pytest.raises(UpgradeError, match="another kind"):
+            await node.run(CHECKED.replace("('1')", f"('1', member={member})"))
+        assert not node.hub.brought, "nothing was touched"
+        assert not lives(node.pids()[0])
+        assert node.upgrade.statistics() == {"tried": 1, "failed": 1, "under_way": 0}
+
+
+async def test_a_member_that_does_not_come_to_rest_has_handed_over_and_says_that_it_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("admin.upgrade.service.Freezing", Restless)
+    cluster = Cluster()
+    async with attended(tmp_path) as node:
+        node.attend(cluster)
+        with pytest.raises(UpgradeError, match="serves on: somebody's answer"):
+            await node.run(CHECKED.replace("('1')", "('1', member=True)"))
+        assert cluster.said == ["hand over", "hold", "go on", "stay"]
+        assert not lives(node.pids()[0])
