@@ -28,7 +28,7 @@ Done = Callable[[Outcome], None]
 
 
 class MemberService(Service):
-    """See `Service`. `gather`, `drain`: what begins and ends a pass; set by the composition root before the hub runs.
+    """See `Service`. `drain`: what ends a pass; set by the composition root before the hub runs.
 
     Args:
         ways, routing: of the router.
@@ -39,7 +39,6 @@ class MemberService(Service):
         self._routing_settings = routing
         self.router: Router
         self.outlets: Mapping[int, Callable[[Effect], None]]
-        self.gather: Callable[[], None]
         self.drain: Callable[[], None]
         super().__init__(*arguments, **named)
         self._handlers = (*self._handlers[:TALKING], routed.TALK)
@@ -74,10 +73,6 @@ class MemberService(Service):
     def closed(self, session: Session, reason: Reason) -> None:
         self._forget(session)
         self.router.left(session)
-
-    def begin_pass(self) -> None:
-        super().begin_pass()
-        self.gather()
 
     def end_pass(self) -> None:
         self.welcome_some()

@@ -97,18 +97,10 @@ class Partaking:
     def report(self, what: str, details: Mapping[str, Any]) -> None:
         """It was logged."""
 
-    # ---- a pass --------------------------------------------------------------------------------
-
-    def gather(self) -> None:
-        """What is said to other nodes goes out when the pass ends."""
-        self.cluster.links.gather()
+    # ---- the end of a pass ---------------------------------------------------------------------
 
     def drain(self) -> None:
-        """Everything that was asked for, of replica, mail and router, until all are quiet; then links say it."""
-        self._drain()
-        self.cluster.links.flush()
-
-    def _drain(self) -> None:
+        """Everything that was asked for, of replica, mail and router, until all are quiet."""
         carrier, driver, router = self.group.carrier, self.service.driver, self.service.router
         carrier.state.now = self.cluster.now()
         carrier.drain()
@@ -234,7 +226,7 @@ class Partaking:
         self.group = group
         self.parts = parts
         self.service = service
-        service.gather, service.drain = self.gather, self.drain
+        service.drain = self.drain
 
     def opened(self, cluster: Cluster) -> None:
         """The links run, and the groups are started; nothing is served yet."""

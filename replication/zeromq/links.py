@@ -276,13 +276,8 @@ class Links(Peers):
             )
         return data
 
-    def gather(self) -> None:
-        """What is sent from now on goes out with the next `flush`, which follows before anybody waits."""
-        self._traffic.in_pass = True
-
     def flush(self) -> None:
         """Let everything that was queued go out now, as far as ZeroMQ takes it."""
-        self._traffic.in_pass = False
         dirty = self._traffic.dirty
         while dirty:
             link = dirty.popleft()

@@ -20,7 +20,6 @@ class Core:
         self.said: list[Any] = []
         self.in_pass = False
         self.mail = SimpleNamespace(out=[])
-        self.gather: Any = None
         self.drain: Any = None
 
     def begin_pass(self) -> None:
@@ -48,19 +47,6 @@ class Core:
 
     def claimed(self, partition: int) -> None:
         self.said.append(("claimed", partition))
-
-
-class Links:
-    """Gathers from `gather` to `flush`."""
-
-    def __init__(self) -> None:
-        self.gathers = False
-
-    def gather(self) -> None:
-        self.gathers = True
-
-    def flush(self) -> None:
-        self.gathers = False
 
 
 class Carrier:
@@ -112,7 +98,7 @@ def partaking(core: Core) -> Partaking:
     service.driver, service.router = Driver(core), Router(core)
     group: Any = SimpleNamespace(carrier=Carrier(), group=SimpleNamespace(sequence=77))
     part.take_up(group, SimpleNamespace(accounts=core, hub=core), service)  # type: ignore[arg-type]
-    part.cluster = SimpleNamespace(now=lambda: 5, links=Links())  # type: ignore[assignment]
+    part.cluster = SimpleNamespace(now=lambda: 5)  # type: ignore[assignment]
     part.is_open = True
     return part
 
@@ -131,14 +117,6 @@ def test_within_a_pass_of_the_hub_it_is_a_part_of_that(partaking: Partaking, cor
     partaking.begin()
     partaking.end()
     assert core.said == []
-
-
-def test_what_is_said_to_other_nodes_goes_out_when_the_pass_ends(partaking: Partaking, core: Core) -> None:
-    links = partaking.cluster.links
-    core.gather()
-    assert links.gathers  # type: ignore[attr-defined]
-    core.drain()
-    assert not links.gathers  # type: ignore[attr-defined]
 
 
 def test_before_everything_is_there_nothing_is_begun(partaking: Partaking, core: Core) -> None:
