@@ -12,7 +12,7 @@ client says again what was not confirmed.
 
 from collections.abc import Callable, Collection
 
-from node.mail import effects, healing, presence, receipts, wipes
+from node.mail import effects, healing, presence, receipts, telling, wipes
 from node.mail.intervals import Intervals
 from node.mail.pair import Pair
 from node.mail.state import Box, Effect, Handle, MailState
@@ -123,9 +123,8 @@ def _forget_owed(state: MailState, lives_there: Callable[[int], bool]) -> None:
 
 def _forget_tellings(state: MailState, partitions: Collection[int]) -> None:
     """Whoever serves the pairs next finds their marks."""
-    for key in [key for key, telling in state.telling.items() if telling.part in partitions]:
-        state.telling.pop(key).dirty = False
-        state.to_tell.pop(key, None)
+    for one in [one for one in state.telling.values() if one.part in partitions]:
+        telling.forget(state, one)
     state.tell_later.difference_update(partitions)
 
 

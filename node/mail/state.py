@@ -11,6 +11,7 @@ from node.histogram import Histogram
 from node.mail import invariants
 from node.mail.intervals import Intervals
 from node.mail.pair import Message, Pair, PairKey
+from node.mail.rounds import Rounds
 from node.mail.settings import MailSettings
 
 
@@ -104,7 +105,7 @@ class Telling:
     """What the primary of one sender is still to be told of one recipient, and hasn't said that it has."""
 
     __slots__ = (
-        "asked", "delivered", "dirty", "expired", "marked", "part", "read", "recipient", "sender", "stream",
+        "asked", "delivered", "dirty", "expired", "marked", "part", "read", "recipient", "round", "sender", "stream",
     )  # fmt: skip
 
     def __init__(self, recipient: int, sender: int, stream: bytes, part: int) -> None:
@@ -115,7 +116,7 @@ class Telling:
         self.delivered = Intervals()
         self.expired = Intervals()
         self.read = 0
-        self.asked = 0  # when it was told last
+        self.asked = self.round = 0  # of `rounds`
         self.marked = False  # a row says that it isn't told; or will, when the commit under way ends well
         self.dirty = False  # all is told, and the row is to be deleted
 
@@ -269,7 +270,8 @@ class MailState:
             None  # partitions whose primary is this node; None: it stands alone, all
         )
         self.partition_of: Callable[[int], int] | None = None  # set by the driver
-        self.telling: dict[PairKey, Telling] = {}  # whoever was told longest ago is first
+        self.telling: dict[PairKey, Telling] = {}  # whoever is owed for the longest is first
+        self.tell_rounds = Rounds[Telling]()  # those of them that were told and haven't answered
         self.to_tell: dict[PairKey, Telling] = {}  # something was added since
         self.tell_all = False  # whoever couldn't be told before may be now
         self.dirty_tellings: deque[tuple[int, Telling]] = deque()  # (due, telling) of rows to be deleted

@@ -15,8 +15,6 @@ from node.mail.pair import Pair
 from node.mail.state import MailState, Owed, Teller, Telling
 from node.wire.verbs import KIND_DELIVERED, KIND_EXPIRED, KIND_READ
 
-AGAIN_MS = 3_000
-"""When it is told again: longer than a receipt waits to be written where it was told to."""
 AGAIN_MAX = 256
 """Told again in one pass."""
 TELLINGS_MAX = 100_000
@@ -66,11 +64,11 @@ def _add(telling: Telling, kind: int, first: int, last: int) -> None:
 
 
 def _make_room(state: MailState) -> None:
-    """The mark of the one that was told longest ago remains alone."""
+    """The mark of the one that is owed for the longest remains alone."""
     for telling in state.telling.values():
         if telling.marked and not telling.dirty and telling.key not in state.to_tell:
             if state.committing is None or all(one is not telling for one, _ in state.committing.marks):
-                del state.telling[telling.key]
+                forget(state, telling)
                 state.tell_later.add(telling.part)
             return
 
@@ -79,28 +77,19 @@ def ask(state: MailState) -> None:
     """Tell what was added, and again what nobody has answered."""
     if state.tell_all:
         state.tell_all = False
-        for telling in state.telling.values():
-            telling.asked = 0
+        state.tell_rounds.hurry()
     fresh, state.to_tell = state.to_tell, {}
     for telling in fresh.values():
+        state.tell_rounds.begin(telling, state.now)
         _tell(state, telling)
-    for telling in tuple(_old(state)):
+    for telling in state.tell_rounds.due(state.now, AGAIN_MAX):
         state.counts.tells_again += 1
+        state.tell_rounds.go_on(telling, state.now)
         _tell(state, telling)
     if state.tell_later and len(state.telling) < TELLINGS_MAX // 2:
         part = state.tell_later.pop()
         if part not in state.healing:
             healing.begin(state, part)
-
-
-def _old(state: MailState) -> list[Telling]:
-    found: list[Telling] = []
-    before = state.now - AGAIN_MS
-    for telling in state.telling.values():
-        if telling.asked > before or len(found) == AGAIN_MAX:
-            break
-        found.append(telling)
-    return found
 
 
 def hurry(state: MailState) -> None:
@@ -109,11 +98,6 @@ def hurry(state: MailState) -> None:
 
 
 def _tell(state: MailState, telling: Telling) -> None:
-    key = telling.key
-    if state.telling.pop(key, None) is None:
-        return
-    state.telling[key] = telling  # at the end
-    telling.asked = state.now
     if not telling.empty():
         state.counts.tells += 1
         spans = (tuple(telling.delivered.spans), tuple(telling.expired.spans), telling.read)
@@ -136,17 +120,25 @@ def told(
     if telling.empty():
         state.counts.told += 1
         over(state, telling)
+    else:
+        state.tell_rounds.begin(telling, state.now)  # whoever answers is there
 
 
 def over(state: MailState, telling: Telling) -> None:
     """All is told: forget it, and its mark."""
     if not telling.marked:
-        telling.dirty = False
-        del state.telling[telling.key]
-        state.to_tell.pop(telling.key, None)
+        forget(state, telling)
     elif not telling.dirty:
         telling.dirty = True
         state.dirty_tellings.append((state.now + state.settings.flush_delay_ms, telling))
+
+
+def forget(state: MailState, telling: Telling) -> None:
+    """Nobody is told of it from here any more. Its mark, if it has one, stays."""
+    telling.dirty = False
+    del state.telling[telling.key]
+    state.to_tell.pop(telling.key, None)
+    state.tell_rounds.drop(telling)
 
 
 # ---- at the sender's primary -----------------------------------------------------------------------------

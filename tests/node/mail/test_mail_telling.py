@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from node.mail import dropping, effects, healing, loading, receipts, settling, telling, writebehind
+from node.mail import dropping, effects, healing, loading, receipts, rounds, settling, telling, writebehind
 from node.mail.pair import Pair
 from node.mail.state import Telling
 from node.wire.verbs import KIND_DELIVERED, KIND_EXPIRED, KIND_READ
@@ -92,13 +92,13 @@ def test_it_is_told_again_until_it_is_answered() -> None:
     core = core_of(0)
     acked(core, 1, 3)
     tells(core)
-    core.wait(telling.AGAIN_MS)
+    core.wait(rounds.AGAIN_MS)
     assert tells(core) == [(ALICE, BOB, STREAM, (1, 3), (), 0)]
     told(core, (1, 2))
-    core.wait(telling.AGAIN_MS)
+    core.wait(rounds.AGAIN_MS)
     assert tells(core) == [(ALICE, BOB, STREAM, (3, 3), (), 0)]
     told(core, (3, 3))
-    core.wait(telling.AGAIN_MS)
+    core.wait(rounds.AGAIN_MS)
     assert tells(core) == []
     assert core.state.telling == {}
 
@@ -107,9 +107,39 @@ def test_it_is_told_at_once_where_a_link_is_new() -> None:
     core = core_of(0)
     acked(core, 1, 1)
     tells(core)
-    telling.hurry(core.state)
-    core.wait(telling.AGAIN_MS)
+    core.wait(rounds.AGAIN_MS)
     assert len(tells(core)) == 1
+    telling.hurry(core.state)
+    core.wait(1)
+    assert len(tells(core)) == 1
+    core.wait(rounds.AGAIN_MS)
+    assert len(tells(core)) == 1, "and soon again"
+
+
+def test_who_does_not_answer_is_told_ever_more_rarely_and_who_answers_in_part_as_often_as_at_first() -> None:
+    core = core_of(0)
+    acked(core, 1, 3)
+    tells(core)
+    waits = []
+    for _ in range(rounds.ROUNDS + 1):
+        waited = 0
+        while not tells(core):
+            core.wait(1_000)
+            waited += 1
+        waits.append(waited)
+    assert waits == [3, 6, 12, 24, 48, 96, 96]
+    told(core, (1, 1))
+    core.wait(rounds.AGAIN_MS)
+    assert len(tells(core)) == 1
+
+
+def test_nothing_waits_for_an_answer_that_nobody_owes_any_more() -> None:
+    core = core_of(0)
+    acked(core, 1, 1)
+    tells(core)
+    dropping.dropped(core.state, {0}, partition_of)
+    telling.hurry(core.state)
+    assert core.state.tell_rounds.due(core.state.now, 9) == []
 
 
 def test_a_pair_that_is_written_before_it_is_told_gets_a_mark_which_goes_when_it_is() -> None:
