@@ -20,8 +20,8 @@ _U64: Final = 0x1B
 _STREAM: Final = 0x40 + STREAM_SIZE
 _NULL: Final = b"\xf6"
 
-_SEND: Final = Struct(">BBBIBIBQBQBQB8sBIBI").pack
-_DELIVER: Final = Struct(">BBBIBIBQB8sBIBBBQ").pack
+_SEND: Final = Struct(">BBBQBIBQBQBQB8sBIBI").pack
+_DELIVER: Final = Struct(">BBBQBIBQB8sBIBBBQ").pack
 _SEND_HEAD: Final = 0x80 + 10
 _DELIVER_HEAD: Final = 0x80 + 9
 _BYTE: Final = 0x18
@@ -102,18 +102,18 @@ def encoded(message: Sequence[Any]) -> bytes | None:
     code = message[0]
     if code == codes.SEND:
         _, ticket, epoch, counter, sender, recipient, stream, n, base, body = message
-        if ticket >= _SMALL or epoch >= _SMALL or n >= _SMALL or base >= _SMALL:
+        if epoch >= _SMALL or n >= _SMALL or base >= _SMALL:
             return None
         head: bytes = _SEND(
-            _SEND_HEAD, code, _U32, ticket, _U32, epoch, _U64, counter, _U64, sender, _U64, recipient,
+            _SEND_HEAD, code, _U64, ticket, _U32, epoch, _U64, counter, _U64, sender, _U64, recipient,
             _STREAM, stream, _U32, n, _U32, base,
         )  # fmt: skip
     elif code == codes.DELIVER:
         _, ticket, announcement, sender, stream, n, flags, arrived, body = message
-        if ticket >= _SMALL or announcement >= _SMALL or n >= _SMALL:
+        if announcement >= _SMALL or n >= _SMALL:
             return None
         head = _DELIVER(
-            _DELIVER_HEAD, code, _U32, ticket, _U32, announcement, _U64, sender, _STREAM, stream, _U32, n,
+            _DELIVER_HEAD, code, _U64, ticket, _U32, announcement, _U64, sender, _STREAM, stream, _U32, n,
             _BYTE, flags, _U64, arrived,
         )  # fmt: skip
     else:

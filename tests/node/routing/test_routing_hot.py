@@ -7,8 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.routing import codes, hot, reading
+from node.routing.seats import PLACES_MAX, Seats
 from node.wire.limits import BODY_MAX, NUMBER_MAX, USER_MAX
 from replication.zeromq import words
+from tests.node.routing.stage import Session
 
 NUMBERS = st.sampled_from((1, 2, 23, 24, 255, 256, 65_536, 2**32 - 1, 2**32, 2**48 - 1, NUMBER_MAX))
 USERS = st.sampled_from((1, 4_915_112_345_678, USER_MAX))
@@ -58,6 +60,19 @@ def test_numbers_below_four_bytes_are_encoded_here(small: int, body: bytes) -> N
         data = hot.encoded(message)
         assert data is not None
         assert words.read(words.alone(data)) == [words.MESSAGES, list(message)]
+
+
+def test_whatever_ticket_a_session_has_it_is_encoded_here() -> None:
+    session = Session()
+    for last in (0, NUMBER_MAX - PLACES_MAX):
+        ticket = Seats().take(session, last)
+        for message in (
+            (codes.SEND, ticket, 1, 2**41, USER_MAX, USER_MAX, bytes(8), 1, 1, b""),
+            (codes.DELIVER, ticket, 1, USER_MAX, bytes(8), 1, 1, 2**41, b""),
+        ):
+            data = hot.encoded(message)
+            assert data is not None
+            assert words.read(words.alone(data)) == [words.MESSAGES, list(message)]
 
 
 @given(FREQUENT)
