@@ -36,7 +36,7 @@ ACKS = st.tuples(st.just(codes.ACK), USERS, USERS, STREAMS, NUMBERS, NUMBERS)
 ACCEPTED = st.tuples(st.just(codes.ACCEPTED), NUMBERS, USERS, NUMBERS, NUMBERS, st.integers(0, 2))
 READS = st.tuples(st.just(codes.READ), USERS, USERS, STREAMS, NUMBERS)
 FREQUENT = SENDS | DELIVERS | ACKS | ACCEPTED
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     (0, -1, True, 256, 2**53, 2**60, 10**15, 1.0, None, b"", bytes(7), bytes(9), bytes(BODY_MAX + 1), "x", [])
 )
 
