@@ -135,6 +135,8 @@ async def _serve(
             upgrade.attend(running, stop, nursery, lookers.cancel)
 
         await nursery.start(beside.run, running, supervision, upgrade, predecessor, attended)
+        if predecessor is not None:
+            await trio.to_thread.run_sync(supervision.adopted)
         supervision.keep(running.listeners)
         supervision.ready()
         nursery.start_soon(supervision.run, running.hub, lambda: _status(running))

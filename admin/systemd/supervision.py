@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, MutableMapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -15,6 +16,7 @@ from typing import Any, Final
 import structlog
 import trio
 
+from admin.systemd.another import another_process
 from admin.systemd.inherited import STORED, Inherited
 from admin.systemd.notify import Notifier, one_line, reloading
 from node.hub.errors import HubFull
@@ -33,6 +35,9 @@ END_S_MAX: Final = 50.0
 HAND_OVER_S_MAX: Final = 120.0
 """How long an upgrade may take without a feed, until it is done or called off; above its own limits together."""
 BARRIER_S_MAX: Final = 5.0
+ADOPTED_S_MAX: Final = 20.0
+"""From when a predecessor has closed everything until it has ended."""
+ADOPTED_POLL_S: Final = 0.01
 
 
 class Supervision:
@@ -53,6 +58,7 @@ class Supervision:
         self._watchdog_s = watchdog_s
         self._asked = False  # the hub has a feed to send
         self._status = ""
+        self._parent = os.getppid()
 
     @classmethod
     def of(cls, environment: MutableMapping[str, str]) -> Supervision:
@@ -138,6 +144,26 @@ class Supervision:
         if self._notifier is not None:
             self._notifier.tell(f"MAINPID={pid}")
             self._notifier.barrier(BARRIER_S_MAX)
+
+    def adopted(self) -> None:
+        """The predecessor has ended, so this process is systemd's child; have it see that. Blocks.
+
+        When it was named the main process it was somebody else's child, for whose end systemd doesn't wait: a stop
+        would send SIGTERM and, in the same moment, SIGKILL (`main_pid_alien` in service.c). Whose child it is, systemd
+        looks at when the main process becomes another one, and at no other time; so it becomes another one.
+        """
+        if self._notifier is None:
+            return
+        end = time.monotonic() + ADOPTED_S_MAX
+        while os.getppid() == self._parent and time.monotonic() < end:
+            time.sleep(
+                ADOPTED_POLL_S
+            )  # what the predecessor had open it has closed; the process ends a little later
+        if os.getppid() != self._parent:
+            with another_process() as pid:
+                self._notifier.tell(f"MAINPID={pid}")
+                self._notifier.tell(f"MAINPID={os.getpid()}")
+                self._notifier.barrier(BARRIER_S_MAX)
 
     def stopping(self) -> None:
         """The loop is busy with its end, and the last writing has no passes: the watchdog is to wait for it."""

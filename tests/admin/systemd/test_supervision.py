@@ -1,7 +1,8 @@
 """The watchdog lives on the hub's passes, and on nothing else."""
 
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -107,3 +108,44 @@ def test_the_end_gives_the_watchdog_time(tmp_path: Path, manager: socket.socket)
     with of(tmp_path, 0.0) as supervision:
         supervision.stopping()
     assert said(manager) == ["STOPPING=1\nSTATUS=stopping"]
+
+
+def test_after_an_upgrade_systemd_looks_whose_child_the_new_process_is(
+    tmp_path: Path, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks only when another process becomes the main one."""
+    lived: list[str] = []
+
+    class Heard(Notifier):
+        def barrier(self, seconds_max: float) -> bool:
+            lived.extend(name for name in os.listdir("/proc") if name == str(other))
+            return True
+
+        def tell(self, *lines: str, descriptors: Sequence[int] = ()) -> bool:
+            nonlocal other
+            other = other or int(lines[0].removeprefix("MAINPID="))
+            return super().tell(*lines, descriptors=descriptors)
+
+    other = 0
+    parents = iter((41, 41, 41, 1, 1))
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    with closing(Supervision(Heard(str(tmp_path / "notify")), Inherited({}), 1.0)) as supervision:
+        supervision.adopted()
+    assert list(parents) == [], "it has waited for another parent"
+    assert said(manager) == [f"MAINPID={other}", f"MAINPID={os.getpid()}"]
+    assert lived == [str(other)] != [str(os.getpid())], "until systemd has dealt with it"
+    assert not Path(f"/proc/{other}").exists()
+
+
+def test_a_predecessor_that_does_not_end_is_not_waited_for_without_end(
+    tmp_path: Path, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("admin.systemd.supervision.ADOPTED_S_MAX", 0.03)
+    with of(tmp_path) as supervision:
+        supervision.adopted()
+    assert said(manager) == [], "systemd would see what it has seen before"
+
+
+def test_without_systemd_no_process_is_started() -> None:
+    with closing(Supervision(None, Inherited({}))) as supervision:
+        supervision.adopted()
