@@ -29,6 +29,11 @@ from ops.tables.plan import FULL, POWER, Kind, faults
 from ops.tables.quiet import RestlessError
 
 app = App(name="drill", help="Real processes of a cluster under faults, judged afterwards.")
+app.command(
+    "ops.systemd.drill:systemd",
+    name="systemd",
+    help="The service under a real systemd, apart from this machine's: started, upgraded, stuck, stopped.",
+)
 
 _FAILURES: Final = (MemberError, GoneError, RestlessError, JournalError, UnavailableError)
 MEMBERS: Final = 3
