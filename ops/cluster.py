@@ -5,6 +5,7 @@ What a running node is asked goes over its admin channel, as `waystation admin` 
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -189,7 +190,37 @@ def status(node: Node = "data", *, key: Key = "", as_json: AsJson = False) -> No
     _ask(node, key, as_json, "status")
 
 
-@app.command
+@app.command(
+    name="invite",
+    help="Let a node join, whose public key this is.",
+    help_flags=[],
+    end_of_options_delimiter="",
+)
+def invite_(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]) -> None:
+    """A key may look like an option: what stands behind a `--` is none, but options may stand behind it."""
+    inviting(unlike_options(tokens), result_action="return_value")
+
+
+def unlike_options(tokens: Sequence[str]) -> list[str]:
+    """With the key, and the node, behind a `--`, after all options. The key is what is one, or what the `--` names."""
+    before, after = list(tokens), list[str]()
+    if "--" in before:
+        at = before.index("--")
+        before, after = before[:at], before[at + 1 :]
+    else:
+        found = [n for n, word in enumerate(before) if is_public_key(word)]
+        if found:
+            before, after = before[: found[0]], before[found[0] :]
+    named, options = after[:1], after[1:]
+    if options and not options[0].startswith("-"):
+        named.append(options.pop(0))
+    return [*before, *options, "--", *named] if after else before
+
+
+inviting = App(name="waystation cluster invite", version_flags=[])
+
+
+@inviting.default
 def invite(
     public_key: Annotated[str, Parameter(help="As `cluster key` printed it.", allow_leading_hyphen=True)],
     node: Node = "data",
@@ -201,9 +232,31 @@ def invite(
     key: Key = "",
     as_json: AsJson = False,
 ) -> None:
-    """Let a node join, whose public key this is."""
+    """Let a node join, whose public key this is. A key that looks like an option stands behind a `--`."""
+    if is_public_key(node) and not is_public_key(public_key):
+        public_key, node = node, public_key  # NODE -- KEY
     options = _options(server=server, rack=rack, weight=weight, cluster=cluster)
     _ask(node, key, as_json, "invite", *options, "--", public_key)
+
+
+@app.command
+def change(
+    member: Annotated[str, Parameter(help="Its id, or the first digits of it.")],
+    node: Node = "data",
+    *,
+    weight: Annotated[int | None, Parameter(help="Its share of the partitions.")] = None,
+    server: Annotated[str, Parameter(help="What it stands on.")] = "",
+    rack: Annotated[str, Parameter(help="What its server stands in.")] = "",
+    address: Annotated[str, Parameter(help="Where other nodes reach it, host:port.")] = "",
+    public: Annotated[
+        str, Parameter(help="Where phones find it and no other, host:port; none: nowhere.")
+    ] = "",
+    key: Key = "",
+    as_json: AsJson = False,
+) -> None:
+    """Give a member another weight, other labels, or other addresses."""
+    options = _options(weight=weight, server=server, rack=rack, address=address, public=public)
+    _ask(node, key, as_json, "change", member, *options)
 
 
 @app.command

@@ -8,6 +8,8 @@ from node.tables import USERS
 from replication.cluster import Cluster
 from replication.core.errors import ReplicationError
 from replication.membership.member import WEIGHT_MAX
+from replication.zeromq.address import Address
+from replication.zeromq.errors import AddressUnusable
 from store.errors import StoreError, StoreFatal
 
 MOVE_S: Final = 90.0
@@ -59,6 +61,14 @@ class Done:
             raise CommandError(str(error)) from None
 
 
+_SHORT: Final = (
+    "node", "state", "alive", "server", "weight", "cluster", "primary", "heir", "release", "speaks",
+)  # fmt: skip
+_ADDRESSES: Final = ("node", "address", "public", "rack")
+_KEYS: Final = ("node", "key", "next_key")
+"""Of members; each of the tables fits 100 columns, as long as labels are short."""
+
+
 async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
     cluster = context.node.cluster
     if cluster is None:
@@ -70,7 +80,9 @@ async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
     return {
         "node": status["node"],
         "name": status["name"],
-        "members": status["members"],
+        "members": [{name: one[name] for name in _SHORT} for one in status["members"]],
+        "addresses": [{name: one[name] for name in _ADDRESSES} for one in status["members"]],
+        "keys": [{name: one[name] for name in _KEYS} for one in status["members"]],
         "partitions": {
             "all": users["partitions"],
             "served_here": users["served"],
@@ -127,11 +139,30 @@ async def _invite(context: Context, arguments: Mapping[str, Any]) -> Any:
     return {"node": node.hex(), "join": f"{own.key}@{own.address}"}
 
 
+_CHANGES: Final = ("weight", "server", "rack", "address", "public")
+NOWHERE: Final = "none"
+"""Phones aren't sent to a member whose `public` this is."""
+
+
+def _place(name: str, text: str) -> str:
+    """What stands in the row of an address that is given."""
+    if name == "public" and text == NOWHERE:
+        return ""
+    try:
+        Address.parse(text)
+    except AddressUnusable as error:
+        raise CommandError(f"--{name}: {error.cause}: write host:port") from None
+    return text
+
+
 async def _change(context: Context, arguments: Mapping[str, Any]) -> Any:
     cluster = _cluster(context)
-    changes = {name: arguments[name] for name in ("weight", "server", "rack") if arguments[name] is not None}
+    changes = {name: arguments[name] for name in _CHANGES if arguments[name] is not None}
     if not changes:
-        raise CommandError("say what is to be changed: --weight, --server or --rack")
+        raise CommandError(f"say what is to be changed: --{', --'.join(_CHANGES)}")
+    for name in ("address", "public"):
+        if name in changes:
+            changes[name] = _place(name, changes[name])
     node = _node(cluster, arguments["node"])
     with Done():
         await cluster.operate.change(node, **changes)
@@ -257,10 +288,13 @@ COMMANDS: Final = (
     Command(
         name="cluster change",
         role=Role.OPERATOR,
-        summary="Give a member another weight, or other labels.",
+        summary="Give a member another weight, other labels, or other addresses.",
         help=(
             "Partitions and copies follow by and by, at the rate of cluster.moves_per_s. Weight 0 empties a node, which"
-            " stays a member. What a node's configuration says of it, if anything, holds again from its next start on."
+            " stays a member. --address is where others reach it, if not where it listens: their links"
+            " to it end and are made anew there, and what waited in them is said again. A wrong one cuts it off until"
+            " it is changed on another member. --public is where phones are sent that are to go to it. What a node's"
+            " configuration says of it, if anything, holds again from its next start on."
         ),
         example="cluster change 1f3a --weight 50",
         parameters=(
@@ -276,6 +310,13 @@ COMMANDS: Final = (
             ),
             Parameter(name="server", help="What it stands on.", option=True, required=False),
             Parameter(name="rack", help="What its server stands in.", option=True, required=False),
+            Parameter(name="address", help="Where others reach it, host:port.", option=True, required=False),
+            Parameter(
+                name="public",
+                help="Where phones find it and no other, host:port; none: they aren't sent to it.",
+                option=True,
+                required=False,
+            ),
         ),
         run=_change,
     ),

@@ -35,6 +35,7 @@ class Worker:
 
     name: str
     users: list[int]
+    server: str
     prefix: Sequence[str] = ()
     lives: int = 0
     watched: WatchedDirectory | None = field(default=None, repr=False)
@@ -74,14 +75,16 @@ class Crowd:
         self._folder = folder
         self._histories = histories
         self._history = history
-        self._servers = (server,) if isinstance(server, str) else tuple(server)
+        servers = (server,) if isinstance(server, str) else tuple(server)
         self._pins = pins
         self._seed = seed
         self._tls = tls
         self._rate = 0.0
         numbers = iter(range(FIRST_NUMBER, FIRST_NUMBER + len(prefixes) * users_each))
         self.workers = [
-            Worker(f"w{index}", [next(numbers) for _ in range(users_each)], prefix)
+            Worker(
+                f"w{index}", [next(numbers) for _ in range(users_each)], servers[index % len(servers)], prefix
+            )
             for index, prefix in enumerate(prefixes)
         ]
         self._peers = [user for worker in self.workers for user in worker.users] + list(others)
@@ -110,7 +113,7 @@ class Crowd:
         process = f"{worker.name}.{worker.lives}"
         assignment = Assignment(
             process=process,
-            server=self._servers[self.workers.index(worker) % len(self._servers)],
+            server=worker.server,
             tls=self._tls,
             users=worker.users,
             peers=self._peers,
@@ -127,6 +130,15 @@ class Crowd:
         worker.child = Child(command, self._folder / f"{worker.name}.log", environment)
         if self._rate:
             worker.child.ask(f"load {self._rate}", 20)
+
+    def send_elsewhere(self, gone: str, server: str, prefix: Sequence[str]) -> None:
+        """The node at `gone` never returns: its apps end, and go on at another one, on their states."""
+        for worker in self.workers:
+            if worker.server == gone:
+                if worker.child is not None:
+                    self.stop(worker)
+                worker.server, worker.prefix = server, prefix
+                self.start(worker)
 
     def start_all(self) -> None:
         for worker in self.workers:

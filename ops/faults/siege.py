@@ -29,6 +29,7 @@ from ops.bench.upgrades import UPGRADE, succeeded
 from ops.faults.child import ChildError
 from ops.faults.crowd import Crowd, CrowdError
 from ops.faults.drill import Outcome
+from ops.faults.release import make_release
 from ops.faults.stage import StageError
 from ops.faults.standing import standing, too_long
 from ops.faults.town import Town, TownNode
@@ -61,6 +62,7 @@ class Kind(enum.Enum):
     LEAVE = "a node leaves"
     REMOVE = "a node is killed and removed for good"
     APPS = "apps crash and come back"
+    RELEASE = "a node is stopped and comes back with another release"
 
 
 @attrs.frozen
@@ -108,6 +110,7 @@ class Siege:
         self._tell = tell
         self._stack = ExitStack()
         self._faults = 0
+        self._release: Path | None = None
         self.standing: dict[str, int] = {}  # what the members counted, once it is concluded
         self._began = time.monotonic()
         self.town: Town = None  # type: ignore[assignment]  # there once it is entered
@@ -225,11 +228,15 @@ class Siege:
             case Kind.LEAVE:
                 if len(town.running) > 1:
                     town.leave(node)
+                    self._house_elsewhere(node)
             case Kind.REMOVE:
                 if len(town.running) > 2:
                     town.kill(node)
                     time.sleep(fault.seconds)
                     town.remove(node)
+                    self._house_elsewhere(node)
+            case Kind.RELEASE:
+                self.change_release(node)
             case Kind.APPS:
                 worker = self.crowd.workers[fault.node % len(self.crowd.workers)]
                 self.crowd.kill(worker)
@@ -248,6 +255,23 @@ class Siege:
         node.process = node.process.succeeded_by(done["pid"])
         return done
 
+    def _house_elsewhere(self, gone: TownNode) -> None:
+        """Phones of a node that never returns go to another one."""
+        other = next(node for node in self.town.running if node.member)
+        self.crowd.send_elsewhere(gone.server, other.server, other.prefix)
+
+    def change_release(self, node: TownNode) -> None:
+        """It is stopped, and started with the next release; or with this one, if it has that."""
+        self.town.stop(node)
+        node.release = None if node.release is not None else self.next_release()
+        self.town.start(node)
+
+    def next_release(self) -> Path:
+        """Where the release is that comes after this one."""
+        if self._release is None:
+            self._release = make_release(self.folder / "releases")
+        return self._release
+
     def _move(self, node: TownNode) -> None:
         """Some partitions, wherever they are, to this node."""
         hand = random.Random(f"move {self._seed} {self._faults}")
@@ -260,11 +284,10 @@ class Siege:
     def _assign(self, node: TownNode) -> None:
         """Some neighbouring partitions to this node's cluster, wherever they are."""
         first = random.Random(f"assign {self._seed} {self._faults}").randrange(1_024 - ASSIGNED)
-        self.town.assign(node, first, first + ASSIGNED - 1, self.town.labels[node.number])
+        self.town.assign(node, first, first + ASSIGNED - 1, self.town.label(node))
 
     def conclude(self, drain_seconds_max: float = DRAIN_SECONDS_MAX) -> Outcome:
-        """Peace: everybody comes back, nobody sends anything new, all is delivered; then the verdict. The phones of a
-        node that left for good go to another one.
+        """Peace: everybody comes back, nobody sends anything new, all is delivered; then the verdict.
 
         Raises:
             NodeStartError, ChildError, StageError.
@@ -330,6 +353,8 @@ def as_text(result: Mapping[str, Any]) -> str:
         lines.append(
             "counted by the members: " + ", ".join(f"{k} {v}" for k, v in result["standing"].items())
         )
+    if "holds" in result:
+        lines.append("partitions stood still: " + ", ".join(f"{k} {v}" for k, v in result["holds"].items()))
     if result["failure"]:
         lines.append(f"FAILED: {result['failure']}")
     if not result.get("rested", True):

@@ -65,6 +65,7 @@ class TownNode:
         self.process: NodeProcess | None = None
         self.config: dict[str, dict[str, Any]] = {}
         self.member = False
+        self.release: Path | None = None  # the tree that it runs from its next start on; None: this one
 
     @property
     def server(self) -> str:
@@ -83,8 +84,8 @@ class Town:
     Args:
         cables: the network between them, with room for those that join later.
         settings: tables that are laid over `GENEROUS` and `QUICK`.
-        labels: of the clusters that the first members belong to, one after another; each label's cluster owns an equal
-            share of the partitions. Empty: all are of one cluster.
+        labels: of the clusters that members belong to, one after another, those that join, too; each label's cluster
+            owns an equal share of the partitions at first. Empty: all are of one cluster.
     """
 
     def __init__(
@@ -181,7 +182,8 @@ class Town:
         sponsor = self.running[0]
         _write_config(node)
         key = self.cli(node, "cluster", "key", "--config", str(node.folder / "node.toml"))["key"]
-        invited = self.ask(sponsor, "invite", "--server", f"s{node.number}", "--", key)
+        cluster = ("--cluster", self.label(node)) if len(set(self.labels)) > 1 else ()
+        invited = self.ask(sponsor, "invite", "--server", f"s{node.number}", *cluster, "--", key)
         node.id = bytes.fromhex(invited["node"])
         self.cli(node, "cluster", "join", invited["join"], "--config", str(node.folder / "node.toml"))
         node.member = True
@@ -204,6 +206,7 @@ class Town:
             node.config,
             node.folder,
             command=[*node.prefix, *COMMAND],
+            environment=_environment(node.release),
             ready_seconds_max=READY_SECONDS_MAX,
         )
 
@@ -325,8 +328,7 @@ class Town:
         """The first of each cluster that runs."""
         first: dict[str, TownNode] = {}
         for node in self.running:
-            label = self.labels[node.number] if node.number < len(self.labels) else self.labels[0]
-            first.setdefault(label, node)
+            first.setdefault(self.label(node), node)
         return list(first.values())
 
     def _is_where_it_belongs(self, found: Sequence[dict[str, Any]]) -> bool:
@@ -335,8 +337,12 @@ class Town:
             return True
         served = dict.fromkeys(self.labels, 0)
         for node in self.running:
-            served[self.labels[node.number]] += self.status(node)["partitions"]["served_here"]
+            served[self.label(node)] += self.status(node)["partitions"]["served_here"]
         return all(served[label] == one["partitions"] for label, one in found[0]["clusters"].items())
+
+    def label(self, node: TownNode) -> str:
+        """Of the cluster that it belongs to, or will."""
+        return self.labels[node.number] if node.number < len(self.labels) else self.labels[0]
 
     def ask(self, node: TownNode, *words: str) -> dict[str, Any]:
         """A command of `cluster` over the node's channel.
@@ -391,6 +397,10 @@ def _row(node: TownNode, key: str, label: str) -> Member:
         server=f"s{node.number}",
         cluster=label,
     )
+
+
+def _environment(release: Path | None) -> dict[str, str]:
+    return {} if release is None else {"PYTHONPATH": str(release)}
 
 
 def _made(data: Path) -> Path:

@@ -37,7 +37,9 @@ app.command(
 
 _FAILURES: Final = (MemberError, GoneError, RestlessError, JournalError, UnavailableError)
 MEMBERS: Final = 3
-Siege = Literal["KILL", "PAUSE", "STOP", "UPGRADE", "SPLIT", "MOVE", "JOIN", "LEAVE", "REMOVE", "APPS"]
+Siege = Literal[
+    "KILL", "PAUSE", "STOP", "UPGRADE", "SPLIT", "MOVE", "JOIN", "LEAVE", "REMOVE", "APPS", "RELEASE"
+]
 
 
 @app.command
@@ -114,37 +116,46 @@ def filling(
 @app.command
 def cluster(
     *,
-    faults: Annotated[int, Parameter(validator=Number(gte=0))] = 20,
+    faults: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
     seed: int = 0,
     rate: Annotated[float, Parameter(validator=Number(gt=0))] = 30.0,
     only: tuple[Siege, ...] = (),
+    clusters: Annotated[int, Parameter(validator=Number(gte=1, lte=2))] = 1,
     folder: Path | None = None,
     as_json: Annotated[bool, Parameter(name="--json", negative="")] = False,
 ) -> int:
-    """Three nodes with phones on each under load: killed, paused, replaced, cut off, joined, removed; mail is judged.
+    """Nodes with phones on each under load: killed, stopped, cut off, joined, removed, upgraded; mail is judged.
 
     Exit status: 0 if every promise held, 1 if not.
 
     Parameters
     ----------
     faults:
-        How many.
+        How many: 20, of two clusters 4, which are drawn beside its own steps.
     seed:
         Decides load and faults.
     rate:
-        Messages a second from each of three workers.
+        Messages a second from the phones of each node.
     only:
-        Faults to choose from; by default all that the machine can do.
+        Faults of one cluster to choose from; by default all that the machine can do.
+    clusters:
+        1: three nodes. 2: two clusters of two; partitions go from one to the other, nodes join, leave and are removed,
+        and each is brought to another release and back. What moves held up is judged, too.
     folder:
         Where histories, logs and data are kept; by default a temporary one, kept only on failure.
     as_json:
         Print the result as JSON.
     """
+    from ops.faults import clusters as two
     from ops.faults import siege
 
     signal.signal(signal.SIGTERM, _end)
     place = Path(tempfile.mkdtemp(prefix="waystation-drill-")) if folder is None else folder
-    result = siege.run(place / "run", seed, faults, [siege.Kind[one] for one in only], rate)
+    if clusters == 2:
+        result = two.run(place / "run", seed, 4 if faults is None else faults, rate)
+    else:
+        kinds = [siege.Kind[one] for one in only]
+        result = siege.run(place / "run", seed, 20 if faults is None else faults, kinds, rate)
     keep = folder is not None or not result["good"]
     if keep:
         result["folder"] = str(place)

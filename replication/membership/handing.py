@@ -105,6 +105,7 @@ class Handing:
         while self.step() and around.now() < until:
             await trio.sleep(STEP_S)
             around.tick()
+        log.info("stood_still", **self._rebalancer.holds())
         return Handed(self._moved, self._left())
 
     def stay(self) -> None:
@@ -196,7 +197,7 @@ class Handing:
             case [int(code), int(ms), *_] if code == GOING:
                 ms = max(0, min(ms, GOING_MS_MAX))
                 self._going[peer] = around.now() + ms
-                self._rebalancer.hold(ms)
+                self._rebalancer.hold(ms, peer)
             case [int(code), bytes(boot), *_] if code == GONE and boot == around.detector.boot_of(peer):
                 log.info("peer_stopped", node=peer.hex())
                 self._gone.add(peer)
@@ -208,6 +209,8 @@ class Handing:
             self._gone.discard(peer)
             if state != detectorstate.UNREACHABLE:
                 self._going.pop(peer, None)
+        if state in (None, detectorstate.DEAD):
+            self._rebalancer.release(peer)
         self._think(peer)
 
     def liveness(self, state: ReplicaState, peer: bytes) -> None:

@@ -95,7 +95,7 @@ class Rebalancer:
         self._tokens = 0.0
         self._filled_at = around.now()
         self._look_at = 0
-        self._held_until = 0  # a member stops, and comes back
+        self._held: dict[bytes, int] = {}  # by members that stop and come back: until when
 
     def step(self) -> None:
         """Begin what may be begun now."""
@@ -106,7 +106,7 @@ class Rebalancer:
         )
         self._filled_at = now
         calm = now - self._around.membership.changed_at >= settings.calm_ms
-        everything = (self.asked or (settings.rebalance and calm)) and now >= self._held_until
+        everything = (self.asked or (settings.rebalance and calm)) and now >= max(self._held.values(), default=0)
         leaving = self._leaving()
         far = bool(self._around.membership.others)
         if not (everything or leaving or far) or self._tokens < 1 or now < self._look_at:
@@ -188,12 +188,27 @@ class Rebalancer:
         self._not_before.clear()
         return sum(1 for group in self._around.groups.values() for _ in misplaced(group.carrier.state))
 
-    def hold(self, ms: int) -> None:
-        """A member stops: nothing is moved to where it is wanted for so long, or it would be moved to that one."""
-        self._held_until = max(self._held_until, self._around.now() + ms)
+    def hold(self, ms: int, of: bytes = b"") -> None:
+        """A member stops (b"": this one): nothing is moved to where it is wanted for so long, or until it is back; or it
+        would be moved to that one."""
+        self._held[of] = self._around.now() + ms
+
+    def release(self, of: bytes) -> None:
+        """It is back, or it is known to have ended."""
+        self._held.pop(of, None)
 
     def statistics(self) -> Mapping[str, Any]:
         """Counts."""
+        return {
+            "moved": self.moved,
+            "failed": self.failed,
+            "under_way": len(self._under_way),
+            **self.holds(),
+        }
+
+    def holds(self) -> dict[str, int]:
+        """How many partitions stood still for a planned move since the start, how many of them for how long, and the
+        longest."""
         holds: dict[str, int] = dict.fromkeys(("holds", *(f"holds_over_{ms}_ms" for ms in HOLDS_MS)), 0)
         longest = 0
         for group in self._around.groups.values():
@@ -202,10 +217,4 @@ class Rebalancer:
             longest = max(longest, counts.most_ms)
             for ms, over in zip(HOLDS_MS, counts.over, strict=True):
                 holds[f"holds_over_{ms}_ms"] += over
-        return {
-            "moved": self.moved,
-            "failed": self.failed,
-            "under_way": len(self._under_way),
-            **holds,
-            "hold_ms_most": longest,
-        }
+        return {**holds, "hold_ms_most": longest}

@@ -102,3 +102,28 @@ def test_a_cluster_to_try_out_names_the_ports_that_are_taken(
     assert "--port" in said
     assert "choose 2 to 8" in refused(["here", str(tmp_path / "c"), "--nodes", "1"], capsys)
     assert not (tmp_path / "c").exists()
+
+
+KEY = "u8y=kwU^nI=b42}&A2GZh7XZ%Y1J@#-F[+iI>oWx"
+
+
+KEYS = (KEY, f"-{KEY[1:]}", f"--{KEY[2:]}", f"-h{KEY[2:]}", f"--json{KEY[6:]}")
+LINES = (
+    "{key} here --server s --json", "-- {key} here --server s --json", "--json --server s -- {key} here",
+    "here --server s --json -- {key}", "-- {key} --server s --json here", "--server=s {key} here --json",
+)  # fmt: skip
+OPTION = f"--server={KEY[9:]}"
+"""A key that is taken for an option, but behind a `--`."""
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [(line, key) for line in LINES for key in KEYS] + [(line, OPTION) for line in LINES if "-- " in line],
+)
+def test_a_key_is_one_whatever_it_looks_like_and_options_are_options(
+    line: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr("ops.cluster.admin", lambda *words: asked.append(words))
+    app(["invite", *line.format(key=key).split()], result_action="return_value")
+    assert asked == [("here", "--json", "cluster", "invite", "--server", "s", "--weight", "100", "--", key)]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ops.faults.standing import hold_ms_max, standing, too_long
+from ops.faults.standing import hold_ms_max, holds, standing, too_long, too_many
 
 
 def status(**counts: int) -> dict[str, Any]:
@@ -23,3 +23,16 @@ def test_a_hold_is_too_long_when_no_fault_explains_it() -> None:
     assert "stood still" in too_long(standing([status(most=least + 1)]), [])
     assert not too_long(standing([status(most=least + 4_000)]), [0.5, 4.0])
     assert not too_long({}, []), "nothing was moved"
+
+
+def test_holds_of_all_lives_are_read_from_logs_and_few_may_be_long() -> None:
+    line = "timestamp=t level=info event=stood_still holds={} holds_over_500_ms={} hold_ms_most={}\n"
+    logs = [
+        line.format(90, 0, 120) + "event=other holds=7\n" + line.format(60, 1, 700),
+        line.format(50, 1, 30),
+    ]
+    found = holds(logs)
+    assert found == {"holds": 200, "holds_over_500_ms": 2, "hold_ms_most": 700}
+    assert not too_many(found)
+    assert "3 of 200" in too_many(found | {"holds_over_500_ms": 3})
+    assert not too_many(holds([])), "nothing was moved"

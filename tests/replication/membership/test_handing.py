@@ -42,7 +42,7 @@ async def heirs_complete(members: Members) -> None:
     await until(complete)
 
 
-async def test_everything_is_handed_over_and_stays_there_though_others_are_eager_to_bring_it_back(
+async def test_everything_is_handed_over_and_stays_there_though_others_are_eager_until_it_is_back(
     tmp_path: Path,
 ) -> None:
     async with members_of(tmp_path, "abc", KEPT) as members:
@@ -52,7 +52,7 @@ async def test_everything_is_handed_over_and_stays_there_though_others_are_eager
         await heirs_complete(members)
         before = served(members, "a")
         assert before > 0
-        handed = await members["a"].handing.hand_over(10.0, 10.0)
+        handed = await members["a"].handing.hand_over(10.0, 500.0)
         assert handed.left == 0
         assert handed.moved >= before
         assert served(members, "a") == 0
@@ -63,6 +63,10 @@ async def test_everything_is_handed_over_and_stays_there_though_others_are_eager
             members[name].operate.rebalancer.step()
         assert [members[name].operate.rebalancer.moved for name in "bc"] == moved
         assert not any(members[name].operate.rebalancer.statistics()["under_way"] for name in "bc")
+        await members["a"].handing.say_gone()
+        await members.stop("a")
+        await members.start("a")
+        await until(lambda: served(members, "a") == before)  # long before it had to be
 
 
 async def test_who_says_that_it_has_ended_is_succeeded_before_any_detector_finds_out(

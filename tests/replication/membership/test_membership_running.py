@@ -19,7 +19,7 @@ from replication.zeromq.link import NOT_ADMITTED
 from store.schema import Group
 from store.writes import PUT
 from tests.replication.members import REPLICA, Members, members_of, table
-from tests.replication.zeromq.cluster import until
+from tests.replication.zeromq.cluster import free_port, until
 
 KEPT = Placed(group=Group("kept", (table("kept", partitioned=True),)), partitions=16)
 SOON = MembershipSettings(exchange_ms=200, moves_per_s=100, moves_max=8, calm_ms=300)
@@ -234,6 +234,36 @@ async def test_a_partition_is_moved_from_any_node(tmp_path: Path) -> None:
         assert {one["alive"] for one in status["members"]} == {"this", "alive"}
         assert sum(one["primary"] for one in status["members"]) == KEPT.partitions + 1
         assert status["spoken"] == 2
+
+
+async def test_links_follow_a_changed_address_and_come_back_from_a_wrong_one(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "abc", KEPT) as members:
+        await fill(members, "a")
+        a, b, c = (members[name] for name in "abc")
+
+        def reached(cluster: Any, address: str) -> bool:
+            """b, there."""
+            link = cluster.links._links[None, b.me]
+            return str(link.aim) == address and cluster.links.is_connected(b.me, "kept")
+
+        own = b.membership.own.address
+        host, _, port = own.rpartition(":")
+        first, second, third, fourth = host.split(".")
+        other = f"{first}.{second}.{256 * int(third) + int(fourth)}:{port}"  # the same by another name
+        await c.operate.change(b.me, address=other, public="phones.example:7443")
+        await until(lambda: reached(a, other) and reached(c, other))
+        await until(lambda: b.membership.own.public == "phones.example:7443")
+        await all_there(members)
+        await c.operate.change(b.me, address=f"{host}:{free_port()}")
+        await until(lambda: not (a.links.is_connected(b.me, None) or c.links.is_connected(b.me, None)))
+        await until(lambda: b.links.is_connected(a.me, None))
+        await a.operate.change(b.me, address=own)
+        await until(lambda: reached(a, own) and reached(c, own) and agree(members))
+        await until(lambda: a.is_alive(b.me) and c.is_alive(b.me))
+        await all_there(members)
+        await members.stop("a")
+        await members.start("a")
+        assert members["a"].membership.roster.members[b.me].address == own
 
 
 async def test_adjacent_versions_work_together_and_speak_what_both_understand(tmp_path: Path) -> None:
