@@ -84,7 +84,12 @@ def _log_in(service: "Service", session: Session, user: int, nonce: bytes, signa
 
 
 def _judged(service: "Service", session: Session, outcome: Outcome) -> None:
-    service.entrance.answered()
+    """Whoever knows the account may be behind, or not be there: phones then come back in turns, not all together."""
+    entrance = service.entrance
+    entrance.answered()
+    if isinstance(outcome, Refused) and outcome.code == errors.OVERLOADED:
+        retry_ms = max(outcome.retry_ms, entrance.book(service.seconds()))
+        outcome = Refused(outcome.code, outcome.text, retry_ms)
     _answer(service, session, outcome)
 
 

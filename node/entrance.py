@@ -65,10 +65,10 @@ class Entrance:
             self._waiting[one] = let_in
             return 0
         self.put_off += 1
-        return self._book(now)
+        return self.book(now)
 
-    def _book(self, now: float) -> int:
-        """The next turn that nobody has, after those who wait."""
+    def book(self, now: float) -> int:
+        """The next turn that nobody has, after those who wait: in how many ms."""
         if not self._rate:
             return RETRY_MS_LEAST
         free = now + max(RETRY_MS_LEAST / 1000, len(self._waiting) / self._rate)

@@ -1,6 +1,6 @@
 """The cluster that a node is a member of: looked at and changed from any of its nodes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from admin.commands.table import SECONDS_MAX, Command, CommandError, Context, Parameter, Role
@@ -98,6 +98,7 @@ async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
             "up": sum(bool(link["up"]) for link in links),
             "all": len(links),
             "waiting": sum(link["waiting"] for link in links),
+            "sent": _sent(links),
         },
         "links_down": [
             {"peer": link["peer"], "channel": link["channel"] or "control", "why": link["ended"] or "-"}
@@ -112,6 +113,15 @@ async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
         "speaks": status["speaks"],
         "spoken": status["spoken"],
     }
+
+
+def _sent(links: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """Messages to all peers since the start, by channel."""
+    sent: dict[str, int] = {}
+    for link in links:
+        channel = link["channel"] or "control"
+        sent[channel] = sent.get(channel, 0) + link["sent"]
+    return sent
 
 
 def _not_understood(context: Context, heard: Mapping[str, Mapping[str, int]]) -> list[dict[str, Any]]:

@@ -12,6 +12,8 @@ Replicated tables         tables: tables_comparison → tables_measure → pairs
                           tables_pair ← tables_process; tables_plan is what all agree on; tables_costs, tables_report
 A cluster                 cluster: sizes (a message, by the number of nodes), idle (sessions that say nothing), failover,
                           on nodes and loads of clusters
+A storm                   storm → storm_stage (nodes, and what happens to them), storm_fleet → processes of phones:
+                          storm_crowd, storm_phone; storm_plan is what both sides agree on; storm_figures
 A cluster's messages      events ← events_world: only cores, counted and not timed
 Command line              command
 """

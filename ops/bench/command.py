@@ -67,6 +67,11 @@ app.command(
     help="How many messages an event costs a cluster, at growing numbers of nodes.",
 )
 app.command(
+    "ops.bench.storm:app",
+    name="storm",
+    help="What happens when a node or a switch is lost with 10,000 sessions.",
+)
+app.command(
     "ops.bench.tables:app",
     name="tables",
     help="What a write to tables on two nodes costs, and how fast it is; Mnesia beside it.",

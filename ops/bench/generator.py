@@ -21,15 +21,16 @@ from ops.bench.xmpp import XmppEngine
 def engine_for(plan: Plan, orders: int, answers: int) -> Engine:
     """The engine that speaks the plan's dialect."""
     kind = PhoneEngine if plan.dialect == "waystation" else XmppEngine
-    return kind(plan, orders, lambda line: _write(answers, line))
+    return kind(plan, orders, lambda line: write_all(answers, line))
 
 
-def _write(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes) -> None:
+    """All of it, however long that takes."""
     while data:
         data = data[os.write(descriptor, data) :]
 
 
-def _read_line(descriptor: int) -> bytes:
+def read_line(descriptor: int) -> bytes:
     """One line, not a byte more: what follows belongs to the engine."""
     line = b""
     while not line.endswith(b"\n") and (byte := os.read(descriptor, 1)):
@@ -40,14 +41,14 @@ def _read_line(descriptor: int) -> bytes:
 def main() -> int:
     """Run one generator process."""
     orders, answers = sys.stdin.fileno(), sys.stdout.fileno()
-    plan = msgspec.json.decode(_read_line(orders), type=Plan)
+    plan = msgspec.json.decode(read_line(orders), type=Plan)
     engine = engine_for(plan, orders, answers)
     gc.freeze()
     gc.disable()  # nothing here is cyclic but a closed session
     try:
         engine.run()
     except (LoadError, WireError) as error:
-        _write(answers, msgspec.json.encode(Report(reason=str(error))) + b"\n")
+        write_all(answers, msgspec.json.encode(Report(reason=str(error))) + b"\n")
         return 1
     except KeyboardInterrupt:
         return 130

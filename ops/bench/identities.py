@@ -27,8 +27,12 @@ def index_of(number: int) -> int:
 
 def device_key(index: int) -> Ed25519PrivateKey:
     """The key that signs this user's logins."""
-    seed = blake2b(index.to_bytes(8, "big"), digest_size=32, person=b"bench key").digest()
-    return Ed25519PrivateKey.from_private_bytes(seed)
+    return Ed25519PrivateKey.from_private_bytes(seed_of(index))
+
+
+def seed_of(index: int) -> bytes:
+    """What `device_key` is made of."""
+    return blake2b(index.to_bytes(8, "big"), digest_size=32, person=b"bench key").digest()
 
 
 def public_key(index: int) -> bytes:

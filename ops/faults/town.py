@@ -21,22 +21,14 @@ import trio
 from admin.channel.client import Client, Target
 from admin.channel.errors import ChannelError, Refused
 from node.founding import Place, found
-from node.tables import GROUPS, STORE_DIRECTORY
 from ops.bench.node_process import COMMAND, NodeProcess, free_ports, toml
+from ops.faults.rosters import keep_joined, keep_rows, owners_of, row_of
 from ops.faults.stage import GENEROUS, StageError
 from ops.history.writer import HistoryWriter
 from ops.tables.cables import Cables
-from replication.identity import Identity, read_identity
-from replication.membership import joining
 from replication.membership.joining import Joined
-from replication.membership.keeping import writes_of
-from replication.membership.member import ACTIVE, Member
-from replication.membership.owner import Owner
-from replication.placement import PARTITIONS
-from replication.tables import CLUSTER
 from replication.zeromq.errors import LinkError
 from replication.zeromq.keys import ensure_keys
-from store.store import Store
 
 READY_SECONDS_MAX: Final = 90.0
 ASK_SECONDS_MAX: Final = 120.0
@@ -65,6 +57,7 @@ class TownNode:
         self.process: NodeProcess | None = None
         self.config: dict[str, dict[str, Any]] = {}
         self.member = False
+        self.server_label = ""
         self.release: Path | None = None  # the tree that it runs from its next start on; None: this one
 
     @property
@@ -86,6 +79,7 @@ class Town:
         settings: tables that are laid over `GENEROUS` and `QUICK`.
         labels: of the clusters that members belong to, one after another, those that join, too; each label's cluster
             owns an equal share of the partitions at first. Empty: all are of one cluster.
+        servers: what each says that it stands on; empty: each on one of its own.
     """
 
     def __init__(
@@ -98,9 +92,11 @@ class Town:
         most: int | None = None,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         labels: Sequence[str] = (),
+        servers: Sequence[str] = (),
     ) -> None:
         self.folder = folder
         self.labels = labels or (NAME,) * count
+        self._servers = servers
         self._history = history
         self._cables = cables
         self._settings = settings or {}
@@ -116,7 +112,8 @@ class Town:
         links = cables.address(number, number)
         node = TownNode(number, self.folder / f"n{number}", cables.prefix(number), links, port)
         node.folder.mkdir(parents=True, exist_ok=True)
-        cluster: dict[str, Any] = {"listen": links, "server": f"s{number}"}
+        node.server_label = self._servers[number] if number < len(self._servers) else f"s{number}"
+        cluster: dict[str, Any] = {"listen": links, "server": node.server_label}
         if cables.group_ports is not None:
             first, last = cables.group_ports
             cluster |= {"ports_first": first, "ports_last": last}
@@ -152,15 +149,15 @@ class Town:
     def prepare(self) -> None:
         """Make the directories of the first members, all of whom know one another."""
         first, *others = self.nodes[: self._count]
-        founded = found(first.data, NAME, Place(address=first.links, server="s0"))
+        founded = found(first.data, NAME, Place(address=first.links, server=first.server_label))
         first.id = founded.node
-        rows = [_row(first, founded.key, self.labels[0])]
+        rows = [row_of(first.id, founded.key, first.links, first.server_label, self.labels[0])]
         keys = [ensure_keys(_made(node.data)).public for node in others]
         for node, key in zip(others, keys, strict=True):
-            node.id = f"member {node.number}".encode()[:8]
-            rows.append(_row(node, key, self.labels[node.number]))
-        owners = _owners(sorted(set(self.labels)))
-        identity = trio.run(_keep_rows, first.data, rows, owners)
+            node.id = f"{node.number} member".encode()[:8]
+            rows.append(row_of(node.id, key, node.links, node.server_label, self.labels[node.number]))
+        owners = owners_of(sorted(set(self.labels)))
+        identity = trio.run(keep_rows, first.data, rows, owners)
         for node in others:
             joined = Joined(
                 node=node.id,
@@ -169,7 +166,7 @@ class Town:
                 partitions=identity.partitions,
                 rows=(*rows, *owners),
             )
-            trio.run(_keep_joined, node.data, joined)
+            trio.run(keep_joined, node.data, joined)
         for node in self.nodes[: self._count]:
             node.member = True
 
@@ -183,7 +180,7 @@ class Town:
         _write_config(node)
         key = self.cli(node, "cluster", "key", "--config", str(node.folder / "node.toml"))["key"]
         cluster = ("--cluster", self.label(node)) if len(set(self.labels)) > 1 else ()
-        invited = self.ask(sponsor, "invite", "--server", f"s{node.number}", *cluster, "--", key)
+        invited = self.ask(sponsor, "invite", "--server", node.server_label, *cluster, "--", key)
         node.id = bytes.fromhex(invited["node"])
         self.cli(node, "cluster", "join", invited["join"], "--config", str(node.folder / "node.toml"))
         node.member = True
@@ -376,29 +373,6 @@ class Town:
         return answer
 
 
-def _owners(labels: Sequence[str]) -> list[Owner]:
-    """An equal share for each."""
-    if len(labels) < 2:
-        return []
-    return [
-        Owner(partition=p, cluster=labels[p * len(labels) // PARTITIONS], counter=1, editor=b"founding")
-        for p in range(PARTITIONS)
-    ]
-
-
-def _row(node: TownNode, key: str, label: str) -> Member:
-    return Member(
-        node=node.id,
-        counter=1,
-        editor=node.id,
-        state=ACTIVE,
-        key=key,
-        address=node.links,
-        server=f"s{node.number}",
-        cluster=label,
-    )
-
-
 def _environment(release: Path | None) -> dict[str, str]:
     return {} if release is None else {"PYTHONPATH": str(release)}
 
@@ -410,23 +384,3 @@ def _made(data: Path) -> Path:
 
 def _write_config(node: TownNode) -> None:
     (node.folder / "node.toml").write_text(toml(node.config))
-
-
-async def _keep_rows(data: Path, rows: Sequence[Member], owners: Sequence[Owner]) -> Identity:
-    with Store.open(data / STORE_DIRECTORY, GROUPS) as store:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.run)
-            group = store.group(CLUSTER.name)
-            await group.commit(writes_of(group, [*rows, *owners], configured=True))
-            identity = read_identity(store.group(CLUSTER.name))
-            nursery.cancel_scope.cancel()
-    assert identity is not None
-    return identity
-
-
-async def _keep_joined(data: Path, joined: Joined) -> None:
-    with Store.open(data / STORE_DIRECTORY, GROUPS) as store:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.run)
-            await joining.keep(store.group(CLUSTER.name), joined)
-            nursery.cancel_scope.cancel()

@@ -309,7 +309,7 @@ class Operating:
             "links": [
                 {
                     "peer": link.peer.hex(), "channel": link.group, "up": link.up, "waiting": link.queue_messages,
-                    "ended": link.ended,
+                    "ended": link.ended, "sent": link.sent_messages,
                 }
                 for link in links
             ],

@@ -13,6 +13,7 @@ import pytest
 from client.returning import Returning
 from client.settings import Settings
 from node import entrance
+from node.accounts.outcomes import Refused
 from node.entrance import Entrance
 from node.settings import SessionSettings
 from node.wire import errors, verbs
@@ -156,6 +157,26 @@ async def test_those_who_are_in_are_served_while_logins_wait_and_who_is_refused_
             assert (await phone.next())[0] == verbs.LOGIN
         statistics = node.running.statistics()
         assert (statistics["logins"], statistics["logins_waiting"], statistics["logins_put_off"]) == (5, 0, 2)
+
+
+async def test_logins_that_nobody_could_answer_come_back_in_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [Device.of(number) for number in range(1, 4)]
+
+    def nobody(*arguments: Any) -> None:
+        arguments[-1](Refused(errors.OVERLOADED, "nobody is there", 500))
+
+    session = SessionSettings(logins_per_s_max=100)
+    async with live_node(tmp_path / "node", devices=devices, session=session) as node:
+        monkeypatch.setattr(node.service.accounts, "login", nobody)
+        told = []
+        for device in devices:
+            phone = await node.greeted()
+            await phone.send(device.login(phone.nonce, phone.certificate))
+            told.append((await phone.next())[3])
+        assert node.service.entrance.under_way == 0
+    assert told == [1_010, 1_020, 1_030], "a turn of its own for each"
 
 
 def _is_counted(node: LiveNode, count: int) -> bool:
