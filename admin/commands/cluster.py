@@ -61,11 +61,11 @@ class Done:
             raise CommandError(str(error)) from None
 
 
-_SHORT: Final = (
-    "node", "state", "alive", "server", "weight", "cluster", "primary", "heir", "release", "speaks",
+MEMBERS: Final = (
+    "node", "state", "alive", "server", "cluster", "primary", "heir", "release", "speaks",
 )  # fmt: skip
-_ADDRESSES: Final = ("node", "address", "public", "rack")
-_KEYS: Final = ("node", "key", "next_key")
+ADDRESSES: Final = ("node", "weight", "rack", "address", "public")
+KEYS: Final = ("node", "key", "next_key")
 """Of members; each of the tables fits 100 columns, as long as labels are short."""
 
 
@@ -80,9 +80,9 @@ async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
     return {
         "node": status["node"],
         "name": status["name"],
-        "members": [{name: one[name] for name in _SHORT} for one in status["members"]],
-        "addresses": [{name: one[name] for name in _ADDRESSES} for one in status["members"]],
-        "keys": [{name: one[name] for name in _KEYS} for one in status["members"]],
+        "members": [{name: one[name] for name in MEMBERS} for one in status["members"]],
+        "addresses": [{name: one[name] for name in ADDRESSES} for one in status["members"]],
+        "keys": [{name: one[name] for name in KEYS} for one in status["members"]],
         "partitions": {
             "all": users["partitions"],
             "served_here": users["served"],
