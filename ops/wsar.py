@@ -42,7 +42,7 @@ HEADINGS_EVERY: Final = 25
 """Lines after which the headings are printed again, live."""
 PLOT_HEIGHT: Final = 12
 
-Show = Literal["overview", "mail", "hub", "queues", "store", "system", "net", "disk"]
+Show = Literal["overview", "mail", "hub", "queues", "store", "cluster", "system", "net", "disk"]
 
 
 @attrs.frozen

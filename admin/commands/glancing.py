@@ -26,7 +26,7 @@ COMMANDS: Final = (
     Command(
         name="glance",
         role=Role.VIEWER,
-        summary="The last second of this node in twenty figures, its queues, and what rings.",
+        summary="The last second of this node in a few figures, its queues, and what rings.",
         help=(
             "What `waystation top` shows, in one answer: rates of the last second, quantiles of that second alone, CPU"
             " of the process and of its loop, memory, the longest queues and the oldest alarms (16 of each), and the"

@@ -52,6 +52,17 @@ ONE: Final = (
     ("resident MB", "resident_mb", 0),
     ("disk free %", "disk_free_percent", 1),
 )
+OF_MEMBERS: Final = (
+    ("members", "members", 0),
+    ("members alive", "members_alive", 0),
+    ("partitions", "partitions_served", 0),
+    ("unserved", "partitions_unserved", 0),
+    ("at one copy", "partitions_at_one_copy", 0),
+    ("copies lag rows", "copies_lag_rows", 0),
+    ("copies lag s", "copies_lag_s", 1),
+    ("links down", "links_down", 0),
+)
+"""The same, of a member of a cluster."""
 """What of one node is shown: title, what of its picture, digits."""
 
 
@@ -146,7 +157,8 @@ def _one(state: TopState, now: float, wall: float, width: int, room: int) -> Ite
     marks = "  ".join(filter(None, (up, "draining" if picture.get("draining") else "")))
     yield Row(f"{label}  {picture.get('node', '')[:16]}  {picture.get('version', '')[:12]}  {marks}", "bold")
     figures = {**picture, **seen.figures()}
-    cells = [f"{title:<16}{_number(figures.get(key), 9, digits):>9} " for title, key, digits in ONE]
+    shown = ONE if figures.get("members") is None else ONE + OF_MEMBERS
+    cells = [f"{title:<16}{_number(figures.get(key), 9, digits):>9} " for title, key, digits in shown]
     per_row = max(1, width // len(cells[0]))
     down = -(-len(cells) // per_row)
     for row in range(down):

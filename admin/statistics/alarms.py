@@ -14,6 +14,7 @@ import attrs
 
 from admin.statistics.series import SamplerState
 
+_GROUPS: Final = "replication.groups."
 RAISED_MAX: Final = 128
 """Alarms that may stand at once; a node has some 60 things to look at."""
 PAST_MAX: Final = 64
@@ -163,17 +164,30 @@ def measures(sampler: SamplerState, settings: AlarmSettings) -> Iterator[Measure
 
 
 def _copies(levels: Mapping[str, Any], lag_s: float) -> Iterator[Measure]:
-    """Peers that acknowledge nothing of what was sent to them."""
+    """Peers that don't take in what was written: nothing of it, or not as fast as it comes."""
     for path, level in levels.items():
-        if path.startswith("replication.groups.") and path.endswith(".lag_ms"):
-            group, _, peer = (
-                path.removeprefix("replication.groups.").removesuffix(".lag_ms").rpartition(".peers.")
-            )
-            behind_s = level.value / 1000
-            yield Measure(
-                f"replication {group} {peer}", "lag", behind_s, lag_s, behind_s / lag_s,
-                f"{peer} has acknowledged nothing of group {group} for {behind_s:.0f} s",
-            )  # fmt: skip
+        if not path.startswith(_GROUPS) or not path.endswith(".lag_ms"):
+            continue
+        place = path.removesuffix("lag_ms")
+        group, _, peer = place.removeprefix(_GROUPS).removesuffix(".").rpartition(".peers.")
+        silent_s = level.value / 1000
+        oldest = levels.get(f"{place}oldest_ms")
+        behind_s = max(silent_s, oldest.value / 1000 if oldest is not None else 0.0)
+        text = f"{peer} has acknowledged nothing of group {group} for {silent_s:.0f} s"
+        if silent_s < lag_s <= behind_s:
+            text = f"{peer} is {behind_s:.0f} s behind in group {group}{_worst(levels, place)}"
+        yield Measure(f"replication {group} {peer}", "lag", behind_s, lag_s, behind_s / lag_s, text)
+
+
+def _worst(levels: Mapping[str, Any], place: str) -> str:
+    """The table with the oldest row of which the peer at this place of the figures knows nothing yet."""
+    begin, end = f"{place}tables.", ".oldest_ms"
+    found = [
+        (level.value, path)
+        for path, level in levels.items()
+        if path.startswith(begin) and path.endswith(end) and level.value
+    ]
+    return f", above all in table {max(found)[1][len(begin) : -len(end)]}" if found else ""
 
 
 def _room(level: Any, settings: AlarmSettings) -> Iterator[Measure]:

@@ -1,4 +1,4 @@
-"""What somebody wants to see of a node first: the last second in some twenty figures, its queues, and what rings.
+"""What somebody wants to see of a node first: the last second in some figures, its queues, and what rings.
 
 Pure. For whoever asks once a second and has many nodes to look at; `stats` tells all.
 """
@@ -36,6 +36,14 @@ FIGURES: Final[Mapping[str, Column]] = MappingProxyType(
         "memory_percent": Column("", ("system.memory.share",), 100),
         "disk_free_percent": Column("", ("system.disk.free_share",), 100),
         "disk_free_bytes": Column("", ("system.disk.free_bytes",)),
+        "members": Column("", ("cluster.members",)),
+        "members_alive": Column("", ("cluster.members_alive",)),
+        "partitions_served": Column("", ("cluster.partitions.served",)),
+        "partitions_unserved": Column("", ("cluster.partitions.unserved",)),
+        "partitions_at_one_copy": Column("", ("cluster.partitions.at_one_copy",)),
+        "copies_lag_rows": Column("", ("replication.lag_rows",)),
+        "copies_lag_s": Column("", ("replication.oldest_ms",), 1e-3),
+        "links_down": Column("", ("cluster.links_down",)),
         "kib_in_per_s": Column("", ("hub.bytes_in",), 1 / 1024),
         "kib_out_per_s": Column("", ("hub.bytes_out",), 1 / 1024),
     }

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 MINUTE_S: Final = 60.0
-_MOST: Final = (".p50", ".p99", ".most")
+_MOST: Final = (".p50", ".p99", ".most", "oldest_ms", ".lag_ms")
 
 
 def keeps_most(name: str) -> bool:

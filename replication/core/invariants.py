@@ -100,6 +100,9 @@ def _check_stream(state: ReplicaState, peer: Peer) -> None:
         assert inflight[0][0] > stream.acked_number, "frames are on the way that were acknowledged"
     else:
         assert not stream.inflight_rows, f"{stream.inflight_rows} rows are on the way in no frame"
+    assert sum(stream.inflight_tables.values()) == stream.inflight_rows, "rows are on the way in no table"
+    left_out = sum(rows for rows, _ in stream.behind_tables.values())
+    assert left_out == stream.behind_rows, f"{stream.behind_rows} rows were left out, {left_out} in tables"
 
 
 def _check_source(state: ReplicaState, peer: Peer) -> None:

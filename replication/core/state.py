@@ -21,8 +21,10 @@ Done = Callable[[int, Exception | None], None]
 
 Rank = tuple[int, bytes]
 """(epoch, primary)"""
-Kept = tuple[int, list[Part], int, int]
-"""(to, parts, rows, bytes) of a commit that isn't sent yet"""
+Kept = tuple[int, list[Part], int, int, int]
+"""(to, parts, rows, bytes, when it was made) of a commit that isn't sent yet"""
+Sent = tuple[int, int, int, int, int, dict[str, int]]
+"""(number, to, rows, bytes, when the oldest of it was committed, rows by table) of a frame"""
 
 # What a partition is to this node. Only SERVING takes writes.
 ASIDE = 0
@@ -121,10 +123,10 @@ class Stream:
     """What this node sends to one peer, of the partitions that it is primary of."""
 
     __slots__ = (
-        "acked", "acked_number", "behind_bytes", "behind_rows", "claims_due", "closing", "inflight",
-        "inflight_bytes", "inflight_rows", "kept", "lagging", "number", "opened", "opened_at", "opening",
-        "progress_at", "reading", "said_at", "sent", "session", "shut", "started_at", "urgent",
-        "urgent_wanted",
+        "acked", "acked_number", "behind_bytes", "behind_rows", "behind_tables", "claims_due", "closing",
+        "inflight", "inflight_bytes", "inflight_rows", "inflight_tables", "kept", "lagging", "number", "opened",
+        "opened_at", "opening", "progress_at", "reading", "said_at", "sent", "session", "shut", "started_at",
+        "urgent", "urgent_wanted",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -135,9 +137,10 @@ class Stream:
         self.acked = 0
         self.acked_number = 0
         self.progress_at = 0  # when something was acknowledged last, or there was nothing to acknowledge
-        self.inflight: deque[tuple[int, int, int, int]] = deque()  # (number, to, rows, bytes)
+        self.inflight: deque[Sent] = deque()
         self.inflight_rows = 0
         self.inflight_bytes = 0
+        self.inflight_tables: dict[str, int] = {}  # rows by table
         self.opened: dict[int, int] = {}  # partition → the frame that opened it
         self.opened_at: dict[int, int] = {}  # … → our sequence before it
         self.opening: set[int] = set()  # to be opened with the next frame
@@ -151,6 +154,9 @@ class Stream:
         self.kept: deque[Kept] | None = None  # what was committed since it was asked for; None: too much
         self.behind_rows = 0  # committed since what was sent last
         self.behind_bytes = 0
+        self.behind_tables: dict[
+            str, tuple[int, int]
+        ] = {}  # table → (rows of it, when the oldest was committed)
         self.urgent: dict[
             int, tuple[tuple[int, int], ...]
         ] = {}  # frame → (partition, its early writes up to)

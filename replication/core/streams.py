@@ -11,11 +11,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from replication.claim import Claim
-from replication.core import claims, effects, messages, settling
+from replication.core import claims, effects, lagging, messages, settling
 from replication.core.state import ASIDE, DEAD, NONE, Kept, Part, Partition, Peer, ReplicaState, Stream
-
-FRAME_OVERHEAD = 64
-"""Bytes of a frame besides its parts, for the window."""
 
 
 def wanted(state: ReplicaState, peer: Peer) -> set[int]:
@@ -113,17 +110,14 @@ def _leave_out(state: ReplicaState, stream: Stream, last: int, mine: list[Part])
     """A commit that isn't sent now. While a difference is being read it is kept, to be sent behind that one: else a
     peer that is written to all the time, from a disk that takes its time, would lag for ever. As much as a window is
     kept; writers wait by then."""
-    rows, size = sum(part[3] for part in mine), _size(mine)
+    rows, size, tables = lagging.measured(mine)
     stream.behind_rows += rows
     stream.behind_bytes += size
+    lagging.left_out(stream, tables, state.now)
     if stream.kept is not None:
-        stream.kept.append((last, mine, rows, size))
+        stream.kept.append((last, mine, rows, size, state.now))
         if settling.is_full(state, stream):
             stream.kept = None
-
-
-def _size(parts: Sequence[Part]) -> int:
-    return FRAME_OVERHEAD + sum(len(part[2]) for part in parts)
 
 
 def _send(
@@ -134,7 +128,9 @@ def _send(
     *,
     opened_at: int,
     urgent: Sequence[tuple[int, int]] = (),
+    since: int | None = None,
 ) -> None:
+    """since: when the oldest of it was committed, if that isn't now."""
     stream = peer.stream
     stream.number = number = stream.number + 1
     opened: list[list[int]] = []
@@ -160,11 +156,11 @@ def _send(
         told = claims.rows_of(state, sorted(stream.claims_due))
         stream.claims_due.clear()
     epochs = [[p, claim.epoch] for p in {part[0] for part in parts} if (claim := state.parts[p].claim)]
-    rows = sum(part[3] for part in parts)
-    size = _size(parts)
-    stream.inflight.append((number, to, rows, size))
+    rows, size, tables = lagging.measured(parts)
+    stream.inflight.append((number, to, rows, size, state.now if since is None else since, tables))
     stream.inflight_rows += rows
     stream.inflight_bytes += size
+    lagging.sent(stream, tables)
     if len(stream.inflight) == 1:
         stream.progress_at = state.now
     stream.said_at = state.now
@@ -236,6 +232,9 @@ def _difference(state: ReplicaState, peer: Peer) -> None:
     stream.reading = True
     stream.kept = deque()
     covered = (stream.behind_rows, stream.behind_bytes)
+    tables = {table: rows for table, (rows, _) in stream.behind_tables.items()}
+    oldest = min((at for _, at in stream.behind_tables.values()), default=state.now)
+    asked_at = state.now
     session = stream.session
     asked = sorted(p for p in stream.opened if p not in stream.closing)
     since = stream.sent
@@ -256,8 +255,9 @@ def _difference(state: ReplicaState, peer: Peer) -> None:
         stream.lagging = kept is None and state.sequence > to
         stream.behind_rows -= covered[0]
         stream.behind_bytes -= covered[1]
+        lagging.made_up(stream, tables, asked_at)
         carried = [part for part in parts if part[0] in stream.opened]
-        _send(state, peer, to, carried, opened_at=max(to, state.sequence))
+        _send(state, peer, to, carried, opened_at=max(to, state.sequence), since=oldest)
         if not stream.lagging:
             _catch_up(state, peer, to, kept or ())
 
@@ -274,15 +274,22 @@ def _catch_up(state: ReplicaState, peer: Peer, to: int, kept: Iterable[Kept]) ->
         if one[0] > to:
             later.append(one)
         else:
-            stream.behind_rows -= one[2]
-            stream.behind_bytes -= one[3]
+            _made_up(stream, one)
     if later and settling.is_full(state, stream):
         stream.lagging = True
         return
-    for last, mine, rows, size in later:
-        stream.behind_rows -= rows
-        stream.behind_bytes -= size
-        _send(state, peer, last, [part for part in mine if part[0] in stream.opened], opened_at=last)
+    for one in later:
+        _made_up(stream, one)
+        last, mine, _, _, at = one
+        carried = [part for part in mine if part[0] in stream.opened]
+        _send(state, peer, last, carried, opened_at=last, since=at)
+
+
+def _made_up(stream: Stream, kept: Kept) -> None:
+    _, mine, rows, size, at = kept
+    stream.behind_rows -= rows
+    stream.behind_bytes -= size
+    lagging.made_up(stream, lagging.measured(mine)[2], at)
 
 
 def counted(peer: Peer, p: int) -> bool:
@@ -302,10 +309,13 @@ def acked(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         return
     inflight = stream.inflight
     while inflight and inflight[0][0] <= number:
-        _, _, rows, size = inflight.popleft()
+        _, _, rows, size, _, tables = inflight.popleft()
         stream.inflight_rows -= rows
         stream.inflight_bytes -= size
         stream.progress_at = state.now
+        lagging.acknowledged(stream, tables)
+    if not inflight:
+        stream.inflight_tables.clear()  # of tables that are gone, too
     if refused:
         _refused(state, peer, number, refused)
     if number > stream.acked_number:

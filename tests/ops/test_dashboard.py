@@ -78,6 +78,10 @@ def test_names_of_metrics_are_ones() -> None:
     "figure",
     [
         "waystation_replication_groups_peers_lag_seconds",
+        "waystation_replication_groups_peers_tables_oldest_seconds",
+        "waystation_cluster_members_alive",
+        "waystation_cluster_links_down",
+        "waystation_routing_kept_oldest_seconds",
         "waystation_cluster_partitions_unserved",
         "waystation_cluster_partitions_at_one_copy",
     ],
