@@ -192,10 +192,9 @@ def _kept(line: Line, words: Sequence[str]) -> tuple[Callable[[Any], Any], Seque
     """What becomes of the result, and what is asked for it."""
     if not line.output:
         return lambda result: result, words
-    from ops.keeping import Keeping
+    from admin.shell.keeping import kept
 
-    keeping = Keeping(line.output)
-    return keeping.keep, keeping.words(words)
+    return kept(line.output, words)
 
 
 def _meant(words: Sequence[str]) -> Sequence[str]:

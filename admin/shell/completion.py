@@ -7,7 +7,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from admin.commands.table import Command, Parameter
-from admin.shell.lines import OWN
+from admin.shell.lines import FORM, OWN
 
 SHOWN_MAX: Final = 200
 _BEFORE_A_COMMAND: Final = ("watch", "json", "help")
@@ -44,7 +44,7 @@ def _next(commands: Sequence[Command], before: list[str]) -> Iterator[tuple[str,
 
 
 def _arguments(command: Command, given: list[str]) -> Iterator[tuple[str, str]]:
-    options = {f"--{one.name}": one for one in command.parameters if one.option}
+    options = {f"--{one.name}": one for one in (*command.parameters, *FORM) if one.option}
     waiting = options.get(given[-1]) if given else None
     if waiting is not None and waiting.kind != "flag":
         yield from _values(waiting)

@@ -2,11 +2,11 @@
 
 import shlex
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import attrs
 
-from admin.commands.table import Command, CommandError
+from admin.commands.table import Command, CommandError, Parameter
 from admin.commands.words import find_command, read_duration
 
 LINE_MAX: Final = 8_192
@@ -18,21 +18,35 @@ OWN: Final = (
     ("watch", "watch [SECONDS] COMMAND …: repeat a command until Ctrl-C"),
     ("top", "the nodes as they are now, every second; h tells its keys, q leaves it"),
     ("use", "use NODE|all: which of the shell's nodes the next commands are for"),
-    ("json", "json COMMAND …: the result as JSON"),
+    ("json", "json COMMAND …: the result as JSON, as COMMAND … --json; of watch and top, too"),
     ("exit", "leave; so does Ctrl-D"),
 )
 """What the shell does itself, and its help."""
+FORM: Final = (
+    Parameter(
+        name="json", help="The result as JSON.", kind="flag", option=True, required=False, default=False
+    ),
+    Parameter(
+        name="output",
+        help="The result of one node into a file here: JSON; of profile a flame graph, if it ends in .svg.",
+        option=True,
+        required=False,
+        default="",
+    ),
+)
+"""What every command takes beside its own, as in `waystation admin`: it isn't sent to a node."""
 
 
 @attrs.frozen
 class Line:
     """what: run words; or repeat them every `seconds`; or use the node `words[0]`; or the live view; or leave; or
-    nothing."""
+    nothing. json: the result is shown as JSON. output: the file that it goes to instead."""
 
     what: Literal["run", "watch", "use", "top", "exit", "nothing"]
     words: tuple[str, ...] = ()
     seconds: float = 0.0
     json: bool = False
+    output: str = ""
 
 
 def read_line(text: str) -> Line:
@@ -43,15 +57,41 @@ def read_line(text: str) -> Line:
         words = shlex.split(text, comments=True)
     except ValueError as error:
         raise CommandError(f"{str(error).lower()}: close the quote") from None
-    if not words:
-        return Line("nothing")
+    words, form = _form(words)
+    while words[:1] == ["json"] and len(words) > 1:
+        words, form["json"] = words[1:], True
+    line = _meant(words)
+    if form.get("output") and line.what != "run":
+        raise CommandError("--output takes the result of a command that is asked once")
+    return attrs.evolve(line, **form) if line.what in ("run", "watch", "top") else line
+
+
+def _form(words: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """The line without what says how its result is to be shown; and that."""
+    left, kept = list(words), list[str]()
+    form: dict[str, Any] = {}
+    while left and left[0] != "--":
+        word = left.pop(0)
+        name, equals, value = word.partition("=")
+        if word == "--json":
+            form["json"] = True
+        elif name == "--output":
+            if not equals and not left:
+                raise CommandError("--output needs a file")
+            form["output"] = value if equals else left.pop(0)
+        else:
+            kept.append(word)
+    return kept + left, form
+
+
+def _meant(words: Sequence[str]) -> Line:
     match words:
+        case []:
+            return Line("nothing")
         case ["exit" | "quit"]:
             return Line("exit")
         case ["top"]:
             return Line("top")
-        case ["json", "top"]:
-            return Line("top", json=True)
         case ["top", *_]:
             raise CommandError("top takes nothing more: choose with use whom it is for")
         case ["use", node]:
@@ -60,8 +100,6 @@ def read_line(text: str) -> Line:
             raise CommandError("use takes one of the shell's nodes, or all")
         case ["watch", *rest]:
             return _watch(rest)
-        case ["json", *rest] if rest:
-            return Line("run", tuple(rest), json=True)
         case [*rest, "--help" | "-h"] if rest:
             return Line("run", ("help", *rest))
     return Line("run", tuple(words))

@@ -14,6 +14,7 @@ from rich.text import Text
 from admin.commands.table import Command, CommandError
 from admin.shell.completion import TableCompleter
 from admin.shell.crowd import TOLD, Reply, ask_each
+from admin.shell.keeping import kept
 from admin.shell.lines import OWN, Line, read_line
 from admin.shell.nodes import Nodes
 from admin.shell.plain import clean, to_json
@@ -79,13 +80,14 @@ class Shell:
         if not done:
             self._out.print(Text("ended"))
             return False
-        if line.words == ("help",):
+        if line.words == ("help",) and not line.json and not line.output:
             show([{"in this shell": usage} for _, usage in OWN], self._out)
         return True
 
     def _ask_one(self, name: str, line: Line) -> bool:
         try:
-            self._show(self._nodes.ask(name, line.words, lambda data: self._show(data, line)), line)
+            keep, words = kept(line.output, line.words)
+            self._show(keep(self._nodes.ask(name, words, lambda data: self._show(data, line))), line)
         except TOLD as error:
             self._say(str(error))
         except KeyboardInterrupt:
@@ -100,6 +102,8 @@ class Shell:
                 show_item(reply, self._out)
 
         try:
+            if line.output:
+                raise CommandError("--output takes the result of one node: choose it with use")
             order = order_of(line.words)
         except CommandError as error:
             self._say(str(error))
@@ -130,11 +134,12 @@ class Shell:
     def _watch(self, line: Line) -> None:
         try:
             while True:
-                if self._out.is_terminal:
+                if self._out.is_terminal and not line.json:
                     self._out.clear()
-                self._out.print(
-                    Text(f"every {line.seconds:g} s: {' '.join(line.words)}   (Ctrl-C ends)", style="dim")
-                )
+                if not line.json:  # what is JSON is for a program, or to be scrolled through
+                    self._out.print(
+                        Text(f"every {line.seconds:g} s: {' '.join(line.words)}   (Ctrl-C ends)", style="dim")
+                    )
                 if not self._ask(line):
                     return
                 self._sleep(line.seconds)

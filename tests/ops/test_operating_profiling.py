@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree
 
+from admin.shell.keeping import Keeping
 from admin.statistics.service import Statistics
-from ops.keeping import Keeping
 from ops.sampling import parts_of
 from tests.ops.operated import ALICE, operated
 

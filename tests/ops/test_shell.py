@@ -56,6 +56,18 @@ def test_lines_from_a_pipe_are_done_one_after_the_other(nodes: list[NodeProcess]
     assert done.stdout.splitlines()[-1] == "0"
 
 
+def test_results_are_shown_as_a_one_shot_command_shows_them(nodes: list[NodeProcess], tmp_path: Path) -> None:
+    done = piped(f"info --json\nstats hub --output {tmp_path / 'hub.json'}\ninfo --output /\n", nodes[0])
+    assert json.loads(done.stdout[: done.stdout.index("}\n") + 2])["pid"] == nodes[0].pid
+    assert "connections" in json.loads((tmp_path / "hub.json").read_text())
+    assert f"{tmp_path}/hub.json" in done.stdout
+    assert "Is a directory" in done.stdout, "said, and no traceback"
+    both = piped(f"ping --json\nping --output {tmp_path / 'x'}\n", *nodes)
+    assert [json.loads(line)["kind"] for line in both.stdout.splitlines()[:2]] == ["done", "done"]
+    assert "choose it with use" in both.stdout
+    assert not (tmp_path / "x").exists()
+
+
 def test_a_line_that_fails_is_said_and_the_next_is_done(nodes: list[NodeProcess]) -> None:
     done = piped("pnig\nuser 'block\nping\n", nodes[0])
     assert done.returncode == 1
@@ -144,10 +156,14 @@ def test_in_a_terminal_it_completes_remembers_watches_and_fits(
         terminal.until(lambda screen: "every 1 s: stats hub.passes" in screen)
         terminal.type("C-c")
         terminal.until(lambda screen: screen.rstrip().endswith(">"))
+        terminal.type("watch 200ms --json user show +15559990000", "Enter")
+        terminal.until(lambda screen: screen.count('"number": 15559990000') > 1)
+        terminal.type("C-c")
+        terminal.until(lambda screen: screen.rstrip().endswith(">"))
         terminal.type("help", "Enter")
         screen = terminal.until(lambda screen: "leave; so does Ctrl-D" in screen)
         assert all(len(line) <= 100 for line in screen.splitlines())
-        terminal.type("Up", "Up", "Up", "Enter")
+        terminal.type("Up", "Up", "Up", "Up", "Enter")
         terminal.until(lambda screen: "connections list" in screen and "nothing" in screen)
         terminal.type("C-d")
         ends = time.monotonic() + GIVE_UP_S

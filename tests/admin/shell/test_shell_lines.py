@@ -25,6 +25,14 @@ from admin.shell.lines import LINE_MAX, Line, is_secret, read_line
         ("watch stats", Line("watch", ("stats",), 2.0)),
         ("watch 500ms stats mail", Line("watch", ("stats", "mail"), 0.5)),
         ("json stats", Line("run", ("stats",), json=True)),
+        ("stats --json mail", Line("run", ("stats", "mail"), json=True)),
+        ("watch 1s stats mail --json", Line("watch", ("stats", "mail"), 1.0, json=True)),
+        ("json watch stats", Line("watch", ("stats",), 2.0, json=True)),
+        ("top --json", Line("top", json=True)),
+        ("use d2 --json", Line("use", ("d2",))),
+        ("profile --output 'a b.svg'", Line("run", ("profile",), output="a b.svg")),
+        ("stats --output=s.json", Line("run", ("stats",), output="s.json")),
+        ("knob set session.agent -- --json", Line("run", ("knob", "set", "session.agent", "--", "--json"))),
         ("user block --help", Line("run", ("help", "user", "block"))),
         ("use d2", Line("use", ("d2",))),
         ("exit", Line("exit")),
@@ -44,6 +52,9 @@ def test_a_line_is_read(text: str, line: Line) -> None:
         ("watch 5x stats", "write a duration"),
         ("watch 1ms stats", "watch every 0.2 to 3600 seconds"),
         ("use", "use takes one"),
+        ("stats --output", "--output needs a file"),
+        ("watch stats --output f", "asked once"),
+        ("top --output f", "asked once"),
         ("x" * (LINE_MAX + 1), "at most"),
     ],
 )
@@ -63,6 +74,8 @@ def test_completion_goes_through_names_options_and_values() -> None:
     assert words("connections list --ph") == ["--phase"]
     assert words("connections list --phase ") == ["asking", "greeted", "new", "talking"]
     assert "--phase" not in words("connections list --phase talking ")
+    assert words("user show +15551230001 --") == ["--json", "--output"]
+    assert words("user show --output x --") == ["--json"]
     assert "mail.sync_delay_ms" in words("knob set mail.")
     assert words("log level w") == ["warning"]
     assert words("watch 2s user sh") == ["show"]

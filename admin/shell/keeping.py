@@ -3,7 +3,7 @@
 A profile's stacks become a flame graph or collapsed text, by the file's name; every other result becomes JSON.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,3 +43,11 @@ class Keeping:
             **{name: value for name, value in result.items() if name != STACKS},
             "written": str(self._path),
         }
+
+
+def kept(path: str, words: Sequence[str]) -> tuple[Callable[[Any], Any], Sequence[str]]:
+    """What becomes of a result, and what is asked for it; with no path, it is shown as it is. Raises OSError."""
+    if not path:
+        return lambda result: result, words
+    keeping = Keeping(path)
+    return keeping.keep, keeping.words(words)
