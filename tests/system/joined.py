@@ -13,6 +13,9 @@ from ops.bench.node_process import NodeProcess
 from replication.zeromq.keys import ensure_keys
 from store.directory import make_directory
 
+READY_S = 90.0
+"""A machine may be busy with other tests."""
+
 
 @contextmanager
 def members(
@@ -37,7 +40,11 @@ def members(
                 join(data, key, address, place)
             whole = {**config, "node": {"data": "data", **config.get("node", {})}}
             nodes.append(
-                stack.enter_context(NodeProcess.start(whole, folder / name, environment=environment))
+                stack.enter_context(
+                    NodeProcess.start(
+                        whole, folder / name, environment=environment, ready_seconds_max=READY_S
+                    )
+                )
             )
         yield nodes
 
