@@ -1,6 +1,8 @@
 """What goes over links between edge and primary: arrays that begin with one of these codes.
 
-Further elements at the end of an array are a later release's, and ignored (see `reading`).
+Further elements at the end of an array are a later release's, and ignored (see `reading`); so is what has another code.
+A new value of an element that is there (an error code, a kind of receipt) makes no sense to who doesn't know it: it is
+said only when everybody speaks the version that has it.
 
 Three channels, each with its own links and its own bounded queues, so that none delays another:
 

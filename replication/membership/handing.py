@@ -110,6 +110,7 @@ class Handing:
 
     def stay(self) -> None:
         """It doesn't stop after all. What it has handed over comes back as after a start."""
+        self._rebalancer.release(b"")
         with self._around.within():
             self._tell((GOING, 0))
 

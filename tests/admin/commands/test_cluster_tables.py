@@ -1,5 +1,4 @@
-"""What `cluster status` shows of members fits a terminal of 100 columns (but for a member that is changing its key), and
-each member is told whole."""
+"""What `cluster status` shows of members fits 100 columns, unless one changes its key; and each member is told whole."""
 
 from io import StringIO
 
@@ -12,9 +11,10 @@ from replication.membership import status
 from replication.membership.member import LEAVING, Member
 
 WIDEST = {
-    "node": "0123456789abcdef", "state": "invited", "alive": "unreachable", "server": "rack4-12", "cluster": "frankfurt",
-    "primary": 1024, "heir": 1024, "release": "10.12.3", "speaks": [10, 11], "weight": 10_000, "rack": "room-2-4",
-    "address": "203.0.113.200:65535", "public": "203.0.113.200:65535", "key": "k" * 40, "next_key": "",
+    "node": "0123456789abcdef", "state": "invited", "alive": "unreachable", "server": "rack4-12",
+    "cluster": "frankfurt", "primary": 1024, "heir": 1024, "release": "10.12.3", "speaks": [10, 11],
+    "weight": 10_000, "rack": "room-2-4", "address": "203.0.113.200:65535", "public": "203.0.113.200:65535",
+    "key": "k" * 40, "next_key": "",
 }  # fmt: skip
 
 
