@@ -58,15 +58,27 @@ def inspected_here(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proposing, "inspect_elsewhere", inspect_here)
 
 
-def _counted() -> Counter[str]:
-    """What a reload makes, by type."""
+def _counted(world: World) -> Counter[str]:
+    """What a reload makes: objects of ours by type, functions and modules of the program."""
     gc.collect()
-    kinds = [type(one) for one in gc.get_objects()]
-    return Counter(
-        kind.__qualname__
-        for kind in kinds
-        if kind in (FunctionType, ModuleType) or kind.__module__.startswith("admin.reload.")
-    )
+    found: Counter[str] = Counter()
+    for one in gc.get_objects():
+        kind = type(one)
+        if str(kind.__module__).startswith("admin.reload."):
+            found[kind.__qualname__] += 1
+        elif kind in (FunctionType, ModuleType):
+            name = one.__module__ if kind is FunctionType else one.__name__
+            found[kind.__qualname__] += str(name).startswith(world.package)
+    return found
+
+
+def _modules(world: World) -> set[str]:
+    return {name for name in sys.modules if name.startswith(world.package)}
+
+
+def _lines(world: World) -> int:
+    """Files whose lines Python remembers for tracebacks."""
+    return sum(str(name).startswith(str(world.root)) for name in linecache.cache)
 
 
 async def _reload(node: Node, number: int) -> None:
@@ -87,11 +99,11 @@ async def test_fifty_reloads_leave_what_sixteen_do(world: World, folder: Path, i
                 codes.append(weakref.ref(module.answer.__code__))
                 await _reload(node, number)
                 if number == FULL:
-                    counted, modules = _counted(), set(sys.modules)
-                    lines, allocated = len(linecache.cache), tracemalloc.get_traced_memory()[0]
-            assert _counted() == counted
-            assert set(sys.modules) == modules
-            assert len(linecache.cache) == lines
+                    counted, modules = _counted(world), _modules(world)
+                    lines, allocated = _lines(world), tracemalloc.get_traced_memory()[0]
+            assert _counted(world) == counted
+            assert _modules(world) == modules
+            assert _lines(world) == lines
             grown = tracemalloc.get_traced_memory()[0] - allocated
             assert grown < (RELOADS - FULL) * ENTRY_BYTES_MAX
         finally:
@@ -119,8 +131,8 @@ async def test_a_plan_that_is_looked_at_or_refused_leaves_nothing(
             world.write("one", _version(number).replace("def moves", "def moves(:"))
             assert (await node.reload.plan()).refusals
             if number == 1:
-                counted = _counted()
-        assert _counted() == counted
+                counted = _counted(world)
+        assert _counted(world) == counted
 
 
 def test_a_text_that_is_known_is_not_kept_twice(world: World) -> None:
