@@ -218,6 +218,8 @@ class Upgrade:
             "pause_ms": round(self.pause_ms, 1),
             **self._moves,
         }
+        if cargo.handed.member:
+            self._result["sends"] = sum(len(one.kept) for one in cargo.handed.sessions)
         log.info("handed over", **self._result)
         self._over.set()
 

@@ -10,8 +10,9 @@ A part on its own         hub, store, cold, wire, links
 Replicated tables         tables: tables_comparison → tables_measure → pairs of nodes: tables_waystation (its
                           processes: tables_node, tables_writers), mnesia (tables_mnesia.erl), both of them a
                           tables_pair ← tables_process; tables_plan is what all agree on; tables_costs, tables_report
-A cluster                 cluster: sizes (a message, by the number of nodes), idle (sessions that say nothing), failover,
-                          on nodes and loads of clusters
+A cluster                 cluster: sizes (a message, by the number of nodes), idle (sessions that say nothing),
+                          failover, on nodes and loads of clusters
+New code                  reloads, upgrades, upgrades_cluster; adopted (a process that took another's place)
 A storm                   storm → storm_stage (nodes, and what happens to them), storm_fleet → processes of phones:
                           storm_crowd, storm_phone; storm_plan is what both sides agree on; storm_figures
 A cluster's messages      events ← events_world: only cores, counted and not timed

@@ -173,19 +173,30 @@ def command(
     upgrades: Annotated[
         int, Parameter(validator=Number(gte=1, lte=1_000), help="Upgrades, one after the other.")
     ] = 3,
+    nodes: Annotated[
+        int,
+        Parameter(validator=Number(gte=1, lte=16), help="Members of a cluster; 1: a node that stands alone."),
+    ] = 1,
     directory: Annotated[
         Path | None, Parameter(help="Where the node's directory is made. Default: where temporary files go.")
     ] = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Replace a node's process with plain sessions and messages on it."""
+    """Replace a node's process with plain sessions and messages on it; of a cluster, of one member after another."""
     load = Load(idle + idle % 2, busy + busy % 2, rate, upgrades)
     allow_files(load.idle + load.busy + _FILES_SPARE)
     with (
         terminated_as_interrupted(),
         tempfile.TemporaryDirectory(prefix="waystation-bench-", dir=directory) as folder,
     ):
-        result = measure(load, Path(folder), Screen())
+        if nodes == 1:
+            result = measure(load, Path(folder), Screen())
+        else:
+            from ops.bench import upgrades_cluster
+
+            result = upgrades_cluster.measure(load, nodes, Path(folder), Screen())
     about = {"version": importlib.metadata.version("waystation"), "machine": machine()}
-    settings = {"idle": load.idle, "busy": load.busy, "rate": load.rate, "upgrades": load.reloads}
+    settings = {"idle": load.idle, "busy": load.busy, "rate": load.rate, "upgrades": load.reloads,
+        "nodes": nodes,
+    }  # fmt: skip
     print_result({"benchmark": "upgrade", "settings": settings, **result, **about}, as_json=as_json)

@@ -68,6 +68,8 @@ def test_members_are_replaced_under_load_and_phones_notice_only_a_pause(tmp_path
         for node in town.nodes:
             provision(node.data, [(number_of(i), public_key(i), stream_of(i)) for i in IDLE])
         siege.go_on(rate=10)
+        for node in town.nodes:  # what is handed over stays there: this isn't about how it comes home
+            asked(node.data, "knob", "set", "cluster.rebalance", "false")
         homes = {index: town.nodes[place % len(town.nodes)] for place, index in enumerate(IDLE)}
         phones = {index: stack.enter_context(logged_in(homes[index], index)) for index in IDLE}
         first, second, _ = town.nodes
@@ -76,7 +78,6 @@ def test_members_are_replaced_under_load_and_phones_notice_only_a_pause(tmp_path
             done = siege.upgrade(first)
             assert done["pid"] != before
             assert done["partitions"] > 0
-            town.wait_whole(60.0)
         assert port.refused == 0
         hub = hub_of(first)
         assert done["connections"] >= 3
@@ -89,7 +90,6 @@ def test_members_are_replaced_under_load_and_phones_notice_only_a_pause(tmp_path
         assert asked(second.data, "info")["pid"] == before
         for index, to in zip(IDLE, (*IDLE[1:], IDLE[0]), strict=True):
             says(phones[index], phones[to], index, to, 1)
-        town.wait_whole(60.0)
 
         done = siege.upgrade(second)
         hub = hub_of(second)
@@ -98,8 +98,6 @@ def test_members_are_replaced_under_load_and_phones_notice_only_a_pause(tmp_path
             says(phones[index], phones[to], index, to, 1)
 
         # and one that dies when it has taken over: it is as any death
-        town.wait_whole(60.0)
         town.kill(second)
         town.start(second)
-        town.wait_whole(60.0)
         must_hold(siege.conclude(), messages=60)
