@@ -189,7 +189,7 @@ class Rebalancer:
         return sum(1 for group in self._around.groups.values() for _ in misplaced(group.carrier.state))
 
     def hold(self, ms: int, of: bytes = b"") -> None:
-        """A member stops (b"": this one): nothing is moved to where it is wanted for so long, or until it is back; or it
+        """A member stops (b"": this one): nothing is moved to where it is wanted for so long, or until it is back; it
         would be moved to that one."""
         self._held[of] = self._around.now() + ms
 

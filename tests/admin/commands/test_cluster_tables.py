@@ -1,4 +1,4 @@
-"""What `cluster status` shows of members fits 100 columns, unless one changes its key; and each member is told whole."""
+"""What `cluster status` shows of members fits 100 columns, unless one changes its key, and nothing is left out."""
 
 from io import StringIO
 
