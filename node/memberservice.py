@@ -74,6 +74,9 @@ class MemberService(Service):
         self._forget(session)
         self.router.left(session)
 
+    def _stuck(self) -> int:
+        return sum(asking.peer is None for asking in self.router.state.asks.values())
+
     def end_pass(self) -> None:
         self.welcome_some()
         self.drain()

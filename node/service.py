@@ -85,7 +85,7 @@ class Service:
         committing: Committing | None = None,
     ) -> None:
         self.settings = settings
-        self.entrance = Entrance(settings)
+        self.entrance = Entrance(settings, self._stuck)
         self.mail = MailState(mail_settings, clock())
         self.accounts: Accounts = None  # type: ignore[assignment]  # accounts and service know each other
         self.numbers = numbers
@@ -213,6 +213,10 @@ class Service:
         driver.drain()
         driver.tick()
         self._outlet.flush()
+
+    def _stuck(self) -> int:
+        """Logins for whose answer nobody could be asked yet: none where it stands alone."""
+        return 0
 
     def welcome_some(self) -> None:
         """Logins whose turn it is, behind the frames of those who are in."""

@@ -196,8 +196,13 @@ class Process:
 
     def put_off(self, phone: StormPhone, why: str, retry: float) -> None:
         away = self._away.get(phone.user)
-        if away is not None and phone.user not in self._online:
-            away.refusals.append(Refusal(now_us(), round(retry * 1000), _CODES.get(why, 0)))
+        if away is None or phone.user in self._online:
+            return
+        code = _CODES.get(why)
+        if code is None:  # the phone gave up waiting for an answer
+            away.unanswered += 1
+        else:
+            away.refusals.append(Refusal(now_us(), round(retry * 1000), code))
 
     def arrived(self, phone: StormPhone, sender: int, number: int) -> None:
         place = self._places.get((sender, number))

@@ -4,6 +4,7 @@ are in don't wait behind those who come."""
 from collections import Counter
 from functools import partial
 from heapq import heappop, heappush
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -94,16 +95,44 @@ def test_who_goes_away_leaves_the_turn_to_the_next() -> None:
     assert door.wake_at() is None
 
 
-def test_no_more_are_begun_than_may_wait_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_more_are_begun_than_may_wait_for_an_answer_but_for_those_whom_nobody_was_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(entrance, "UNDER_WAY_MAX", 3)
-    door = Entrance(SessionSettings(logins_per_s_max=0, logins_waiting_max=20))
-    for one in range(5):
+    monkeypatch.setattr(entrance, "STUCK_MAX", 6)
+    stuck = 0
+    door = Entrance(SessionSettings(logins_per_s_max=0, logins_waiting_max=20), lambda: stuck)
+    for one in range(20):
         door.enter(one, lambda: None, 0.0)
     door.work(0.0)
-    assert (door.let_in, door.waiting, door.wake_at()) == (3, 2, None)
+    assert (door.let_in, door.waiting, door.wake_at()) == (3, 17, None)
     door.answered()
     door.work(0.0)
-    assert (door.let_in, door.waiting) == (4, 1)
+    assert (door.let_in, door.wake_at()) == (4, None)
+    stuck = 2
+    assert door.wake_at() is not None
+    door.work(0.0)
+    assert (door.let_in, door.under_way) == (6, 5)
+    stuck = 5
+    door.work(0.0)
+    assert (door.let_in, door.under_way, door.wake_at()) == (7, 6, None)
+
+
+def test_a_node_that_is_slower_than_its_rate_takes_nobody_more_and_books_turns_at_its_own_pace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One answer in 100 ms, at a rate of 500 a second."""
+    monkeypatch.setattr(entrance, "UNDER_WAY_MAX", 1)
+    door = Entrance(SessionSettings())
+    for one in range(400):
+        assert door.enter(one, lambda: None, 0.0) == 0
+    for tenth in range(60):
+        door.work(tenth / 10)
+        door.answered()
+    assert door.let_in == 60
+    told = [door.enter(one, lambda: None, 6.0) for one in range(400, 410)]
+    assert told[0] >= 30_000, "340 wait before it"
+    assert all(90 <= later - sooner <= 101 for sooner, later in pairwise(told)), told
 
 
 def test_another_rate_holds_at_once_and_for_those_who_wait() -> None:
