@@ -6,7 +6,8 @@ The good            worker (a process of clients that write histories) ← crowd
                     recorder (what a client did, as history events) · pins (registration without a telephone)
 The bad             raw (a phone without the library) ← hostile (garbage, floods, sloth: a process)
 What happens        plan (faults by seed) → drill (one run: load, faults, drain, verdict) · stage (the node of a run)
-Several nodes       town (their lives, cut and healed) ← rosters (what they know at first) · siege (one run)
+Several nodes       town (their lives, cut and healed) ← rosters (what they know at first) · siege (one run) ·
+                    clusters (of two clusters) ← release (a later one, made of this) · standing, lateness
 Command line        `ops.soak`
 
 This package must never judge: `ops.history` does, from what was written down.

@@ -355,6 +355,8 @@ def as_text(result: Mapping[str, Any]) -> str:
         )
     if "holds" in result:
         lines.append("partitions stood still: " + ", ".join(f"{k} {v}" for k, v in result["holds"].items()))
+        if not result["holds_judged"]:
+            lines.append("that isn't judged: the machine was too busy with something else")
     if result["failure"]:
         lines.append(f"FAILED: {result['failure']}")
     if not result.get("rested", True):

@@ -1,7 +1,9 @@
 """What the members counted is put together, and a partition that stood still for too long is found."""
 
+import time
 from typing import Any
 
+from ops.faults.lateness import Lateness
 from ops.faults.standing import hold_ms_max, holds, standing, too_long, too_many
 
 
@@ -36,3 +38,22 @@ def test_holds_of_all_lives_are_read_from_logs_and_few_may_be_long() -> None:
     assert not too_many(found)
     assert "3 of 200" in too_many(found | {"holds_over_500_ms": 3})
     assert not too_many(holds([])), "nothing was moved"
+
+
+def test_a_machine_that_is_late_with_one_turn_of_ten_is_busy() -> None:
+    lateness = Lateness()
+    found = [lateness.is_busy]
+    for n in range(100):
+        lateness.note(1.0 if n < 10 else 0.001)
+    found.append(lateness.is_busy)
+    lateness.note(1.0)
+    assert [*found, lateness.is_busy] == [False, False, True]
+    assert (lateness.turns, lateness.late) == (101, 11)
+
+
+def test_turns_are_looked_at_while_it_runs() -> None:
+    with Lateness() as lateness:
+        until = time.monotonic() + 30.0
+        while not lateness.turns and time.monotonic() < until:
+            time.sleep(0.01)
+    assert lateness.turns
