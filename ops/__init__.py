@@ -4,7 +4,6 @@ command     the command itself: which words call what
 run         `waystation run`: one node in the foreground
 chat        `waystation chat`: a phone in a terminal
 wsar        `waystation wsar`: what nodes did, from their histories or live
-keeping     `--output`: a command's result in a file of the asker's
 shadowing   a node that is said what live nodes tee, and reaches nobody
 beside      what runs beside a node, made for one after the other
 upgrading   with what a node begins: nothing, or what another process hands over

@@ -11,4 +11,5 @@ desk          one request: may he, what does he mean, do it, write it down
 server        the socket's side of the node
 client        the other side
 roster        which nodes somebody operates, by short names
+members       from one member of a cluster to all
 """

@@ -8,6 +8,7 @@ plain         ping, info, stats, help
 sessions      connections and sessions: list, find, disconnect
 users         show, block, unblock, delete
 draining      empty a node before it is stopped
+members       who is of the cluster, and where each is operated
 knobs         options, changed live
 tracing       one user's frames, without what they carry
 logs          how much is logged

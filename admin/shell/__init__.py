@@ -3,6 +3,7 @@
 plain         results as JSON, and text that moves no cursor
 rendering     results as text: tables that fit the terminal
 lines         what a line of the shell means
+keeping       `--output`: a result in a file of the asker's
 completion    what may come next on it
 history       the lines of former shells
 nodes         whom it talks to

@@ -10,6 +10,7 @@ Read downwards:
     rows        what of it is durable, in the group's own environment
     claims      learning, making and adopting claims; stepping down
     streams     a primary's frames to its holders: opening, windows, resuming, acks
+    lagging     by table, what a peer has not acknowledged, and how old it is
     inbound     a holder's side of a stream: fencing, applying, acks
     pulling     one way to catch up: asking any node for the changes of partitions since a cursor
     copies      when a copy is live, filling or void

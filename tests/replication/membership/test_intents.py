@@ -87,6 +87,20 @@ def test_two_who_want_different_things_agree_on_one_and_what_was_heard_is_not_ma
     assert a.roster.members[B].weight == b.roster.members[B].weight == 30
 
 
+def test_where_a_node_is_operated_is_its_own_to_say_and_others_changes_do_not_undo_it() -> None:
+    a, b = Editor(A), Editor(B)
+    a.intents.mean({"admin": "10.0.0.1:7444", "admin_key": "public"})
+    b.edit(A, weight=7)
+    talk(a, b)
+    row = b.roster.members[A]
+    assert (row.admin, row.admin_key, row.weight) == ("10.0.0.1:7444", "public", 7)
+    b.edit(A, admin="elsewhere")
+    talk(a, b)
+    assert b.roster.members[A].admin == "10.0.0.1:7444"
+    with pytest.raises(AssertionError):
+        a.intents.mean({"weight": 1})
+
+
 def overrule(members: Members, row: Member) -> None:
     """b, who hasn't heard of a's last change, has made one that wins."""
     members["b"].membership.tell([row])
