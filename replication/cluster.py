@@ -39,6 +39,7 @@ from replication.membership.rebalancing import Rebalancer
 from replication.placed import Placed
 from replication.procedures import Procedure
 from replication.replicated import ReplicatedGroup
+from replication.rounds import go_round
 from replication.schema import declared
 from replication.schema.schema import Schema
 from replication.tables import REPLICA, remembered
@@ -327,16 +328,15 @@ class Cluster:
         """
         async with trio.open_nursery() as nursery:
             await nursery.start(self.links.run)
-            nursery.start_soon(self._tick)
+            nursery.start_soon(go_round, self._tick, name=self._tick)
             nursery.start_soon(self._watch)
             nursery.start_soon(self._flush)
-            nursery.start_soon(self.operate.run)
+            nursery.start_soon(go_round, self.operate.run, name=self.operate.run)
             task_status.started()
 
     async def _tick(self) -> None:
-        while True:
-            await trio.sleep(TICK_MS / 1000)
-            self.tick()
+        await trio.sleep(TICK_MS / 1000)
+        self.tick()
 
     def tick(self) -> None:
         """Time has passed."""

@@ -17,7 +17,7 @@ from admin.reload.codes import same_code
 from admin.reload.difference import BACK, FORWARD
 from admin.reload.draft import Draft, FunctionChange, MethodAdded, ModuleChange, Refusal, Shape
 from admin.reload.finding import Found, Missing, find, mangled, owner_of
-from admin.reload.policy import UNWATCHED
+from admin.reload.policy import unguarded
 from admin.reload.swapping import ABSENT, AddModule, Attribute, Migrate, Recode, Run, Step, make_method
 
 KINDS: Final[Mapping[str, Callable[[Any], Any]]] = MappingProxyType(
@@ -128,10 +128,7 @@ def make_plan(
         elif module is not None:
             _module(making, module, change)
         making.notes += [f"{change.name}.{note}" for note in change.notes]
-    if ends := [one.name for one in draft.modules if _is_unwatched(one.name)]:
-        making.notes.append(
-            f"{', '.join(ends)}: a failure of it outside of the hub's passes isn't taken back"
-        )
+    making.notes += _unguarded([one.name for one in draft.modules])
     if later:
         making.notes.append(f"takes effect at the next start: {', '.join(later)}")
     if gone:
@@ -142,8 +139,13 @@ def make_plan(
     return Plan(id, came_from, root, draft, steps, refusals, tuple(making.notes), prepare_ms)
 
 
-def _is_unwatched(name: str) -> bool:
-    return name in sys.modules and name.partition(".")[0] in UNWATCHED
+def _unguarded(modules: Sequence[str]) -> list[str]:
+    """One note for each kind."""
+    found: dict[str, list[str]] = {}
+    for name in modules:
+        if name in sys.modules and (cause := unguarded(name)):
+            found.setdefault(cause, []).append(name)
+    return [f"{', '.join(names)}: {cause}" for cause, names in found.items()]
 
 
 def _module(making: _Making, module: ModuleType, change: ModuleChange) -> None:

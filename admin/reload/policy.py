@@ -11,8 +11,17 @@ PACKAGES: Final = ("admin", "client", "node", "ops", "replication", "store")
 LIVE: Final = ("admin", "node", "replication", "store")
 """What a node is made of, and its operation. The rest of ours runs at a start, or elsewhere."""
 
-UNWATCHED: Final = ("replication",)
-"""What of these fails beside the hub ends the node: a step of a replica that was half done must not be gone on from."""
+HALF_DONE: Final = ("replication.carrier", "replication.core")
+"""A step of a replica that broke off in there must not be gone on from, whatever code runs next: its memory may be
+ahead of its disk, and what it says then would be believed."""
+UNGUARDED: Final = (
+    *((prefix, "a failure in it ends the node, and isn't taken back") for prefix in HALF_DONE),
+    (
+        "replication",
+        "a failure of it in what comes over links, or is judged of peers, ends the node, and isn't taken back",
+    ),
+)
+"""Beginning of a module's name → what a plan notes of it; the first that fits."""
 
 
 @attrs.frozen
@@ -39,4 +48,13 @@ RULES: Final = (
 
 def rule_of(module: str) -> Rule | None:
     """The rule that holds for a module; None: it may be replaced."""
-    return next((one for one in RULES if module == one.prefix or module.startswith(f"{one.prefix}.")), None)
+    return next((one for one in RULES if is_within(module, one.prefix)), None)
+
+
+def unguarded(module: str) -> str:
+    """What of its failures isn't taken back; "" if all are."""
+    return next((cause for prefix, cause in UNGUARDED if is_within(module, prefix)), "")
+
+
+def is_within(module: str, prefix: str) -> bool:
+    return module == prefix or module.startswith(f"{prefix}.")

@@ -17,6 +17,7 @@ import attrs
 import structlog
 import trio
 
+from admin.reload.ending import ends_node
 from admin.reload.errors import (
     HistoryNotWritten,
     NothingToReload,
@@ -37,7 +38,6 @@ from admin.reload.sources import Sources, read_sources
 from admin.reload.swapping import roll_back, swap
 from admin.reload.turns import alone, between_batches
 from admin.reload.watching import Done, Watch
-from store.errors import StoreFatal
 
 log = structlog.get_logger()
 
@@ -361,7 +361,7 @@ class Reload:
         """For the hub, on whose thread it is called: `what` failed. True: a reload that is watched was undone, and the
         node may go on. What the pass had begun may be done twice, which phones are used to.
         """
-        if not self._watches or not self._done or _is_fatal(error) or self._turning:
+        if not self._watches or not self._done or ends_node(error) or self._turning:
             return False
         done = self._done[-1]  # if it wasn't that one, the next failure takes back the one before
         if done.applied.no_way_back:
@@ -378,7 +378,7 @@ class Reload:
         """For tasks beside the hub. One that was in code that is undone by now may fail by it once more."""
         if self.rescue(error, "a task beside the hub"):
             return True
-        if trio.current_time() >= self._forgiven_until or _is_fatal(error):
+        if trio.current_time() >= self._forgiven_until or ends_node(error):
             return False
         log.warning("a task failed in code that was undone, and goes on", cause=type(error).__name__)
         return True
@@ -406,10 +406,3 @@ class Reload:
                     )
                 self._watches = []
                 await self._recorder.flush()
-
-
-def _is_fatal(error: BaseException) -> bool:
-    """Whether it says, anywhere in it, that the store must not be written any more."""
-    if isinstance(error, BaseExceptionGroup):
-        return any(map(_is_fatal, error.exceptions))
-    return isinstance(error, StoreFatal)

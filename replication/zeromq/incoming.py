@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import trio
 import zmq
 
+from replication.rounds import go_round
 from replication.zeromq import words
 from replication.zeromq.adapter import Frames, Socket
 from replication.zeromq.address import Address
@@ -95,7 +97,7 @@ class Reader:
         try:
             with entrance.scope:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._watch, entrance.monitor)
+                    nursery.start_soon(go_round, partial(self._watch, entrance.monitor), name=self._watch)
                     while True:
                         await self.step(entrance)
         finally:

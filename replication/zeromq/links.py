@@ -14,6 +14,7 @@ from typing import Any
 
 import trio
 
+from replication.rounds import go_round
 from replication.zeromq import words
 from replication.zeromq.address import Address, resolve
 from replication.zeromq.binding import Binder
@@ -141,7 +142,7 @@ class Links(Peers):
                 entrance = self._binder.bind_control(self._listen)
                 self._enter(entrance)
                 nursery.start_soon(self._flush_when_rung)
-                nursery.start_soon(self._beat)
+                nursery.start_soon(go_round, self._beat, name=self._beat)
                 task_status.started()
         finally:
             self._ended = True

@@ -13,6 +13,7 @@ from typing import Final
 import trio
 import zmq
 
+from replication.rounds import rescued
 from replication.unknown import Unknown
 from replication.zeromq import words
 from replication.zeromq.adapter import Frames, Socket
@@ -132,6 +133,10 @@ class Dialer:
             except (AddressUnusable, zmq.ZMQError) as error:
                 link.ended = "unreachable"
                 self._log.warn("link_unreachable", peer=link.peer.node.hex(), error=str(error))
+            except Exception as error:  # the next attempt begins at the beginning
+                if not rescued(error):
+                    raise
+                link.ended = "failed"
             finally:
                 link.scope = None
                 link.up = False
