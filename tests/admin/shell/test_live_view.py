@@ -97,6 +97,18 @@ def test_one_node_is_chosen_and_left_again() -> None:
     assert texts(TopState.of(["only"]))[0].endswith("only")
 
 
+def test_of_a_member_its_cluster_is_shown_and_of_a_node_that_stands_alone_nothing() -> None:
+    state = TopState.of(["only"])
+    state.take("only", picture(), "", 100.0)
+    assert "members" not in "".join(texts(state))
+    of_members = {"members": 3, "members_alive": 2, "partitions_unserved": 45, "copies_lag_s": 12.5}
+    state.take("only", picture(**of_members), "", 101.0)
+    lines = texts(state)
+    for said in ("members alive           2", "unserved               45", "copies lag s         12.5"):
+        assert any(said in line for line in lines), said
+    assert "links down              -" in "".join(lines), "what isn't known"
+
+
 def test_a_node_that_is_silent_is_lost_and_comes_back() -> None:
     state = three()
     state.take("a", None, "nobody listens", 101.0)
