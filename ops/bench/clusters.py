@@ -127,11 +127,6 @@ def cpu_seconds(nodes: Sequence[TownNode]) -> float:
     return sum(process.cpu_seconds(node.process.pid) for node in nodes if node.process is not None)
 
 
-def rss_bytes(nodes: Sequence[TownNode]) -> int:
-    """Of all of them."""
-    return sum(process.rss_bytes(node.process.pid) for node in nodes if node.process is not None)
-
-
 @frozen
 class Cost:
     """What a load came to. cpu_us: of all nodes, for one message, less what they use when nobody says anything."""
