@@ -51,12 +51,11 @@ ROLLBACK: Final = ("reload", "rollback")
 
 @frozen
 class Load:
-    """idle, busy: sessions. rate: messages a second of the busy ones. reloads: in a row."""
+    """idle, busy: sessions. rate: messages a second of the busy ones."""
 
     idle: int
     busy: int
     rate: float
-    reloads: int
 
 
 @frozen
@@ -72,8 +71,11 @@ class Stand:
     busy: Fleet
 
 
-def measure(load: Load, directory: Path, screen: Screen) -> dict[str, Any]:
+def measure(load: Load, reloads: int, directory: Path, screen: Screen) -> dict[str, Any]:
     """
+    Args:
+        reloads: in a row.
+
     Raises:
         LoadError: a session was closed, or it took too long.
         NotAllArrivedError: messages were lost or repeated.
@@ -81,7 +83,7 @@ def measure(load: Load, directory: Path, screen: Screen) -> dict[str, Any]:
     """
     with stand_of(load, directory, screen) as stand:
         settle(stand.node)
-        return reloaded(stand, load.reloads, screen)
+        return reloaded(stand, reloads, screen)
 
 
 def reloaded(
@@ -219,17 +221,20 @@ def command(
     Exit status: 1 if the loop stood still for more than 20 ms, a message took more than 100 ms, or memory went on
     growing after the first 20 reloads (judged from 36 on); 0 if not.
     """
-    load = Load(idle + idle % 2, busy + busy % 2, rate, reloads)
+    load = Load(idle + idle % 2, busy + busy % 2, rate)
     allow_files(load.idle + load.busy + _FILES_SPARE)
     with (
         terminated_as_interrupted(),
         tempfile.TemporaryDirectory(prefix="waystation-bench-", dir=directory) as folder,
     ):
-        result = measure(load, Path(folder), Screen())
+        result = measure(load, reloads, Path(folder), Screen())
     if not as_json:
         del result["memory_bytes"]
     about = {"version": importlib.metadata.version("waystation"), "machine": machine()}
-    print_result({"benchmark": "reload", "settings": asdict(load), **result, **about}, as_json=as_json)
+    print_result(
+        {"benchmark": "reload", "settings": {**asdict(load), "reloads": reloads}, **result, **about},
+        as_json=as_json,
+    )
     for cause in result["broken"]:
         sys.stderr.write(f"waystation: {cause}\n")
     if result["broken"]:

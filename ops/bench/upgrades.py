@@ -128,8 +128,11 @@ def ended_afterwards(stand: Stand) -> Iterator[None]:
                 os.kill(pid, signal.SIGKILL)
 
 
-def measure(load: Load, directory: Path, screen: Screen) -> dict[str, Any]:
+def measure(load: Load, upgrades: int, directory: Path, screen: Screen) -> dict[str, Any]:
     """
+    Args:
+        upgrades: one after the other.
+
     Raises:
         LoadError: a session was closed, or it took too long.
         NotAllArrivedError: messages were lost or repeated.
@@ -142,8 +145,8 @@ def measure(load: Load, directory: Path, screen: Screen) -> dict[str, Any]:
         time.sleep(_UNDISTURBED_SECONDS)
         quiet = stand.busy.mark()
         done = []
-        with screen.phase("upgrading", load.reloads) as phase:
-            for number in range(1, load.reloads + 1):
+        with screen.phase("upgrading", upgrades) as phase:
+            for number in range(1, upgrades + 1):
                 done.append(upgraded(stand))
                 phase.show(number, f"{done[-1]['pause_ms']:.0f} ms")
         under = stand.busy.mark()
@@ -183,20 +186,20 @@ def command(
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Replace a node's process with plain sessions and messages on it; of a cluster, of one member after another."""
-    load = Load(idle + idle % 2, busy + busy % 2, rate, upgrades)
+    load = Load(idle + idle % 2, busy + busy % 2, rate)
     allow_files(load.idle + load.busy + _FILES_SPARE)
     with (
         terminated_as_interrupted(),
         tempfile.TemporaryDirectory(prefix="waystation-bench-", dir=directory) as folder,
     ):
         if nodes == 1:
-            result = measure(load, Path(folder), Screen())
+            result = measure(load, upgrades, Path(folder), Screen())
         else:
             from ops.bench import upgrades_cluster
 
-            result = upgrades_cluster.measure(load, nodes, Path(folder), Screen())
+            result = upgrades_cluster.measure(load, upgrades, nodes, Path(folder), Screen())
     about = {"version": importlib.metadata.version("waystation"), "machine": machine()}
-    settings = {"idle": load.idle, "busy": load.busy, "rate": load.rate, "upgrades": load.reloads,
+    settings = {"idle": load.idle, "busy": load.busy, "rate": load.rate, "upgrades": upgrades,
         "nodes": nodes,
     }  # fmt: skip
     print_result({"benchmark": "upgrade", "settings": settings, **result, **about}, as_json=as_json)

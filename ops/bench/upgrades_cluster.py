@@ -112,15 +112,18 @@ class Seen:
     port: Connecting
 
 
-def measure(load: Load, nodes: int, directory: Path, screen: Screen) -> dict[str, Any]:
+def measure(load: Load, upgrades: int, nodes: int, directory: Path, screen: Screen) -> dict[str, Any]:
     """
+    Args:
+        upgrades: one member after the other.
+
     Raises:
         LoadError: a session was closed, or it took too long.
         NotAllArrivedError: messages were lost, repeated to an app, or overtaken.
         Refused: an upgrade failed.
     """
     users = load.idle + load.busy
-    accounts = users + PROBES * load.reloads
+    accounts = users + PROBES * upgrades
     with running(directory / "cluster", nodes, accounts, settings=AS_SHIPPED) as town, ExitStack() as stack:
         for node in town.nodes:
             asked(node.data, "cluster", "rebalance")
@@ -140,8 +143,8 @@ def measure(load: Load, nodes: int, directory: Path, screen: Screen) -> dict[str
         time.sleep(UNDISTURBED_SECONDS)
         quiet = busy.mark()
         seen = []
-        with screen.phase("upgrading", load.reloads) as phase:
-            for number in range(load.reloads):
+        with screen.phase("upgrading", upgrades) as phase:
+            for number in range(upgrades):
                 seen.append(_upgrade(town, number, users + PROBES * number))
                 phase.show(number + 1, f"{seen[-1].from_it_ms:.0f} ms")
         under = busy.mark()

@@ -27,7 +27,7 @@ SENDER, RECIPIENT = 40, 41
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     folder = tmp_path_factory.mktemp("reload")
-    with stand_of(Load(idle=30, busy=10, rate=100, reloads=0), folder, Screen(), spare=2) as made:
+    with stand_of(Load(idle=30, busy=10, rate=100), folder, Screen(), spare=2) as made:
         yield made
 
 
@@ -124,7 +124,7 @@ def test_a_change_that_raises_outside_of_any_connection_is_undone_before_the_nod
 
 
 def test_a_node_that_is_killed_starts_with_the_files_on_disk(tmp_path: Path) -> None:
-    with stand_of(Load(idle=2, busy=2, rate=1, reloads=0), tmp_path, Screen()) as stand:
+    with stand_of(Load(idle=2, busy=2, rate=1), tmp_path, Screen()) as stand:
         stand.revisions.revise(1)
         version = stand.admin.ask(("reload", "apply"))["id"]
         stand.node.kill()

@@ -28,7 +28,7 @@ SENDER, RECIPIENT = IDLE + BUSY, IDLE + BUSY + 1
 @pytest.fixture(scope="module")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
     folder = tmp_path_factory.mktemp("upgrade")
-    load = Load(idle=IDLE, busy=BUSY, rate=300, reloads=0)
+    load = Load(idle=IDLE, busy=BUSY, rate=300)
     with stand_of(load, folder, Screen(), spare=SPARE) as made, ended_afterwards(made):
         yield made
 
