@@ -9,6 +9,7 @@ This module must never know what a frame or a row means.
 
 import enum
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from random import Random
 from time import time
@@ -36,6 +37,8 @@ from node.wire.errors import WireError
 T = TypeVar("T")
 
 _HOUR = 3_600.0
+LAST_WORDS = 1.0
+"""Seconds for what the server said before a write to it failed."""
 
 GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError, OSError)
 """What a stream raises when its connection is no more."""
@@ -338,6 +341,8 @@ class Driver:
         except WireError as error:
             link.hang_up(f"the server broke the protocol: {error}")
         except GONE as error:
+            with suppress(ClientClosed):
+                await self.durable()  # a goodbye comes together with the end, and its time counts
             link.hang_up(_why(error), cut=True)
 
     async def _write(self, link: Link) -> None:
@@ -345,6 +350,8 @@ class Driver:
             await link.write_loop(self._progress.give)
             link.hang_up("closed")
         except GONE as error:
+            with anyio.move_on_after(LAST_WORDS):
+                await link.hung_up.wait()  # by whoever reads what was said last
             link.hang_up(_why(error), cut=True)
 
     async def _in_thread(self, function: Callable[[], T]) -> T:

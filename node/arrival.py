@@ -69,6 +69,7 @@ def login(service: "Service", session: Session, frame: tuple[Any, ...]) -> None:
 
 def _log_in(service: "Service", session: Session, user: int, nonce: bytes, signature: bytes) -> None:
     """Its turn has come, after the frames of this pass: what fails ends this connection only, as there."""
+    under_way = service.entrance.under_way
     try:
         service.gate.login(
             user,
@@ -79,7 +80,8 @@ def _log_in(service: "Service", session: Session, user: int, nonce: bytes, signa
             lambda outcome: _judged(service, session, outcome),
         )
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only
-        service.entrance.answered()
+        if service.entrance.under_way == under_way:  # it wasn't the answer that failed
+            service.entrance.answered()
         session.hub.failed(session, error)
 
 

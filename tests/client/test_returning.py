@@ -12,6 +12,7 @@ from client.driver import Status
 from client.returning import Returning
 from client.settings import Settings
 from client.trust import Plain
+from node.wire import errors, verbs
 from tests.client.fake_server import FAST, on_both, serve
 from tests.client.test_client import ALICE, register
 
@@ -70,3 +71,22 @@ async def test_a_message_ends_a_wait_that_is_only_for_the_sake_of_others(tmp_pat
         sent = await one.send_text(ALICE, "to myself")
         await sent.accepted()
         assert one.statistics()["connections"] == connections + 1
+
+
+@on_both
+async def test_a_goodbye_counts_that_comes_together_with_the_end_of_the_connection(tmp_path: Path) -> None:
+    settings = attrs.evolve(FAST, cut_spread=0.05)
+    async with (
+        serve() as server,
+        Client.open(tmp_path / "a", server.address, tls=Plain(), settings=settings) as one,
+    ):
+        await register(one, server, ALICE)
+        connections = one.statistics()["connections"]
+        (session,) = server.streams
+        session.out.append((verbs.BYE, errors.SHUTTING_DOWN, 3_600_000))
+        session.closed = True
+        await server.push()
+        while one.status is not Status.WAITING:
+            await one.status_changed()
+        await anyio.sleep(10 * FAST.backoff_max)
+        assert (one.status, one.statistics()["connections"]) == (Status.WAITING, connections)

@@ -7,13 +7,14 @@ from heapq import heappop, heappush
 from itertools import pairwise
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from client.returning import Returning
 from client.settings import Settings
-from node import entrance
+from node import arrival, entrance
 from node.accounts.outcomes import Refused
 from node.entrance import Entrance
 from node.settings import SessionSettings
@@ -206,6 +207,27 @@ async def test_logins_that_nobody_could_answer_come_back_in_turns(
             told.append((await phone.next())[3])
         assert node.service.entrance.under_way == 0
     assert told == [1_010, 1_020, 1_030], "a turn of its own for each"
+
+
+@pytest.mark.parametrize("answers_first", [False, True])
+def test_a_login_that_fails_here_ends_its_own_connection_and_is_no_longer_under_way(
+    answers_first: bool,
+) -> None:
+    door = Entrance(SessionSettings())
+    failed: list[Exception] = []
+
+    def fail(*arguments: Any) -> None:
+        if answers_first:
+            door.answered()
+        raise RuntimeError("planted")
+
+    session = SimpleNamespace(
+        certificate=b"", address="", hub=SimpleNamespace(failed=lambda _, why: failed.append(why))
+    )
+    service: Any = SimpleNamespace(entrance=door, gate=SimpleNamespace(login=fail))
+    door.enter(id(session), partial(arrival._log_in, service, session, 1, b"", b""), 0.0)  # type: ignore[arg-type]
+    door.work(0.0)
+    assert (len(failed), door.under_way, door.let_in) == (1, 0, 1)
 
 
 def _is_counted(node: LiveNode, count: int) -> bool:
