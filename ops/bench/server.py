@@ -101,7 +101,7 @@ def waystation(
         "node": {"data": data},
         "listen": {"host": "127.0.0.1", "port": public, "plain_port": 0 if tls else plain},
         "mail": mail,
-        "session": LOGINS_FREE,
+        "session": dict(LOGINS_FREE),
         "statistics": dict(statistics or {}),
     }
     with NodeProcess.start(config, directory) as node:

@@ -106,7 +106,9 @@ class Rebalancer:
         )
         self._filled_at = now
         calm = now - self._around.membership.changed_at >= settings.calm_ms
-        everything = (self.asked or (settings.rebalance and calm)) and now >= max(self._held.values(), default=0)
+        everything = (self.asked or (settings.rebalance and calm)) and now >= max(
+            self._held.values(), default=0
+        )
         leaving = self._leaving()
         far = bool(self._around.membership.others)
         if not (everything or leaving or far) or self._tokens < 1 or now < self._look_at:

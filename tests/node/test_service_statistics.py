@@ -26,7 +26,8 @@ def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]
 async def test_a_node_at_rest_counts_nothing(node: LiveNode) -> None:
     statistics = node.running.statistics()
     assert set(statistics) == {
-        "hub", "sessions", "logins", "logins_waiting", "logins_waiting_max", "logins_put_off", "frames_dropped", "rate_limited", "mail", "accounts", "store",
+        "hub", "sessions", "logins", "logins_waiting", "logins_waiting_max", "logins_put_off",
+        "frames_dropped", "rate_limited", "mail", "accounts", "store",
     }  # fmt: skip
     nothing = {"buckets": (0,) * 32, "most": 0, "total": 0}
     assert {name: value for name, value in statistics["mail"].items() if value} == {

@@ -67,7 +67,7 @@ def test_members_are_replaced_under_load_and_phones_notice_only_a_pause(tmp_path
         town.prepare()
         for node in town.nodes:
             provision(node.data, [(number_of(i), public_key(i), stream_of(i)) for i in IDLE])
-        siege.go_on(rate=10)
+        siege.go_on(rate=6)
         for node in town.nodes:  # what is handed over stays there: this isn't about how it comes home
             asked(node.data, "knob", "set", "cluster.rebalance", "false")
         homes = {index: town.nodes[place % len(town.nodes)] for place, index in enumerate(IDLE)}

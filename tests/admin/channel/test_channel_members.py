@@ -28,7 +28,7 @@ async def found(path: Path, rows: Sequence[dict[str, Any]], **asked: Any) -> dic
     async def told(context: Any, arguments: Mapping[str, Any]) -> Any:
         return {"node": ME, "members": list(rows)}
 
-    path.mkdir()
+    await trio.Path(path).mkdir()
     async with channel_on(path, (command("cluster members", told),)) as channel:
         return await _found(channel, path, **asked)
 
