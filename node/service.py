@@ -20,7 +20,7 @@ from node.hub.admission import DRAINING, STOPPING
 from node.hub.connection import Reason
 from node.hub.handing import let_go
 from node.hub.listener import Listener
-from node.mail import effects, expiry, presence, writebehind
+from node.mail import effects, expiry, pacing, presence, writebehind
 from node.mail.committing import Committing
 from node.mail.driver import MailDriver
 from node.mail.rows import MailTables
@@ -311,7 +311,8 @@ class Service:
     def hasten(self) -> None:
         """Let everything that waits to be written be due."""
         settings = self.mail.settings
-        self.mail.now += max(settings.flush_delay_ms, settings.sync_delay_ms, settings.busy_retry_ms)
+        sync_ms = max(settings.sync_delay_ms, settings.sync_delay_ms_max)
+        self.mail.now += max(settings.flush_delay_ms, sync_ms, settings.busy_retry_ms)
 
     @property
     def has_written(self) -> bool:
@@ -340,6 +341,7 @@ class Service:
                 "pending_bytes": mail.pending_bytes,
                 "urgent": len(mail.urgent),
                 "delayed": len(mail.delayed),
+                "sync_drawn_ms": pacing.delay_ms(mail) - mail.settings.sync_delay_ms,
                 "dirty": len(mail.dirty),
                 "dirty_receipts": len(mail.dirty_owed),
                 "loads_waiting": mail.loads_waiting,

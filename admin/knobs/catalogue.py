@@ -23,6 +23,7 @@ KNOBS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "node.log": "the least that is logged: debug, info, warning or error",
         "mail.sync_delay_ms": "how long a message that was offered waits for its acknowledgement before it is written",
+        "mail.sync_delay_ms_max": "how far that is drawn out by itself while messages are written in vain",
         "mail.flush_delay_ms": "how long acknowledgements gather before they are written",
         "mail.mailbox_messages_max": "messages that wait for one recipient",
         "mail.mailbox_bytes_max": "their bytes",

@@ -107,6 +107,7 @@ _MAIL: Final = (
         mail.pending_bytes [bytes]: their bodies
         mail.urgent: entries of messages to be written with the next commit
         mail.delayed: entries of messages that wait for the recipient's ack before they are written
+        mail.sync_drawn_ms [ms]: by how much that wait is drawn out, while messages are written in vain
         mail.dirty: entries of pairs to be written
         mail.dirty_receipts: entries of receipts to be written
         mail.loads_waiting: events that wait for their pair to be read

@@ -7,7 +7,7 @@ whenever it comes: a node that forgot in a crash what it handed over still learn
 from collections.abc import Sequence
 from functools import partial
 
-from node.mail import delivery, effects, loading, receipts, writebehind
+from node.mail import delivery, effects, loading, pacing, receipts, writebehind
 from node.mail.intervals import Intervals
 from node.mail.pair import Pair
 from node.mail.state import MailState
@@ -49,6 +49,10 @@ def _ack(state: MailState, pair: Pair, first: int, last: int) -> None:
             writebehind.drop(state, pair, message)
             if message.committing:
                 writebehind.doom(state, pair, n, message.size)
+                if message.due != writebehind.URGENT:
+                    pacing.in_vain(state)
+            else:
+                pacing.draw_in(state, pacing.IN_TIME_MS)
             pair.gone.add(n)
             _note(state, pair, n, n)
             state.counts.accepted_delivered += 1

@@ -8,7 +8,7 @@ and is nowhere.
 from collections import deque
 from functools import partial
 
-from node.mail import delivery, effects, loading, writebehind
+from node.mail import delivery, effects, loading, pacing, writebehind
 from node.mail.intervals import Intervals
 from node.mail.pair import Behind, Message, Pair
 from node.mail.state import MailState
@@ -217,7 +217,7 @@ def _take(state: MailState, pair: Pair, n: int, body: bytes | None) -> None:
         message = pair.pending[n] = Message(n, now, body, writebehind.URGENT)
         state.urgent.append((pair, message))
     else:
-        message = pair.pending[n] = Message(n, now, body, now + settings.sync_delay_ms)
+        message = pair.pending[n] = Message(n, now, body, now + pacing.delay_ms(state))
         state.delayed.append((pair, message))
         delivery.offer(state, pair, message)
 

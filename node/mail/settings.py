@@ -16,6 +16,9 @@ class MailSettings:
 
     sync_delay_ms: int = 10
     """How long a message that was offered to an online recipient waits for the ack before it is written."""
+    sync_delay_ms_max: int = 0
+    """How far that is drawn out by itself while messages are acknowledged just as they are being written (`pacing`).
+    Not above it: never."""
     sync_first: bool = False
     """Write every message before it is handed over, online recipient or not."""
     flush_delay_ms: int = 1_000
@@ -55,6 +58,7 @@ class MailSettings:
     def __attrs_post_init__(self) -> None:
         for name, low, high in (
             ("sync_delay_ms", 0, 10_000),
+            ("sync_delay_ms_max", 0, 10_000),
             ("flush_delay_ms", 1, 60_000),
             ("window", 1, WINDOW_MAX),
             ("window_bytes", FRAME_MAX, 1 << 40),  # one message must fit, as in the next two

@@ -1,6 +1,6 @@
 """What the outcome of a commit means for those who wait for it: senders, recipients, and the core's own books."""
 
-from node.mail import delivery, effects, healing, receipts, telling, wipes, writebehind
+from node.mail import delivery, effects, healing, pacing, receipts, telling, wipes, writebehind
 from node.mail.intervals import Intervals
 from node.mail.pair import Pair
 from node.mail.state import Batch, MailState
@@ -33,6 +33,7 @@ def committed(state: MailState, batch: Batch, *, failed: bool, copies: int = ONE
         if pair.pending.get(n) is message:
             writebehind.drop(state, pair, message)
             state.counts.accepted_stored += 1
+            pacing.draw_in(state, pacing.OF_USE_MS)
             accepted(now - message.arrived)
             out.append((effects.ACCEPTED, pair.sender, pair.recipient, pair.stream, n, n, copies))
             if state.settings.sync_first:
