@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from node import majority
 from node.routing import codes, hot
 from node.routing.opening import is_needed
 from replication.core.state import SERVING
-from replication.membership.member import ACTIVE
 from replication.zeromq import words
 from replication.zeromq.address import Address
 from replication.zeromq.errors import AddressUnusable
@@ -204,18 +204,14 @@ class Partaking:
 
     def may_register(self) -> bool:
         """Whether a majority of the cluster's own active members is alive, as this node sees it."""
-        members = self.cluster.membership.roster.members
-        active = [node for node in self.cluster.nodes if members[node].state == ACTIVE]
-        return 2 * sum(map(self.cluster.is_alive, active)) > len(active)
+        return majority.is_seen(self.cluster.membership, self.cluster.is_alive)
 
     def is_enough(self, copies: int) -> bool:
         """Whether a registration that is on so many nodes may be granted: as many as the active members can hold. Fewer
         is what one side of a split writes alone. What was written stands, though nobody was told: a wipe that it asks
         for is looked for."""
-        members = self.cluster.membership.roster.members
-        rows = (members[node] for node in self.cluster.nodes)
-        takers = sum(row.state == ACTIVE and row.weight > 0 for row in rows)
-        enough = copies >= min(self.group.carrier.state.settings.copies, takers)
+        copies_max = self.group.carrier.state.settings.copies
+        enough = majority.has_enough(self.cluster.membership, copies, copies_max)
         self.wipes_due |= not enough
         return enough
 

@@ -70,6 +70,13 @@ class Courier:
         self.release()
         self._inbox.send_nowait(delivery)
 
+    def take_nowait(self) -> Delivery | None:
+        """The next PIN, for whoever hands them over without tasks; None: none waits."""
+        try:
+            return self._outbox.receive_nowait()
+        except trio.WouldBlock:
+            return None
+
     async def run(self) -> None:
         """Hand PINs over until cancelled."""
         async with self._gateway, trio.open_nursery() as nursery:

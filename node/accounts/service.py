@@ -75,7 +75,7 @@ class Accounts:
         self._partition_of = partition_of
         self._clock = clock
         self._tell_replaced = on_replaced
-        self._courier = Courier(
+        self.courier = Courier(
             gateway,
             waiting_max=settings.deliveries_waiting_max,
             at_once_max=settings.deliveries_at_once_max,
@@ -86,7 +86,7 @@ class Accounts:
             settings,
             self._keeping,
             partition_of,
-            self._courier,
+            self.courier,
             secret=secret,
             clock=clock,
             random=random,
@@ -145,7 +145,7 @@ class Accounts:
     @property
     def delivers(self) -> bool:
         """Whether a PIN is on its way to a phone."""
-        return self._courier.delivers
+        return self.courier.delivers
 
     # ---- what mail asks for and reports -------------------------------------------------------------
 
@@ -242,7 +242,7 @@ class Accounts:
             "answers": dict(self._answers),
             "login": self._doorkeeper.statistics(),
             "registration": self._registrar.statistics(),
-            "courier": attrs.asdict(self._courier.statistics()),
+            "courier": attrs.asdict(self.courier.statistics()),
             "pins_swept": self._swept,
         }
 
@@ -255,7 +255,7 @@ class Accounts:
             StoreFatal: the node must end.
         """
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._courier.run)
+            nursery.start_soon(self.courier.run)
             nursery.start_soon(go_round, self.step, name=self.step)
 
     async def step(self) -> None:

@@ -53,7 +53,7 @@ def simulate(
     steps:
         What is done to each world.
     world:
-        What the nodes do: tables, mail, cluster.
+        What the nodes do: tables, mail, cluster, clusters.
     jobs:
         Processes.
     shrink:

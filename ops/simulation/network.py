@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 import attrs
@@ -125,10 +125,17 @@ class Network:
         self.counts["delivered"] += 1
         self._deliver(receiver, sender, channel, cbor2.loads(data))
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether no link is cut, and all are in the weather that all were given last."""
-        return not any(link.cut or link.weather is not self._weather for link in self._links.values())
+    def is_whole_among(self, nodes: Collection[int]) -> bool:
+        """Whether no link between these is cut, and all are in the weather that all were given last."""
+        return not any(
+            link.cut or link.weather is not self._weather
+            for (a, b), link in self._links.items()
+            if a in nodes and b in nodes
+        )
+
+    def is_cut(self, a: int, b: int) -> bool:
+        """Whether nothing gets through in one direction, or in both."""
+        return self._links[a, b].cut or self._links[b, a].cut
 
     # ---- what happens to links ----------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ SCENARIOS: Final = MappingProxyType(
         "tables": "ops.simulation.tables.scenario:Tables",
         "mail": "ops.simulation.mail.scenario:Mail",
         "cluster": "ops.simulation.cluster.scenario:Cluster",
+        "clusters": "ops.simulation.cluster.several:Clusters",
     }
 )
 

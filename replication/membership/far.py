@@ -45,11 +45,15 @@ GATEWAYS: Final = 2
 ENGAGED_MAX: Final = 256
 """Nodes of other clusters that one node talks to at once; what is beyond is routed when others rest."""
 LOOK_MS: Final = 1_000
-"""Between two looks at who is to be engaged."""
+"""Between two looks at who is to be engaged; as the next two, shorter where nodes rest after less than a minute."""
 QUIET_MS: Final = 5_000
 """A node that has just parted from another one doesn't take a late word of it for a call."""
 FAREWELL_MS: Final = 200
 """Between the word that two part and the end of the link: the word goes out, and nobody is suspected yet."""
+LOOKS: Final = 2
+"""At least so many looks, and quiets, in the time after which nodes rest."""
+FAREWELLS: Final = 8
+"""And so many farewells."""
 
 
 class Around(Protocol):
@@ -73,6 +77,9 @@ class Far:
         self._around = around
         self._membership = membership
         self._idle_ms = idle_ms
+        self._look_ms = min(LOOK_MS, idle_ms // LOOKS)
+        self._quiet_ms = min(QUIET_MS, idle_ms // LOOKS)
+        self._farewell_ms = min(FAREWELL_MS, idle_ms // FAREWELLS)
         self.holds: Callable[[bytes], bool] = lambda node: (
             False
         )  # whether the host needs its channels to a node
@@ -159,7 +166,7 @@ class Far:
             self._away.add(node)
         around = self._around
         with around.within():
-            self._quiet[node] = around.now() + QUIET_MS
+            self._quiet[node] = around.now() + self._quiet_ms
             around.parted(node)
             around.links.rest(node)
             around.detector.removed(node)
@@ -185,7 +192,7 @@ class Far:
         self._publish()
         for node in [node for node, at in self._parting.items() if now >= at]:
             self.part(node)
-        if now - self._looked_at < LOOK_MS:
+        if now - self._looked_at < self._look_ms:
             return
         self._looked_at = now
         self._quiet = {node: until for node, until in self._quiet.items() if until > now}
@@ -299,7 +306,7 @@ class Far:
                 self._around.links.send(peer, None, (RESTED,))
                 self._around.links.flush()
                 self._parting[peer] = (
-                    self._around.now() + FAREWELL_MS
+                    self._around.now() + self._farewell_ms
                 )  # it doesn't speak any more: that is no death
             case [int(code), *_] if code == RESTED and peer in self.engaged and self._is_idle(peer):
                 self.part(peer)

@@ -68,11 +68,11 @@ def misplaced(state: ReplicaState) -> Iterator[tuple[int, bytes | None]]:
 
 def _concerns(state: ReplicaState, p: int, nodes: Collection[bytes] | None) -> bool:
     """Whether a partition is to be moved now: all are (None), or those that these nodes hold; and always what another
-    cluster owns."""
+    cluster owns, or still has as heir."""
     claim = state.parts[p].claim
     if nodes is None or state.ranked(p)[0] in state.far:
         return True
-    return claim is not None and (claim.primary in nodes or claim.heir in nodes)
+    return claim is not None and (claim.primary in nodes or claim.heir in nodes or claim.heir in state.far)
 
 
 class Rebalancer:

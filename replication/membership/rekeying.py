@@ -6,6 +6,7 @@ If the node ends in between, its next start finishes what it can: the key in its
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -17,6 +18,7 @@ from replication.detectorstate import ALIVE, DEAD
 from replication.membership.errors import NotNow
 from replication.membership.member import with_revoked
 from replication.membership.membership import Membership
+from replication.membership.roster import Entry
 from replication.zeromq.keys import KEY_FILE, ensure_key_file
 from replication.zeromq.links import Links
 
@@ -36,52 +38,53 @@ class Around(Protocol):
     links: Links
     detector: Detector
 
+    def within(self) -> AbstractContextManager[None]: ...
 
-class Rekeying:
-    """Of one node."""
 
-    def __init__(self, around: Around, membership: Membership) -> None:
+class Rotation:
+    """One change of this node's key: what the roster is to say of it, and when it may go on. Waits for nothing.
+
+    Args:
+        key: the next public key.
+    """
+
+    def __init__(self, around: Around, membership: Membership, key: str) -> None:
         self._around = around
         self._membership = membership
+        self._key = key
 
-    async def rotate(self, seconds: float) -> str:
-        """Have another key pair. The new public key; the old one opens nothing any more.
+    def begun(self) -> list[Entry]:
+        """Everybody is to let both keys in.
 
         Raises:
-            NotNow: not everybody of this cluster, and somebody of each other one, has heard of it in time.
+            NotNow: not all members of this cluster are alive.
         """
-        around, membership, me = self._around, self._membership, self._around.me
-        data: Path = around.settings.data
-        keys = ensure_key_file(data / NEXT_KEY_FILE, "of this node, for its links to other nodes")
-        self._require_all()
-        await membership.edit([membership.roster.edited(me, me, next_key=keys.public)])
-        with trio.move_on_after(seconds):
-            while self._missing(keys.public):  # noqa: ASYNC110 - beats tell
-                await trio.sleep(LOOK_S)
-        missing = self._missing(keys.public)
-        if missing:
-            await membership.edit([membership.roster.edited(me, me, next_key="")])
-            raise NotNow(f"not everybody has heard of the new key in time: {', '.join(missing)}")
-        await around.links.rekey(keys)
-        (data / NEXT_KEY_FILE).rename(data / KEY_FILE)
-        revoked = with_revoked(membership.own)
-        row = membership.roster.edited(me, me, key=keys.public, next_key="", revoked=revoked)
-        await membership.edit([row])
-        return keys.public
-
-    def _require_all(self) -> None:
+        membership, me = self._membership, self._around.me
         away = [
-            one.hex() for one in self._membership.nodes
-            if one != self._around.me and self._around.detector.state_of(one) != ALIVE
+            one.hex() for one in membership.nodes
+            if one != me and self._around.detector.state_of(one) != ALIVE
         ]  # fmt: skip
         if away:
             raise NotNow(f"these members would not hear of the new key: {', '.join(away)}")
+        return [membership.roster.edited(me, me, next_key=self._key)]
 
-    def _missing(self, key: str) -> list[str]:
-        """Who hasn't heard of it yet. A change of the row by others may have taken the key out for a moment."""
+    def given_up(self) -> list[Entry]:
+        """It stays with the key that it has."""
+        me = self._around.me
+        return [self._membership.roster.edited(me, me, next_key="")]
+
+    def done(self) -> list[Entry]:
+        """The next key is used, and the one before is nobody's any more, for good."""
+        membership, me = self._membership, self._around.me
+        revoked = with_revoked(membership.own)
+        return [membership.roster.edited(me, me, key=self._key, next_key="", revoked=revoked)]
+
+    def missing(self) -> list[str]:
+        """Who hasn't heard of it yet: not before there is nobody may it be used. A change of the row by others may have
+        taken the key out for a moment."""
         membership, me = self._membership, self._around.me
         heard, digest = membership.exchange.heard, membership.roster.digest
-        if membership.own.next_key != key:
+        if membership.own.next_key != self._key:
             return [me.hex()]
         missing = [one.hex() for one in membership.nodes if one != me and heard.get(one) != digest]
         there: dict[str, list[bytes]] = {}
@@ -97,3 +100,37 @@ class Rekeying:
     def _is_dead(self, node: bytes) -> bool:
         detector = self._around.detector
         return node in detector.state.peers and detector.state_of(node) == DEAD
+
+
+class Rekeying:
+    """Of one node."""
+
+    def __init__(self, around: Around, membership: Membership) -> None:
+        self._around = around
+        self._membership = membership
+
+    async def rotate(self, seconds: float) -> str:
+        """Have another key pair. The new public key; the old one opens nothing any more.
+
+        Raises:
+            NotNow: not everybody of this cluster, and somebody of each other one, has heard of it in time.
+        """
+        around, membership = self._around, self._membership
+        data: Path = around.settings.data
+        keys = ensure_key_file(data / NEXT_KEY_FILE, "of this node, for its links to other nodes")
+        rotation = Rotation(around, membership, keys.public)
+        await membership.edit(rotation.begun())
+        with trio.move_on_after(seconds):
+            while rotation.missing():  # noqa: ASYNC110 - beats tell
+                await trio.sleep(LOOK_S)
+        missing = rotation.missing()
+        if missing:
+            await membership.edit(rotation.given_up())
+            raise NotNow(f"not everybody has heard of the new key in time: {', '.join(missing)}")
+        await around.links.rekey(keys)
+        (data / NEXT_KEY_FILE).rename(data / KEY_FILE)
+        with around.within():
+            membership.edit_soon(
+                rotation.done()
+            )  # its file says which key it has, whatever becomes of the row here
+        return keys.public

@@ -26,7 +26,8 @@ class Answers:
         now: the time in ms.
         stands_still: whether an edge is paused.
         bound_ms, calm_ms: until when an answer is due, and in the calm.
-        calm_since: since when nothing has happened; None if something is the matter now.
+        calm_since: since when nothing has happened that concerns an edge and a recipient; None if something is the
+            matter now.
     """
 
     rule: ClassVar[str] = "unanswered"
@@ -35,7 +36,7 @@ class Answers:
         self,
         now: Callable[[], int],
         stands_still: Callable[[int], bool],
-        calm_since: Callable[[], int | None],
+        calm_since: Callable[[int, int], int | None],
         bound_ms: int,
         calm_ms: int,
     ) -> None:
@@ -87,13 +88,15 @@ class Answers:
     def look(self) -> None:
         """Called every few milliseconds. Raises Violation."""
         now = self._now()
-        calm = self._calm_since()
         for pair, waits in self._waits.items():
             edge = self._edges[pair[0]]
             if self._stands_still(edge):
                 for n in waits:
                     waits[n] = now
                 continue
+            if now - min(waits.values()) <= min(self._calm, self._bound):
+                continue
+            calm = self._calm_since(edge, pair[1])
             n, since = min(waits.items(), key=lambda entry: entry[1])
             words = (
                 f"node {edge} has taken {n} for user {pair[1]} from session {pair[0]}, {now - since} ms ago"

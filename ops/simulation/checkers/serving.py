@@ -6,7 +6,7 @@ written down that it is complete.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import ClassVar
 
 from ops.simulation.checkers.base import Disks, Violation
@@ -20,7 +20,7 @@ class Served:
 
     Args:
         runs: whether a node is up.
-        calm_since: since when nothing has happened; None if something is the matter now.
+        calm_since: since when nothing has happened among these nodes; None if something is the matter now.
     """
 
     rule: ClassVar[str] = "served again"
@@ -32,7 +32,7 @@ class Served:
         partitions: int,
         now: Callable[[], int],
         runs: Callable[[int], bool],
-        calm_since: Callable[[], int | None],
+        calm_since: Callable[[Collection[int]], int | None],
         bound_ms: int,
     ) -> None:
         self._disks = disks
@@ -69,12 +69,8 @@ class Served:
 
     def look(self) -> None:
         """Called every few milliseconds. Raises Violation."""
-        calm = self._calm_since()
-        if calm is None or self._now() - calm <= self._bound:
-            return
-        self.looked += 1
         for p, nodes in self._by.items():
-            if nodes or self._now() - max(calm, self._since[p]) <= self._bound:
+            if nodes or self._now() - self._since[p] <= self._bound:
                 continue
             claim = highest(self._disks, self._group, p)
             if claim is None:
@@ -82,6 +78,9 @@ class Served:
             holders = [node_of(claim.rank[1])]
             if claim.heir is not None:
                 holders.append(node_of(claim.heir))
+            calm = self._calm_since(holders)
+            if calm is None or self._now() - max(calm, self._since[p]) <= self._bound:
+                continue
             able = [
                 node for node in holders if self._runs(node) and is_live_on(self._disks[node], self._group, p)
             ]
@@ -91,6 +90,7 @@ class Served:
                     f"nobody serves partition {p}, {self._now() - calm} ms after the last thing that happened, since"
                     f" {self._since[p]} ms; nodes {able} could, by {claim}",
                 )
+        self.looked += 1
 
     def verdict(self, disks: Disks) -> None:
         """What is at rest is served."""

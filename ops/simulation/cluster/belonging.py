@@ -1,18 +1,20 @@
 """Who belongs to the cluster, as one life of a node knows it: what `replication.cluster` is around membership.
 
 Rosters travel in beats and over the control links, replicas and links follow them, partitions move to where they are
-wanted. What an operator does (let somebody join, weigh, leave) is one call.
+wanted, nodes of other clusters are engaged and rest. What an operator does (let somebody join, weigh, leave, assign
+partitions to a cluster, change keys) is one call.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 import attrs
 
+from ops.simulation.cluster.keyring import KeyFiles, Keyring
 from ops.simulation.tables.claims import name_of
 from replication import detectorstate
 from replication.carrier import Carrier
@@ -21,20 +23,25 @@ from replication.core.state import ReplicaState
 from replication.detector import Detector
 from replication.membership import joining
 from replication.membership.exchange import TELL
+from replication.membership.far import CLAIMED
 from replication.membership.keeping import writes_of
 from replication.membership.member import LEAVING, REMOVED
 from replication.membership.membership import Membership
 from replication.membership.operating import Operating
 from replication.membership.rebalancing import Rebalancer
+from replication.membership.rekeying import Rotation
 from replication.membership.roster import Entry
 from replication.membership.settings import MembershipSettings
 from replication.placed import Placed
 from replication.tables import CLUSTER
+from store.errors import StoreError
 from store.store import Store
 
 SECRET: Final = bytes(range(32))
 DIGEST: Final = 3
 """Where a beat has its sender's digest."""
+ROTATE_MS: Final = 1_500
+"""How long it may take until everybody knows of another key."""
 
 
 class Peers(Protocol):
@@ -42,6 +49,7 @@ class Peers(Protocol):
 
     def control(self, peer: bytes, message: Sequence[Any]) -> None: ...
     def meet(self, peers: Sequence[bytes]) -> None: ...
+    def break_links(self) -> None: ...
     def think(self, state: ReplicaState, peer: bytes) -> None: ...
     def now(self) -> int: ...
 
@@ -62,18 +70,8 @@ class Held:
         """Nothing is gathered here."""
 
 
-def founder(number: int, servers: int) -> Neighbour:
-    """One of the nodes that a cluster begins with."""
-    return Neighbour(key_of(number), address_of(number), server_of(number, servers), id=name_of(number))
-
-
-def key_of(number: int) -> str:
-    """A node's public key."""
-    return f"key{number}"
-
-
 def address_of(number: int) -> str:
-    """Where it is reached."""
+    """Where a node is reached."""
     return f"127.0.0.1:{7_000 + number}"
 
 
@@ -96,7 +94,9 @@ class Belonging:
         founders: Sequence[Neighbour],
         settings: MembershipSettings,
         peers: Peers,
+        files: KeyFiles,
     ) -> None:
+        self.number = number
         self.me = name_of(number)
         self.store = store
         self.secret = SECRET
@@ -104,13 +104,17 @@ class Belonging:
             data=Path("/node"), name="simulated", members=tuple(founders), node=self.me, membership=settings
         )
         self.groups: dict[str, Any] = {}
-        self.links: Any = self
         self.detector: Detector
         self._peers = peers
-        self.membership = Membership(self, key_of(number))
+        self._files = files
+        key = files.of(number)
+        self.membership = Membership(self, key)
+        self.links: Any = Keyring(self.me, key, self.membership.linked(), peers, self._is_there)
         self.rebalancer = Rebalancer(self, settings)
         around: Any = self
         self._operating = Operating(around, self.rebalancer)
+        self._rotation: tuple[Rotation, int] | None = None  # until when it must be done
+        self.membership.know_others()
 
     # ---- what membership asks (`replication.membership.membership.Around`) -----------------------------
 
@@ -136,38 +140,11 @@ class Belonging:
     def parted(self, peer: bytes) -> None:
         """Its links end with `dismiss`."""
 
-    def is_connected(self, node: bytes, group: None) -> bool:
-        """Whether a node is worth being told something: it isn't known to be away."""
+    def _is_there(self, node: bytes) -> bool:
         peer = self.detector.state.peers.get(node)
-        return node != self.me and (
-            peer is None or peer.state in (detectorstate.ALIVE, detectorstate.UNKNOWN)
-        )
-
-    def send(self, peer: bytes, group: None, message: Sequence[Any]) -> bool:
-        """Over the control link."""
-        self._peers.control(peer, message)
-        return True
-
-    def flush(self) -> None:
-        """What was handed over is on its way."""
-
-    def admit(self, linked: object) -> None:
-        """Somebody may be talked to."""
-        self._peers.meet(self.others())
-
-    def dismiss(self, node: bytes) -> None:
-        """Somebody may not be talked to any more."""
-        self._peers.meet(self.others())
-
-    def expel(self, keys: object) -> None:
-        """Who was removed isn't told so here: nobody listens to it."""
+        return peer is None or peer.state in (detectorstate.ALIVE, detectorstate.UNKNOWN)
 
     # ---- what the node asks -----------------------------------------------------------------------------
-
-    def others(self) -> list[bytes]:
-        """All members but this one."""
-        members = self.membership.roster.members.values()
-        return sorted(row.node for row in members if row.belongs and row.node != self.me)
 
     @property
     def state(self) -> int:
@@ -181,8 +158,13 @@ class Belonging:
 
     def received(self, peer: bytes, message: Sequence[Any]) -> bool:
         """Whether that was about rosters. A beat is, and isn't."""
+        if self.links.is_resting(peer):
+            self.membership.far.called(peer)
         if message[0] >= TELL:
-            self.membership.received(peer, message)
+            if message[0] >= CLAIMED:
+                self.membership.far.received(peer, message)
+            else:
+                self.membership.received(peer, message)
             return True
         if message[0] == detectorstate.BEAT and len(message) > DIGEST:
             self.membership.beat(peer, message[DIGEST])
@@ -194,8 +176,15 @@ class Belonging:
         return (*message, self.membership.roster.digest) if beats else message
 
     def tick(self) -> None:
-        """Move what is wanted elsewhere; if this node is leaving and holds nothing any more, it leaves."""
+        """Move what is wanted elsewhere, look after other clusters and a change of keys; if this node is leaving and
+        holds nothing any more, it leaves."""
         self._operating.step()
+        self.membership.far.step()
+        self._rotate()
+
+    def is_far(self, peer: bytes) -> bool:
+        """Whether a node is of another cluster."""
+        return bool(self.membership.others) and self.membership.far.is_far(peer)
 
     def held(self) -> int:
         """What must be somewhere else before this node may leave."""
@@ -208,17 +197,19 @@ class Belonging:
         write(self.store, rows)
         self.membership.tell(rows)
 
-    def let_join(self, number: int, servers: int) -> list[Entry] | None:
+    def let_join(self, number: int, servers: int, cluster: str) -> list[Entry] | None:
         """Invite a node and answer it: everything that it must know; None if it can't be."""
         roster, node = self.membership.roster, name_of(number)
         if node not in roster.members:
-            invited = roster.invited(node, self.me, key_of(number), server=server_of(number, servers))
+            invited = roster.invited(
+                node, self.me, self._files.of(number), server=server_of(number, servers), cluster=cluster
+            )
             self._edit([invited])
         row = joining.asked(roster, node, (*SPEAKS, address_of(number), ""), self.me)
         if isinstance(row, str):
             return None
         self.membership.edit_soon([row])
-        return list(roster.members.values())
+        return [*roster.members.values(), *roster.owners.values()]
 
     def weigh(self, number: int, weight: int) -> None:
         """Another weight for a member."""
@@ -226,6 +217,38 @@ class Belonging:
         row = self.membership.roster.members.get(node)
         if row is not None and row.belongs:
             self._edit([self.membership.roster.edited(node, self.me, weight=weight)])
+
+    def assign(self, partitions: Sequence[int], cluster: str) -> bool:
+        """Another cluster owns these from now on. False: nobody is of that cluster, as far as is known here."""
+        roster = self.membership.roster
+        if not any(row.belongs and row.cluster == cluster for row in roster.members.values()):
+            return False
+        self._edit(roster.owned(partitions, self.me, cluster))
+        return True
+
+    def rotate(self) -> bool:
+        """Begin to have another key. Raises NotNow: not everybody is there."""
+        if self._rotation is not None:
+            return False
+        rotation = Rotation(self, self.membership, self._files.next_of(self.number))
+        self._edit(rotation.begun())
+        self._rotation = (rotation, self.now() + ROTATE_MS)
+        return True
+
+    def _rotate(self) -> None:
+        if self._rotation is None:
+            return
+        rotation, until = self._rotation
+        if not rotation.missing():
+            self._rotation = None
+            self.links.key = self._files.next_of(self.number)
+            self._peers.break_links()
+            self._files.change(self.number)
+            self.membership.edit_soon(rotation.done())
+        elif self.now() >= until:
+            with suppress(StoreError):  # it is tried again
+                self._edit(rotation.given_up())
+                self._rotation = None
 
     def remove(self, number: int) -> None:
         """A member never returns."""
@@ -236,8 +259,9 @@ class Belonging:
 
     def leave(self) -> bool:
         """Begin to hand over everything. False: nobody else is there."""
-        active = [row for row in self.membership.roster.members.values() if row.belongs]
-        if len(active) < 2 or any(row.state == LEAVING for row in active):
+        rows = [row for row in self.membership.roster.members.values() if row.belongs]
+        near = [row for row in rows if row.cluster == self.membership.own.cluster]
+        if len(near) < 2 or any(row.state == LEAVING for row in rows):
             return False
         self._edit([self.membership.roster.edited(self.me, self.me, state=LEAVING, departs=True)])
         return True

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
 
 from ops.simulation import replicas
 from ops.simulation.faults import Faults
@@ -12,15 +13,38 @@ from ops.simulation.plan import Plan, Step
 NAME: Final = "cluster"
 PARTITIONS: Final = 8
 USERS: Final = 10
+NUMBER: Final = 15_550_100_001
+"""The first of those that nobody has at first."""
 PATIENCE_MS: Final = 400
 """As `patience_ms` of routing: longer than a takeover takes in such a world."""
 ANSWER_MS_MAX: Final = 600
 
 
 def plan(seed: int, nodes: int | None, steps: int) -> Plan:
-    """Everything that will be done to a world."""
+    """Everything that will be done to a world of one cluster."""
     hand = random.Random(f"cluster {seed}")
     nodes = nodes or hand.choice((2, 3, 3, 3, 4, 5, 6))
+    drawn = mishaps(hand, nodes, steps)
+    at = drawn.end
+    founders = nodes if nodes < 3 else nodes - hand.choice((0, 0, 1, 2 if nodes > 3 else 1))
+    done = drawn.steps + _comings_and_goings(hand, nodes, founders, at)
+    done += _losses(seed, nodes, founders, at)
+    done += rotations(random.Random(f"cluster keys {seed}"), nodes, done, at)
+    come, some = newcomers(random.Random(f"cluster newcomers {seed}"), at)
+    done += some
+    done.sort(key=lambda step: step.at)
+    return Plan(NAME, seed, nodes, {**knobs(hand), "founders": founders, "newcomers": come}, tuple(done))
+
+
+class Drawn(NamedTuple):
+    """Steps, and when the last of them was drawn for."""
+
+    steps: list[Step]
+    end: int
+
+
+def mishaps(hand: random.Random, nodes: int, steps: int) -> Drawn:
+    """Messages, phones that go away, moves, faults."""
     drawn: list[Step] = []
     faults = Faults(hand, nodes)
     pace = hand.choice((2, 5, 10, 25))
@@ -42,12 +66,28 @@ def plan(seed: int, nodes: int | None, steps: int) -> Plan:
             recipient = (sender - 1 + hand.randrange(friends)) % USERS + 1
             drawn.append(Step(at, "compose", (number, sender, recipient)))
     drawn.sort(key=lambda step: step.at)
-    drawn = drawn[:steps]
-    founders = nodes if nodes < 3 else nodes - hand.choice((0, 0, 1, 2 if nodes > 3 else 1))
-    drawn += _comings_and_goings(hand, nodes, founders, at)
-    drawn += _losses(seed, nodes, founders, at)
-    drawn.sort(key=lambda step: step.at)
-    return Plan(NAME, seed, nodes, {**_knobs(hand), "founders": founders}, tuple(drawn))
+    return Drawn(drawn[:steps], at)
+
+
+def rotations(hand: random.Random, nodes: int, others: Sequence[Step], end: int) -> list[Step]:
+    """Nodes that change their keys; mostly with somebody who changes their rows meanwhile. Not where disks become older
+    ones: a restored directory has the key of its time, too, and joins anew."""
+    if hand.random() > 0.4 or any(step.kind in ("wipe", "restore") for step in others):
+        return []
+    found = []
+    for _ in range(hand.choice((1, 1, 2, 4))):
+        node, at = hand.randrange(nodes), hand.randrange(end + 1)
+        found += [Step(at + again * 300, "rotate", (node,)) for again in range(2)]
+        for _ in range(hand.choice((0, 1, 3))):
+            when = at + hand.choice((0, 0, 5, 50, 400))
+            found.append(Step(when, "weigh", (node, hand.randrange(nodes), hand.choice((50, 100, 200)))))
+    return found
+
+
+def newcomers(hand: random.Random, end: int) -> tuple[int, list[Step]]:
+    """Numbers that nobody has at first, and when their devices begin to want them."""
+    count = hand.choice((0, 0, 1, 3))
+    return count, [Step(hand.randrange(end + 1), "register", (NUMBER + one,)) for one in range(count)]
 
 
 def _comings_and_goings(hand: random.Random, nodes: int, founders: int, end: int) -> list[Step]:
@@ -76,7 +116,8 @@ def _losses(seed: int, nodes: int, founders: int, end: int) -> list[Step]:
     return [Step(hand.randrange(end + 1), "lose", (lost, via))]
 
 
-def _knobs(hand: random.Random) -> dict[str, Any]:
+def knobs(hand: random.Random) -> dict[str, Any]:
+    """How nodes and links are set."""
     window = hand.choice(replicas.WINDOWS)
     messages = hand.choice((3, 100, 100))
     in_flight = hand.choice((1, 3, 16))

@@ -79,3 +79,44 @@ class Parted(NamedTuple):
     """A node has left the cluster, for good."""
 
     node: int
+
+
+class TurnedAway(NamedTuple):
+    """A node doesn't hear another one: its key is no member's, or it takes this node for another."""
+
+    node: int
+    peer: int
+    key: str
+
+
+class LetIn(NamedTuple):
+    """A node hears whoever comes with this key, as the other one."""
+
+    node: int
+    peer: int
+    key: str
+
+
+class Afar(NamedTuple):
+    """A node says something to one of another cluster."""
+
+    node: int
+    peer: int
+
+
+class Assigned(NamedTuple):
+    """An operator asks a node to give partitions to a cluster; or, `done`, was told that they are."""
+
+    node: int
+    partitions: tuple[int, ...]
+    label: str
+    done: bool
+
+
+class Granted(NamedTuple):
+    """A phone is told, by the node that it has asked, that a number is its device's."""
+
+    edge: int
+    user: int
+    generation: int
+    key: bytes

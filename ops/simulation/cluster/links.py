@@ -93,6 +93,7 @@ class SimLinks:
         self._window = window
         self._out: dict[Key, Outgoing] = {}
         self._in: dict[Key, Incoming] = {}
+        self._attempts = 0
         self.now = 0
         self.refused = 0
         self.broken = 0
@@ -107,6 +108,12 @@ class SimLinks:
         for peer in peers:
             for channel in self._channels:
                 self._out.setdefault((peer, channel), Outgoing())
+
+    def break_all(self) -> None:
+        """Every connection ends, and is made anew."""
+        for (peer, channel), link in list(self._out.items()):
+            if link.up:
+                self._down(peer, channel, link)
 
     # ---- what the node does ---------------------------------------------------------------------------
 
@@ -140,7 +147,8 @@ class SimLinks:
                 self._down(peer, channel, link)
             if not link.up and now - link.greeted >= GREET_MS:
                 link.greeted = now
-                link.attempt += 1
+                self._attempts += 1  # also higher than on a link that was closed meanwhile
+                link.attempt = self._attempts
                 link.sent = link.acknowledged = 0
                 self._say(peer, channel, GREET, self._life, link.attempt)
             elif link.up and now - link.pinged >= PING_MS:

@@ -9,10 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
+import attrs
+
+from node import majority
+from node.accounts.tables import GROUP as ACCOUNTS
 from node.mail import effects
 from node.mail.driver import MailDriver
+from node.mail.reconcile import Reconcile
 from node.mail.replicated import Replicated
 from node.mail.rows import MailTables
 from node.mail.state import Effect, MailState
@@ -21,12 +26,15 @@ from node.routing import codes
 from node.routing.router import Router
 from node.routing.settings import RoutingSettings
 from node.routing.state import RoutingState
-from ops.simulation.cluster.accounts import Everybody
-from ops.simulation.cluster.belonging import DIGEST, Belonging, Held, founder, is_written, write
+from ops.simulation.cluster.belonging import DIGEST, Belonging, Held, is_written, write
 from ops.simulation.cluster.edge import Edge, EdgePhones
-from ops.simulation.cluster.events import Belongs, Carried, Connected
+from ops.simulation.cluster.events import Afar, Belongs, Connected, LetIn, TurnedAway
+from ops.simulation.cluster.founding import Founding
+from ops.simulation.cluster.keyring import KeyFiles
 from ops.simulation.cluster.links import SimLinks
 from ops.simulation.cluster.phone import EdgeSession
+from ops.simulation.cluster.registering import NodeAccounts
+from ops.simulation.cluster.ways import NodeWays
 from ops.simulation.machine import Machine
 from ops.simulation.mail.events import Said
 from ops.simulation.mail.node import CHECK_EVERY, GROUP, MailNode, MailSurroundings
@@ -43,11 +51,14 @@ from replication.membership.member import REMOVED
 from replication.membership.roster import Entry
 from replication.membership.settings import MembershipSettings
 from replication.placed import Placed
-from replication.tables import CLUSTER
+from replication.tables import CLUSTER, replicated
 from replication.zeromq.errors import MembersUnusable
 from store.errors import StoreError
 from store.group import OpenGroup
 from store.schema import Group
+
+KEPT: Final = attrs.evolve(MAIL, tables=(*ACCOUNTS.tables, *MAIL.tables))
+"""As a node's group `users`."""
 
 
 class ClusterSurroundings(MailSurroundings, Protocol):
@@ -57,19 +68,28 @@ class ClusterSurroundings(MailSurroundings, Protocol):
     membership: MembershipSettings
     link_window: int
     clients_move: bool
-    founders: int
-    servers: int
+    founding: Founding
+    files: KeyFiles
     joined: dict[int, Sequence[Entry]]
     """What those were told who have joined."""
     gone: set[int]
     """Those who have left."""
     phones: EdgePhones
 
+    @property
+    def known(self) -> int:
+        """Users up to this one have accounts; others register."""
+        ...
+
+    def pin_sent(self, user: int, pin: str) -> None:
+        """A PIN is on its way to a number."""
+        ...
+
     def removed(self, node: int) -> None:
         """A node has left."""
         ...
 
-    def operated(self, what: str, arguments: tuple[Any, ...], outcome: Any) -> None:
+    def operated(self, at: int, what: str, arguments: tuple[Any, ...], outcome: Any) -> None:
         """What an operator was told."""
         ...
 
@@ -83,31 +103,28 @@ class ClusterNode(MailNode):
         super().__init__(machine, around)
         self.me = self.name
         self.partitions = around.partitions[GROUP]
-        self.accounts = Everybody(machine.hand)
         self.belonging: Belonging | None = None  # None: it is no member
 
     def start(self) -> None:
         """Open the store; if this node is a member, take over what the former life has left, and open links."""
         around = self.around
-        rows = around.joined.get(self.number)
-        founders = [founder(node, around.servers) for node in range(around.founders)]
-        if self.number in around.gone:
+        founding = around.founding
+        rows = around.joined.get(self.number, founding.rows if founding.has(self.number) else None)
+        if self.number in around.gone or rows is None:
             return
-        if self.number >= around.founders:
-            if rows is None:
-                return
-            founders = []
         self.open_store()
         assert self.store is not None
-        if rows is not None and not is_written(self.store):
+        if rows and not is_written(self.store):
             write(self.store, rows, configured=True)
+        configured = founding.configured if self.number not in around.joined else ()
         try:
-            belonging = Belonging(self.number, self.store, founders, around.membership, self)
+            belonging = Belonging(self.number, self.store, configured, around.membership, self, around.files)
         except MembersUnusable:
             return
         self._begin(belonging)
         self.belonging = belonging
-        self.meet(belonging.others())
+        belonging.membership.far.holds = self.ways.holds
+        self.meet(belonging.links.kept_up())
         belonging.membership.apply(())
         self.around.trace.observe(Belongs(self.number))
 
@@ -122,7 +139,7 @@ class ClusterNode(MailNode):
         belonging.detector = self.detector
         assert self.store is not None
         group = self.store.group(GROUP)
-        placed = Placed(group=MAIL, partitions=self.partitions, caches=True)
+        placed = Placed(group=KEPT, partitions=self.partitions, caches=True, owned=True)
         ranked = belonging.membership.ranked(placed)
         state = self.replica(group, members, ranked, now)
         belonging.membership.use(placed, state)
@@ -130,8 +147,8 @@ class ClusterNode(MailNode):
         belonging.groups[GROUP] = Held(placed, self.carriers[GROUP])
 
     def declared(self) -> tuple[Group, ...]:
-        """The group `mail`, and what a node knows of its cluster."""
-        return (*super().declared(), CLUSTER)
+        """Mail and accounts in one group, and what a node knows of its cluster."""
+        return (replicated(attrs.evolve(KEPT, reconcile=Reconcile(self._is_mine))), CLUSTER)
 
     def carrier(self, state: ReplicaState, group: OpenGroup) -> Carrier:
         """The replica's, the mail core that stands on it, and the router before that."""
@@ -139,65 +156,50 @@ class ClusterNode(MailNode):
         carrier = Carrier(state, group, partial(self._send, group.name), self)
         self.state = state
         self.mail = MailState(around.mail, self._now())
+        self.accounts = NodeAccounts(self, carrier, around.known, self.is_enough, around.pin_sent)
         self.edge = Edge(self.number, around.phones, around.trace)
-        self.router = Router(RoutingState(around.routing, self, self.mail, self.accounts, self.edge))
+        ways = self.ways = NodeWays(self)
+        self.router = Router(RoutingState(around.routing, ways, self.mail, self.accounts, self.edge))
         self.edge.router = self.router
         tables = MailTables(group, around.partition_of, self._kept_since, around.mail.mailbox_messages_max)
         outlets = dict(self.router.outlets())
         outlets[effects.ACCEPTED] = partial(self._said, outlets[effects.ACCEPTED])
         self.driver = MailDriver(
-            self.mail, tables, outlets, _known, _wiped, Replicated(carrier), self.router.ended
+            self.mail,
+            tables,
+            outlets,
+            self.accounts.is_known,
+            self.accounts.wiped,
+            Replicated(carrier),
+            self.router.ended,
         )
-        carrier.claimed = self.router.claimed
+        carrier.claimed = self._claimed
         return carrier
 
-    # ---- what the router asks (`node.routing.surroundings.Ways`) --------------------------------------
-
-    def partition_of(self, user: int) -> int:
-        """Where a user lives."""
-        return self.around.partition_of(user)
-
-    def primary_of(self, p: int) -> bytes | None:
-        """By the claim that this node knows."""
-        claim = self.state.parts[p].claim
-        return None if claim is None else claim.primary
-
-    def epoch_of(self, p: int) -> int:
-        """Of that claim."""
-        claim = self.state.parts[p].claim
-        return 0 if claim is None else claim.epoch
-
-    def _send(self, channel: str, peer: bytes, message: Sequence[Any]) -> None:
-        if channel == CONTROL and self.belonging is not None:
-            message = self.belonging.beating(message)
-        super()._send(channel, peer, message)
-
-    def send(self, peer: bytes, channel: str, message: tuple[object, ...]) -> bool:
-        """To another node's router."""
-        sent = self.links.send(peer, channel, message)
-        if sent:
-            self.around.trace.observe(Carried(self.number, channel))
-        return sent
-
-    def reset(self, peer: bytes, channel: str) -> None:
-        """What it says makes no sense, which is never so here."""
-        raise AssertionError(f"node {self.number} makes nothing of what {peer!r} says on {channel}")
-
-    def public_of(self, peer: bytes) -> tuple[str, int] | None:
-        """Its number serves as a port."""
-        return ("node", node_of(peer)) if self.around.clients_move else None
-
-    def may_register(self) -> bool:
-        """Nobody does."""
-        return False
+    def _claimed(self, p: int) -> None:
+        if self.belonging is not None:
+            self.belonging.membership.far.claimed(GROUP, p)
+        self.router.claimed(p)
 
     # ---- links ----------------------------------------------------------------------------------------
+
+    def _send(self, channel: str, peer: bytes, message: Sequence[Any]) -> None:
+        belonging = self.belonging
+        if belonging is None or not belonging.links.keeps_up(peer):
+            return
+        if channel == CONTROL:
+            message = belonging.beating(message)
+        if belonging.is_far(peer):
+            self.around.trace.observe(Afar(self.number, node_of(peer)))
+        super()._send(channel, peer, (belonging.links.key, belonging.links.dialled(peer), message))
 
     def _carry(self, peer: bytes, words: Any) -> None:
         self._send(words[0], peer, words)
 
     def received(self, peer: bytes, channel: str, message: list[Any]) -> None:
         """A message of another node's router."""
+        if self.belonging is not None and self.belonging.is_far(peer):
+            self.belonging.membership.far.use(peer)
         self.router.received(peer, channel, message)
 
     def connected(self, peer: bytes, channel: str) -> None:
@@ -210,21 +212,34 @@ class ClusterNode(MailNode):
         self.router.disconnected(peer, channel)
 
     def deliver(self, peer: int, channel: str, message: Any) -> None:
-        """A message came. What nobody says who belongs to the cluster isn't heard."""
+        """A message came. Whoever hasn't the key of a member isn't heard, nor whoever takes this node for another; and
+        who rests may only call."""
         belonging, name = self.belonging, name_of(peer)
-        if belonging is None or not belonging.knows(name):
+        if belonging is None:
+            return
+        key, dialled, words = message
+        if not belonging.links.lets_in(name, key) or belonging.links.key not in dialled:
+            self.around.trace.observe(TurnedAway(self.number, peer, key))
             return
         self._set_now()
+        if channel != CONTROL and belonging.links.is_resting(name):
+            return
         if channel in codes.CHANNELS:
-            self.links.received(name, message)
+            self.links.received(name, words)
             self._pass()
         elif channel != CONTROL:
-            super().deliver(peer, channel, message)
-        elif belonging.received(name, message):
+            super().deliver(peer, channel, words)
+        elif belonging.received(name, words):
             self._pass()
         else:
-            beats = message[0] == BEAT
-            super().deliver(peer, channel, message[:DIGEST] if beats else message)
+            beats = words[0] == BEAT
+            super().deliver(peer, channel, words[:DIGEST] if beats else words)
+
+    def knock(self, peer: int, key: str) -> None:
+        """Somebody comes with this key, as that node."""
+        belonging = self.belonging
+        if belonging is not None and belonging.links.lets_in(name_of(peer), key):
+            self.around.trace.observe(LetIn(self.number, peer, key))
 
     def tick(self, now: int) -> None:
         """Time went by."""
@@ -268,6 +283,10 @@ class ClusterNode(MailNode):
         """Links to these, and to nobody else."""
         self.links.meet(peers)
 
+    def break_links(self) -> None:
+        """This node has another key: all begin anew."""
+        self.links.break_all()
+
     def think(self, state: ReplicaState, peer: bytes) -> None:
         """What is thought of a peer that the replica has from now on."""
         if peer in state.peers and peer in self.detector.state.peers:
@@ -288,7 +307,7 @@ class ClusterNode(MailNode):
             return
         self._set_now()
         with suppress(StoreError, MembershipError):
-            self.around.operated(what, arguments, getattr(self.belonging, what)(*arguments))
+            self.around.operated(self.number, what, arguments, getattr(self.belonging, what)(*arguments))
         self._pass()
 
     def _set_now(self) -> None:
@@ -300,12 +319,14 @@ class ClusterNode(MailNode):
     def serve(self, partition: int, epoch: int) -> None:
         """This node is the partition's primary, perhaps under another claim than before."""
         super().serve(partition, epoch)
+        self.accounts.served()
         self.router.serve((partition,))
 
     def cease(self, partition: int) -> None:
         """It isn't."""
         self.router.cease((partition,))
         super().cease(partition)
+        self.accounts.ceased(partition)
 
     # ---- a pass ---------------------------------------------------------------------------------------
 
@@ -335,6 +356,23 @@ class ClusterNode(MailNode):
         self.edge.connect(_own(session))
         self._pass()
 
+    def is_enough(self, copies: int) -> bool:
+        """Whether a registration that is on so many nodes may be granted."""
+        assert self.belonging is not None
+        return majority.has_enough(self.belonging.membership, copies, self.state.settings.copies)
+
+    def request(self, what: str, *arguments: Any) -> None:
+        """A phone that is nobody's yet asks for something."""
+        if self.belonging is None:
+            return
+        self._set_now()
+        getattr(self.router, what)(*arguments)
+        self._pass()
+
+    def steady_now(self) -> int:
+        """Unix time in ms, of a clock that doesn't jump while the node lives."""
+        return self._now()
+
     def leave(self, session: Session) -> None:
         """The connection is gone."""
         if self.belonging is None:
@@ -361,11 +399,3 @@ class ClusterNode(MailNode):
 def _own(session: Session) -> EdgeSession:
     assert isinstance(session, EdgeSession)
     return session
-
-
-def _known(user: int) -> bool:
-    return True
-
-
-def _wiped(user: int, generation: int) -> None:
-    """No device is ever replaced here."""

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, ClassVar, Final
 
 from node.routing.settings import RoutingSettings
 from ops.simulation.checkers.answers import Answers
+from ops.simulation.checkers.keyrings import Keyrings
 from ops.simulation.checkers.logins import Logins
+from ops.simulation.checkers.registrations import Registrations
 from ops.simulation.checkers.serving import Served
 from ops.simulation.checkers.traffic import Traffic
-from ops.simulation.cluster.drawing import ANSWER_MS_MAX, NAME, PARTITIONS, PATIENCE_MS, USERS, plan
+from ops.simulation.cluster.calm import Calm
+from ops.simulation.cluster.drawing import ANSWER_MS_MAX, NAME, NUMBER, PARTITIONS, PATIENCE_MS, USERS, plan
 from ops.simulation.cluster.edge import EdgePhones
-from ops.simulation.cluster.events import Parted
+from ops.simulation.cluster.events import Assigned, Parted
+from ops.simulation.cluster.founding import Founding
+from ops.simulation.cluster.keyring import KeyFiles
+from ops.simulation.cluster.newcomer import Newcomer
 from ops.simulation.cluster.node import ClusterNode
 from ops.simulation.cluster.phone import ClusterPhone, EdgeSession
 from ops.simulation.machine import Machine
 from ops.simulation.mail.node import GROUP, MailNode
-from ops.simulation.mail.phone import Phone, Session
-from ops.simulation.mail.scenario import Mail
+from ops.simulation.mail.phone import TICK_MS, Phone, Session
+from ops.simulation.mail.scenario import DELAY_MS, TABLES, Mail
 from ops.simulation.plan import Plan, Step
-from ops.simulation.tables.claims import name_of
-from ops.simulation.trace import DiskLost, Down, Fault, Peace, Up
+from ops.simulation.tables.claims import highest, name_of, node_of
+from ops.simulation.trace import DiskLost
 from ops.simulation.world import World
 from replication.membership.member import ACTIVE, LEAVING
 from replication.membership.roster import Entry
@@ -53,6 +59,7 @@ class Cluster(Mail):
     """A partition that could not be moved is tried again after ten seconds."""
     partition_count: ClassVar[int] = PARTITIONS
     users: ClassVar[int] = USERS
+    tables: ClassVar[tuple[str, ...]] = (*TABLES, "account", "pin")
     runs: ClassVar[type[MailNode]] = ClusterNode
     phones: EdgePhones
 
@@ -63,14 +70,21 @@ class Cluster(Mail):
         self.clients_move: bool = knobs["clients_move"]
         self.membership = MembershipSettings(**knobs["membership"])
         self.founders: int = knobs["founders"]
-        self.servers: int = knobs["servers"]
+        labels = knobs.get("labels") or [""] * world.plan.nodes
+        self.founding = Founding(labels, self.founders, knobs["servers"], self.partition_count)
+        self.files = KeyFiles()
+        self.calm = Calm(world, self.founding.labels)
         self.joined: dict[int, Sequence[Entry]] = {}
         self.gone: set[int] = set()
         self.lost: set[int] = set()
+        self.leaving: set[int] = set()
         self._sessions = 0
-        self._happened = 0
         self.vanishing = knobs["vanishing"]
         super().__init__(world)
+        numbers = range(NUMBER, NUMBER + knobs.get("newcomers", 0))
+        self._newcomers = {user: Newcomer(user, world.plan.seed, self.nodes, self) for user in numbers}
+        for at, user in enumerate(numbers):
+            world.clock.after(at * 3, self._tick_newcomer, user)
         # Where a primary forgets soon at which edge a sender is, that edge gives the send back by its own time; where
         # each message is a commit of its own, they wait for one another; and a narrow link takes some time to carry
         # all that begins anew after a takeover.
@@ -80,22 +94,36 @@ class Cluster(Mail):
             or self.link_window < WIDE
         )
         soon = ANSWERED_MS if slow else CALM_ANSWERED_MS
-        self.answers = Answers(
-            lambda: world.clock.now, self._stands_still, self._calm_since, ANSWERED_MS, soon
-        )
+        self.answers = Answers(lambda: world.clock.now, self._stands_still, self._calm_for, ANSWERED_MS, soon)
         self.served = Served(
             self.disks,
             GROUP,
             PARTITIONS,
             lambda: world.clock.now,
             lambda node: world.machines[node].up and node not in self.gone,
-            self._calm_since,
+            self._calm_among,
             SERVED_MS,
         )
         self.traffic = Traffic(EACH, CHANGE, LEAST)
-        self.checkers = (*self.checkers, self.answers, self.served, Logins(), self.traffic)
-        for kind in (Fault, Up, Down, DiskLost, Peace):
-            world.trace.subscribe(kind, self._something_happened)
+        keyrings = Keyrings(lambda: world.clock.now, self.belonging, self.files.of, self.files.former)
+        self.registrations = Registrations(
+            self.disks,
+            GROUP,
+            self.partition_of,
+            lambda: world.clock.now,
+            self.nodes,
+            self._reaches,
+            self._electors,
+        )
+        self.checkers = (
+            *self.checkers,
+            self.registrations,
+            self.answers,
+            self.served,
+            Logins(),
+            self.traffic,
+            keyrings,
+        )
         world.clock.after(LOOK_MS, self._look)
 
     @classmethod
@@ -118,19 +146,33 @@ class Cluster(Mail):
 
     def act(self, step: Step) -> bool:
         """Messages, moves, phones that go away; nodes that come and go."""
-        if step.kind not in ("join", "weigh", "leave", "lose"):
+        if step.kind not in ("join", "weigh", "leave", "lose", "assign", "rotate", "register"):
             return super().act(step)
+        if step.kind == "rotate":
+            self.world.machines[step.arguments[0]].ask(ClusterNode.operate, "rotate")
+            return True
+        if step.kind == "register":
+            self._newcomers[step.arguments[0]].began = True
+            return True
+        if step.kind == "assign":
+            partitions, label, via = step.arguments
+            self.world.trace.observe(Assigned(via, tuple(partitions), label, False))
+            self.world.machines[via].ask(ClusterNode.operate, "assign", partitions, label)
+            return True
         node, via, *rest = step.arguments
         if step.kind == "lose":
             self._lose(node, via)
             return True
         if step.kind == "join":
-            rest = [self.servers]
+            rest = self._place(node)
         arguments = () if step.kind == "leave" else (node, *rest)
         what = "let_join" if step.kind == "join" else step.kind
         if node not in self.gone and (step.kind != "join" or node not in self.joined):
             self.world.machines[via].ask(ClusterNode.operate, what, *arguments)
         return True
+
+    def _place(self, node: int) -> list[Any]:
+        return [self.founding.servers, self.founding.label(node)]
 
     def _lose(self, node: int, via: int) -> None:
         """A node never returns, with all that it had; an operator says so, if there are others who have its copies."""
@@ -147,17 +189,23 @@ class Cluster(Mail):
         self.world.trace.observe(Parted(node))
         self.world.machines[via].ask(ClusterNode.operate, "remove", node)
 
-    def operated(self, what: str, arguments: tuple[Any, ...], outcome: Any) -> None:
+    def operated(self, at: int, what: str, arguments: tuple[Any, ...], outcome: Any) -> None:
         """What an operator was told."""
         if what == "let_join":
-            (node, _) = arguments
+            node = arguments[0]
             if outcome is not None and node not in self.joined:
                 self.joined[node] = outcome
                 self._add("joined", 1)
                 machine = self.world.machines[node]
                 machine.crash("joins")
                 machine.start()
-        self._something_happened(None)
+        elif outcome and what == "leave":
+            self.leaving.add(at)
+        elif outcome and what in ("assign", "rotate"):
+            self._add(f"{what}s begun", 1)
+            if what == "assign":
+                self.world.trace.observe(Assigned(at, tuple(arguments[0]), arguments[1], True))
+        self.calm.disturb()
 
     def removed(self, node: int) -> None:
         """A node has left."""
@@ -174,9 +222,17 @@ class Cluster(Mail):
             if number not in self.gone and (number < self.founders or number in self.joined)
         ]
 
-    def wants_heirs(self, running: Sequence[MailNode]) -> bool:
-        """Nobody who is leaving becomes one."""
-        belonging = [node.belonging for node in running if isinstance(node, ClusterNode)]
+    def belonging(self) -> list[int]:
+        """Their numbers."""
+        return [node.number for node in self.members() if node is not None]
+
+    def wants_heirs(self, running: Sequence[MailNode], primary: MailNode) -> bool:
+        """Nobody who is leaving becomes one, nor anybody of another cluster."""
+        label = self.founding.label(primary.number)
+        belonging = [
+            node.belonging for node in running
+            if isinstance(node, ClusterNode) and self.founding.label(node.number) == label
+        ]  # fmt: skip
         return sum(one is not None and one.state == ACTIVE for one in belonging) > 1
 
     def _unsettled(self) -> str:
@@ -189,6 +245,9 @@ class Cluster(Mail):
             return "members know different members"
         if any(node.belonging is not None and node.belonging.state == LEAVING for node in nodes):
             return "a node is leaving"
+        waiting = [user for user, one in self._newcomers.items() if not one.rests()]
+        if waiting:
+            return f"numbers {waiting} are asked for, or nobody can log in"
         sessions = Counter(user for node in nodes for user in node.router.state.sessions)
         many = sorted(user for user, count in sessions.items() if count > 1)
         return f"users {many} have sessions at several edges" if many else ""
@@ -210,25 +269,73 @@ class Cluster(Mail):
         assert isinstance(phone, ClusterPhone)
         phone.pointed(session, node, self.world.clock.now)
 
-    # ---- what is looked at ----------------------------------------------------------------------------
+    def request(self, node: int, what: str, *arguments: Any) -> None:
+        """A newcomer asks a node; the answer is its last argument."""
+        clock, hand = self.world.clock, self._hand
+        *said, done = arguments
 
-    def _something_happened(self, _: object) -> None:
-        self._happened = self.world.clock.now
+        def answered(outcome: Any) -> None:
+            clock.after(hand.randint(0, DELAY_MS), done, outcome)
+
+        ask = self.world.machines[node].ask
+        clock.after(hand.randint(0, DELAY_MS), ask, ClusterNode.request, what, *said, answered)
+
+    @property
+    def known(self) -> int:
+        """Users up to this one have accounts from the beginning."""
+        return USERS
+
+    def pin_sent(self, user: int, pin: str) -> None:
+        """A PIN comes."""
+        self._newcomers[user].sent(pin)
+
+    def _tick_newcomer(self, user: int) -> None:
+        self.world.clock.after(TICK_MS, self._tick_newcomer, user)
+        self._newcomers[user].tick(self.world.clock.now)
+
+    def _reaches(self, node: int) -> list[int]:
+        machines, network = self.world.machines, self.world.network
+        if not machines[node].up or machines[node].paused:
+            return []
+        return [
+            one.number
+            for one in machines
+            if one.up and not one.paused and (one.number == node or not network.is_cut(node, one.number))
+        ]
+
+    def _electors(self, p: int) -> list[int]:
+        """The active members of whichever cluster serves a partition."""
+        claim = highest(self.disks, GROUP, p)
+        label = "" if claim is None else self.founding.label(node_of(claim.rank[1]))
+        return [
+            number
+            for number in range(self.nodes)
+            if (self.founding.has(number) or number in self.joined)
+            and number not in self.gone | self.leaving
+            and self.founding.label(number) == label
+        ]
+
+    # ---- what is looked at ----------------------------------------------------------------------------
 
     def _stands_still(self, edge: int) -> bool:
         return self.world.machines[edge].paused
 
-    def _calm_since(self) -> int | None:
-        """Since when nothing has happened; None if something is the matter that goes on."""
-        machines = self.world.machines
-        if any(machine.paused or machine.slow or machine.disk.full for machine in machines):
-            return None
-        return self._happened if self.world.network.is_whole else None
+    def _calm_among(self, nodes: Collection[int]) -> int | None:
+        """Since when nothing has happened to these nodes' cluster, or to all if they are of several."""
+        labels = {self.founding.label(node) for node in nodes}
+        return self.calm.since(labels.pop() if len(labels) == 1 else None)
+
+    def _calm_for(self, edge: int, recipient: int) -> int | None:
+        """The same, of an edge and whoever holds a recipient's partition."""
+        claim = highest(self.disks, GROUP, self.partition_of(recipient))
+        names = () if claim is None else (claim.rank[1], claim.heir)
+        return self._calm_among([edge, *(node_of(name) for name in names if name is not None)])
 
     def _look(self) -> None:
         self.world.clock.after(LOOK_MS, self._look)
         self.world.trace.judge(self.answers.look)
         self.world.trace.judge(self.served.look)
+        self.registrations.look()
 
     def rest(self) -> bool:
         """As in the world of mail. Who has joined, and was forgotten with somebody's disk, is let join again."""
@@ -238,7 +345,7 @@ class Cluster(Mail):
                 if belonging is not None and not belonging.knows(name_of(number)):
                     assert node is not None
                     machine = self.world.machines[node.number]
-                    machine.ask(ClusterNode.operate, "let_join", number, self.servers)
+                    machine.ask(ClusterNode.operate, "let_join", number, *self._place(number))
                     break
         for number in sorted(self.lost):  # whoever was to say so may have been away
             for node in self.members():
@@ -249,8 +356,17 @@ class Cluster(Mail):
                     break
         rests = super().rest()
         if rests:
+            self._knock()
             self._sum_up()
         return rests
+
+    def _knock(self) -> None:
+        """Somebody has found keys that were members' once."""
+        for peer in self.belonging():
+            for key in self.files.former(peer):
+                for node in self.belonging():
+                    if node != peer:
+                        self.world.machines[node].ask(ClusterNode.knock, peer, key)
 
     def _sum_up(self) -> None:
         """What routing did, in the last life of each node; and what edges answered, in all."""
@@ -258,6 +374,8 @@ class Cluster(Mail):
         for what in ("carried", "happened", "changes"):
             self._add(what, getattr(self.traffic, what))
         self.totals["looks in the calm"] = self.served.looked
+        self._add("keys changed", self.files.changes)
+        self._add("granted", self.registrations.granted)
         for node in self.members():
             assert isinstance(node, ClusterNode)
             assert node.belonging is not None

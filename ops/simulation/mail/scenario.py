@@ -30,7 +30,7 @@ from ops.simulation.tables.events import Serving
 from ops.simulation.trace import DiskLost, Down
 from ops.simulation.world import ROUNDS_MAX, World
 from replication.core.settings import ReplicaSettings
-from replication.core.state import SERVING
+from replication.core.state import SERVING, Partition
 from replication.detectorstate import DetectorSettings
 
 PARTITIONS: Final = 2
@@ -51,6 +51,7 @@ class Mail:
     rounds_max: ClassVar[int] = ROUNDS_MAX
     partition_count: ClassVar[int] = PARTITIONS
     users: ClassVar[int] = USERS
+    tables: ClassVar[tuple[str, ...]] = TABLES
     runs: ClassVar[type[MailNode]] = MailNode
     """What runs on its machines."""
     vanishing: float = 0.2
@@ -83,7 +84,7 @@ class Mail:
             self.order,
             MailGhosts(),
             Convergence(
-                [(GROUP, table, True) for table in TABLES],
+                [(GROUP, table, True) for table in self.tables],
                 self.partitions,
                 lambda group, partition: holders(self.disks, group, partition),
             ),
@@ -250,8 +251,8 @@ class Mail:
             found.append(node if isinstance(node, MailNode) and GROUP in node.carriers else None)
         return found
 
-    def wants_heirs(self, running: Sequence[MailNode]) -> bool:
-        """Whether somebody is there who can be one."""
+    def wants_heirs(self, running: Sequence[MailNode], primary: MailNode) -> bool:
+        """Whether somebody is there who can be the heir of what a node serves."""
         return len(running) > 1
 
     def _unsettled(self) -> str:
@@ -263,11 +264,12 @@ class Mail:
             parts = [node.state.parts[p] for node in running]
             if len({part.claim.rank if part.claim is not None else None for part in parts}) != 1:
                 return f"nodes know different claims of partition {p}"
-            serving = [part for part in parts if part.phase == SERVING and not part.ceased]
+            serving = [node for node in running if _serves(node.state.parts[p])]
             if len(serving) != 1:
                 return f"partition {p} is served by {len(serving)} nodes"
-            if self.wants_heirs(running) and not serving[0].heir_live:
-                return f"partition {p}, of {serving[0].claim}, has no complete heir"
+            part = serving[0].state.parts[p]
+            if self.wants_heirs(running, serving[0]) and not part.heir_live:
+                return f"partition {p}, of {part.claim}, has no complete heir"
         restless = [
             phone.user for phone in self._by_user.values() if phone.session is None or not phone.rests()
         ]
@@ -291,6 +293,10 @@ class Mail:
     def restless(self) -> str:
         """What hasn't ended."""
         return self._unsettled()
+
+
+def _serves(part: Partition) -> bool:
+    return part.phase == SERVING and not part.ceased
 
 
 def _knobs(hand: random.Random) -> dict[str, Any]:

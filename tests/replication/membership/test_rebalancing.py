@@ -188,3 +188,26 @@ def test_a_hold_that_is_given_up_is_counted_with_its_length() -> None:
     found = rebalancer.statistics()
     assert (found["holds"], found["hold_ms_most"]) == (1, 300)
     assert (found["holds_over_250_ms"], found["holds_over_500_ms"]) == (1, 0)
+
+
+def test_an_heir_of_another_cluster_comes_home_though_nobody_asks_and_nothing_moves_by_itself() -> None:
+    """Or a partition that was assigned would wait for the former cluster with each write, for good."""
+    stand = Stand(3, partitions=6).ready()
+    around = Around(stand, "A")
+    state = stand["A"].state
+    abroad = stand["B"].state.me
+    mine = [part for part in state.parts if part.phase == SERVING]
+    held = [part.number for part in mine if part.claim is not None and part.claim.heir == abroad]
+    assert held
+    ranked = state.ranked
+    for letter in "ABC":
+        other = stand[letter].state
+        other.far = frozenset((abroad,))
+        other.ranked = lambda p: [one for one in ranked(p) if one != abroad]
+    around.others = (abroad,)  # type: ignore[assignment]
+    settings = attrs.evolve(RATE, rebalance=False, moves_per_s=100)
+    rebalancer = Rebalancer(around, settings)  # type: ignore[arg-type]
+    steps(stand, rebalancer, 8_000)
+    for p in held:
+        claim = state.parts[p].claim
+        assert claim is None or claim.heir != abroad

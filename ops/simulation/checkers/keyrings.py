@@ -1,0 +1,89 @@
+"""Keys of nodes, which change while everybody runs: at rest nobody is locked out, and what was revoked opens nothing.
+
+*locked out*: between two members nobody is turned away.
+*own key*: all members have the key that a node has in its file, none that it is about to have, and its former ones as
+revoked. *revoked key*: no member hears whoever comes with a former key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from hashlib import blake2b
+from typing import ClassVar, Final
+
+from ops.simulation.checkers.base import Disks, Violation
+from ops.simulation.cluster.events import LetIn, TurnedAway
+from ops.simulation.records import find
+from ops.simulation.tables.claims import name_of
+
+CLUSTER: Final = "cluster"
+KEY: Final = 4
+NEXT: Final = 5
+REVOKED: Final = 15
+"""Where a row of a member has them."""
+LAST_MS: Final = 250
+"""Of the rest: for so long nobody may have been turned away."""
+
+
+class Keyrings:
+    """Looks at disks at the end, and at who was turned away before it.
+
+    Args:
+        members: who belongs at rest.
+        key_of: the key in a node's file. former_of: those that were in it.
+    """
+
+    rule: ClassVar[str] = "locked out"
+
+    def __init__(
+        self,
+        now: Callable[[], int],
+        members: Callable[[], Collection[int]],
+        key_of: Callable[[int], str],
+        former_of: Callable[[int], list[str]],
+    ) -> None:
+        self._now = now
+        self._members = members
+        self._key_of = key_of
+        self._former_of = former_of
+        self._turned: dict[tuple[int, int], int] = {}
+
+    def subscriptions(self) -> dict[type, object]:
+        """Who is heard, and who isn't."""
+        return {TurnedAway: self._was_turned_away, LetIn: self._was_let_in}
+
+    def _was_turned_away(self, turned: TurnedAway) -> None:
+        self._turned[turned.node, turned.peer] = self._now()
+
+    def _was_let_in(self, let_in: LetIn) -> None:
+        if let_in.key != self._key_of(let_in.peer):
+            raise Violation(
+                "revoked key", f"node {let_in.node} hears whoever has a former key of node {let_in.peer}"
+            )
+
+    def verdict(self, disks: Disks) -> None:
+        """All members, of all members."""
+        members = sorted(self._members())
+        for (node, peer), at in self._turned.items():
+            if node in members and peer in members and self._now() - at <= LAST_MS:
+                raise Violation(self.rule, f"node {node} turns node {peer} away, at rest")
+        for node in members:
+            for peer in members:
+                self._compare(disks, node, peer)
+
+    def _compare(self, disks: Disks, node: int, peer: int) -> None:
+        found = find(disks[node], CLUSTER, "member", (name_of(peer),))
+        former = self._former_of(peer)
+        if found is None:  # as it was configured
+            if former:
+                raise Violation("own key", f"node {node} knows nothing of the new key of node {peer}")
+            return
+        row = found.value
+        revoked = set(row[REVOKED]) if len(row) > REVOKED else set()
+        hashes = {blake2b(key.encode(), digest_size=8, person=b"ws-revoked").digest() for key in former}
+        if row[KEY] != self._key_of(peer) or row[NEXT] or not hashes <= revoked:
+            raise Violation(
+                "own key",
+                f"node {node} has of node {peer} the key {row[KEY]}, next {row[NEXT]!r}, {len(revoked)} revoked; it has"
+                f" {self._key_of(peer)}, and had {len(former)}",
+            )

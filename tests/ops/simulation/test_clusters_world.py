@@ -1,0 +1,86 @@
+"""The worlds of one cluster and of several: keys that change, numbers that are registered, partitions that go from one
+cluster to another. No seed breaks a promise, much happens, and planted bugs are found."""
+
+from __future__ import annotations
+
+import pytest
+
+from node.accounts import registrar, registration
+from ops.simulation.cluster.scenario import Cluster
+from ops.simulation.running import draw, perform
+from replication.membership import far, rekeying
+from replication.zeromq import members
+from tests.ops.simulation.planting import Plant
+
+SEEDS = 4
+STEPS = 60
+"""Longer worlds are for `waystation simulate --world clusters`."""
+ROUNDS = 70
+"""A planted bug mostly keeps a world from coming to rest: it isn't waited for as long as without one."""
+
+
+def test_no_seed_of_several_clusters_breaks_a_promise_and_much_happens() -> None:
+    totals: dict[str, int] = {}
+    for seed in range(SEEDS):
+        outcome = perform(draw("clusters", seed, None, STEPS))
+        assert not outcome.rule, outcome
+        for what, count in outcome.totals.items():
+            totals[what] = totals.get(what, 0) + count
+    assert totals["handed"] > 20 * SEEDS
+    for what in (
+        "assigns begun",
+        "keys changed",
+        "granted",
+        "moved home",
+        "looks in the calm",
+        "fault split",
+    ):
+        assert totals.get(what, 0) > 0, what
+
+
+def test_a_seed_of_several_clusters_is_the_same_each_time() -> None:
+    digests = [perform(draw("clusters", seed, 4, 20), digest=True).digest for seed in (3, 3, 4)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+# ---- planted bugs -----------------------------------------------------------------------------------------
+
+PLANTS = (
+    Plant(
+        "a former key isn't revoked",
+        rekeying.Rotation, "done",
+        "revoked=revoked", "revoked=()",
+        range(5, 6), {"own key"}, steps=60,
+    ),
+    Plant(
+        "a former key opens as before",
+        members.Roster, "put",
+        "self.drop(member.node)", "pass",
+        range(5, 6), {"revoked key"}, steps=60,
+    ),
+    Plant(
+        "a used PIN registers another device",
+        registration, "register_device",
+        "(account.key, account.stream) != (event.key, event.stream)", "False",
+        range(2), {"two owners"}, steps=60,
+    ),
+    Plant(
+        "an account isn't written",
+        registrar, "register_device_in",
+        "txn.put(ACCOUNT.name, key, step.account.to_value())", "pass",
+        range(2), {"two owners", "lost registration"}, steps=60,
+    ),
+    Plant(
+        "nodes of other clusters never rest",
+        far.Far, "step",
+        "now - used_at >= self._idle_ms", "False",
+        range(1, 3), {"progress"}, world="clusters", steps=60,
+    ),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("bug", PLANTS, ids=lambda bug: bug.what.replace(" ", "-"))
+def test_a_planted_bug_is_found(monkeypatch: pytest.MonkeyPatch, bug: Plant) -> None:
+    monkeypatch.setattr(Cluster, "rounds_max", ROUNDS)
+    bug.put(monkeypatch)
+    assert bug.found() in bug.rules
