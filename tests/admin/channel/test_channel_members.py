@@ -22,6 +22,11 @@ def row(node: str, admin: str = "", admin_key: str = "") -> dict[str, Any]:
     return {"node": node, "admin": admin, "admin_key": admin_key}
 
 
+def made(path: Path) -> Path:
+    path.mkdir()
+    return path
+
+
 async def found(path: Path, rows: Sequence[dict[str, Any]], **asked: Any) -> dict[str, Entry]:
     """All that a node at `path` leads to, whose rows of members these are."""
 
