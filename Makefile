@@ -1,6 +1,6 @@
 # make run    a node on this machine, with embedded defaults, in the foreground; CONFIG=node.toml for others
 # make cluster  three of them as one cluster, to talk over and to kill one of; in cluster/
-# make test   lint, types and all tests
+# make test   lint, types and tests
 # make help   the rest
 
 PYTHON ?= python3
@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL_FAILED = echo "Packages can't be installed in $(VENV) (above is why). They are downloaded: is there a network, or a mirror \
 	that pip is told of? Then the same again; if that doesn't help, make clean first."; exit 1
 
-.PHONY: run cluster test lint types unit bench-quick lock clean help check-python
+.PHONY: run cluster test lint types unit long bench-quick lock clean help check-python
 
 run: $(VENV)/.installed
 	@$(BIN)/waystation run --guide $(if $(CONFIG),--config '$(CONFIG)')
@@ -32,6 +32,9 @@ types: $(VENV)/.installed-dev
 
 unit: $(VENV)/.installed-dev
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
+
+long: $(VENV)/.installed-dev
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m long
 
 $(VENV)/.installed: requirements.lock pyproject.toml | check-python
 	@echo "Making an environment in $(VENV) ..."
@@ -74,4 +77,5 @@ help:
 	@echo "make lint   ruff alone"
 	@echo "make types  mypy --strict alone"
 	@echo "make unit   the tests alone; JOBS=1 for one process"
+	@echo "make long   more of real processes than make test has time for"
 	@echo "make lock   resolve the dependencies anew"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from verdicts import must_hold
 
 from ops.faults.drill import Drill
@@ -22,6 +23,7 @@ NARROW = {
 }
 
 
+@pytest.mark.long
 def test_full_mailboxes_and_rate_limits_lose_nothing_that_was_accepted(
     make_drill: Callable[..., Drill],
 ) -> None:

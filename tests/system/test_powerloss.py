@@ -65,6 +65,7 @@ def test_after_a_failed_fsync_the_node_ends_and_nothing_is_lost(
     must_hold(drill.conclude(), messages=80)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [32])
 def test_phones_that_lose_power_lose_and_repeat_nothing(
     make_drill: Callable[..., Drill], shim: Path, seed: int

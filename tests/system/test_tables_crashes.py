@@ -21,8 +21,8 @@ KEYS = 20
     [
         (Kind.KILL_PRIMARY, Kind.RESTART_AT_ONCE),
         (Kind.KILL_HEIR, Kind.KILL_TWO),
-        (Kind.KILL_ALL, Kind.MOVE),
-        (Kind.PAUSE_PRIMARY, Kind.PAUSE_HEIR),
+        pytest.param((Kind.KILL_ALL, Kind.MOVE), marks=pytest.mark.long),
+        pytest.param((Kind.PAUSE_PRIMARY, Kind.PAUSE_HEIR), marks=pytest.mark.long),
     ],
     ids=lambda kinds: "+".join(kind.value for kind in kinds),
 )

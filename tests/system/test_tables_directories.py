@@ -10,7 +10,15 @@ from fleets import cables, drill_in, fault, suffer
 from ops.tables.plan import Kind
 
 
-@pytest.mark.parametrize("kind", [Kind.RESTORE_PRIMARY, Kind.RESTORE_HEIR, Kind.CLONE, Kind.LOSE_PRIMARY])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Kind.RESTORE_PRIMARY,
+        Kind.CLONE,
+        pytest.param(Kind.RESTORE_HEIR, marks=pytest.mark.long),
+        pytest.param(Kind.LOSE_PRIMARY, marks=pytest.mark.long),
+    ],
+)
 async def test_an_older_or_foreign_directory_loses_nothing_settled(tmp_path: Path, kind: Kind) -> None:
     async with drill_in(tmp_path, seed=74, cables=cables("namespaces", tmp_path)) as drill:
         await suffer(drill, [fault(kind, group=0.3)])

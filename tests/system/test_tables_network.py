@@ -14,7 +14,9 @@ from ops.tables.plan import Kind
     ("kinds", "by"),
     [
         ((Kind.ISOLATE_PRIMARY, Kind.CUT_PAIR), "namespaces"),
-        ((Kind.CUT_ONE_WAY, Kind.MUTE_PRIMARY, Kind.DEAF_PRIMARY), "namespaces"),
+        pytest.param(
+            (Kind.CUT_ONE_WAY, Kind.MUTE_PRIMARY, Kind.DEAF_PRIMARY), "namespaces", marks=pytest.mark.long
+        ),
         ((Kind.ISOLATE_PRIMARY, Kind.CUT_ONE_WAY), "proxies"),
     ],
 )

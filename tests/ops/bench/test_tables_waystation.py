@@ -24,6 +24,7 @@ def test_both_nodes_hold_what_the_plan_says(tmp_path: Path, storage: str) -> Non
     assert not any(process.runs(pid) for pid in pids)
 
 
+@pytest.mark.long
 @pytest.mark.system
 def test_contents_are_read_in_parts(tmp_path: Path) -> None:
     expected = Expected()
