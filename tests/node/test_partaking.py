@@ -170,7 +170,7 @@ def test_a_registration_is_on_as_many_nodes_as_active_members_can_hold_it(partak
     members = {ME: Member(node=ME), OTHER: Member(node=OTHER)}
     cluster: Any = partaking.cluster
     cluster.nodes = tuple(members)
-    cluster.membership = SimpleNamespace(roster=SimpleNamespace(members=members))
+    cluster.membership = SimpleNamespace(nodes=tuple(members), roster=SimpleNamespace(members=members))
     state: Any = partaking.group.carrier.state
     state.settings = ReplicaSettings()
     assert partaking.is_enough(2)
