@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from verdicts import must_hold
 
 from ops.faults.siege import Fault, Kind, Siege
 
 
+@pytest.mark.long
 def test_partitions_go_from_one_cluster_to_another_under_load_and_nothing_is_lost(tmp_path: Path) -> None:
     labels = ("north", "north", "south", "south")
     with Siege(tmp_path / "run", seed=6, nodes=4, users_each=1, labels=labels, tell=print) as siege:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from verdicts import must_hold
 
 from ops.faults.drill import Drill
@@ -27,6 +28,7 @@ def test_kills_stalls_and_restarts_of_node_and_clients(make_drill: Callable[...,
     must_hold(drill.conclude(), messages=200)
 
 
+@pytest.mark.long
 def test_clients_that_were_away_get_what_waited(make_drill: Callable[..., Drill], shim: Path) -> None:
     """Offline mail: accepted on disk, then the node is killed, then the recipients come.
 

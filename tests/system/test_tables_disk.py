@@ -12,7 +12,9 @@ from ops.faults.unavailable import UnavailableError
 from ops.tables.plan import Kind
 
 
-@pytest.mark.parametrize("kind", [Kind.DISK_FULL_PRIMARY, Kind.DISK_FULL_HEIR])
+@pytest.mark.parametrize(
+    "kind", [Kind.DISK_FULL_PRIMARY, pytest.param(Kind.DISK_FULL_HEIR, marks=pytest.mark.long)]
+)
 async def test_a_full_disk_loses_nothing_and_needs_no_restart(tmp_path: Path, kind: Kind) -> None:
     try:
         with SmallDisk(tmp_path / "probe", 1 << 20):
