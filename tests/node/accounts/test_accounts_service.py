@@ -126,7 +126,7 @@ class House:
         """Let the courier hand over what waits."""
         with trio.CancelScope() as scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.accounts._courier.run)
+                nursery.start_soon(self.accounts.courier.run)
                 await wait_all_tasks_blocked()
                 scope.cancel()
 
@@ -630,7 +630,7 @@ async def test_statistics_name_what_waits_and_what_was_answered(house: House) ->
 def test_a_delivery_carries_the_text_that_the_operator_chose(tmp_path: Path, clock: Any) -> None:
     house = House(tmp_path / "store", clock, AccountsSettings(message="{pin} is your code"))
     posted: list[Delivery] = []
-    house.accounts._courier.post = posted.append  # type: ignore[method-assign]
+    house.accounts.courier.post = posted.append  # type: ignore[method-assign]
     house.ask()
     assert posted[0].text == f"{posted[0].pin} is your code"
     house.store.close()
