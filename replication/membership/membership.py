@@ -39,6 +39,8 @@ log = structlog.get_logger()
 
 REFUSED_MS: Final = 500
 """Shorter than a node listens before it claims (`ReplicaSettings.start_wait_ms`): who was removed serves nothing."""
+KEEP_MS: Final = 1_000
+"""Between two tries to write what the disk hasn't taken."""
 RELAYS_SINCE: Final = 2
 """The version from which on claims are spread by relays (`core.spreading`)."""
 
@@ -82,6 +84,8 @@ class Membership:
         self.removed = trio.Event()
         self.changed_at = around.now()
         self._refused_since: int | None = None
+        self._unkept: set[bytes] = set()  # rows that the disk hasn't taken
+        self._kept_at = -(10**12)
         self._waits = False  # it has said that nobody knows it
         self.nodes: tuple[bytes, ...] = ()  # of this cluster
         self.others: tuple[Member, ...] = ()  # members of other clusters
@@ -138,6 +142,8 @@ class Membership:
 
     def beat(self, peer: bytes, digest: Any) -> None:
         """A peer's beat told the digest of its roster."""
+        if self._unkept:
+            self._keep_again()
         if isinstance(digest, bytes):
             self._carry_out(self.exchange.beat(peer, digest, self._around.now()))
             if self._intents.waiting and self._is_agreed():
@@ -152,7 +158,7 @@ class Membership:
             if effect[0] == SEND:
                 self._around.links.send(effect[1], None, effect[2])
             elif effect[0] == CHANGED:
-                self._kept.keep_soon(effect[1], _not_kept)
+                self._keep_soon(effect[1])
                 self.apply(effect[1])
                 if self.others:
                     self.far.forward(peer, effect[1])
@@ -173,8 +179,26 @@ class Membership:
 
     def edit_soon(self, rows: Sequence[Entry]) -> None:
         """The same, durable in a moment."""
-        self._kept.keep_soon(rows, _not_kept)
+        self._keep_soon(rows)
         self.tell(rows)
+
+    def _keep_soon(self, rows: Sequence[Entry]) -> None:
+        """What can't be written, as the disk is full, is written later: who starts with a row of before may know others
+        by keys that they have no more."""
+
+        def failed(error: Exception) -> None:
+            _not_kept(error)
+            self._unkept.update(row.id for row in rows)
+
+        self._kept.keep_soon(rows, failed)
+
+    def _keep_again(self) -> None:
+        now = self._around.now()
+        if now - self._kept_at >= KEEP_MS:
+            self._kept_at = now
+            rows = [row for one in sorted(self._unkept) if (row := self.roster.entry(one)) is not None]
+            self._unkept.clear()
+            self._keep_soon(rows)
 
     def tell(self, rows: Sequence[Entry]) -> None:
         """Use rows that this node has made, and tell everybody of them who can be reached."""

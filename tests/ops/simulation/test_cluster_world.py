@@ -12,7 +12,7 @@ from ops.simulation.plan import Step
 from ops.simulation.running import draw, perform
 from tests.ops.simulation.planting import Plant
 
-SEEDS = 8
+SEEDS = 6
 STEPS = 100
 """Longer worlds are for `waystation simulate --world cluster`."""
 
