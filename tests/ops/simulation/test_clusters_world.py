@@ -8,7 +8,7 @@ import pytest
 from node.accounts import registrar, registration
 from ops.simulation.cluster.scenario import Cluster
 from ops.simulation.running import draw, perform
-from replication.membership import far, rekeying
+from replication.membership import far, rebalancing, rekeying
 from replication.zeromq import members
 from tests.ops.simulation.planting import Plant
 
@@ -74,6 +74,12 @@ PLANTS = (
         registrar, "register_device_in",
         "txn.put(ACCOUNT.name, key, step.account.to_value())", "pass",
         range(2), {"two owners", "lost registration"}, steps=60,
+    ),
+    Plant(
+        "what another cluster is to own stays",
+        rebalancing, "misplaced",
+        "if ranked[0] != state.me and", "if ranked[0] != state.me and ranked[0] not in state.far and",
+        range(1), {"progress"}, world="clusters", steps=60,
     ),
     Plant(
         "nodes of other clusters never rest",
