@@ -1,5 +1,6 @@
 """What a reload sees of a node: batches between which it may act, and pictures that a test paints."""
 
+import os
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -60,13 +61,14 @@ class Node:
 
     def fill_disk(self) -> None:
         path = self.folder / "history.jsonl"
-        path.rename(path.with_suffix(".aside"))
-        path.mkdir()
+        os.link(path, path.with_suffix(".aside"))
+        full = path.with_suffix(".full")
+        full.symlink_to("/dev/full")
+        full.replace(path)  # at one go, as the way back: a thread may be about to open it
 
     def make_room(self) -> None:
         path = self.folder / "history.jsonl"
-        path.rmdir()
-        path.with_suffix(".aside").rename(path)
+        path.with_suffix(".aside").replace(path)
 
 
 @asynccontextmanager
