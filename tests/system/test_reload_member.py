@@ -4,6 +4,8 @@ import threading
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from admin.channel.client import Client, Target
 from node.accounts.provision import provision
 from ops.bench.identities import number_of, public_key, stream_of
@@ -26,6 +28,7 @@ CHANGED: Final = {
 }
 
 
+@pytest.mark.long
 def test_the_code_of_a_member_is_replaced_under_load_and_taken_back(tmp_path: Path) -> None:
     revisions = Revisions(tmp_path / "code")
     ports = free_ports(4)

@@ -72,6 +72,7 @@ def told(events: list[dict[str, Any]], *kinds: str) -> list[tuple[str, str]]:
     return [(one["what"], one.get("node", "")) for one in events if one["what"] in kinds]
 
 
+@pytest.mark.long
 def test_who_names_one_member_reaches_all_and_what_gets_worse_at_the_second_is_undone_on_all(
     tmp_path: Path, cluster: tuple[Revisions, dict[str, int]]
 ) -> None:
