@@ -33,7 +33,7 @@ STATUS_EVERY_S: Final = 10.0
 END_S_MAX: Final = 50.0
 """How long the end may take without a feed; below TimeoutStopSec of the unit."""
 HAND_OVER_S_MAX: Final = 120.0
-"""How long an upgrade may take without a feed, until it is done or called off; above its own limits together."""
+"""How long an upgrade may take without a feed, from one of its steps to the next; above the limits of each."""
 BARRIER_S_MAX: Final = 5.0
 ADOPTED_S_MAX: Final = 20.0
 """From when a predecessor has closed everything until it has ended."""
@@ -136,7 +136,7 @@ class Supervision:
         )
 
     def reloading(self, status: str) -> None:
-        """Until `ready` there may be no passes for a while: the watchdog is to wait for that."""
+        """Until `ready` there may be no passes for a while: the watchdog is to wait for that, from this moment on."""
         self._tell(*reloading(), f"STATUS={one_line(status)}", *self._watchdog_of(HAND_OVER_S_MAX))
 
     def hand_over(self, pid: int) -> None:
@@ -180,7 +180,10 @@ class Supervision:
     # ---- the watchdog --------------------------------------------------------------------------
 
     async def run(self, hub: Hub[Any], status: Callable[[], str]) -> None:
-        """Feed the watchdog from the hub's passes, and say how the node is, until cancelled."""
+        """Feed the watchdog from the hub's passes, and say how the node is, until cancelled. Then for another hub, if
+        this process goes on serving."""
+        self._asked = False  # a hub that has ended sends no feed, though it was asked for one
+        self._status = ""
         if self._notifier is None:
             return
         async with trio.open_nursery() as nursery:
