@@ -139,6 +139,11 @@ class Supervision:
         """Until `ready` there may be no passes for a while: the watchdog is to wait for that, from this moment on."""
         self._tell(*reloading(), f"STATUS={one_line(status)}", *self._watchdog_of(HAND_OVER_S_MAX))
 
+    def passes_rest(self) -> None:
+        """As `reloading`, for the next step of what it has begun."""
+        if self._watchdog_s:
+            self._tell(*self._watchdog_of(HAND_OVER_S_MAX))
+
     def hand_over(self, pid: int) -> None:
         """Another process of the service is the main one from now on. Waits until that is known. Blocks."""
         if self._notifier is not None:

@@ -19,6 +19,7 @@ import attrs
 import structlog
 import trio
 
+from admin.reload.ending import ends_node
 from admin.systemd.supervision import Supervision
 from admin.upgrade.errors import SuccessorFailed, UpgradeError
 from admin.upgrade.successor import Successor, command_line
@@ -151,22 +152,33 @@ class Upgrade:
                     await trio.sleep(LOOK_S)
             if running.cluster is not None:
                 await self._hand_over_partitions(running.cluster)
+            await freezing.hold(HOLD_S_MAX, ASKING_S_MAX)
+            self._cargo = await freezing.take_out()
+        except Exception as error:  # noqa: BLE001 - whatever it is: nothing was taken out
             try:
-                await freezing.hold(HOLD_S_MAX, ASKING_S_MAX)
-            except NotStill as error:
-                await freezing.go_on()
-                if running.cluster is not None:
-                    running.cluster.handing.stay()
-                await self._fail(successor, UpgradeError(f"this process serves on: {error}"))
-                self._supervision.ready()
-                return
-            self._rest()
-            self._cargo = self._with_units(await freezing.take_out())
+                if ends_node(error):
+                    raise
+                await self._go_on(running, freezing, successor, error)
+            except BaseException:
+                await self._call_off(successor)
+                raise
+            return
         except BaseException:
             await self._call_off(successor)
             raise
+        self._rest()  # its parts are open until it is told to stop
         self._successor = successor
         self._stop.set()
+
+    async def _go_on(
+        self, running: Running, freezing: Freezing, successor: Successor, error: Exception
+    ) -> None:
+        """As before, for nothing was taken out. Whatever it failed by, phones are served as well as ever."""
+        await freezing.go_on()
+        if running.cluster is not None:
+            running.cluster.handing.stay()
+        await self._fail(successor, UpgradeError(f"this process serves on: {_cause_of(error)}"))
+        self._supervision.ready()
 
     async def _hand_over_partitions(self, cluster: Cluster) -> None:
         """What the node is primary of goes to its heirs, while it is the edge of its phones still."""
@@ -195,10 +207,13 @@ class Upgrade:
         if cargo is None or successor is None:
             return None
         with trio.CancelScope(shield=True):
+            self._supervision.passes_rest()
             try:
-                await trio.to_thread.run_sync(successor.hand_over, cargo)
-            except SuccessorFailed as error:
-                await self._fail(successor, UpgradeError(f"this process serves on, after a pause: {error}"))
+                await trio.to_thread.run_sync(successor.hand_over, self._with_units(cargo))
+            except Exception as error:  # noqa: BLE001 - whatever it is: nobody else has the phones
+                cause = f"this process serves on, after a pause: {_cause_of(error)}"
+                await self._fail(successor, UpgradeError(cause))
+                self._supervision.passes_rest()
                 return None if stopping() else cargo
             await trio.to_thread.run_sync(successor.go)
             self._succeed(cargo, successor.pid)
@@ -248,6 +263,14 @@ _OTHER_KIND: Final = (
     "a node that stands alone can't be succeeded by a member of a cluster, nor the other way round: what the new"
     " process read in the configuration has become another kind; restart the node"
 )
+
+
+def _cause_of(error: Exception) -> str:
+    """For whoever asked. Of a mistake of ours the log has the rest: a text may be of a phone."""
+    if isinstance(error, NotStill | SuccessorFailed):
+        return str(error)
+    log.error("upgrade_crashed", exc_info=error)
+    return f"it failed by a mistake in Waystation ({type(error).__name__}): see the node's log"
 
 
 def _nothing() -> None:

@@ -149,25 +149,33 @@ class Freezing:
     # ---- taking out ----------------------------------------------------------------------------
 
     async def take_out(self) -> Cargo:
-        """Everything leaves the hub, whose run ends. There is no way back but to put it into another."""
+        """Everything leaves the hub, whose run ends. There is no way back but to put it into another.
+
+        Raises:
+            Whatever describing it raises; nothing has left then.
+        """
         return await self._between(self._take_out)
 
     def _take_out(self) -> Cargo:
         hub = self._hub
-        sessions: list[HandedSession] = []
-        descriptors: list[int] = []
+        described: list[tuple[Session, HandedSession]] = []
         for session, left in self._held.items():
             if handing.is_there(session):
                 belongings = self._belongings.of(session) if session.phase == TALKING else {}
-                described = _described(session, left, belongings)
-                fd, outbox = handing.take_out(hub, session)
-                sessions.append(attrs.evolve(described, outbox=outbox))
-                descriptors.append(fd)
+                described.append((session, _described(session, left, belongings)))
+        handed = Handed(**self._belongings.whole())
+        # up to here nothing was touched: what fails, fails while the node can go on
+        descriptors: list[int] = []
+        sessions: list[HandedSession] = []
+        for session, one in described:
+            fd, outbox = handing.take_out(hub, session)
+            sessions.append(attrs.evolve(one, outbox=outbox))
+            descriptors.append(fd)
         listeners = handing.take_listeners_out(hub)
         handing.end(hub)
         return Cargo(
-            Handed(
-                **self._belongings.whole(),
+            attrs.evolve(
+                handed,
                 listeners=tuple(HandedListener(name=one.settings.name) for one in listeners),
                 sessions=tuple(sessions),
             ),

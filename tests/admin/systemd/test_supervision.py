@@ -127,7 +127,17 @@ def test_the_end_gives_the_watchdog_time(tmp_path: Path, manager: socket.socket)
     assert said(manager) == ["STOPPING=1\nSTATUS=stopping\nWATCHDOG_USEC=50000000"]
     with of(tmp_path, 0.0) as supervision:
         supervision.stopping()
+        supervision.passes_rest()
     assert said(manager) == ["STOPPING=1\nSTATUS=stopping"]
+
+
+def test_each_step_of_an_upgrade_has_the_watchdog_wait_from_its_beginning(
+    tmp_path: Path, manager: socket.socket
+) -> None:
+    """In systemd's service.c WATCHDOG_USEC= resets the watchdog, too."""
+    with of(tmp_path, 2.0) as supervision:
+        supervision.passes_rest()
+    assert said(manager) == ["WATCHDOG_USEC=120000000"]
 
 
 def test_after_an_upgrade_systemd_looks_whose_child_the_new_process_is(

@@ -10,14 +10,17 @@ from typing import Any, cast
 
 import pytest
 import trio
+import trio.testing
 
 from admin.systemd.inherited import Inherited
 from admin.systemd.supervision import Supervision
 from admin.upgrade.errors import SuccessorFailed, UpgradeError
 from admin.upgrade.service import Upgrade
-from node.handing.freezing import NotStill
+from node.handing.freezing import Cargo, NotStill
+from node.handing.state import Handed
 from node.running import Running
-from replication.membership.handing import Handed
+from replication.membership.handing import Handed as HandedPartitions
+from store.errors import StoreFatal
 
 ROOT = Path(__file__).resolve().parents[3]
 SILENT = "sleep 60"
@@ -47,9 +50,9 @@ class Cluster:
         self.rebalancer = self
         self.settings = SimpleNamespace(stop_moves_s=1.0)
 
-    async def hand_over(self, seconds: float, after_s: float) -> Handed:
+    async def hand_over(self, seconds: float, after_s: float) -> HandedPartitions:
         self.said.append("hand over")
-        return Handed(3, 0)
+        return HandedPartitions(3, 0)
 
     def stay(self) -> None:
         self.said.append("stay")
@@ -70,6 +73,21 @@ class Restless:
 
     async def go_on(self) -> None:
         self._said.append("go on")
+
+
+class Leaving(Restless):
+    """A node that hands everything out, once its members are asked."""
+
+    began = 0.0
+    sent_away = 0
+    cargo = Cargo(Handed(logins=7), ())
+
+    async def hold(self, *_: Any) -> None:
+        self._said.append("hold")
+
+    async def take_out(self) -> Cargo:
+        self._said.append("take out")
+        return self.cargo
 
 
 class Attended:
@@ -191,3 +209,73 @@ async def test_a_member_that_does_not_come_to_rest_has_handed_over_and_says_that
             await node.run(CHECKED.replace("('1')", "('1', member=True)"))
         assert cluster.said == ["hand over", "hold", "go on", "stay"]
         assert not lives(node.pids()[0])
+
+
+async def test_whatever_fails_before_anything_was_taken_out_the_node_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("admin.upgrade.service.Freezing", Restless)
+
+    class Faulty(Cluster):
+        async def hand_over(self, seconds: float, after_s: float) -> HandedPartitions:
+            raise KeyError("+15551230001")
+
+    cluster = Faulty()
+    async with attended(tmp_path) as node:
+        node.attend(cluster)
+        for failed in (1, 2):
+            with pytest.raises(UpgradeError, match=r"serves on: .*\(KeyError\)") as found:
+                await node.run(CHECKED.replace("('1')", "('1', member=True)"))
+            assert "555" not in str(found.value)
+            assert cluster.said == ["go on", "stay"] * failed
+            assert not lives(node.pids()[-1])
+            assert node.upgrade.statistics() == {"tried": failed, "failed": failed, "under_way": 0}
+
+
+async def test_a_failure_after_which_a_node_must_not_go_on_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("admin.upgrade.service.Freezing", Restless)
+
+    class Broken(Cluster):
+        async def hand_over(self, seconds: float, after_s: float) -> HandedPartitions:
+            raise StoreFatal("the disk is gone")
+
+    cluster = Broken()
+    with pytest.RaisesGroup(StoreFatal, flatten_subgroups=True):
+        async with attended(tmp_path) as node:
+            node.attend(cluster)
+            await node.run(CHECKED.replace("('1')", "('1', member=True)"))
+    assert cluster.said == []
+    assert not lives(node.pids()[0])
+
+
+async def test_what_can_not_be_written_down_for_the_successor_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store is closed by then: whoever called must start again with it."""
+
+    def encode(handed: Handed) -> bytes:
+        raise OverflowError("+15551230001")
+
+    monkeypatch.setattr("admin.upgrade.service.Freezing", Leaving)
+    monkeypatch.setattr("admin.upgrade.successor.state.encode", encode)
+    came: list[str] = []
+
+    async def ask() -> None:
+        with pytest.raises(UpgradeError) as found:
+            await node.run(CHECKED.replace("('1')", "('1', member=True)"))
+        came.append(str(found.value))
+
+    async with attended(tmp_path) as node:
+        cluster = Cluster()
+        node.attend(cluster)
+        async with trio.open_nursery() as asking:
+            asking.start_soon(ask)
+            await node.until(lambda: "take out" in cluster.said)
+            await trio.testing.wait_all_tasks_blocked()
+            assert await node.upgrade.finish(lambda: False) is Leaving.cargo
+        assert "after a pause" in came[0]
+        assert "(OverflowError): see the node's log" in came[0]
+        assert not lives(node.pids()[0])
+        assert node.upgrade.statistics()["under_way"] == 0

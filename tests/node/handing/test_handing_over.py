@@ -22,7 +22,7 @@ from node.handing.state import Handed
 from node.hub.certificate import make_certificate
 from node.hub.tls import ServerTls, load_tls
 from node.mail.settings import MailSettings
-from node.session import TALKING
+from node.session import TALKING, Session
 from node.wire import errors, verbs
 from node.wire.codec import encode
 from tests.node.live import GIVE_UP_S, Device, FakeTime, LiveNode, Phone, live_node
@@ -103,6 +103,34 @@ async def test_what_is_in_flight_stays_so_and_nothing_is_lost_repeated_or_overta
             await second.pass_s(2)
             assert second.mail.boxes.get(BOB.user) is None or not second.mail.boxes[BOB.user].count
             assert (await second.login(CAROL)).welcome[2] == first.service.logins + 1, "numbers go on"
+
+
+async def test_what_can_not_be_described_leaves_everybody_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first session can be, the second can't: neither has left the hub."""
+    async with live_node(tmp_path, devices=DEVICES) as node:
+        alice, bob = await node.login(ALICE), await node.login(BOB)
+        freezing = freezing_of(node)
+        await freezing.hold(SECONDS_MAX, SECONDS_MAX)
+        described = freezing._belongings.of
+
+        def describe(session: Session) -> dict[str, Any]:
+            found = described(session)
+            if seen:
+                raise KeyError(session.user)
+            seen.append(session)
+            return found
+
+        seen: list[Session] = []
+        monkeypatch.setattr(freezing._belongings, "of", describe)
+        with pytest.raises(KeyError):
+            await freezing.take_out()
+        await freezing.go_on()
+        await alice.send(ALICE.send(BOB, 1))
+        assert (await bob.next())[3] == 1
+        await node.login(CAROL)
+        node.running.hub.check()
 
 
 async def test_what_waits_beyond_the_window_comes_afterwards_in_order(tmp_path: Path) -> None:
