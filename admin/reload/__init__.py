@@ -11,6 +11,7 @@ uses         who uses a name while it is imported
 survey       which modules differ at all, and may
 draft        what differs, as values that cross between processes
 inspector    the process that compiles, imports and compares before the node does
+missing      names and imports of new functions that lead nowhere
 checking     starts that process
 finding      where a function lives in the running process
 suspended    code that tasks are in the middle of

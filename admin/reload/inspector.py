@@ -5,8 +5,7 @@ that compiling, which holds the interpreter for long, holds up no phone. Talks m
 module must never know what runs in the node: only texts come in.
 """
 
-import builtins
-import dis
+import ast
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -16,15 +15,16 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import redirect_stdout, suppress
 from pathlib import Path
-from types import CodeType, ModuleType
+from types import ModuleType
 from typing import Any, Final
 
 from admin.reload.difference import Comparison, compare
 from admin.reload.draft import Draft, ModuleChange, Refusal, to_bytes
-from admin.reload.units import Parsed, parse
+from admin.reload.missing import Ours, missing_imports, missing_names
+from admin.reload.units import Function, Parsed, bound, first_line, parse
 from admin.reload.uses import Use, Uses, in_order, uses_of
 
 NICENESS: Final = 10
@@ -102,18 +102,22 @@ def inspect(
         parsed = _parse_reached(texts, paths, changed, loaded)
     except _BrokenTexts as broken:
         return Draft(refusals=broken.refusals)
-    modules = _import_all(request["loaded"], importing(texts, parsed, paths))
+    fresh = parsed.keys() - loaded
+    modules = _import_all([*request["loaded"], *sorted(fresh)], importing(texts, parsed, paths))
     if isinstance(modules, Refusal):
         return Draft(refusals=(modules,))
     found = {
         name: compare(parse(name, request["old"][name], paths[name]), parsed[name])
         for name in sorted(changed)
     }
-    fresh = parsed.keys() - loaded
+    ours = Ours(texts, paths, modules)
     uses = uses_of({**_users(texts, paths, found, loaded - changed), **parsed}, texts.keys())
     for name, one in found.items():
         _cross(one, found, fresh, uses)
-        one.refusals += _missing(one, modules[name])
+        one.refusals += _missing(one, modules[name], ours)
+    unfit = [
+        refusal for name in sorted(fresh) for refusal in _missing_in_new(parsed[name], modules[name], ours)
+    ]
     changes = []
     for name in in_order(set(parsed), uses.imports):
         old_version, new_version = request["versions"][name]
@@ -123,7 +127,7 @@ def inspect(
             changes.append(ModuleChange(name, "", new_version, code=parsed[name].code))
     return Draft(
         tuple(changes),
-        tuple(refusal for one in found.values() for refusal in one.refusals),
+        (*(refusal for one in found.values() for refusal in one.refusals), *unfit),
         tuple(sorted(_outside(parsed, texts))),
     )
 
@@ -228,36 +232,39 @@ def _few(names: list[str]) -> str:
     return ", ".join(shown[:3]) + more
 
 
-def _missing(one: Comparison, module: ModuleType) -> list[Refusal]:
-    """Names in changed functions that nothing defines: importing a module doesn't find them."""
-    known = vars(module).keys() | vars(builtins).keys()
-    found = []
-    for change in one.functions:
-        if change.kind != "changed":
-            continue
-        for name, attribute in sorted(_globals(change.new)):
-            holder = vars(module).get(name)
-            if name not in known:
-                found.append(Refusal(one.new.name, change.name, f"`{name}` is defined nowhere", FIX))
-            elif attribute and isinstance(holder, ModuleType) and not hasattr(holder, attribute):
-                cause = f"the module `{name}` has no `{attribute}`"
-                found.append(Refusal(one.new.name, change.name, cause, FIX))
-    return found
-
-
-def _globals(code: CodeType) -> set[tuple[str, str]]:
-    """(global name, the attribute that is taken of it, or "")"""
-    instructions = list(dis.get_instructions(code))
-    names = {
-        (one.argval, after.argval if after.opname in ("LOAD_ATTR", "LOAD_METHOD") else "")
-        for one, after in zip(instructions, [*instructions[1:], instructions[-1]], strict=True)
-        if one.opname == "LOAD_GLOBAL"
+def _missing(one: Comparison, module: ModuleType, ours: Ours) -> list[Refusal]:
+    """What changed and added functions ask for and isn't there."""
+    new = one.new
+    bodies = {
+        (node.name, first_line(node)): node for node in ast.walk(new.tree) if isinstance(node, Function)
     }
-    return names.union(*map(_globals, _codes(code)))
+    codes = [
+        *((change.name, change.new) for change in one.functions if change.kind == "changed"),
+        *((f"{method.owner}.{method.name}", method.code) for method in one.added),
+    ]
+    nodes: list[tuple[str, ast.AST]] = [
+        (name, bodies[code.co_name, code.co_firstlineno]) for name, code in codes
+    ]
+    for what, statement in one.statements.values():
+        if what != "import":
+            name = ", ".join(bound(statement))
+            whole = ast.Module([statement], [])
+            codes.append((name, compile(whole, new.code.co_filename, "exec", dont_inherit=True)))
+            nodes.append((name, statement))
+    return [
+        Refusal(new.name, name, cause, FIX)
+        for name, causes in (
+            *((name, missing_names(code, new, module)) for name, code in codes),
+            *((name, missing_imports(node, new, ours)) for name, node in nodes),
+        )
+        for cause in causes
+    ]
 
 
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    return (one for one in code.co_consts if isinstance(one, CodeType))
+def _missing_in_new(parsed: Parsed, module: ModuleType, ours: Ours) -> list[Refusal]:
+    """The same, of a module that the node hasn't imported yet."""
+    causes = (*missing_names(parsed.code, parsed, module), *missing_imports(parsed.tree, parsed, ours))
+    return [Refusal(parsed.name, "", cause, FIX) for cause in causes]
 
 
 def _outside(parsed: Mapping[str, Parsed], texts: Mapping[str, str]) -> set[str]:

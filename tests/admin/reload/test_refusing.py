@@ -145,6 +145,110 @@ def test_what_cannot_be_loaded(world: World, before: str, after: str, name: str,
     assert world.picture() == picture
 
 
+F = "def f(): return 1\n"
+IN_F = "def f():\n    {}\n"
+C = "class C:\n    x = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "name", "cause"),
+    [
+        (F, IN_F.format("import nowhere"), "f", "line 2 imports `nowhere`, which is not there"),
+        (F, IN_F.format("import os.nowhere"), "f", "imports `os.nowhere`"),
+        (F, IN_F.format("import json.nowhere as n"), "f", "imports `json.nowhere`"),
+        (F, IN_F.format("if f: from nowhere import x"), "f", "imports `nowhere`"),
+        (F, IN_F.format("from os import nothing"), "f", "imports `nothing` of `os`, which has none"),
+        (F, IN_F.format("from this import nothing_of_that"), "f", "imports `nothing_of_that` of `this`"),
+        (F, IN_F.format("from PACKAGE import nothing"), "f", "imports `nothing` of"),
+        (F, IN_F.format("from PACKAGE.nowhere import a"), "f", ".nowhere`, which is not there"),
+        (F, IN_F.format("from PACKAGE.one import nothing"), "f", "imports `nothing` of"),
+        (F, IN_F.format("from PACKAGE.idle import nothing"), "f", "imports `nothing` of"),
+        (F, IN_F.format("from .nowhere import a"), "f", ".nowhere`, which is not there"),
+        (F, IN_F.format("from ...... import a"), "f", "relative import"),
+        (F, IN_F.format("return [g() for _ in 'a']"), "f", "`g` is defined nowhere"),
+        (F, IN_F.format("def inner():\n        import nowhere\n    return inner"), "f", "line 3 imports"),
+        (F, F + "def added(): return g()", "added", "`g` is defined nowhere"),
+        (F, F + "def added(): import nowhere", "added", "line 2 imports `nowhere`"),
+        (F, "import os\n" + F + "def added(): return os.no()", "added", "the module `os` has no `no`"),
+        (F, F + "ADDED = lambda: g()", "ADDED", "`g` is defined nowhere"),
+        (F, F + "class D:\n    def f(self): return g()", "D", "`g` is defined nowhere"),
+        (F, F + "class D:\n    def f(self): import nowhere", "D", "line 3 imports `nowhere`"),
+        (C, C + "    def added(self): return g()", "C.added", "`g` is defined nowhere"),
+        (C, C + "    def added(self): import nowhere", "C.added", "line 3 imports `nowhere`"),
+        (
+            C,
+            C + "    @property\n    def added(self): from os import nothing",
+            "C.added",
+            "imports `nothing` of `os`",
+        ),
+    ],
+)
+def test_what_a_function_asks_for_and_is_not_there(
+    world: World, before: str, after: str, name: str, cause: str
+) -> None:
+    """An import runs no function, so this would raise with the first message that comes."""
+    world.write("one", before)
+    world.start()
+    world.write("idle", "A = 1")
+    world.write("one", after)
+    picture = world.picture()
+    refusals = world.plan().refusals
+    assert [one for one in refusals if one.name == name and cause in one.cause], refusals
+    assert world.picture() == picture
+
+
+@pytest.mark.parametrize(
+    "other", ["import nowhere", "nothing = g", "def f(): return g()", "def f(): import nowhere"]
+)
+def test_a_new_module_that_asks_for_what_is_not_there(world: World, other: str) -> None:
+    world.write("one", F)
+    world.start()
+    world.write("idle", other)
+    world.write("one", IN_F.format("import PACKAGE.idle"))
+    plan = world.plan_elsewhere()
+    assert [one.module for one in plan.refusals] == [f"{world.package}.idle"]
+
+
+def test_what_a_function_imports_and_is_there(world: World) -> None:
+    world.write("one", F)
+    world.write("two", "A = 1")
+    world.start()
+    world.write("idle", "A = B = 1")
+    world.write(
+        "one",
+        """
+        def f():
+            import os.path, json.decoder, xml.etree.ElementTree as tree
+            from xml import sax
+            from this import s
+            from os import path, getpid
+            from PACKAGE import one, two, idle
+            from PACKAGE.idle import B
+            from PACKAGE.two import A
+            from .two import A as again
+            from . import two as once_more
+            try:
+                import nowhere
+            except (ValueError, ImportError):
+                import json as nowhere
+            global made
+            made = 1
+
+        def added(): return f() or made
+
+        class D:
+            if not f:
+                import sys
+            def f(self) -> "Nowhere":
+                from typing import TYPE_CHECKING
+                if TYPE_CHECKING:
+                    import nowhere
+                return __name__ or __class__
+        """,
+    )
+    assert world.plan_elsewhere().refusals == ()
+
+
 @pytest.mark.parametrize("change", ["LIMIT = 2", "LIMIT: int = 2"])
 def test_a_constant_that_others_imported_by_value(world: World, change: str) -> None:
     world.write("user", "from PACKAGE.one import LIMIT\n")
