@@ -31,9 +31,9 @@ class ClusterSection(MembershipSettings):
     public: str = ""
     """Where phones find this node and no other, "host:port"."""
     server: str = ""
-    """What fails together has one label: copies are on different servers."""
+    """What fails together has one label: copies are on different servers. Empty: the host of its address."""
     rack: str = ""
-    """The same of what fails together at a larger scale."""
+    """The same of what fails together at a larger scale: copies are in different racks, where there are several."""
     weight: int = UNSAID
     """Its share of the partitions, relative to the others'. 0: none. -1: what it was invited with, or changed to."""
     clients_move: bool = False

@@ -15,6 +15,7 @@ compared as integers, others as floats only where those are far enough apart, an
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from hashlib import blake2b
@@ -37,11 +38,13 @@ SPACE = 1 << 64
 
 @attrs.frozen(order=False)
 class Member:
-    """A configured node. server: what fails together bears the same label. weight: its share, relative to others."""
+    """A configured node. server: what fails together bears the same label; rack: what does at a larger scale, "" where
+    nobody has said it. weight: its share, relative to others."""
 
     node: bytes
     server: str
     weight: int = 100
+    rack: str = ""
 
     def __attrs_post_init__(self) -> None:
         if not self.node or not self.server:
@@ -89,7 +92,8 @@ class Ranking:
     def ranked(self, group: str, partition: int) -> tuple[bytes, ...]:
         """All members that may hold this partition: primary, heir, spares.
 
-        As many servers as there are come before any server comes twice. Unpartitioned groups have partition 0.
+        As many racks as there are come before any rack comes twice, and as many servers as there are before any server
+        does. Unpartitioned groups have partition 0.
         """
         order = self._kept.get((group, partition))
         if order is None:
@@ -110,7 +114,7 @@ class Ranking:
                 configured = {member.node for member in members}
                 return tuple(node for node in hand.nodes if node in configured)
             members = tuple(member for member in members if member.node in hand.nodes)
-        return _servers_first(self._sorted(group, partition, members))
+        return _spread(self._sorted(group, partition, members))
 
     def _sorted(self, group: str, partition: int, members: tuple[Member, ...]) -> list[Member]:
         name = group.encode() + b"\0" + partition.to_bytes(4, "big")
@@ -144,13 +148,20 @@ def exactly(drawn: int, weight: int) -> Decimal:
     return EXACT.divide(EXACT.ln(uniform), Decimal(-weight))
 
 
-def _servers_first(members: list[Member]) -> tuple[bytes, ...]:
-    """The best member of each server, then the second best of each that has one, and so on; in their order."""
-    seen: dict[str, int] = {}
-    rounds = []
+def _spread(members: list[Member]) -> tuple[bytes, ...]:
+    """The best member of each server, then the second best of each that has one, and so on. Of those that are the first
+    (second, …) of their servers the best of each rack comes first, and so on. What is left is in their order.
+
+    A server in no rack that was named stands alone, as if it were a rack. Servers count for more than racks: a label of
+    a rack that is wrong or new doesn't bring two copies onto one server.
+    """
+    of_server: Counter[str] = Counter()
+    of_rack: Counter[tuple[int, str, str]] = Counter()
+    keyed = []
     for member in members:
-        seen[member.server] = seen.get(member.server, 0) + 1
-        rounds.append(seen[member.server])
-    return tuple(
-        member.node for _, member in sorted(zip(rounds, members, strict=True), key=lambda pair: pair[0])
-    )
+        of_server[member.server] += 1
+        turn = of_server[member.server]
+        rack = (turn, member.rack, "" if member.rack else member.server)
+        of_rack[rack] += 1
+        keyed.append((turn, of_rack[rack], member.node))
+    return tuple(node for _, _, node in sorted(keyed, key=lambda one: one[:2]))

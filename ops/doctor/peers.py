@@ -82,11 +82,11 @@ def roster(patient: Patient) -> tuple[bytes, list[Member]]:
 
 def _labels(members: list[Member]) -> Iterator[Finding]:
     active = [member for member in members if member.state == ACTIVE]
-    servers = {member.server or member.address for member in active}
+    servers = {member.stands_on for member in active}
     if len(active) > 1 and len(servers) == 1:
         yield warning(
             ABOUT,
-            f"all {len(active)} members bear the label of one server: both copies of a partition fail together",
+            f"all {len(active)} members are on one server: both copies of a partition fail together",
             "run members on other servers, and set cluster.server of each to its server's name",
         )
 

@@ -15,6 +15,9 @@ from typing import Any, Final, Self
 import attrs
 import cbor2
 
+from replication.zeromq.address import Address
+from replication.zeromq.errors import AddressUnusable
+
 INVITED: Final = 0
 """Its key is known, and it may ask to be told everything. It holds nothing."""
 ACTIVE: Final = 1
@@ -54,7 +57,8 @@ class Member:
         key, next_key: its public keys (Z85): the one that is used, and the one that is about to be.
         address: where its control link is; "" as long as nobody knows.
         public: where phones find it; "" if they aren't sent to it.
-        server, rack: what fails together bears the same labels.
+        server, rack: what fails together bears the same labels: copies are in different racks where there are several,
+            and on different servers.
         weight: its share of the partitions, relative to others; 0: none.
         cluster: the label of its cluster, where several know one another.
         speaks: the lowest and the highest version of what nodes say that it understands.
@@ -83,6 +87,16 @@ class Member:
     admin: str = ""
     admin_key: str = ""
     rest: tuple[Any, ...] = ()
+
+    @property
+    def stands_on(self) -> str:
+        """What fails together with it: the label of its server or, if nobody named one, the host of its address."""
+        if self.server:
+            return self.server
+        try:
+            return Address.parse(self.address).host or self.address
+        except AddressUnusable:
+            return self.address or self.node.hex()
 
     @property
     def id(self) -> bytes:

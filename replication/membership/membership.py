@@ -376,9 +376,7 @@ class Membership:
         rows = [row for row in belonging if row.state == ACTIVE and row.weight]
         # If nobody is left to take anything, it stays where it is. Two sides of a split may have let in more together.
         among = sorted(rows or belonging, key=lambda row: row.node)[:MEMBERS_MAX]
-        members = [
-            Ranked(row.node, row.server or row.address or row.node.hex(), max(1, row.weight)) for row in among
-        ]
+        members = [Ranked(row.node, row.stands_on, max(1, row.weight), row.rack) for row in among]
         if not members:
             return lambda p: ()
         name = placed.group.name

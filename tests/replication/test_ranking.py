@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,9 +27,14 @@ def numbers(order: tuple[bytes, ...]) -> list[int]:
     return [node[0] for node in order]
 
 
-MEMBERS = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 500)), min_size=1, max_size=9).map(
+RACKS = st.sampled_from([("",) * 5, ("a", "a", "b", "b", "c"), ("", "a", "a", "b", ""), ("a",) * 5])
+"""Of servers 0 to 4."""
+MEMBERS = st.tuples(
+    RACKS, st.lists(st.tuples(st.integers(0, 4), st.integers(1, 500)), min_size=1, max_size=9)
+).map(
     lambda drawn: [
-        Member(bytes([n + 1]) * 8, f"server{server}", weight) for n, (server, weight) in enumerate(drawn)
+        Member(bytes([n + 1]) * 8, f"server{server}", weight, drawn[0][server])
+        for n, (server, weight) in enumerate(drawn[1])
     ]
 )
 
@@ -148,6 +154,10 @@ def test_a_member_that_leaves_moves_only_its_share(drawn: list[Member], data: st
             assert new == old
         elif old[0] != gone.node:
             assert new[0] == old[0]
+        for copies in (2, 3):
+            old = before.holders("mail", partition, copies)
+            lost = set(after.holders("mail", partition, copies)) - set(old)
+            assert len(lost) <= (gone.node in old), "more than its own copy goes elsewhere"
 
 
 def test_a_member_that_comes_takes_about_its_share_from_all() -> None:
@@ -167,7 +177,7 @@ def test_another_weight_moves_partitions_only_to_or_from_that_member(
 ) -> None:
     place = data.draw(st.integers(0, len(drawn) - 1))
     changed = list(drawn)
-    changed[place] = Member(drawn[place].node, drawn[place].server, weight)
+    changed[place] = attrs.evolve(drawn[place], weight=weight)
     before, after = Ranking(SECRET, drawn), Ranking(SECRET, changed)
     grows = weight >= drawn[place].weight
     for partition in range(32):
@@ -185,6 +195,54 @@ def test_no_server_comes_twice_before_all_have_come(drawn: list[Member], partiti
     order = [server[node] for node in Ranking(SECRET, drawn).ranked("mail", partition)]
     count = len(set(order))
     assert len(set(order[:count])) == count
+
+
+@given(MEMBERS, st.integers(0, 1_023))
+def test_no_rack_comes_twice_before_all_have_come(drawn: list[Member], partition: int) -> None:
+    rack = {member.node: member.rack or member.server for member in drawn}
+    order = [rack[node] for node in Ranking(SECRET, drawn).ranked("mail", partition)]
+    count = len(set(order))
+    assert len(set(order[:count])) == count
+
+
+def racked() -> list[Member]:
+    """Three servers in each of two racks, two members on each server."""
+    return [Member(bytes([n + 1]) * 8, f"server{n // 2}", rack=f"rack{n // 6}") for n in range(12)]
+
+
+def test_primary_and_heir_are_in_different_racks_and_the_spare_on_a_third_server() -> None:
+    at = {member.node: member for member in racked()}
+    ranking = Ranking(SECRET, at.values())
+    for p in range(256):
+        primary, heir, spare = (at[node] for node in ranking.holders("mail", p, 3))
+        assert primary.rack != heir.rack
+        assert len({primary.server, heir.server, spare.server}) == 3
+
+
+def test_racks_choose_no_primary_and_where_all_are_in_one_they_choose_nothing() -> None:
+    unsaid = Ranking(SECRET, [attrs.evolve(member, rack="") for member in racked()])
+    one = Ranking(SECRET, [attrs.evolve(member, rack="r") for member in racked()])
+    two = Ranking(SECRET, racked())
+    for p in range(256):
+        assert one.ranked("mail", p) == unsaid.ranked("mail", p)
+        assert two.ranked("mail", p)[0] == unsaid.ranked("mail", p)[0]
+
+
+def test_a_label_of_a_rack_that_is_new_brings_no_two_copies_onto_one_server() -> None:
+    half = [attrs.evolve(member, rack="") if n % 2 else member for n, member in enumerate(racked())]
+    at = {member.node: member.server for member in half}
+    ranking = Ranking(SECRET, half)
+    assert all(len({at[node] for node in ranking.holders("mail", p, 3)}) == 3 for p in range(256))
+
+
+def test_a_member_in_a_new_rack_takes_only_its_share_of_all_copies() -> None:
+    new = Member(b"x" * 8, "new", rack="rack2")
+    before, after = Ranking(SECRET, racked()), Ranking(SECRET, [*racked(), new])
+    moved = sum(
+        len(set(before.holders("mail", p, 2)) - set(after.holders("mail", p, 2))) for p in range(2_048)
+    )
+    held = sum(new.node in after.holders("mail", p, 2) for p in range(2_048))
+    assert moved == held < 2_048 // 2, "nothing moves but to it"
 
 
 def test_primary_and_heir_are_on_one_server_only_if_there_is_no_other() -> None:

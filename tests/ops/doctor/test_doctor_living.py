@@ -129,5 +129,7 @@ def test_a_members_directory_wants_its_configuration_and_the_other_way_round(tmp
 def test_members_that_all_fail_together_are_told() -> None:
     two = [Member(node=bytes([n]) * 8, address=f"10.0.0.{n}:1", server="one") for n in (1, 2)]
     assert [one.verdict for one in peers._labels(two)] == [Verdict.WARNING]
+    unsaid = [Member(node=bytes([n]) * 8, address=f"10.0.0.1:{n}") for n in (1, 2)]
+    assert [one.verdict for one in peers._labels(unsaid)] == [Verdict.WARNING]
     apart = [Member(node=bytes([n]) * 8, address=f"10.0.0.{n}:1") for n in (1, 2)]
     assert list(peers._labels(apart)) == []

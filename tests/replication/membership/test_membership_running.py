@@ -204,6 +204,21 @@ async def test_labels_and_weights_are_changed_on_any_node_and_are_there_after_a_
             await members["a"].operate.change(b, key="another")
 
 
+async def test_heirs_go_to_other_racks_as_soon_as_somebody_says_which_these_are(tmp_path: Path) -> None:
+    async with members_of(tmp_path, "abc", KEPT) as members:
+        state = members["a"].group("kept").carrier.state
+        before = [state.ranked(p) for p in range(KEPT.partitions)]
+        a, b, c = map(members.node, "abc")
+        for node in (a, b):
+            await members["c"].operate.change(node, rack="r1")
+        await until(
+            lambda: [members["a"].membership.roster.members[node].rack for node in (a, b)] == ["r1"] * 2
+        )
+        after = [state.ranked(p) for p in range(KEPT.partitions)]
+        assert all(c in order[:2] for order in after)
+        assert [order[0] for order in after] == [order[0] for order in before]
+
+
 async def test_a_key_is_rotated_while_everybody_runs(tmp_path: Path) -> None:
     async with members_of(tmp_path, "ab", KEPT) as members:
         before = members["a"].membership.own.key
