@@ -1,6 +1,7 @@
 """Tables with copies on several nodes, and who is responsible for which users. Knows no phones.
 
     cluster        one member: store, links, detector, and a replica of each group
+      hearing      what its links tell, handed to whoever it is for
     replicated     a group as its users see it: write, transact, call, read, move
       outcome      how a write ends, and who waits for that
       procedures   what is run in a transaction

@@ -27,7 +27,8 @@ from replication.core import replica, rows
 from replication.core.state import ReplicaState
 from replication.detector import Detector
 from replication.detectorstate import BEAT, RESTARTED, SEND, STATE
-from replication.forwarding import ANSWER, ASK
+from replication.forwarding import ASK
+from replication.hearing import Hearing
 from replication.hosting import Channel, Host, Listen
 from replication.labels import Labels
 from replication.listening import GroupListener
@@ -56,7 +57,7 @@ TICK_MS = 100
 
 
 class Cluster:
-    """Made by `opening`. It is also what its links tell of messages (`zeromq.receiver.Receiver`)."""
+    """Made by `opening`."""
 
     def __init__(
         self,
@@ -70,11 +71,8 @@ class Cluster:
         self.store = store
         self.me = settings.node or node_of(keys.public)
         self._host = host
-        self._reading = False  # what one wake-up of a link brought is being handed over
-        self._heard: set[bytes] = set()  # peers that spoke in it, for the detector to be told of once
         self.groups: dict[str, ReplicatedGroup] = {}
-        self._groups_on: dict[str, str] = {}  # channel → the group whose messages it carries
-        self._channels: dict[str, Channel] = {}  # the host's own
+        self._hearing = Hearing(self, host, self._judged)
         self.schema: Schema  # set by `opening.take_part`
         self.reports: dict[str, int] = {}
         self.too_large = 0
@@ -88,10 +86,10 @@ class Cluster:
             self.me,
             keys,
             self.membership.linked(),
-            self,
+            self._hearing,
             settings.links,
             joins=self._joins,
-            called=self._called,
+            called=self.membership.far.called,
             versions=versions,
         )
         self.detector = Detector(self.me, self.nodes, secrets.token_bytes(8), settings.detector, self.now())
@@ -153,7 +151,7 @@ class Cluster:
         if any(table.state.ram and table.state.listed for table in group.tables):
             rows.forget(state)
         self.links.open(channel)
-        self._groups_on[channel] = name
+        self._hearing.groups_on[channel] = name
         listener = GroupListener(name, self.reports, self.membership.far.claimed)
         send = partial(self._send, channel)
         carrier = Carrier(state, group, send, listener, None if identity is None else Labels(tables or {}))
@@ -191,19 +189,15 @@ class Cluster:
 
     def parted(self, peer: bytes) -> None:
         """A peer is about to be none any more."""
-        for name, channel in tuple(self._channels.items()):
-            if self.links.is_connected(peer, name):
-                channel.disconnected(peer)
-        for one in tuple(self.groups.values()):
-            one.forwarding.gone(peer)
+        self._hearing.parted(peer)
 
     def stop_group(self, name: str) -> None:
         """Take no part in a group any more; the store still has it open."""
         one = self.groups.pop(name)
         with self.within():
             one.close()
-        for channel in [channel for channel, of in self._groups_on.items() if of == name]:
-            del self._groups_on[channel]
+        for channel in [channel for channel, of in self._hearing.groups_on.items() if of == name]:
+            del self._hearing.groups_on[channel]
             self.links.close(channel)
 
     # ---- channels of the host ------------------------------------------------------------------
@@ -220,12 +214,12 @@ class Cluster:
             GroupOpen, TooManyGroups, AddressInUse, AddressUnusable, LinksClosed.
         """
         self.links.open(name, messages_max=messages_max, bytes_max=bytes_max)
-        self._channels[name] = channel
+        self._hearing.channels[name] = channel
 
     def close_channel(self, name: str) -> None:
         """Close it; what is queued is lost. Raises GroupUnknown."""
         self.links.close(name)
-        del self._channels[name]
+        del self._hearing.channels[name]
 
     def send(self, peer: bytes, name: str, message: Sequence[Any] | bytes) -> bool:
         """Queue a message on a channel. Whether there was room, and a link; True is no promise that it arrives.
@@ -244,70 +238,6 @@ class Cluster:
     def is_alive(self, peer: bytes) -> bool:
         """Whether a member is there: this node itself, or one that is heard and hears us."""
         return peer == self.me or (peer in self.nodes and self.detector.state_of(peer) == detectorstate.ALIVE)
-
-    # ---- what the links tell -------------------------------------------------------------------
-
-    def received(self, peer: bytes, group: str | None, message: list[Any]) -> None:
-        """A message came."""
-        if not self._reading:
-            self._reading = True
-            self._host.begin()
-        if group is None:
-            if self.links.is_resting(peer):
-                self._called(peer)
-            self.control.received(peer, message, self.now())
-            return
-        if peer not in self._heard:
-            self._heard.add(peer)
-            self._judged(self.detector.heard(peer, self.now()))
-        channel = self._channels.get(group)
-        if channel is not None:
-            if self.membership.others and self.membership.far.is_far(peer):
-                self.membership.far.use(peer)
-            channel.received(peer, message)
-            return
-        one = self._on(group)
-        if one is None:
-            return
-        if message[0] == ASK:
-            one.asked(peer, message)
-        elif message[0] == ANSWER:
-            one.forwarding.answer(peer, message)
-        else:
-            state = one.carrier.state
-            state.now = self.now()
-            replica.received(state, peer, message)
-            one.carrier.drain()
-
-    def passed(self) -> None:
-        """One wake-up's messages have been handed over."""
-        if self._reading:
-            self._reading = False
-            self._heard.clear()
-            self.flush()
-            self._host.end()
-
-    def connected(self, peer: bytes, group: str | None) -> None:
-        """A link is up: greet."""
-        with self.within():
-            one = self._on(group)
-            if one is not None and peer in one.carrier.state.peers:
-                one.carrier.state.peers[peer].hailed_at = -(10**12)
-                self._tick_group(one)
-            elif group in self._channels:
-                self._channels[group].connected(peer)
-
-    def disconnected(self, peer: bytes, group: str | None) -> None:
-        """A link is down: what was asked over it won't be answered."""
-        with self.within():
-            one = self._on(group)
-            if one is not None:
-                one.forwarding.gone(peer)
-            elif group in self._channels:
-                self._channels[group].disconnected(peer)
-
-    def _on(self, channel: str | None) -> ReplicatedGroup | None:
-        return self.groups.get(self._groups_on.get(channel, "")) if channel is not None else None
 
     # ---- running -------------------------------------------------------------------------------
 
@@ -424,9 +354,6 @@ class Cluster:
     def _joins(self, node: bytes, said: list[Any]) -> list[Any] | str:
         with self.within():
             return self.operate.joins(node, said)
-
-    def _called(self, node: bytes) -> None:
-        self.membership.far.called(node)
 
     def not_understood(self) -> dict[str, dict[str, int]]:
         """What newer releases say and this one doesn't know: by channel, by code, how often. What channels of the host

@@ -61,7 +61,7 @@ _tick = Cluster.tick
 def _tick_and_say_what_is_new(self):
     _tick(self)
     for peer in self.nodes:
-        for channel in (None, *self._groups_on, *self._channels):
+        for channel in (None, *self._hearing.groups_on, *self._hearing.channels):
             if peer != self.me:
                 self.links.send(peer, channel, ({new}, "new"))
                 if self.membership.spoken >= {version}:

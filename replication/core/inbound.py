@@ -26,6 +26,7 @@ def tell(state: ReplicaState, peer: Peer) -> None:
     if state.now - source.told_at < state.settings.retry_ms:
         return
     source.told_at = state.now
+    source.stale = False
     source.session = 0
     _forget_frames(peer)
     stream = peer.known.stream

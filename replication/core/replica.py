@@ -21,7 +21,7 @@ from replication.core import (
     unserved,
 )
 from replication.core.errors import UnknownMember
-from replication.core.state import ALIVE, LIVE, SERVING, Done, Part, Peer, ReplicaState
+from replication.core.state import ALIVE, DEAD, LIVE, SERVING, Done, Part, Peer, ReplicaState
 
 
 def received(state: ReplicaState, sender: bytes, message: Sequence[Any]) -> None:
@@ -131,9 +131,19 @@ def liveness(state: ReplicaState, member: bytes, what: int) -> None:
     """The detector says what has become of a member."""
     peer = state.peers.get(member)
     if peer is not None:
+        if what == DEAD:
+            peer.source.stale = True
         taking.liveness(state, peer, what)
         taking.tick(state)
         flush(state)
+
+
+def disconnected(state: ReplicaState, member: bytes) -> None:
+    """The link to a member is down. As one that was dead for us, it may have parted from us meanwhile and forgotten all
+    of this node, or thought that we were dead: it waits to be told again what is known of its changes."""
+    peer = state.peers.get(member)
+    if peer is not None:
+        peer.source.stale = True
 
 
 def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:

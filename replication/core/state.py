@@ -169,12 +169,13 @@ class Source:
 
     __slots__ = (
         "expected", "heads", "incarnation", "mark", "opened", "queue", "queued_bytes", "refusals",
-        "session", "start", "told", "told_at",
+        "session", "stale", "start", "told", "told_at",
     )  # fmt: skip
 
     def __init__(self) -> None:
         self.incarnation = 0
         self.session = 0  # 0: none; the peer was told what is known, and is to begin
+        self.stale = False  # the peer may have forgotten what it was told: it is to be told when it hails
         self.start: Sequence[Any] | None = None  # of a stream that begins when what is under way is durable
         self.expected = 0  # the number of the next frame
         self.opened: dict[int, int] = {}  # partition → the peer's sequence at which it was opened

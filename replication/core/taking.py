@@ -345,7 +345,7 @@ def hailed(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     """Answer with what is known."""
     _, incarnation, digest, number = message
     peer.incarnation = incarnation
-    if not peer.source.session or peer.source.incarnation != incarnation:
+    if not peer.source.session or peer.source.stale or peer.source.incarnation != incarnation:
         inbound.tell(state, peer)
     if digest == claims.digest(state):
         peer.claims_told, peer.differed = True, False

@@ -246,3 +246,35 @@ def test_a_partition_that_ceased_for_what_a_removed_node_had_is_served_on_at_onc
     stand.crash("C")
     remove(stand, "C")
     assert 0 in stand["A"].serves
+
+
+def forgotten_by_one(stand: Stand) -> None:
+    """B parts from A and meets it again; A hasn't parted from B."""
+    members.parted(stand["B"].state, b"A")
+    stand["B"].carry_out()
+    stand.work()
+    members.added(stand["B"].state, b"A")
+
+
+def hears_again(stand: Stand) -> bool:
+    stand.see()
+    stand.run(2_000)
+    state = stand["B"].state
+    return state.reachable(state.peers[b"A"])
+
+
+def test_who_has_parted_from_one_that_was_dead_for_it_is_told_again_what_is_known() -> None:
+    stand = Stand(2).ready()
+    stand.split("A", "B")
+    stand.see()
+    stand.heal()
+    forgotten_by_one(stand)
+    assert hears_again(stand)
+
+
+def test_who_has_parted_from_one_that_did_not_notice_but_for_the_link_is_told_again() -> None:
+    stand = Stand(2).ready()
+    forgotten_by_one(stand)
+    replica.disconnected(stand["A"].state, b"B")
+    replica.disconnected(stand["A"].state, b"X")  # a stranger's link
+    assert hears_again(stand)
