@@ -17,6 +17,7 @@ finding      where a function lives in the running process
 suspended    code that tasks are in the middle of
 instances    live objects of a class
 planning     a draft joined with what runs: steps, or refusals
+keeping      a live object as it was before its `code_change`
 swapping     the steps, each with its inverse; all or none
 health       better or worse than the minute before
 pulses       pictures of a node's health

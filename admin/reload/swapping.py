@@ -15,6 +15,7 @@ import attrs
 
 from admin.reload.errors import SwapFailed
 from admin.reload.finding import Found
+from admin.reload.keeping import Kept
 
 ABSENT: Final = object()
 
@@ -170,7 +171,7 @@ class Migrate:
         self._find = find
         self._forward = forward
         self._back = back
-        self._kept: list[tuple[Any, dict[str, Any]]] = []
+        self._kept: list[Kept] = []
         self.count = 0
 
     @property
@@ -181,11 +182,9 @@ class Migrate:
         self._change(self._forward)
 
     def undo(self) -> None:
-        """Every object as it was: nothing has run since."""
-        for one, before in self._kept:
-            attributes = vars(one)
-            attributes.clear()
-            attributes.update(before)
+        """Every object as it was, as far as `keeping` looks: nothing has run since."""
+        for one in self._kept:
+            one.put_back()
         self._kept = []
 
     def forget(self) -> None:
@@ -199,7 +198,7 @@ class Migrate:
 
     def _change(self, method: str) -> None:
         found = self._find(self.owner)
-        self._kept = [(one, dict(vars(one))) for one in found]
+        self._kept = [Kept(one) for one in found]  # all before the first changes: they may share something
         self.count = len(found)
         try:
             for one in found:

@@ -2,6 +2,7 @@
 
 import gc
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import trio
@@ -283,7 +284,7 @@ def test_a_c_extension(world: World) -> None:
 def test_a_module_that_is_not_what_was_read_at_the_start(world: World) -> None:
     """Somebody had replaced the file between import and reading, or a function by hand."""
     module = world.change("one", "def f(): return 1", "def f(): return 2")
-    module.f = lambda: 3
+    vars(module)["f"] = lambda: 3
     assert world.causes() == {"f": "what runs is not what was read when the node started"}
 
 
@@ -405,6 +406,77 @@ def test_a_code_change_that_fails_half_way_leaves_all_objects_as_they_were(world
         swap(world.plan().steps)
     assert (vars(one), vars(two)) == ({"a": 1}, {"a": 0})
     assert world.picture() == picture
+
+
+HOLDING = """
+from collections import Counter, OrderedDict, defaultdict, deque
+
+class Below:
+    __slots__ = ("s", "t", "u")
+
+class C(Below):
+    def __init__(self):
+        self.s = [1]
+        self.t = 1
+        self.a = [1, [2]]
+        self.b = {1: 2, 3: 4}
+        self.c = {1, 2}
+        self.d = deque([1, 2], 2)
+        self.e = bytearray(b"1")
+        self.f = Counter("aab")
+        self.g = OrderedDict(z=1, a=2)
+        self.h = defaultdict(list, {1: [2]})
+"""
+SPOILS = (
+    HOLDING
+    + """
+        self.new = 1
+
+    def code_change(self):
+        self.s.append(2)
+        self.t = 2
+        self.u = 3
+        self.a[:] = [9]
+        self.b.update({1: 9, 5: 6})
+        self.c.discard(1)
+        self.d.append(3)
+        self.e += b"2"
+        self.f.clear()
+        self.g.move_to_end("z")
+        self.h[7] = [8]
+        self.a = self.new = [9]
+        {}
+
+    def code_change_back(self):
+        self.code_change()
+"""
+)
+
+
+def _held(one: Any) -> list[Any]:
+    values = [*vars(one).values(), one.s, one.t]
+    return [(id(value), repr(value)) for value in values] + [hasattr(one, "u")]
+
+
+def test_containers_of_live_objects_are_as_they_were_and_the_same_ones(world: World) -> None:
+    module = world.change("one", HOLDING, SPOILS.replace("{}\n\n", "self.b[3].no\n\n", 1))
+    one, two = module.C(), module.C()
+    two.g = one.g  # shared
+    before = [_held(one), _held(two)]
+    with pytest.raises(SwapFailed, match="AttributeError"):
+        swap(world.plan().steps)
+    assert [_held(one), _held(two)] == before
+
+
+def test_an_inverse_that_fails_leaves_containers_as_they_are(world: World) -> None:
+    module = world.change("one", HOLDING, SPOILS.replace("{}\n\n", "len(self.e) > 2 and self.no\n\n", 1))
+    one, two = module.C(), module.C()
+    applied = swap(world.plan().steps)
+    changed = [_held(one), _held(two)]
+    assert "bytearray(b'12')" in str(changed)
+    with pytest.raises(SwapFailed, match="AttributeError"):
+        roll_back(applied)
+    assert [_held(one), _held(two)] == changed
 
 
 def test_an_inverse_that_fails_leaves_the_new_code_in_place(world: World) -> None:
