@@ -14,6 +14,7 @@ histogram   counts by powers of two
 posting     signed JSON to an address of the operator's
 retry       how long to pause before something is tried again
 clock       the time that mail counts by
+seen        sessions whose writes a trace or a tap sees
 tapping     what sampled sessions say and are told, for a tee
 shadow      sessions without sockets: what phones said to another node, said again here
 tables      the group `users`: all that is kept of a user

@@ -29,10 +29,11 @@ from node.mail.state import Effect, MailState
 from node.mail.state import Handle as MailHandle
 from node.outlet import Outlet, outlets_of
 from node.retry import Spread
+from node.seen import set_traced
 from node.session import ASKING, GREETED, NEW, TALKING, Session
 from node.settings import SessionSettings
 from node.tapping import Tap
-from node.tracing import Trace, attach
+from node.tracing import Trace
 from node.wire import errors
 from node.wire.codec import decode_client, encode
 from node.wire.limits import FRAME_MAX, FRAME_MAX_BEFORE_LOGIN, HEADER_SIZE
@@ -267,7 +268,7 @@ class Service:
             return
         self.logins += 1
         if session.user in self.traces:
-            attach(session)
+            set_traced(session, True)
         session.phase = TALKING
         if self.tap is not None:
             self.tap.welcomed(session)

@@ -1,8 +1,8 @@
 """What sampled sessions say and are told, seen by a tap while they say it.
 
 A node without a tap pays nothing: a tap puts another `received` and `closed` in the way of the service's own, on that
-object, and takes them away again; what a session writes is seen by giving it another class of the same shape, as a
-trace does. What a tap is shown holds bodies: it must let none of them out (see admin/tee).
+object, and takes them away again; what a session writes is seen by giving it another class (see
+`seen`), as a trace does. What a tap is shown holds bodies: it must let none of them out (see admin/tee).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from node.hub.connection import Reason
+from node.seen import set_tapped
 from node.session import TALKING, Session
 
 if TYPE_CHECKING:
@@ -33,28 +34,14 @@ class Tap(Protocol):
         """A connection has ended."""
 
 
-class TappedSession(Session):
-    """A session whose writes are seen. Of the same shape, so that a session can become one and go back."""
-
-    __slots__ = ()
-
-    def write(self, data: bytes) -> None:
-        tap = self.hub.handler.tap  # type: ignore[attr-defined]  # the service
-        if tap is not None and not self.is_closing:
-            tap.wrote(self, data)
-        super().write(data)
-
-
 def attach(session: Session) -> None:
-    """From now on what is written to this session is seen; not if it is traced meanwhile. On the hub's task."""
-    if type(session) is Session:
-        session.__class__ = TappedSession
+    """From now on what is written to this session is seen. On the hub's task."""
+    set_tapped(session, True)
 
 
 def detach(session: Session) -> None:
     """No more."""
-    if type(session) is TappedSession:
-        session.__class__ = Session  # type: ignore[assignment]  # mypy takes it for the class of the variable
+    set_tapped(session, False)
 
 
 def begin(service: Service, tap: Tap) -> None:

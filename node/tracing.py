@@ -1,7 +1,7 @@
 """One user's frames, seen by an operator while they come and go; what they carry is never shown.
 
-A session costs nothing for this while nobody looks: what it writes is seen by giving the object another class of the
-same shape, and what it reads by a look at a dictionary that is empty. A trace is bounded in rate, and what is beyond is
+A session costs nothing for this while nobody looks: what it writes is seen by giving the object another class (see
+`seen`), and what it reads by a look at a dictionary that is empty. A trace is bounded in rate, and what is beyond is
 counted and not even decoded. This module must never show a body, a PIN, a key or a signature: of bytes it knows
 the length, but for the device's stream.
 """
@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from node.hub.bucket import Bucket
+from node.seen import set_traced
 from node.session import Session
 from node.wire import verbs
 from node.wire.codec import Decoder, decode_server
@@ -128,31 +129,15 @@ class Trace:
         return True
 
 
-class TracedSession(Session):
-    """A session that is looked at. Of the same shape, so that a session can become one and go back."""
-
-    __slots__ = ()
-
-    def write(self, data: bytes) -> None:
-        trace = self.hub.handler.traces.get(self.user)  # type: ignore[attr-defined]  # the service
-        if trace is not None and not self.is_closing:
-            trace.wrote(data)
-        super().write(data)
-
-
-def attach(session: Session) -> None:
-    """From now on what is written to this session is seen. On the hub's task, as the next two."""
-    session.__class__ = TracedSession
-
-
 def begin(traces: dict[int, Trace], sessions: Mapping[int, Session], trace: Trace) -> bool:
-    """Look at a user, now and when he comes back; False: somebody does, or at too many others."""
+    """Look at a user, now and when he comes back; False: somebody does, or at too many others. On the hub's task, as
+    `end`."""
     if trace.user in traces or len(traces) >= TRACES_MAX:
         return False
     traces[trace.user] = trace
     session = sessions.get(trace.user)
     if isinstance(session, Session):
-        attach(session)
+        set_traced(session, True)
     return True
 
 
@@ -161,5 +146,5 @@ def end(traces: dict[int, Trace], sessions: Mapping[int, Session], trace: Trace)
     if traces.get(trace.user) is trace:
         del traces[trace.user]
         session = sessions.get(trace.user)
-        if isinstance(session, TracedSession):
-            session.__class__ = Session  # type: ignore[assignment]  # mypy takes it for the class of the variable
+        if isinstance(session, Session):
+            set_traced(session, False)

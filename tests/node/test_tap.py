@@ -3,9 +3,9 @@
 import pytest
 
 from node import tapping, tracing
+from node.seen import TappedSession, TracedAndTappedSession, TracedSession
 from node.session import Session
-from node.tapping import TappedSession
-from node.tracing import Trace, TracedSession
+from node.tracing import Trace
 from node.wire import verbs
 from node.wire.codec import decode_client, encode
 from node.wire.limits import FRAME_MAX
@@ -70,27 +70,66 @@ async def test_it_sees_whole_frames_after_login_both_ways_and_ends(
     tapping.end(node.service)
 
 
-async def test_a_trace_and_a_tap_leave_each_other_alone(
-    node: LiveNode, alice: Device, bob: Device, kept: Kept
+@pytest.mark.parametrize(
+    ("steps", "kinds"),
+    [
+        ("trace tap untap untrace", [TracedSession, TracedAndTappedSession, TracedSession, Session]),
+        ("trace tap untrace untap", [TracedSession, TracedAndTappedSession, TappedSession, Session]),
+        ("tap trace untap untrace", [TappedSession, TracedAndTappedSession, TracedSession, Session]),
+        ("tap trace untrace untap", [TappedSession, TracedAndTappedSession, TappedSession, Session]),
+        ("tap tap untrace untap untap", [TappedSession, TappedSession, TappedSession, Session, Session]),
+    ],
+)
+async def test_a_trace_and_a_tap_see_the_same_session_and_leave_each_other_alone(
+    node: LiveNode, alice: Device, steps: str, kinds: list[type]
 ) -> None:
+    """Whoever came first and whoever goes first: what is written is seen once by each that looks."""
     a = await node.login(alice)
     session = node.service.sessions[alice.user]
     assert isinstance(session, Session)
     shown: list[dict[str, object]] = []
+    told: list[bytes] = []
+
+    class Told(Kept):
+        def received(self, session: Session, data: bytes) -> None:
+            pass
+
+        def wrote(self, session: Session, data: bytes) -> None:
+            told.append(data)
+
     trace = Trace(alice.user, shown.append, 100, node.time)
-    assert tracing.begin(node.service.traces, node.service.sessions, trace)
+    tapping.begin(node.service, Told())
+    for step, kind in zip(steps.split(), kinds, strict=True):
+        if step == "trace":
+            assert tracing.begin(node.service.traces, node.service.sessions, trace)
+        elif step == "untrace":
+            tracing.end(node.service.traces, node.service.sessions, trace)
+        elif step == "tap":
+            tapping.attach(session)
+        else:
+            tapping.detach(session)
+        assert type(session) is kind
+        shown.clear()
+        told.clear()
+        await a.send((verbs.PING, False, 7))
+        assert await a.next() == (verbs.PING, True, 7)
+        assert len([one for one in shown if one["way"] == "out"]) == issubclass(kind, TracedSession)
+        assert len(told) == issubclass(kind, TappedSession)
+    tapping.end(node.service)
+
+
+async def test_a_session_that_is_attached_still_and_nobody_is_there(
+    node: LiveNode, alice: Device, kept: Kept
+) -> None:
+    a = await node.login(alice)
+    session = node.service.sessions[alice.user]
+    assert isinstance(session, Session)
     tapping.begin(node.service, kept)
-    await a.send((verbs.PING, False, 7))
-    await node.settle()
-    assert type(session) is TracedSession
-    tapping.detach(session)
-    assert type(session) is TracedSession
-    tracing.end(node.service.traces, node.service.sessions, trace)
     tapping.attach(session)
     tapping.end(node.service)
-    await a.said()  # attached still, and nobody is there to be told
-    assert [frame[0] for frame in kept.said] == [verbs.PING]
-    tapping.detach(session)
+    await a.send((verbs.PING, False, 7))
+    assert await a.next() == (verbs.PING, True, 7)
+    assert kept.told == []
 
 
 async def test_what_is_no_frame_is_shown_too_and_harms_nobody(

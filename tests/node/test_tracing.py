@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from node import tracing
+from node.seen import TracedSession
 from node.session import Session
-from node.tracing import TRACES_MAX, Trace, TracedSession, described
+from node.tracing import TRACES_MAX, Trace, described
 from node.wire import errors, verbs
 from node.wire.codec import encode
 from tests.node.live import Device, LiveNode, error

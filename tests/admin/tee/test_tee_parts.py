@@ -14,8 +14,8 @@ from admin.tee.records import NotRecords
 from admin.tee.settings import JOINED_MAX, ShadowSettings
 from admin.tee.stripping import Stripper
 from admin.tee.tap import CLOSED, OPENED, Counts, Tapping
+from node.seen import TappedSession
 from node.session import TALKING, Session
-from node.tapping import TappedSession
 from node.wire import verbs
 from node.wire.codec import decode_client, encode
 from node.wire.errors import WireError
