@@ -63,6 +63,7 @@ class Reloading:
             self._folder,
             running.hub.soon,
             lambda: take_pulse(running, self._monotonic(), faults()),
+            stopped=running.hub.stopped,
             wall=self._wall,
             settings=self._settings,
             root=ROOT,

@@ -1,12 +1,11 @@
 """Work on the hub's task: sessions and mail are changed between two of its passes, never beside one."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
-
-import trio
+from typing import TypeVar
 
 from admin.commands.table import CommandError, Context
-from node.hub.errors import HubFull
+from node.hub.between import between_passes
+from node.hub.errors import HubFull, HubStopped
 
 T = TypeVar("T")
 
@@ -15,28 +14,17 @@ async def on_hub(context: Context, function: Callable[[], T]) -> T:
     """What `function` gives, called in the hub's next pass. It must be short.
 
     Raises:
-        CommandError: the hub has too much to do.
+        CommandError: the hub has too much to do, or has ended.
         Whatever `function` raises.
     """
-    done = trio.Event()
-    found: list[Any] = []
-    failed: list[Exception] = []
-
-    def work() -> None:
-        try:
-            found.append(function())
-        except Exception as error:  # noqa: BLE001 - it is the command's, and must not end the hub
-            failed.append(error)
-        done.set()
-
+    hub = context.node.hub
     try:
-        context.node.hub.soon(work)
+        return await between_passes(hub.soon, hub.stopped, function)
     except HubFull:
         raise CommandError(
             "the node has more to do than it can queue: see stats hub, and try again"
         ) from None
-    await done.wait()
-    if failed:
-        raise failed[0]
-    value: T = found[0]
-    return value
+    except HubStopped:
+        raise CommandError(
+            "the node is ending, or is handing over to another process: ask again when it serves"
+        ) from None

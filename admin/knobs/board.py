@@ -7,6 +7,7 @@ by it.
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, get_type_hints
 
@@ -18,7 +19,8 @@ import trio
 from admin.knobs.catalogue import KNOBS, reason
 from admin.knobs.layers import Layers, Turned
 from admin.knobs.sections import SECTIONS, Services
-from node.hub.errors import HubFull
+from node.hub.between import between_passes
+from node.hub.errors import HubFull, HubStopped
 from node.running import Running
 from replication.rounds import go_round
 from store.disk import sync_directory
@@ -71,7 +73,7 @@ class Knobs:
                 layers = Layers(base)
             self._layers[name] = layers
             if layers.kept:
-                await self._put(name, layers)
+                await self._put_or_rest(name, layers)
                 log.info("kept_knobs_hold", section=name, keys=",".join(layers.kept))
         task_status.started()
         await go_round(self.step)
@@ -87,7 +89,7 @@ class Knobs:
                 left = layers.at(self._wall())
                 if left is not layers:
                     over = sorted(set(layers.timed) - set(left.timed))
-                    await self._put(name, left)
+                    await self._put_or_rest(name, left)
                     self.ended += len(over)
                     log.info("knobs_back", section=name, keys=",".join(over))
 
@@ -163,23 +165,29 @@ class Knobs:
         if layers.kept != self._layers[section].kept:
             kept = {**{name: one.kept for name, one in self._layers.items()}, section: layers.kept}
             await trio.to_thread.run_sync(self._write, kept)
-        await self._put(section, layers)
+        try:
+            await self._put(section, layers)
+        except HubStopped:
+            raise NoKnob(
+                "the node is ending, or is handing over to another process, where what is kept holds: ask there"
+            ) from None
         self._changed.set()
+
+    async def _put_or_rest(self, section: str, layers: Layers) -> None:
+        """For `run`: of a hub that has ended nothing is turned any more."""
+        try:
+            await self._put(section, layers)
+        except HubStopped:
+            await trio.sleep_forever()
 
     async def _put(self, section: str, layers: Layers) -> None:
         node = self._node
         assert node is not None
         settings = layers.settings()
-        done = trio.Event()
-
-        def put() -> None:
-            SECTIONS[section].put(node, self._services, settings)
-            done.set()
-
-        while not _taken(node, put):  # noqa: ASYNC110 - nobody tells when there is room
+        put = partial(SECTIONS[section].put, node, self._services, settings)
+        while not await _taken(node, put):  # noqa: ASYNC110 - nobody tells when there is room
             await trio.sleep(TRY_AGAIN_S)
         self._layers[section] = layers
-        await done.wait()
 
     # ---- what is kept ----------------------------------------------------------------------------
 
@@ -206,9 +214,9 @@ class Knobs:
         sync_directory(self._path.parent)
 
 
-def _taken(node: Running, put: Callable[[], None]) -> bool:
+async def _taken(node: Running, put: Callable[[], None]) -> bool:
     try:
-        node.hub.soon(put)
+        await between_passes(node.hub.soon, node.hub.stopped, put)
     except HubFull:
         return False
     return True

@@ -72,6 +72,13 @@ class HubTooBusy(ReloadError):
         super().__init__("too much waits for the hub's next batch: nothing was touched; try again")
 
 
+class HubGone(ReloadError):
+    def __init__(self) -> None:
+        super().__init__(
+            "the node is ending, or is handing over to another process: nothing was touched; ask again when it serves"
+        )
+
+
 class NothingToRollBack(ReloadError):
     def __init__(self) -> None:
         super().__init__("nothing was reloaded since the node started, or all of it was rolled back")

@@ -20,6 +20,7 @@ import trio
 from admin.reload.ending import ends_node
 from admin.reload.errors import (
     HistoryNotWritten,
+    HubGone,
     NothingToReload,
     NothingToRollBack,
     NoWayBack,
@@ -59,6 +60,7 @@ class Reload:
         soon: Callable[[Callable[[], None]], None],
         pulse: Callable[[], Pulse],
         *,
+        stopped: trio.Event,
         wall: Callable[[], float],
         settings: ReloadSettings | None = None,
         packages: Sequence[str] = PACKAGES,
@@ -69,6 +71,7 @@ class Reload:
             folder: the history's; made if need be.
             soon: calls a function between two batches (`Hub.soon`).
             pulse: takes a picture of the node's health.
+            stopped: nothing is called any more (`Hub.stopped`).
             wall: seconds since 1970.
             packages, root: what is ours, and where it was imported from; tests bring a world of their own.
         """
@@ -77,6 +80,7 @@ class Reload:
         self._recorder = Recorder(self._history)
         self._soon = soon
         self._pulse = pulse
+        self._stopped = stopped
         self._wall = wall
         self._packages = tuple(packages)
         self._root = root or Path(__file__).resolve().parents[2]
@@ -137,7 +141,7 @@ class Reload:
 
         Raises:
             ReloadRefused, NothingToReload, SwapFailed, ReloadBusy, NoSources, InspectionFailed, SourcesMoved,
-            HubTooBusy, HistoryNotWritten
+            HubTooBusy, HubGone, HistoryNotWritten
         """
         async with alone(self._inspecting):
             runs = self._running
@@ -178,7 +182,7 @@ class Reload:
             only: the id of a plan: if the last one is of another, nothing is done.
 
         Raises:
-            NothingToRollBack, NoWayBack, SwapFailed, HubTooBusy
+            NothingToRollBack, NoWayBack, SwapFailed, HubTooBusy, HubGone
         """
         async with self._swapping:
             if only and self._done and self._done[-1].plan != only:
@@ -266,8 +270,7 @@ class Reload:
         """Between two batches. Meanwhile nobody else changes code."""
         self._turning = True
         try:
-            result: T = await between_batches(self._soon, partial(self._turn_now, function))
-            return result
+            return await between_batches(self._soon, self._stopped, partial(self._turn_now, function))
         finally:
             self._turning = False
 
@@ -398,6 +401,8 @@ class Reload:
             number = self._done[-1].number
             try:
                 await self._roll_back(ITSELF, worse)
+            except HubGone:  # it takes the code with it
+                return
             except ReloadError as error:
                 log.error("a reload made the node worse and can't be undone", cause=worse, remedy=str(error))
                 for one in self._watches:

@@ -5,12 +5,15 @@ This module must never know what is done.
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TypeVar
 
 import trio
 
-from admin.reload.errors import HubTooBusy, ReloadBusy
-from node.hub.errors import HubFull
+from admin.reload.errors import HubGone, HubTooBusy, ReloadBusy
+from node.hub.between import between_passes
+from node.hub.errors import HubFull, HubStopped
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -30,28 +33,17 @@ async def alone(lock: trio.Lock) -> AsyncIterator[None]:
         lock.release()
 
 
-async def between_batches(soon: Callable[[Callable[[], None]], None], function: Callable[[], Any]) -> Any:
+async def between_batches(
+    soon: Callable[[Callable[[], None]], None], stopped: trio.Event, function: Callable[[], T]
+) -> T:
     """Have the hub call it, and wait. What it raises is raised here, never in the hub.
 
     Raises:
-        HubTooBusy
+        HubTooBusy, HubGone
     """
-    over = trio.Event()
-    outcome: list[Any] = []
-
-    def call() -> None:
-        try:
-            outcome.append((function(), None))
-        except Exception as error:  # noqa: BLE001 - it is the asker's, and must not end the hub
-            outcome.append((None, error))
-        over.set()
-
     try:
-        soon(call)
+        return await between_passes(soon, stopped, function)
     except HubFull as full:
         raise HubTooBusy from full
-    await over.wait()
-    result, failure = outcome[0]
-    if failure is not None:
-        raise failure
-    return result
+    except HubStopped as ended:
+        raise HubGone from ended

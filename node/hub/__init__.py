@@ -13,4 +13,5 @@ pollset.py      epoll, and who has which fd    watch.py       descriptors of oth
 counters.py     statistics                     failures.py    logging what a handler raises
 memory.py       descriptors, giving it back    errors.py      the hub's own errors
 invariants.py   what must hold between turns   handing.py     connections that leave for another hub
+between.py      waiting for what a pass calls
 """

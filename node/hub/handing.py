@@ -111,7 +111,7 @@ def take_listeners_out(hub: Hub[Any]) -> list[Listener]:
 
 def was_emptied(hub: Hub[Any]) -> bool:
     """Whether its listeners and connections were taken out: they are somebody else's."""
-    return hub._stopped.is_set()
+    return hub.stopped.is_set()
 
 
 def soon(hub: Hub[Any], function: Callable[[], None]) -> None:
@@ -121,4 +121,4 @@ def soon(hub: Hub[Any], function: Callable[[], None]) -> None:
 
 def end(hub: Hub[Any]) -> None:
     """There is nothing left in it: `run` returns after this pass."""
-    hub._stopped.set()
+    hub.stopped.set()

@@ -47,7 +47,7 @@ class Hub(Generic[C]):
 
     `asleep`, `dirty`, `wheel`, `closer` and `settings` are for `Connection`; `connections_max` is what the settings
     ask for, or less where the descriptors allow less; `rescue` says whether a pass that failed may be passed over;
-    `write_out` writes what another task has queued in a pass of its own.
+    `write_out` writes what another task has queued in a pass of its own; `stopped` is set when there is no other pass.
 
     Raises:
         DescriptorsTooFew: they allow next to no connection.
@@ -107,7 +107,7 @@ class Hub(Generic[C]):
         self._polled_at = clock()
         self._busy = False
         self._leaving: list[C] | None = None  # who has yet to be told that the node stops; None: it doesn't
-        self._stopped = trio.Event()
+        self.stopped = trio.Event()
         self._closed = False
         self.rescue: Callable[[Exception], bool] | None = None
 
@@ -170,7 +170,7 @@ class Hub(Generic[C]):
             raise HubStopped
         try:
             task_status.started()
-            while not self._stopped.is_set():
+            while not self.stopped.is_set():
                 await self.step()
         finally:
             self.close()
@@ -183,17 +183,17 @@ class Hub(Generic[C]):
         """
         self._bring(self._begin_stop)
         with trio.move_on_after(grace):
-            await self._stopped.wait()
+            await self.stopped.wait()
             return
         self._bring(self._cut_off)
-        await self._stopped.wait()
+        await self.stopped.wait()
 
     def close(self) -> None:
         """Close every descriptor at once. For the end of `run`, and for tests that drive `turn`."""
         if self._closed:
             return
         self._closed = True
-        self._stopped.set()
+        self.stopped.set()
         self._acceptor.close()
         self._cut_off("stopped")
         while self.closer.pending:
@@ -269,7 +269,7 @@ class Hub(Generic[C]):
             except Exception as error:
                 if self.rescue is None or not self.rescue(error):
                     raise
-            if clock() >= turn_ends or self._stopped.is_set():
+            if clock() >= turn_ends or self.stopped.is_set():
                 self._busy = True
                 return
 
@@ -307,7 +307,7 @@ class Hub(Generic[C]):
         if self.closer.has_work:
             self.closer.finish()
         if self._leaving is not None and not self._leaving and not counters.connections:
-            self._stopped.set()
+            self.stopped.set()
 
     # ---- connections -----------------------------------------------------------------------------
 

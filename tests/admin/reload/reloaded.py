@@ -19,11 +19,13 @@ QUIET = (0,) * 32
 
 
 class Node:
-    """Of one world. `before_batch` is called at each."""
+    """Of one world. `before_batch` is called at each. `serves`: there are batches."""
 
     def __init__(self, world: World, folder: Path) -> None:
         self.pulse = Pulse(0, 0, 0, QUIET, 0)
         self.soon: deque[Callable[[], None]] = deque()
+        self.stopped = trio.Event()
+        self.serves = True
         self.batches = 0
         self.before_batch: Callable[[], None] = lambda: None
         self.world = world
@@ -32,6 +34,7 @@ class Node:
             folder,
             self.soon.append,
             lambda: self.pulse,
+            stopped=self.stopped,
             wall=lambda: 1_700_000_000.0,
             settings=ReloadSettings(watch_s=10, before_s=10, sample_s=0.001),
             packages=[world.package],
@@ -40,7 +43,7 @@ class Node:
 
     async def run(self) -> None:
         while True:
-            while self.soon:
+            while self.soon and self.serves:
                 self.before_batch()
                 self.soon.popleft()()
                 self.batches += 1

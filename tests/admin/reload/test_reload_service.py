@@ -1,7 +1,7 @@
 """The whole: inspected elsewhere, swapped between batches, recorded, watched, undone by itself."""
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from admin.reload.errors import (
+    HubGone,
     HubTooBusy,
     NothingToReload,
     NothingToRollBack,
@@ -18,6 +19,7 @@ from admin.reload.errors import (
     ReloadRefused,
     SourcesMoved,
 )
+from admin.reload.health import PICTURES
 from admin.reload.history import CUT_OFF
 from admin.reload.service import ITSELF
 from node.hub.errors import HubFull
@@ -293,6 +295,36 @@ async def test_a_hub_that_takes_nothing_more(
         with pytest.raises(HubTooBusy):
             await node.reload.apply("ann")
         assert (module.f(), node.reload.history()[-1]["state"]) == (1, "failed")
+
+
+async def test_a_hub_that_ends_is_not_waited_for(world: World, folder: Path) -> None:
+    """Shielded as a change of code is, it could be neither ended nor cancelled: the process would hang for ever."""
+    module = _started(world)
+    async with node_of(world, folder) as node:
+        world.write("one", "def f(): return 2")
+        await node.reload.apply("ann")
+        world.write("one", "def f(): return 3")
+
+        async def refused(ask: Callable[[str], Awaitable[object]]) -> None:
+            with pytest.raises(HubGone):
+                await ask("ann")
+
+        node.serves = False  # it makes no pass any more, and isn't known to have ended
+        with trio.fail_after(30):
+            async with trio.open_nursery() as asking:
+                asking.start_soon(refused, node.reload.apply)
+                await node.until(lambda: bool(node.soon))
+                node.stopped.set()
+            await refused(node.reload.apply)
+            await refused(node.reload.rollback)
+        assert (module.f(), [one["state"] for one in node.reload.history()]) == (
+            2,
+            ["watched", "failed", "failed"],
+        )
+        node.goes_on(at_s=5, events=100, errors=50)
+        (watch,) = node.reload._watches
+        await node.until(lambda: len(watch.after) == PICTURES and watch.after[0].errors == 50)
+        assert node.reload.history()[0]["state"] == "watched", "the next start says what became of it"
 
 
 async def test_a_pass_that_fails_by_a_watched_reload_is_rescued_once(world: World, folder: Path) -> None:
