@@ -27,6 +27,7 @@ from admin.reload.errors import (
     ReloadError,
     ReloadRefused,
     SourcesMoved,
+    SwapFailed,
 )
 from admin.reload.health import Pulse, verdict
 from admin.reload.history import History
@@ -369,8 +370,12 @@ class Reload:
         done = self._done[-1]  # if it wasn't that one, the next failure takes back the one before
         if done.applied.no_way_back:
             return False
-        pause_ms = self._take_back(done, ITSELF)
         cause = f"{type(error).__name__} ended {what}"
+        try:
+            pause_ms = self._take_back(done, ITSELF)
+        except SwapFailed as failed:  # nothing was taken back, nor will be: what failed is no worse by it
+            self._keep_all(cause, failed, done.number)
+            return False
         self._recorder.note(done.number, **self._ended(ITSELF, pause_ms, cause))  # written at the next step
         log.error(
             "a reload failed outside of any connection, and was undone", reload=done.number, cause=cause
@@ -404,10 +409,12 @@ class Reload:
             except HubGone:  # it takes the code with it
                 return
             except ReloadError as error:
-                log.error("a reload made the node worse and can't be undone", cause=worse, remedy=str(error))
-                for one in self._watches:
-                    self._recorder.note(
-                        one.done.number, state="kept", cause=worse, remedy=str(error), held_by=number
-                    )
-                self._watches = []
+                self._keep_all(worse, error, number)
                 await self._recorder.flush()
+
+    def _keep_all(self, cause: str, error: ReloadError, number: int) -> None:
+        """No watch goes on: this one can't be undone, and those before it only after it."""
+        log.error("a reload made the node worse and can't be undone", cause=cause, remedy=str(error))
+        for one in self._watches:
+            self._recorder.note(one.done.number, state="kept", cause=cause, remedy=str(error), held_by=number)
+        self._watches = []

@@ -297,6 +297,30 @@ async def test_a_hub_that_takes_nothing_more(
         assert (module.f(), node.reload.history()[-1]["state"]) == (1, "failed")
 
 
+async def test_what_can_not_be_brought_back_makes_no_failure_worse(world: World, folder: Path) -> None:
+    """Neither beside the hub, where a fault is harmless, nor in it."""
+    module = _started(world, "class C:\n    def __init__(self): self.a = 1")
+    one = module.C()
+    async with node_of(world, folder) as node:
+        world.write(
+            "one",
+            """
+            class C:
+                def __init__(self): self.a = self.b = 1
+                def code_change(self): self.b = 1
+                def code_change_back(self): raise KeyError("b")
+            """,
+        )
+        number = (await node.reload.apply("ann"))["reload"]
+        assert not node.reload.rescue_beside(ValueError("of a task"))
+        assert (one.b, node.state(number), node.reload.statistics()["watching"]) == (1, "kept", 0)
+        entry = node.reload.history()[-1]
+        assert entry["cause"] == "ValueError ended a task beside the hub"
+        assert "KeyError" in entry["remedy"]
+        assert not node.reload.rescue(ValueError("of a pass"))
+        assert node.reload.statistics()["in_effect"] == 1
+
+
 async def test_a_hub_that_ends_is_not_waited_for(world: World, folder: Path) -> None:
     """Shielded as a change of code is, it could be neither ended nor cancelled: the process would hang for ever."""
     module = _started(world)
