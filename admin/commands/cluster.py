@@ -202,16 +202,15 @@ async def _remove(context: Context, arguments: Mapping[str, Any]) -> Any:
     node = _node(cluster, arguments["node"])
     operate = cluster.operate
     with Done():
-        cluster.membership.roster.member(node)
-        if arguments["yes"]:
-            lost = await operate.remove(node)
-        else:
-            lost = await operate.losses(node)
+        losses = await (operate.remove(node) if arguments["yes"] else operate.losses(node))
     return {
         "node": node.hex(),
         "removed": arguments["yes"],
-        "may_be_lost": len(lost),
-        "partitions": [{"group": one.group, "partition": one.partition, "why": one.why} for one in lost],
+        "may_be_lost": len(losses.lost),
+        "partitions": [
+            {"group": one.group, "partition": one.partition, "why": one.why} for one in losses.lost
+        ],
+        "not_answered": [{"node": one.hex()} for one in losses.silent],
         "hint": "" if arguments["yes"] else "nothing was changed: add --yes to remove it for good",
     }
 
@@ -335,7 +334,8 @@ COMMANDS: Final = (
         role=Role.OPERATOR,
         summary="Let this node hand over everything, and be a member no more.",
         help=(
-            "Every partition that it serves moves to another member, each within half a second and with nothing lost;"
+            "Every partition that it serves moves to another member: senders to its users wait for less than half a"
+            " second, and nothing is lost; a move that would take longer is given up, and made again;"
             " copies that it holds are made elsewhere first. Then it is removed for good, and stops. It takes as long"
             " as that takes; ended before its time it goes on all the same, and cluster stay is the way back."
         ),
@@ -361,9 +361,11 @@ COMMANDS: Final = (
         summary="Remove a member that never returns.",
         help=(
             "Without --yes nothing is changed: it shows, partition by partition, what may be lost with that node, as"
-            " far as the members that are reached know. With --yes its keys open nothing any more, what it was primary"
-            " of is served by others, and copies are made anew. It is final: a node that was removed joins again only"
-            " with another key and an empty directory. One that is alive is refused: let it leave, or stop it."
+            " far as the members of its cluster know; not_answered lists those that didn't say. With --yes its keys"
+            " open nothing any more, what it was primary of is served by others, and copies are made anew. It is final:"
+            " a node that was removed joins again only with another key and an empty directory. One that isn't known to"
+            " be dead is refused: let it leave, or stop it and wait. One of another cluster is removed by a member of"
+            " that one, as long as any is there."
         ),
         example="cluster remove 1f3a --yes",
         parameters=(_NODE, _YES),

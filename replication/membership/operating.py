@@ -22,7 +22,6 @@ from replication.clustersettings import ClusterSettings
 from replication.core import replica
 from replication.core.errors import NoMove, ReplicationError
 from replication.detector import Detector
-from replication.detectorstate import ALIVE
 from replication.errors import NotOnePartition
 from replication.identity import read_identity
 from replication.membership import joining, status
@@ -32,9 +31,11 @@ from replication.membership.joining import Joined
 from replication.membership.member import ACTIVE, LEAVING, NODE_BYTES, REMOVED, Member
 from replication.membership.membership import Membership
 from replication.membership.owner import Owner
+from replication.membership.reaching import LOOK_S, Reaching
 from replication.membership.rebalancing import STEP_S, Rebalancer
 from replication.membership.rekeying import ROTATE_S, Rekeying
-from replication.membership.status import Lost
+from replication.membership.removing import Removing
+from replication.membership.status import Losses
 from replication.outcome import Waiter
 from replication.placement import PARTITIONS
 from replication.replicated import ReplicatedGroup
@@ -50,8 +51,6 @@ MOVED: Final = 25
 SOUND: Final = 26
 SOUNDS: Final = 27
 
-LOOK_S: Final = 0.1
-"""Between two looks at what is waited for."""
 ASK_S: Final = 3.0
 """How long others' answers are waited for; a move takes `MOVE_S`."""
 MOVE_S: Final = 60.0
@@ -86,6 +85,8 @@ class Operating:
         self.rebalancer = rebalancer
         self._rekeying = Rekeying(around, around.membership)
         self._departing = Departing(around, around.membership)
+        self._reaching = Reaching(around)
+        self._removing = Removing(around, self._reaching, self._ask_sound)
         self._number = secrets.randbits(32)
         self._asked: dict[int, Waiter] = {}
 
@@ -222,44 +223,26 @@ class Operating:
         """What keeps a member that leaves."""
         return self._departing.held()
 
-    async def remove(self, node: bytes, *, even_alive: bool = False) -> list[Lost]:
+    async def remove(self, node: bytes) -> Losses:
         """A node never returns: what it held is taken over. What may be lost by that, partition by partition.
 
         Raises:
             NoSuchMember, MemberRemoved
-            NotNow: it is alive; it may leave, or be stopped first.
+            NotNow: it isn't dead, as far as is known; or its own cluster is to be asked.
         """
-        around, membership = self._around, self._membership
+        membership = self._membership
         row = membership.roster.member(node)
-        alive = node == around.me or (
-            node in around.detector.state.peers and around.detector.state_of(node) == ALIVE
-        )
-        if alive and not even_alive:
-            raise NotNow(f"node {node.hex()} is alive: let it leave")
-        lost = await self.losses(node) if row.belongs else []
-        await membership.edit([membership.roster.edited(node, around.me, state=REMOVED)])
-        return lost
+        losses = await self._removing.losses(row)
+        await self._removing.require_dead(row, losses)
+        await membership.edit([membership.roster.edited(node, self._around.me, state=REMOVED)])
+        return losses
 
-    async def losses(self, node: bytes) -> list[Lost]:
-        """What may be lost if this node never returned."""
-        around = self._around
-        complete = {(name, p) for name, p in status.sound(around.groups, node)}
-        others = [
-            one for one in self._membership.nodes
-            if one not in (around.me, node) and around.detector.state_of(one) == ALIVE
-        ]  # fmt: skip
-        async with trio.open_nursery() as nursery:
-            for one in others:
-                nursery.start_soon(self._ask_sound, one, node, complete)
-        return status.losses(around.groups, node, complete)
+    async def losses(self, node: bytes) -> Losses:
+        """What may be lost if this node never returned. Raises NoSuchMember, MemberRemoved."""
+        return await self._removing.losses(self._membership.roster.member(node))
 
-    async def _ask_sound(self, peer: bytes, node: bytes, complete: set[tuple[str, int]]) -> None:
-        try:
-            told = await self._ask(peer, SOUND, (node,), ASK_S)
-        except NotNow as error:
-            log.warning("copies_not_known", peer=peer.hex(), cause=str(error))
-            return
-        complete.update((str(name), int(p)) for name, p in told)
+    async def _ask_sound(self, peer: bytes, node: bytes) -> Any:
+        return await self._ask(peer, SOUND, (node,), ASK_S)
 
     async def rotate_key(self, seconds: float = ROTATE_S) -> str:
         """Have another key pair, while everybody runs; links are made anew. The new public key; the old one opens

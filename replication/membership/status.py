@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -20,6 +20,19 @@ class Lost:
     group: str
     partition: int
     why: str
+
+
+@attrs.frozen
+class Losses:
+    """What may be lost with a node, and who said so. silent: members that were to be asked, and gave no answer."""
+
+    lost: tuple[Lost, ...] = ()
+    answered: frozenset[bytes] = frozenset()
+    silent: tuple[bytes, ...] = ()
+
+
+RESTING: Final = "resting"
+"""Of a member of another cluster: there is nothing to be said to it now, so nobody here listens for it."""
 
 
 def members(
@@ -39,11 +52,17 @@ def members(
                 primary[part.claim.primary] = primary.get(part.claim.primary, 0) + 1
                 if part.claim.heir is not None:
                     heir[part.claim.heir] = heir.get(part.claim.heir, 0) + 1
+    rows = sorted(rows, key=lambda row: row.node)
+    resting = {row.node for row in rows if row.belongs and row.node != me} - detector.state.peers.keys()
     return [
         {
             "node": row.node.hex(),
             "state": STATES[row.state],
-            "alive": "this" if row.node == me else _thought(detector, row.node),
+            "alive": "this"
+            if row.node == me
+            else RESTING
+            if row.node in resting
+            else thought(detector, row.node),
             "address": row.address,
             "public": row.public,
             "server": row.server,
@@ -53,15 +72,16 @@ def members(
             "key": row.key,
             "next_key": row.next_key,
             "speaks": list(row.speaks),
-            "release": release(row.node),
+            "release": release(row.node) or (RESTING if row.node in resting else ""),
             "primary": primary.get(row.node, 0),
             "heir": heir.get(row.node, 0),
         }
-        for row in sorted(rows, key=lambda row: row.node)
+        for row in rows
     ]
 
 
-def _thought(detector: Detector, node: bytes) -> str:
+def thought(detector: Detector, node: bytes) -> str:
+    """What is thought of a node; "" of who is no peer."""
     return detector.state_of(node) if node in detector.state.peers else ""
 
 

@@ -128,7 +128,7 @@ async def test_what_may_be_lost_with_a_node_that_is_removed_is_told_by_partition
             await members["a"].operate.remove(b)
         await members.stop("b")
         await until(lambda: not members["a"].is_alive(b))
-        assert await members["a"].operate.remove(b) == []
+        assert (await members["a"].operate.remove(b)).lost == ()
         await all_there(members)
         with pytest.raises(MemberRemoved):
             await members["c"].operate.change(b, weight=5)
@@ -136,7 +136,8 @@ async def test_what_may_be_lost_with_a_node_that_is_removed_is_told_by_partition
         await members.stop("c")
         await until(lambda: members["a"].detector.state_of(members.node("c")) == DEAD)
         lost = await members["a"].operate.losses(members.node("c"))
-        taken = {one.partition for one in lost}
+        assert lost.silent == (), "b was removed, and is asked no more"
+        taken = {one.partition for one in lost.lost}
         assert all(members["a"].group("kept").primary(one) == members.node("c") for one in taken)
         await members["a"].operate.remove(members.node("c"))
         await until(lambda: served(members, "a") == KEPT.partitions)
@@ -187,7 +188,7 @@ async def test_who_is_not_invited_does_not_join_and_a_key_joins_once(tmp_path: P
         node = await members["a"].operate.invite(make_keys().public, server="x")
         await until(lambda: agree(members))
         assert node not in members["b"].nodes
-        assert await members["a"].operate.remove(node) == []
+        assert (await members["a"].operate.remove(node)).lost == ()
         await until(lambda: members["b"].membership.roster.members[node].state == REMOVED)
 
 

@@ -46,12 +46,14 @@ def test_what_a_dead_node_alone_had_may_be_lost_and_what_others_have_is_not() ->
 def test_members_are_shown_with_what_they_hold() -> None:
     stand = Stand(2, partitions=2).ready()
     detector = Detector(A, [A, B], b"bootboot", DetectorSettings(), 0)
-    rows = [Member(node=B, state=LEAVING, key="k"), Member(node=A, weight=5)]
-    shown = status.members(rows, A, detector, groups(stand, "A"), lambda node: node.decode()[:1])
-    assert [one["release"] for one in shown] == ["A", "B"]
+    rows = [Member(node=B, state=LEAVING, key="k"), Member(node=C, cluster="south"), Member(node=A, weight=5)]
+    releases = {A: "", B: "B"}
+    shown = status.members(rows, A, detector, groups(stand, "A"), lambda node: releases.get(node, ""))
+    assert [one["release"] for one in shown] == ["", "B", "resting"]
     assert [(one["state"], one["alive"], one["primary"] + one["heir"]) for one in shown] == [
         ("active", "this", 2),
         ("leaving", "unknown", 2),
+        ("active", "resting", 0),
     ]
     assert status.partitions(stand["A"].state)["partitions"] == 2
     stand.crash("B")
