@@ -126,10 +126,10 @@ COMMANDS: Final = (
             " to --retry, and closed. It ends when nobody is left, and shows every second how far it is; its"
             " result also says what mail is in memory and not written yet (a stop writes it). Nothing is lost:"
             " what waits for a phone waits. A member of a cluster is shown as leaving meanwhile, and hands over what"
-            " it serves, each partition within half a second; it ends when it serves none, and copies that it held"
-            " are made elsewhere afterwards. The node goes on refusing, until undrain or its next start, also if"
-            " this command is ended before its time; a member gets partitions again after undrain only, however"
-            " often it is started."
+            " it serves, each partition held up for less than half a second; it ends when it serves none, and copies"
+            " that it held are made elsewhere afterwards. The node goes on refusing, until undrain or its next start,"
+            " also if this command is ended before its time; a member gets partitions again after undrain only,"
+            " however often it is started."
         ),
         example="drain --rate 1000",
         parameters=(

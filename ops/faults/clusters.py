@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from ops.faults.lateness import Lateness
 from ops.faults.siege import FAILURES, Fault, Kind, Siege, drawn
-from ops.faults.standing import holds, too_many
+from ops.faults.standing import holds, too_long
 
 LABELS: Final = ("north", "north", "south", "south", "south", "north")
 """Of the clusters that nodes belong to: the first four from the beginning."""
@@ -68,7 +68,7 @@ def run(folder: Path, seed: int, count: int, rate: float, steps: Sequence[Fault]
             )
             result["late_turns"] = round(lateness.share, 3)
             result["holds_judged"] = not lateness.is_busy
-            result["failure"] = "" if lateness.is_busy else too_many(result["holds"])
+            result["failure"] = "" if lateness.is_busy else too_long(result["holds"])
     except FAILURES as error:
         result["failure"] = f"{type(error).__name__}: {error}"
         return result

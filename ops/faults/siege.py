@@ -29,6 +29,7 @@ from ops.bench.upgrades import UPGRADE, succeeded
 from ops.faults.child import ChildError
 from ops.faults.crowd import Crowd, CrowdError
 from ops.faults.drill import Outcome
+from ops.faults.lateness import Lateness
 from ops.faults.release import make_release
 from ops.faults.stage import StageError
 from ops.faults.standing import standing, too_long
@@ -320,18 +321,26 @@ def run(folder: Path, seed: int, count: int, only: Sequence[Kind], rate: float) 
         print(f"{time.monotonic() - began:7.1f} s  {text}", file=sys.stderr, flush=True)
 
     kinds, network = able(only or STANDARD)
+    not_done = [kind.name for kind in only or STANDARD if kind not in kinds]
+    result: dict[str, Any] = {"seed": seed, "failure": "", "good": False, "not_done": not_done}
+    if not kinds:
+        return result | {"failure": "this machine can do nothing of what was asked for"}
     plan = drawn(seed, count, kinds)
     if not only:
         plan += [Fault(kind, 3 if kind is Kind.REMOVE else 1) for kind in COMINGS]
-    result: dict[str, Any] = {"seed": seed, "failure": "", "good": False}
+    paused = [fault.seconds for fault in plan if fault.kind is Kind.PAUSE]
     outcome: Outcome | None = None
     try:
-        with Siege(folder, seed=seed, most=4, network=network, tell=tell) as siege:
+        with (
+            Lateness() as lateness,
+            Siege(folder, seed=seed, most=4, network=network, tell=tell) as siege,
+        ):
             siege.begin(rate)
             siege.suffer(plan)
             outcome = siege.conclude()
             result["standing"] = siege.standing
-            result["failure"] = too_long(siege.standing, [fault.seconds for fault in plan])
+            result["late_turns"] = round(lateness.share, 3)
+            result["failure"] = too_long(siege.standing, paused, busy=lateness.is_busy)
     except FAILURES as error:
         result["failure"] = f"{type(error).__name__}: {error}"
     if outcome is not None:
@@ -357,6 +366,10 @@ def as_text(result: Mapping[str, Any]) -> str:
         lines.append("partitions stood still: " + ", ".join(f"{k} {v}" for k, v in result["holds"].items()))
         if not result["holds_judged"]:
             lines.append("that isn't judged: the machine was too busy with something else")
+    if result.get("not_done"):
+        lines.append(
+            f"NOT DONE, for this machine gives no namespaces of a network: {', '.join(result['not_done'])}"
+        )
     if result["failure"]:
         lines.append(f"FAILED: {result['failure']}")
     if not result.get("rested", True):
@@ -369,7 +382,7 @@ def as_text(result: Mapping[str, Any]) -> str:
 
 
 def able(kinds: Sequence[Kind]) -> tuple[list[Kind], bool]:
-    """Those that this machine can do, and whether networks can be split."""
+    """Those that this machine can do, and whether networks can be split: a run says which it left out."""
     if Kind.SPLIT not in kinds:
         return list(kinds), False
     try:

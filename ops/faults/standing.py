@@ -13,9 +13,7 @@ from replication.core.settings import ReplicaSettings
 SLACK_MS: Final = 1_000
 """Of a machine that is busy with a whole cluster, and its load."""
 HOLD_MS: Final = 500
-"""A planned move holds a partition up for less."""
-OVER_SHARE_MAX: Final = 0.01
-"""… but for so many, for the same reason."""
+"""No planned move holds a partition up for longer, unless a node or the machine has no time."""
 _STOOD_STILL: Final = re.compile(r"event=stood_still (.*)")
 _COUNT: Final = re.compile(r"(holds\w*|hold_ms_most)=(\d+)")
 
@@ -46,23 +44,17 @@ def holds(logs: Iterable[str]) -> dict[str, int]:
     return found
 
 
-def too_many(found: Mapping[str, int]) -> str:
-    """What is wrong with the holds of a run in which nobody was paused; "" if nothing is."""
-    over, all_ = found.get(f"holds_over_{HOLD_MS}_ms", 0), found.get("holds", 0)
-    if over <= all_ * OVER_SHARE_MAX:
-        return ""
-    return f"{over} of {all_} partitions stood still for more than {HOLD_MS} ms while they were moved"
+def hold_ms_max(paused: Sequence[float], *, busy: bool) -> int:
+    """How long a partition may stand still for a move. Whoever was paused (for so many seconds) couldn't give anything
+    up meanwhile; nor could nodes of a busy machine, which are only to end it soon."""
+    if not paused and not busy:
+        return HOLD_MS
+    return ReplicaSettings().move_wait_ms + SLACK_MS + round(max(paused, default=0.0) * 1000)
 
 
-def hold_ms_max(seconds: Sequence[float]) -> int:
-    """How long a partition may stand still for a move: until it is given up, and as long as the longest of the faults,
-    for a node that is paused can't give anything up."""
-    return ReplicaSettings().move_wait_ms + SLACK_MS + round(max(seconds, default=0.0) * 1000)
-
-
-def too_long(found: Mapping[str, int], seconds: Sequence[float]) -> str:
-    """What is wrong with that; "" if nothing is."""
-    most = hold_ms_max(seconds)
+def too_long(found: Mapping[str, int], paused: Sequence[float] = (), *, busy: bool = False) -> str:
+    """What is wrong with the longest hold of a run; "" if nothing is."""
+    most = hold_ms_max(paused, busy=busy)
     if found.get("hold_ms_most", 0) <= most:
         return ""
     return f"a partition stood still for {found['hold_ms_most']} ms while it was moved, more than {most}"
