@@ -46,8 +46,7 @@ def ask_all(entries: Sequence[Entry], words: Sequence[str], silence_s: float | N
     for reply in asked.failed:
         sys.stderr.write(f"waystation: {clean(reply.node)}: {clean(reply.error)}\n")
     if asked.failed:
-        done = len(entries) - len(asked.failed)
-        sys.stderr.write(f"waystation: {done} of {len(entries)} nodes have done it\n")
+        sys.stderr.write(f"waystation: {asked.done} of {len(entries)} nodes have done it\n")
     nodes.close()
     return 130 if asked.stopped else int(bool(asked.failed))
 

@@ -151,7 +151,7 @@ class Client:
                 if answer.kind == "done":
                     return answer.data
                 if answer.kind == "error":
-                    raise Refused(answer.text)
+                    raise Refused(answer.text, other_node=answer.other_node)
                 if item is not None:
                     item(answer.data)
         except KeyboardInterrupt:

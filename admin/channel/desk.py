@@ -14,7 +14,7 @@ import trio
 
 from admin.channel.audit import Audit
 from admin.channel.keyring import Asker
-from admin.commands.table import Command, CommandError, Context, Role
+from admin.commands.table import Command, CommandError, Context, OtherNode, Role
 from admin.commands.words import find_command, read_arguments
 from store.errors import StoreFatal
 
@@ -26,10 +26,11 @@ INTERNAL: Final = "the command failed for a reason that it doesn't name: see the
 
 @attrs.frozen
 class Result:
-    """error: "" if it was done, and then `data` is what it gave."""
+    """error: "" if it was done, and then `data` is what it gave. other_node: it was for another node."""
 
     data: Any = None
     error: str = ""
+    other_node: bool = False
 
 
 class Desk:
@@ -102,7 +103,7 @@ class Desk:
             with scope, trio.move_on_after(command.seconds_max) as time:
                 return Result(await command.run(context, arguments)), "done"
         except CommandError as refusal:
-            return Result(error=str(refusal)), "failed"
+            return Result(error=str(refusal), other_node=isinstance(refusal, OtherNode)), "failed"
         except StoreFatal:
             raise
         except Exception as failure:  # whatever it is, it is this command's

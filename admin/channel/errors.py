@@ -62,4 +62,8 @@ class NotAllowed(ChannelError):
 
 
 class Refused(Exception):
-    """The node's own words about why it doesn't do what it was asked."""
+    """The node's own words about why it doesn't do what it was asked. other_node: because that is for another one."""
+
+    def __init__(self, text: str, *, other_node: bool = False) -> None:
+        super().__init__(text)
+        self.other_node = other_node

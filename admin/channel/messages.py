@@ -4,7 +4,7 @@
     stopped   {"version": 1, "id": 7, "cancel": true}
     answered  {"id": 7, "kind": "item", "data": …}   any number of them, then one of
               {"id": 7, "kind": "done", "data": …}
-              {"id": 7, "kind": "error", "text": "…"}
+              {"id": 7, "kind": "error", "text": "…"}   with "other_node": true if it was for another node
 
 An answer with id 0 is about a request whose id couldn't be read.
 """
@@ -44,6 +44,7 @@ class Answer:
     kind: Literal["item", "done", "error"]
     data: Any = None
     text: str = ""
+    other_node: bool = False
 
 
 _REQUESTS: Final = msgspec.json.Decoder(Request)
@@ -99,6 +100,7 @@ def done(number: int, data: Any) -> bytes:
     return encoded
 
 
-def refusal(number: int, text: str) -> bytes:
+def refusal(number: int, text: str, *, other_node: bool = False) -> bytes:
     """Why there is no result."""
-    return msgspec.json.encode({"id": number, "kind": "error", "text": text})
+    answer: dict[str, Any] = {"id": number, "kind": "error", "text": text}
+    return msgspec.json.encode({**answer, "other_node": True} if other_node else answer)

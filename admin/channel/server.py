@@ -334,7 +334,7 @@ class AdminServer:
 
     def _encoded(self, number: int, result: Result) -> bytes:
         if result.error:
-            return messages.refusal(number, result.error)
+            return messages.refusal(number, result.error, other_node=result.other_node)
         try:
             return messages.done(number, result.data)
         except (TypeError, ValueError, RecursionError) as error:

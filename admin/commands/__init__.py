@@ -6,6 +6,7 @@ registry      all commands of a node, in one tuple
 onhub         what changes sessions happens between two passes of the hub
 plain         ping, info, stats, help
 sessions      connections and sessions: list, find, disconnect
+whose         which node of a cluster is to be asked about a user
 users         show, block, unblock, delete
 draining      empty a node before it is stopped
 members       who is of the cluster, and where each is operated

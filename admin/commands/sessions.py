@@ -13,6 +13,7 @@ import trio
 
 from admin.commands.onhub import on_hub
 from admin.commands.table import Command, CommandError, Context, Parameter, Role
+from admin.commands.whose import require_no_session_elsewhere
 from node.hub.walking import connections_from
 from node.session import ASKING, GREETED, NEW, TALKING, Session
 
@@ -101,10 +102,16 @@ def _with_mail(context: Context, session: Session) -> dict[str, Any]:
     }
 
 
+def _no_session(context: Context, number: int) -> CommandError:
+    """Raises OtherNode instead, if another node may have it."""
+    require_no_session_elsewhere(context, number)
+    return CommandError(f"+{number} has no session on this node")
+
+
 async def _find(context: Context, arguments: Mapping[str, Any]) -> Any:
     session = context.node.service.sessions.get(arguments["number"])
     if session is None:
-        raise CommandError(f"+{arguments['number']} has no session on this node")
+        raise _no_session(context, arguments["number"])
     assert isinstance(session, Session)
     return _with_mail(context, session)
 
@@ -126,7 +133,7 @@ async def _disconnect_session(context: Context, arguments: Mapping[str, Any]) ->
         return isinstance(session, Session) and say_bye(context, session, retry_ms)
 
     if not await on_hub(context, end):
-        raise CommandError(f"+{number} has no session on this node")
+        raise _no_session(context, number)
     return {"disconnected": 1}
 
 
@@ -224,7 +231,11 @@ COMMANDS: Final = (
         name="sessions find",
         role=Role.VIEWER,
         summary="The session of one user.",
-        help="The line of sessions list for one phone number. Refused if the user has no session on this node.",
+        help=(
+            "The line of sessions list for one phone number. Refused if the user has no session on this node. In a"
+            " cluster the primary of the number says then which member has it, and another member names the primary;"
+            " with --all it is found wherever it is."
+        ),
         example="sessions find +15551230001",
         parameters=(_NUMBER,),
         run=_find,
@@ -234,8 +245,9 @@ COMMANDS: Final = (
         role=Role.OPERATOR,
         summary="End the session of one user.",
         help=(
-            "The phone is told to come again after --retry, and its connection closed. Nothing is lost. To keep a"
-            " user out, see user block."
+            "The phone is told to come again after --retry, and its connection closed. Nothing is lost. Where the user"
+            " has no session on this node, it says whom to ask, as sessions find does. To keep a user out, see user"
+            " block."
         ),
         example="sessions disconnect +15551230001 --retry 5s",
         parameters=(_NUMBER, _RETRY),

@@ -52,6 +52,11 @@ class CommandError(Exception):
     """The command can't do what it was asked. The text says why, and what to do; it is shown and audited as it is."""
 
 
+class OtherNode(CommandError):
+    """It is for another node of the cluster, which the text names. Where all were asked, that is no failure as long as
+    one has done it."""
+
+
 @attrs.frozen(kw_only=True)
 class Parameter:
     """One thing that a command takes: by its place, or as `--name VALUE` (a flag: `--name`).

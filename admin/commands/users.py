@@ -7,24 +7,12 @@ from typing import Any, Final
 
 from admin.commands.onhub import on_hub
 from admin.commands.table import Command, CommandError, Context, Parameter, Role
+from admin.commands.whose import require_primary
 from node.accounts.retiring import WipesUnfinished, is_retired
-from node.tables import USERS
 from node.wire import errors
 from store.errors import StoreError, StoreFatal
 
 _NUMBER: Final = Parameter(name="number", help="The phone number, with or without its +.", kind="phone")
-
-
-def _require_here(context: Context, number: int) -> None:
-    """Raise CommandError, naming the node to ask, if another one is the primary of this number."""
-    cluster = context.node.cluster
-    if cluster is None:
-        return
-    users, partition = cluster.group(USERS.name), context.node.service.partition_of(number)
-    if not users.serves(partition):
-        primary = users.primary(partition)
-        whose = f"node {primary.hex()}" if primary is not None else "nobody that this node knows of"
-        raise CommandError(f"+{number} is in partition {partition}, which {whose} serves: ask there")
 
 
 def _unregistered(number: int) -> CommandError:
@@ -33,7 +21,7 @@ def _unregistered(number: int) -> CommandError:
 
 async def _show(context: Context, arguments: Mapping[str, Any]) -> Any:
     number = arguments["number"]
-    _require_here(context, number)
+    require_primary(context, number)
     service = context.node.service
     account = service.accounts.account(number)
     if account is None:
@@ -54,7 +42,7 @@ async def _show(context: Context, arguments: Mapping[str, Any]) -> Any:
 
 async def _set_blocked(blocked: bool, context: Context, arguments: Mapping[str, Any]) -> Any:
     number = arguments["number"]
-    _require_here(context, number)
+    require_primary(context, number)
     service = context.node.service
     try:
         account = await service.accounts.set_blocked(number, blocked)
@@ -75,7 +63,7 @@ async def _delete(context: Context, arguments: Mapping[str, Any]) -> Any:
         raise CommandError(
             f"this can't be undone: add --yes to delete the account of +{number} and what waits for it"
         )
-    _require_here(context, number)
+    require_primary(context, number)
     service = context.node.service
     try:
         replaced = await service.accounts.retire(number)

@@ -35,17 +35,20 @@ NOT_ASKED: Final = "not asked: it was stopped before"
 
 @attrs.frozen
 class Reply:
-    """kind: a line before the result; the result; or why there is none, in `error`."""
+    """kind: a line before the result; the result; or why there is none, in `error`. other_node: because what was asked
+    is for another node."""
 
     node: str
     kind: Literal["item", "done", "error"]
     data: Any = None
     error: str = ""
+    other_node: bool = False
 
     def plain(self) -> dict[str, Any]:
         """For JSON."""
-        said = {"error": self.error} if self.kind == "error" else {"data": self.data}
-        return {"node": self.node, "kind": self.kind, **said}
+        said: dict[str, Any] = {"error": self.error} if self.kind == "error" else {"data": self.data}
+        other = {"other_node": True} if self.other_node else {}
+        return {"node": self.node, "kind": self.kind, **said, **other}
 
 
 @attrs.frozen
@@ -57,7 +60,16 @@ class Asked:
 
     @property
     def failed(self) -> tuple[Reply, ...]:
-        return tuple(reply for reply in self.replies if reply.kind == "error")
+        """Whoever left it to another node has failed only if no node has done it."""
+        done = any(reply.kind == "done" for reply in self.replies)
+        return tuple(
+            reply for reply in self.replies if reply.kind == "error" and not (done and reply.other_node)
+        )
+
+    @property
+    def done(self) -> int:
+        """How many nodes have."""
+        return sum(reply.kind == "done" for reply in self.replies)
 
 
 def silence_of(words: Sequence[str]) -> float:
@@ -141,7 +153,7 @@ def _ask(
             stop=stop.is_set,
         )
     except TOLD as error:
-        return Reply(name, "error", error=str(error))
+        return Reply(name, "error", error=str(error), other_node=getattr(error, "other_node", False))
     except Exception as error:  # noqa: BLE001 - one node's trouble must not keep the others' answers back
         return Reply(name, "error", error=f"{type(error).__name__}: {error}")
     return Reply(name, "done", data)

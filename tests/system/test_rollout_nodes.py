@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from admin.channel.client import Client, Target
+from admin.channel.errors import Refused
 from admin.channel.keyring import Asker, allow
 from admin.channel.settings import KEYS_LOOK_S
 from admin.commands.table import Role
@@ -79,6 +80,7 @@ def test_who_names_one_member_reaches_all_and_what_gets_worse_at_the_second_is_u
     revisions, called = cluster
     first, second, third = called
     reach_all(tmp_path / "all", [*called])
+    reach_a_user(tmp_path / "all", called)
     over = threading.Event()
 
     def send() -> None:
@@ -128,6 +130,37 @@ def reach_all(folder: Path, called: list[str]) -> None:
         time.sleep(0.1)
     time.sleep(KEYS_LOOK_S)  # the nodes look at their lists that often
     assert {one["kind"] for one in lines(admin(folder / "n1", "ping"))} == {"done"}
+
+
+def reach_a_user(folder: Path, called: dict[str, int]) -> None:
+    """One node has the session, one has the account: all are asked, and those that leave it to another don't count."""
+    number = f"+{number_of(RECIPIENT)}"
+    phone = Persistent([*called.values()][1], RECIPIENT, SENDER)
+    phone.send(1)  # it is logged in then
+    edge = [*called][1]
+    said = {}
+    for name in NAMES:
+        try:
+            said[id_of(folder, name)[:8]] = str(asked(folder, name, "sessions", "find", number)["phase"])
+        except Refused as refused:
+            said[id_of(folder, name)[:8]] = str(refused)
+    assert said.pop(edge) == "talking"
+    (primary,) = {*called} - {edge} - {
+        node for node, text in said.items() if "knows whether another has it: ask there" in text
+    } or {edge}
+    assert all(f"node {edge}" in text for node, text in said.items() if node == primary), said
+    assert all(f"node {primary}" in text for node, text in said.items() if node != primary), said
+    for words, node in (("sessions find", edge), ("user block", primary), ("user unblock", primary)):
+        done = admin(folder / "n1", *words.split(), number)
+        assert (done.returncode, done.stderr) == (0, ""), words
+        answers = {one["node"]: one for one in lines(done)}
+        assert {name for name, one in answers.items() if one["kind"] == "done"} == {node}
+        assert all(one["other_node"] for name, one in answers.items() if name != node)
+        if words == "user block":
+            phone.close()
+    nobody = admin(folder / "n1", "sessions", "find", number)
+    assert nobody.returncode == 1
+    assert "has no session on this node\n" in nobody.stderr
 
 
 def asked(folder: Path, name: str, *words: str) -> Any:

@@ -69,6 +69,19 @@ def test_what_one_answers_is_no_others_trouble() -> None:
     assert not asked.stopped
 
 
+def test_who_leaves_it_to_another_node_has_not_failed_if_one_has_done_it() -> None:
+    other = fail(Refused("ask a", other_node=True))
+    asked = ask_each(FakeNodes({"a": give(1), "b": other, "c": other}), "abc", ("ping",), lambda reply: None)
+    assert (asked.failed, asked.done) == ((), 1)
+    assert json.loads(to_line(asked.replies[1]))["other_node"] is True
+    asked = ask_each(
+        FakeNodes({"a": fail(Refused("no")), "b": other, "c": give(1)}), "abc", ("ping",), lambda reply: None
+    )
+    assert [reply.node for reply in asked.failed] == ["a"]
+    asked = ask_each(FakeNodes({"a": fail(Refused("no")), "b": other}), "ab", ("ping",), lambda reply: None)
+    assert [reply.node for reply in asked.failed] == ["a", "b"]
+
+
 def test_no_more_are_asked_at_one_time_than_may_be() -> None:
     together = threading.Barrier(3)
     running = threading.Semaphore(3)
