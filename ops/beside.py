@@ -12,7 +12,7 @@ from typing import Any
 
 import trio
 
-from admin.knobs.loglevel import LogLevel
+from admin.knobs.loglevel import LogLevel, LogSettings
 from admin.reload.service import Reload
 from admin.statistics.service import Statistics
 from admin.systemd.supervision import Supervision
@@ -30,15 +30,27 @@ from ops.shadowing import Shadowing
 class Beside:
     """Of one node.
 
+    Args:
+        former: of the node that this process served before; what is known of its code goes over.
+
     Raises:
         ChannelError, LinkError, OSError
     """
 
-    def __init__(self, config: Config, settings: NodeSettings, log_level: LogLevel) -> None:
+    def __init__(
+        self, config: Config, settings: NodeSettings, log_level: LogLevel, former: Beside | None = None
+    ) -> None:
         self._config = config
         self._settings = settings
         self._operating = Operating(config.admin, settings.data, log_level) if config.admin.enabled else None
-        self._reloading = Reloading(settings.data) if self._operating is not None else None
+        if (
+            former is not None
+        ):  # a knob that had turned it ended with the node; one that is kept turns it again
+            log_level.put(LogSettings(log=config.node.log))
+        self._reloading: Reloading | None = None
+        if self._operating is not None:
+            kept = former._reloading if former is not None else None
+            self._reloading = kept or Reloading(settings.data)
         self._sampling: Sampling | None = None
         self._shadowing: Shadowing | None = None
 

@@ -1,6 +1,7 @@
 """Hot reload beside the node whose code it replaces.
 
-The sources are read before the node is opened, so that they are those which were imported.
+The sources are read before the node is opened, so that they are those which were imported. One process may serve
+several nodes, one after the other: the code that runs is the same, and so is what is known of it.
 """
 
 import time
@@ -11,6 +12,7 @@ import structlog
 import trio
 
 from admin.reload.errors import NoSources
+from admin.reload.health import Pulse
 from admin.reload.pulses import take_pulse
 from admin.reload.service import Reload
 from admin.reload.settings import ReloadSettings
@@ -25,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 class Reloading:
-    """Of one node, made before it is opened."""
+    """Of one process, made before its first node is opened. `run` beside each."""
 
     def __init__(
         self,
@@ -38,6 +40,7 @@ class Reloading:
         self._folder = data / FOLDER
         self._wall = wall
         self._monotonic = monotonic
+        self._reload: Reload | None = None
         self._sources: Sources | None = None
         try:
             self._sources = read_sources(ROOT)
@@ -59,21 +62,10 @@ class Reloading:
         if self._sources is None:
             task_status.started(None)
             return
-        reload = Reload(
-            self._folder,
-            running.hub.soon,
-            lambda: take_pulse(running, self._monotonic(), faults()),
-            stopped=running.hub.stopped,
-            wall=self._wall,
-            settings=self._settings,
-            root=ROOT,
+        reload = await self._reload_of(
+            self._sources, running, lambda: take_pulse(running, self._monotonic(), faults())
         )
-        try:
-            await reload.open(self._sources)
-        except OSError as error:  # a full disk, say: no reason not to serve
-            log.warning(
-                "this node's code can't be reloaded: its history can't be opened", cause=error.strerror
-            )
+        if reload is None:
             task_status.started(None)
             return
         running.hub.rescue = reload.rescue
@@ -84,3 +76,29 @@ class Reloading:
         finally:
             running.hub.rescue = None
             RESCUE.set(None)
+
+    async def _reload_of(
+        self, sources: Sources, running: Running, pulse: Callable[[], Pulse]
+    ) -> Reload | None:
+        hub = running.hub
+        if self._reload is not None:
+            self._reload.go_over(hub.soon, pulse, hub.stopped)
+            return self._reload
+        reload = Reload(
+            self._folder,
+            hub.soon,
+            pulse,
+            stopped=hub.stopped,
+            wall=self._wall,
+            settings=self._settings,
+            root=ROOT,
+        )
+        try:
+            await reload.open(sources)
+        except OSError as error:  # a full disk, say: no reason not to serve
+            log.warning(
+                "this node's code can't be reloaded: its history can't be opened", cause=error.strerror
+            )
+            return None
+        self._reload = reload
+        return reload

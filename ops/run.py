@@ -82,14 +82,14 @@ def run(
             read = attrs.evolve(read, shadow=attrs.evolve(read.shadow, enabled=True))
         check_directory(read)
         settings = node_settings(read)
-        another = partial(Beside, read, settings, log_level)
-        beside = another()
+        beside = Beside(read, settings, log_level)
         raise_descriptors_max()
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         gc.set_threshold(GC_GENERATION_0, 20, 100)
         if predecessor is not None:
             wait_for(predecessor, settings)
         beside.listen()
+        another = partial(Beside, read, settings, log_level)
         trio.run(_run, settings, guide, supervision, predecessor, beside, another)
 
 
@@ -99,7 +99,7 @@ async def _run(
     supervision: Supervision,
     predecessor: Predecessor | None,
     beside: Beside,
-    another: Callable[[], Beside],
+    another: Callable[[Beside], Beside],
 ) -> None:
     """Serve; and again, if what was to be handed over to another process wasn't taken."""
     asked = Asked(supervision.stopping)
@@ -110,7 +110,7 @@ async def _run(
             cargo = await _serve(settings, guide, supervision, upgrade, beside, start, asked, predecessor)
             if cargo is None:
                 break
-            start, beside, predecessor = start_again(cargo), another(), None
+            start, beside, predecessor = start_again(cargo), another(beside), None
             beside.listen()
     log.info("stopped")
 

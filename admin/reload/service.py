@@ -120,6 +120,18 @@ class Reload:
                 runs=runs.version,
             )
 
+    def go_over(
+        self, soon: Callable[[Callable[[], None]], None], pulse: Callable[[], Pulse], stopped: trio.Event
+    ) -> None:
+        """Another node serves in this process, by the same code. It counts from nought: what was watched is compared
+        with nothing any more, and is taken back only if something fails by it.
+        """
+        self._soon, self._pulse, self._stopped = soon, pulse, stopped
+        self._pulses.clear()
+        for watch in self._watches:
+            watch.before = ()
+            watch.after.clear()
+
     # ---- what is asked ---------------------------------------------------------------------------
 
     async def plan(self, wheel: Path | None = None) -> Plan:

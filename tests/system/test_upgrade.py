@@ -105,9 +105,12 @@ def test_bad_code_is_refused_with_its_reason_before_anything_is_touched(stand: S
 
 @pytest.mark.usefixtures("restored")
 def test_code_that_fails_after_the_node_has_ended_leaves_the_old_process_serving(stand: Stand) -> None:
-    """The store is closed by then, and everything taken out: it is opened again, and everything put in."""
+    """The store is closed by then, and everything taken out: it is opened again, and everything put in. What was
+    reloaded runs on, is known to, and can be taken back; what is planted on disk is known not to run."""
     before = pid_of(stand)
     stand.busy.begin()
+    edited(stand, "node/talk.py", "def ack(", "def never_asked() -> None: ...\n\n\ndef ack(")
+    reloaded = ask(stand, "reload", "apply", "--watch", "1h")["reload"]
     edited(
         stand, "node/alone.py", "            world.begin(parts)", "            raise RuntimeError('planted')"
     )
@@ -127,6 +130,11 @@ def test_code_that_fails_after_the_node_has_ended_leaves_the_old_process_serving
     all_arrived(stand)
     assert pid_of(stand) == before
     assert ask(stand, "stats", "hub")["failures"] == 0
+    plan = ask(stand, "reload", "plan")
+    assert {one["module"] for one in (*plan["modules"], *plan["refused"])} == {"node.alone"}
+    assert ask(stand, "reload", "history", "--last", "1")[0]["state"] == "watched"
+    assert ask(stand, "reload", "rollback")["reload"] == reloaded
+    talk(stand, 3)
 
 
 def test_a_node_that_is_to_stop_while_its_successor_is_looked_at_stops(tmp_path: Path) -> None:

@@ -75,9 +75,14 @@ class Node:
 
 
 @asynccontextmanager
-async def node_of(world: World, folder: Path) -> AsyncIterator[Node]:
+async def node_of(world: World, folder: Path, former: Reload | None = None) -> AsyncIterator[Node]:
+    """former: of a node that this process served before."""
     made = Node(world, folder)
-    await made.reload.open()
+    if former is None:
+        await made.reload.open()
+    else:
+        former.go_over(made.soon.append, lambda: made.pulse, made.stopped)
+        made.reload = former
     async with trio.open_nursery() as nursery:
         nursery.start_soon(made.run)
         nursery.start_soon(made.reload.run)

@@ -297,6 +297,37 @@ async def test_a_hub_that_takes_nothing_more(
         assert (module.f(), node.reload.history()[-1]["state"]) == (1, "failed")
 
 
+async def test_the_next_node_of_a_process_knows_what_code_it_runs(world: World, folder: Path) -> None:
+    """So it is after an upgrade that failed late: the process, its code and the way back are the same."""
+    module = _started(world)
+    async with node_of(world, folder) as node:
+        node.goes_on(at_s=1, events=100_000, errors=100)
+        await node.until(lambda: bool(node.reload._pulses))
+        world.write("one", "def f(): return 2")
+        number = (await node.reload.apply("ann"))["reload"]
+        reload = node.reload
+        node.stopped.set()
+    async with node_of(world, folder, reload) as again:
+        (watch,) = reload._watches
+        again.goes_on(at_s=2, events=100, errors=50)
+        await again.until(lambda: len(watch.after) == PICTURES)
+        assert (module.f(), again.state(number)) == (2, "watched"), (
+            "it isn't compared with another node's figures"
+        )
+        with pytest.raises(NothingToReload):
+            await reload.apply("ann")
+        world.write("one", "def f(): return 3")
+        assert (await reload.plan()).came_from == reload.statistics()["version"]
+        assert reload.rescue(ValueError())
+        assert (module.f(), again.state(number)) == (1, "rolled_back")
+        await reload.apply("ann")
+        await reload.rollback("ann")
+        assert module.f() == 1
+        number = (await reload.apply("ann"))["reload"]
+        again.goes_on(at_s=20)
+        await again.until(lambda: again.state(number) == "kept")
+
+
 async def test_what_can_not_be_brought_back_makes_no_failure_worse(world: World, folder: Path) -> None:
     """Neither beside the hub, where a fault is harmless, nor in it."""
     module = _started(world, "class C:\n    def __init__(self): self.a = 1")
