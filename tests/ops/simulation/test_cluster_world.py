@@ -8,8 +8,10 @@ import pytest
 from node.mail import telling
 from node.mail.rows import MailTables
 from node.routing import hosting, keeping, opening
-from ops.simulation.plan import Step
+from ops.simulation.cluster.drawing import USERS
+from ops.simulation.plan import Plan, Step
 from ops.simulation.running import draw, perform
+from replication.core import taking
 from tests.ops.simulation.planting import Plant
 
 SEEDS = 6
@@ -55,6 +57,34 @@ def test_who_leaves_after_a_split_leaves_nothing_behind() -> None:
     assert not outcome.rule, outcome
     assert outcome.totals["left"] == 1
     assert outcome.totals["handed"] == 1
+
+
+# ---- failover -------------------------------------------------------------------------------------------
+
+
+def crash(seed: int) -> Plan:
+    """A node that is primary of some partitions dies while phones talk, and stays dead in a long calm."""
+    drawn = draw("cluster", seed, 3, 0)
+    steps = [Step(at * 40, "compose", (at, at % USERS + 1, (at + 3) % USERS + 1)) for at in range(20)]
+    steps += [Step(1_000, "crash", (1,)), Step(2_500, "compose", (20, 1, 2))]
+    return attrs.evolve(drawn, knobs={**drawn.knobs, "founders": 3, "newcomers": 0}, steps=tuple(steps))
+
+
+CRASHES = range(3)
+
+
+def test_what_a_dead_node_served_is_served_by_its_heirs() -> None:
+    for seed in CRASHES:
+        outcome = perform(crash(seed))
+        assert not outcome.rule, outcome
+        assert outcome.totals["handed"] == 21
+
+
+@pytest.mark.parametrize("seed", CRASHES)
+def test_an_heir_that_never_takes_over_is_found(monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """By each of these plans: nothing else could serve what the dead node did, for nobody starts it."""
+    monkeypatch.setattr(taking, "_next", lambda state, part: False)
+    assert perform(crash(seed)).rule in {"served again", "late in the calm"}
 
 
 # ---- planted bugs -----------------------------------------------------------------------------------------
@@ -109,7 +139,7 @@ PLANTS = (
         "all that is open is opened again and again",
         opening, "claimed",
         "if state.ways.primary_of(part.number) != part.target:", "if True:",
-        range(10), {"traffic"},
+        range(4, 12), {"traffic"},
     ),
 )  # fmt: skip
 
