@@ -273,6 +273,16 @@ class OpenGroup(Submitting, Alterable):
             "busy": counters.busy,
             "commit_seconds": counters.commit_seconds,
             "commit_seconds_max": counters.commit_seconds_max,
+            "commit_rows": {
+                "buckets": tuple(counters.sizes),
+                "most": counters.rows_max,
+                "total": counters.rows,
+            },
+            "commit_time_us": {
+                "buckets": tuple(counters.times),
+                "most": int(counters.commit_seconds_max * 1e6),
+                "total": int(counters.commit_seconds * 1e6),
+            },
             "sweeps": self.state.places.spacing.sweeps if self.state.places.spacing else 0,
             "floor_grants": self.floor.grants if self.floor else 0,
             "sequence": self.state.sequence,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from store.batch import Batch
 from store.catalog import Catalog
@@ -17,11 +17,25 @@ from store.state import TablesById, TableState
 from store.tapping import Tap, Tape
 from store.work import Epochs, Places
 
+BUCKETS: Final = 32
+"""Of a histogram by powers of two: bucket i counts what is less than 2**i and not in the one before; the last, the
+rest."""
+
 
 class Counters:
-    """What a group has done since it was opened."""
+    """What a group has done since it was opened. sizes: commits by their rows; times: by their microseconds."""
 
-    __slots__ = ("busy", "commit_seconds", "commit_seconds_max", "commits", "rows", "submits")
+    __slots__ = (
+        "busy",
+        "commit_seconds",
+        "commit_seconds_max",
+        "commits",
+        "rows",
+        "rows_max",
+        "sizes",
+        "submits",
+        "times",
+    )
 
     def __init__(self) -> None:
         self.commits = 0
@@ -30,12 +44,19 @@ class Counters:
         self.busy = 0
         self.commit_seconds = 0.0
         self.commit_seconds_max = 0.0
+        self.rows_max = 0
+        self.sizes = [0] * BUCKETS
+        self.times = [0] * BUCKETS
 
     def commit(self, submits: int, what: list[Any], seconds: float) -> None:
         """Count one batch."""
         self.commits += 1
         self.submits += submits
-        self.rows += sum(one.count for one in what)
+        rows = sum(one.count for one in what)
+        self.rows += rows
+        self.rows_max = max(self.rows_max, rows)
+        self.sizes[min(rows.bit_length(), BUCKETS - 1)] += 1
+        self.times[min(int(seconds * 1e6).bit_length(), BUCKETS - 1)] += 1
         self.commit_seconds += seconds
         self.commit_seconds_max = max(self.commit_seconds_max, seconds)
 

@@ -206,6 +206,13 @@ _STORE: Final = (
         PEAK,
         "store.groups.{group}.commit_seconds_max [seconds]: the longest commit since the group was opened",
     )
+    + lines(
+        HISTOGRAM,
+        """
+        store.groups.{group}.commit_rows: rows of a commit
+        store.groups.{group}.commit_time_us [us]: how long a commit took
+        """,
+    )
     + lines(TEXT, "store.groups.{group}.fatal: why a group writes no more")
 )
 

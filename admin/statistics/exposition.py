@@ -82,21 +82,23 @@ def _known(figure: Figure, path: str) -> tuple[str, str, float, tuple[tuple[str,
 
 
 def _histogram(families: dict[str, tuple[str, str, list[Sample]]], path: str, spread: Spread) -> None:
-    name, factor = name_of(spread.figure, path)
-    samples: list[Sample] = []
+    name, _, factor, labels = _known(spread.figure, path)
+    family = families.get(name)
+    if family is None:
+        family = families[name] = ("histogram", _sentence(spread.figure.help), [])
+    samples = family[2]
     below = 0
     last = max((index for index, count in enumerate(spread.buckets) if count), default=0)
     for index in range(min(last + 1, len(spread.buckets) - 1)):  # the last bucket has no upper bound
         below += spread.buckets[index]
         bound = ((1 << index) - 1) * factor
-        samples.append(("_bucket", (("le", _number(bound)),), float(below)))
+        samples.append(("_bucket", (*labels, ("le", _number(bound))), float(below)))
     count = float(sum(spread.buckets))
     samples += [
-        ("_bucket", (("le", "+Inf"),), count),
-        ("_sum", (), spread.total * factor),
-        ("_count", (), count),
+        ("_bucket", (*labels, ("le", "+Inf")), count),
+        ("_sum", labels, spread.total * factor),
+        ("_count", labels, count),
     ]
-    families[name] = ("histogram", _sentence(spread.figure.help), samples)
 
 
 def _queues(families: dict[str, tuple[str, str, list[Sample]]], state: SamplerState) -> None:

@@ -145,6 +145,12 @@ def test_a_transaction_that_raises_spoils_no_other(tmp_path: Path) -> None:
         assert group.table("pair").range() == [((1, 1), "a"), ((1, 3), "c")]
         assert group.table("fast").range() == []
         assert group.statistics()["commits"] == 1
+        rows, took = group.statistics()["commit_rows"], group.statistics()["commit_time_us"]
+        assert sum(rows["buckets"]) == sum(took["buckets"]) == 1
+        count = group.statistics()["rows"]
+        assert rows["buckets"][count.bit_length()] == 1
+        assert (rows["most"], rows["total"]) == (count, count)
+        assert took["buckets"][took["most"].bit_length()] == 1
 
 
 def test_a_merge_that_raises_spoils_no_other(tmp_path: Path) -> None:

@@ -47,6 +47,20 @@ def test_a_label_may_hold_anything() -> None:
     assert 'reason="a\\"b\\\\c\\nd"' in exposed({"hub": {"closed": {'a"b\\c\nd': 1}}})
 
 
+def test_histograms_of_each_group_have_their_label_and_one_head() -> None:
+    told = {"buckets": (0, 2, 1), "most": 3, "total": 5}
+    text = exposed(
+        {"store": {"groups": {"users": {"commit_time_us": told}, "other": {"commit_time_us": told}}}}
+    )
+    name = "waystation_store_groups_commit_time_seconds"
+    assert text.count(f"# TYPE {name} histogram\n") == 1
+    for group in ("users", "other"):
+        assert f'{name}_bucket{{group="{group}",le="1e-06"}} 2\n' in text
+        assert f'{name}_bucket{{group="{group}",le="+Inf"}} 3\n' in text
+        assert f'{name}_sum{{group="{group}"}} 5e-06\n' in text
+        assert f'{name}_count{{group="{group}"}} 3\n' in text
+
+
 def test_histograms_are_cumulative_in_base_units() -> None:
     lags = Histogram()
     for number in (0, 3, 3, 900):
