@@ -269,7 +269,7 @@ _SYSTEM: Final = (
         system.memory.share: resident memory as a share of that
         system.memory.available_bytes [bytes]: what the machine has left
         system.threads: threads
-        system.descriptors.open: open descriptors; missing on kernels before 6.2
+        system.descriptors.open: open descriptors; on kernels before 6.2 counted once a minute
         system.descriptors.max: the most there may be
         system.load_1m: tasks that ran or wanted to, over a minute, of the whole machine
         system.tcp.established: established TCP connections

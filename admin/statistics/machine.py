@@ -7,11 +7,13 @@ kernel doesn't have is left out. See proc(5); TCP's counters: RFC 4022 and the k
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -23,6 +25,11 @@ SECTOR_BYTES: Final = 512
 
 FILE_BYTES_MAX: Final = 65_536
 """Files of /proc are shorter, and given whole to one read that has room."""
+
+COUNT_EVERY_S: Final = 60.0
+"""How often open descriptors are counted where the kernel doesn't, before Linux 6.2."""
+COUNTED_AT_ONCE: Final = 20_000
+"""Of these in one read: a million would take a second, and others wait for the interpreter meanwhile."""
 
 _SNMP: Final = MappingProxyType(
     {
@@ -50,9 +57,27 @@ class Machine:
         root: where /proc and /sys are; tests bring their own.
     """
 
-    __slots__ = ("_block", "_data", "_loop_clock", "_memory_max", "_page_bytes", "_proc", "_sys")
+    __slots__ = (
+        "_block",
+        "_clock",
+        "_count_at",
+        "_counted",
+        "_data",
+        "_listing",
+        "_loop_clock",
+        "_memory_max",
+        "_open",
+        "_page_bytes",
+        "_proc",
+        "_sys",
+    )
 
-    def __init__(self, data: Path, root: Path = ROOT) -> None:
+    def __init__(self, data: Path, root: Path = ROOT, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._listing: Iterator[os.DirEntry[str]] | None = None
+        self._counted = 0
+        self._count_at = -math.inf
+        self._open: int | None = None
         self._data = data
         self._proc = root / "proc"
         self._sys = root / "sys"
@@ -121,9 +146,25 @@ class Machine:
         with contextlib.suppress(OSError):
             # Since Linux 6.2 the directory's size is the count; to list a million of them would take a second.
             size = (self._proc / "self" / "fd").stat().st_size
-            if size:
-                found["open"] = size
+            count = size or self._count_descriptors()
+            if count is not None:
+                found["open"] = count
         return found
+
+    def _count_descriptors(self) -> int | None:
+        """As many as there were at the last count, which goes on over several reads if there are many."""
+        if self._listing is None:
+            now = self._clock()
+            if now < self._count_at + COUNT_EVERY_S:
+                return self._open
+            self._count_at, self._counted = now, 0
+            self._listing = os.scandir(self._proc / "self" / "fd")
+        some = sum(1 for _ in islice(self._listing, COUNTED_AT_ONCE))
+        self._counted += some
+        if some < COUNTED_AT_ONCE:
+            self._listing = None
+            self._open = self._counted - 1  # one was the directory's own
+        return self._open
 
     def _io(self) -> dict[str, int]:
         found = dict(_pairs(self._text("self/io")))

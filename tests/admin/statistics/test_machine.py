@@ -2,7 +2,11 @@
 
 import gc
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from admin.statistics import machine
 from admin.statistics.figures import UNKNOWN
 from admin.statistics.garbage import Garbage
 from admin.statistics.machine import Machine
@@ -30,6 +34,31 @@ def test_what_a_kernel_does_not_say_is_left_out(tmp_path: Path) -> None:
     assert "reads" not in found["disk"]
     assert "load_1m" not in found
     assert found["switches"]["voluntary"] >= 0
+
+
+def test_descriptors_are_counted_once_a_minute_where_the_kernel_does_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A directory of zero size is what older kernels show; many entries take several reads."""
+    monkeypatch.setattr(machine, "COUNTED_AT_ONCE", 4)
+    folder = tmp_path / "proc" / "self" / "fd"
+    folder.mkdir(parents=True)
+    now = [1_000.0]
+    made = Machine(tmp_path, tmp_path, lambda: now[0])
+    monkeypatch.setattr(Path, "stat", lambda _: SimpleNamespace(st_size=0))
+
+    def counts(reads: int) -> list[int | None]:
+        return [made.read()["descriptors"].get("open") for _ in range(reads)]
+
+    for number in range(10):
+        (folder / str(number)).touch()
+    assert counts(4) == [None, None, 9, 9]
+    for number in range(4):
+        (folder / str(number)).unlink()
+    now[0] += machine.COUNT_EVERY_S - 1
+    assert counts(2) == [9, 9]
+    now[0] += 1
+    assert counts(3) == [9, 5, 5]
 
 
 def test_tcp_is_read_by_its_names_whatever_their_order(tmp_path: Path) -> None:
