@@ -30,6 +30,7 @@ log = structlog.get_logger()
 FILE: Final = "knobs.json"
 FILE_BYTES_MAX: Final = 262_144
 TRY_AGAIN_S: Final = 1.0
+_ENDS: Final = "the node is ending, or is handing over to another process"
 
 
 class NoKnob(Exception):
@@ -161,16 +162,18 @@ class Knobs:
         return section, key
 
     async def _hold(self, section: str, layers: Layers) -> None:
-        """On disk first: a value that holds now and not after a restart would be a surprise."""
+        """On disk first: a value that holds now and not after a restart would be a surprise. Nor is one kept that this
+        node can't have any more."""
+        assert self._node is not None
+        if self._node.hub.stopped.is_set():
+            raise NoKnob(f"{_ENDS}: nothing was changed; ask again when it serves")
         if layers.kept != self._layers[section].kept:
             kept = {**{name: one.kept for name, one in self._layers.items()}, section: layers.kept}
             await trio.to_thread.run_sync(self._write, kept)
         try:
             await self._put(section, layers)
         except HubStopped:
-            raise NoKnob(
-                "the node is ending, or is handing over to another process, where what is kept holds: ask there"
-            ) from None
+            raise NoKnob(f"{_ENDS}: see knob list when it serves") from None
         self._changed.set()
 
     async def _put_or_rest(self, section: str, layers: Layers) -> None:

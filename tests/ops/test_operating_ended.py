@@ -7,6 +7,7 @@ import pytest
 import trio
 
 from admin.channel.errors import Refused
+from admin.knobs.board import FILE
 from node.hub import handing
 from tests.ops.operated import ALICE, operated
 
@@ -36,6 +37,8 @@ async def test_commands_for_the_hub_are_refused_when_it_has_ended(tmp_path: Path
                 await trio.sleep(0.01)
             hub.stopped.set()
         assert len(refused) == len(lines)
+        kept = await trio.Path(tmp_path / "admin" / FILE).exists()
+        assert kept == waits, "what was refused at once is kept nowhere"
         hub.close()
         await node.node.close_phones()
         node.node.stop.set()
