@@ -26,6 +26,7 @@ from ops.faults.rosters import keep_joined, keep_rows, owners_of, row_of
 from ops.faults.stage import GENEROUS, StageError
 from ops.history.writer import HistoryWriter
 from ops.tables.cables import Cables
+from replication.detectorstate import ALIVE, SUSPECT
 from replication.membership.joining import Joined
 from replication.zeromq.errors import LinkError
 from replication.zeromq.keys import ensure_keys
@@ -279,12 +280,19 @@ class Town:
         self._history.write("node-stop")
 
     def remove(self, node: TownNode) -> dict[str, Any]:
-        """One that is down never returns; what may be lost, as it is told.
+        """One that is down never returns; what may be lost, as it is told by one of its own cluster that is sure of it.
 
         Raises:
             StageError
         """
-        sponsor = self.running[0]
+        running = self.running
+        sponsor = next((one for one in running if self.label(one) == self.label(node)), running[0])
+        until = time.monotonic() + READY_SECONDS_MAX
+        while time.monotonic() < until:
+            thought = {one["node"]: one["alive"] for one in self.status(sponsor)["members"]}
+            if thought[node.id.hex()] not in (ALIVE, SUSPECT):
+                break
+            time.sleep(0.2)
         node.member = False
         return self.ask(sponsor, "remove", node.id.hex(), "--yes")
 

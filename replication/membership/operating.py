@@ -264,13 +264,24 @@ class Operating:
         """
         opened = self._around.groups[group]
         opened.placed.check(p)
+        self._require_owner(opened, p, target)
         primary = opened.primary(p)
         if primary == self._around.me or primary is None:
             await self._around.move(group, p, target)
             return
+        if not await self._reaching.linked(primary):
+            raise NotNow(f"node {primary.hex()}, which serves it, isn't reached")
         told = await self._ask(primary, MOVE, (group, p, target), MOVE_S)
         if told:
             raise NoMove(str(told))
+
+    def _require_owner(self, opened: ReplicatedGroup, p: int, target: bytes) -> None:
+        roster = self._membership.roster
+        row, owner = roster.members.get(target), roster.owners.get(p)
+        if opened.placed.owned and row is not None and owner is not None and row.cluster != owner.cluster:
+            raise NoMove(
+                f"cluster {owner.cluster!r} owns partition {p}, and the node is one of {row.cluster!r}: assign it"
+            )
 
     def rebalance(self) -> int:
         """Bring what this node serves to where it is wanted, now. How many partitions that are."""

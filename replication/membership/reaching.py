@@ -9,7 +9,6 @@ from typing import Final, Protocol
 
 import trio
 
-from replication.core.state import ReplicaState
 from replication.detector import Detector
 from replication.detectorstate import ALIVE, DEAD
 from replication.membership.membership import Membership
@@ -18,8 +17,8 @@ from replication.zeromq.links import Links
 
 LOOK_S: Final = 0.1
 """Between two looks at what is waited for."""
-REACH_S: Final = 3.0
-"""How long a link has time to come up."""
+REACH_S: Final = 8.0
+"""How long a member has time to be there: one that has just parted takes no call for a while (`far.QUIET_MS`)."""
 JUDGE_S: Final = 5.0
 """How long the detector has time to be sure: twice what it takes by default."""
 
@@ -39,24 +38,23 @@ class Reaching:
         self._around = around
 
     async def linked(self, node: bytes) -> bool:
-        """Whether there is a link to a member, or soon."""
-        around = self._around
+        """Whether a member can be asked, or soon; one that rested must hear us, or its answer has no way."""
         with trio.move_on_after(REACH_S):
-            while not around.links.is_connected(node, None):
-                around.membership.far.reach(node)
+            while not self._is_linked(node):
+                self._around.membership.far.reach(node)
                 await trio.sleep(LOOK_S)
             return True
         return False
 
-    async def peer(self, state: ReplicaState, node: bytes) -> None:
-        """Until a replica can ask a member for something; or too long."""
-        with trio.move_on_after(REACH_S):
-            while node not in state.peers or not state.reachable(state.peers[node]):
-                self._around.membership.far.reach(node)
-                await trio.sleep(LOOK_S)
+    def _is_linked(self, node: bytes) -> bool:
+        around = self._around
+        there = not around.membership.far.is_far(node) or self.thought(node) == ALIVE
+        return there and around.links.is_connected(node, None)
 
     async def judged(self, node: bytes) -> str:
         """What is thought of a member: alive or dead, if that is sure soon."""
+        if self._around.membership.far.is_far(node):
+            await self.linked(node)
         with trio.move_on_after(JUDGE_S):
             while self.thought(node) not in (ALIVE, DEAD):
                 self._around.membership.far.reach(node)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from replication.core.errors import NoMove
 from replication.detectorstate import STATE
 from replication.errors import NotOnePartition
 from replication.membership.errors import NoSuchMember
@@ -138,3 +139,13 @@ async def test_a_node_of_another_cluster_is_a_peer_as_long_as_there_is_something
         assert far.engaged
         await until(lambda: not far.engaged)
         assert await members[inside].group("kept").read("kept", (5, "key")) == 5
+        # An operator's move: who serves the partition is called.
+        await until(lambda: not far.engaged)
+        group = members[inside].group("kept")
+        target = next(members.node(one) for one in "ab" if members.node(one) != group.primary(5))
+        await members[inside].operate.move("kept", 5, target)
+        await until(lambda: members["a"].group("kept").primary(5) == target)
+        with pytest.raises(
+            NoMove, match="cluster '' owns partition 5, and the node is one of 'south': assign it"
+        ):
+            await members["a"].operate.move("kept", 5, members.node(inside))
