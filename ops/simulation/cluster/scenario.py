@@ -8,11 +8,13 @@ from typing import Any, ClassVar, Final
 
 from node.routing.settings import RoutingSettings
 from ops.simulation.checkers.answers import Answers
+from ops.simulation.checkers.apart import Apart
 from ops.simulation.checkers.keyrings import Keyrings
 from ops.simulation.checkers.logins import Logins
 from ops.simulation.checkers.registrations import Registrations
 from ops.simulation.checkers.serving import Served
 from ops.simulation.checkers.traffic import Traffic
+from ops.simulation.cluster.belonging import server_of
 from ops.simulation.cluster.calm import Calm
 from ops.simulation.cluster.drawing import ANSWER_MS_MAX, NAME, NUMBER, PARTITIONS, PATIENCE_MS, USERS, plan
 from ops.simulation.cluster.edge import EdgePhones
@@ -49,6 +51,10 @@ CALM_ANSWERED_MS: Final = 600
 SERVED_MS: Final = 900
 """Where nothing happens, a partition of which a copy counts is served until then: a death is noticed in 200 ms, claims
 are made durable, and others are asked what they have (`pull_wait_ms`, and again)."""
+SOON_MS: Final = 500
+"""A calm (`calm_ms`) after which copies are brought home at once."""
+APART_MS: Final = 5_000
+"""Where nothing happens, and that calm is no longer, copies are where they are wanted until then."""
 
 
 class Cluster(Mail):
@@ -104,6 +110,16 @@ class Cluster(Mail):
             self._calm_among,
             SERVED_MS,
         )
+        self.apart = Apart(
+            self.disks,
+            GROUP,
+            PARTITIONS,
+            lambda: world.clock.now,
+            self._whole,
+            lambda node: server_of(node, self.founding.servers),
+            self._calm_among,
+            APART_MS,
+        )
         self.traffic = Traffic(EACH, CHANGE, LEAST)
         keyrings = Keyrings(lambda: world.clock.now, self.belonging, self.files.of, self.files.former)
         self.registrations = Registrations(
@@ -120,6 +136,7 @@ class Cluster(Mail):
             self.registrations,
             self.answers,
             self.served,
+            self.apart,
             Logins(),
             self.traffic,
             keyrings,
@@ -325,6 +342,17 @@ class Cluster(Mail):
         labels = {self.founding.label(node) for node in nodes}
         return self.calm.since(labels.pop() if len(labels) == 1 else None)
 
+    def _whole(self) -> Collection[int]:
+        """The members, if all run, none is leaving, and copies go where they are wanted before long; else nobody."""
+        members = [number for number in range(self.nodes) if self._is_member(number)]
+        soon = self.membership.rebalance and self.membership.calm_ms <= SOON_MS
+        if not soon or self.founding.several or self.leaving | self.lost:
+            return ()
+        return members if all(self.world.machines[number].up for number in members) else ()
+
+    def _is_member(self, number: int) -> bool:
+        return number not in self.gone and (self.founding.has(number) or number in self.joined)
+
     def _calm_for(self, edge: int, recipient: int) -> int | None:
         """The same, of an edge and whoever holds a recipient's partition."""
         claim = highest(self.disks, GROUP, self.partition_of(recipient))
@@ -335,6 +363,7 @@ class Cluster(Mail):
         self.world.clock.after(LOOK_MS, self._look)
         self.world.trace.judge(self.answers.look)
         self.world.trace.judge(self.served.look)
+        self.world.trace.judge(self.apart.look)
         self.registrations.look()
 
     def rest(self) -> bool:
@@ -374,6 +403,7 @@ class Cluster(Mail):
         for what in ("carried", "happened", "changes"):
             self._add(what, getattr(self.traffic, what))
         self.totals["looks in the calm"] = self.served.looked
+        self._add("looked whether copies are apart", self.apart.looked)
         self._add("keys changed", self.files.changes)
         self._add("granted", self.registrations.granted)
         for node in self.members():

@@ -11,6 +11,7 @@ from node.routing import hosting, keeping, opening
 from ops.simulation.cluster.drawing import USERS
 from ops.simulation.plan import Plan, Step
 from ops.simulation.running import draw, perform
+from replication import ranking
 from replication.core import taking
 from tests.ops.simulation.planting import Plant
 
@@ -85,6 +86,30 @@ def test_an_heir_that_never_takes_over_is_found(monkeypatch: pytest.MonkeyPatch,
     """By each of these plans: nothing else could serve what the dead node did, for nobody starts it."""
     monkeypatch.setattr(taking, "_next", lambda state, part: False)
     assert perform(crash(seed)).rule in {"served again", "late in the calm"}
+
+
+# ---- placement ------------------------------------------------------------------------------------------
+
+
+def back(seed: int) -> Plan:
+    """Four nodes on two servers, of which one dies and comes back; then nothing happens for longer than copies need to
+    be where they are wanted."""
+    drawn = draw("cluster", seed, 4, 0)
+    steps = (Step(1_000, "crash", (1,)), Step(1_400, "start", (1,)), Step(8_000, "compose", (0, 1, 2)))
+    membership = drawn.knobs["membership"] | {"rebalance": True, "calm_ms": 100, "moves_per_s": 50.0}
+    knobs = {"founders": 4, "newcomers": 0, "servers": 2, "membership": membership}
+    return attrs.evolve(drawn, knobs=drawn.knobs | knobs, steps=steps)
+
+
+def test_primary_and_heir_are_on_different_servers_again_when_a_node_is_back() -> None:
+    outcome = perform(back(0))
+    assert not outcome.rule, outcome
+    assert outcome.totals["looked whether copies are apart"] > 10
+
+
+def test_an_heir_on_its_primarys_server_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranking, "_spread", lambda members: tuple(member.node for member in members))
+    assert perform(back(0)).rule == "on one server"
 
 
 # ---- planted bugs -----------------------------------------------------------------------------------------
