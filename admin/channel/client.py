@@ -19,7 +19,7 @@ from admin.channel.place import Endpoint, Place
 from admin.channel.settings import ANSWER_BYTES_MAX
 from replication.zeromq.keys import Keys, is_public_key, read_key_file
 from replication.zeromq.settings import LinkSettings
-from replication.zeromq.sockets import ENDS, FAILED_HANDSHAKES, Sockets, event_of
+from replication.zeromq.sockets import ENDS, FAILED_HANDSHAKES, UNTOLD, Sockets, event_of
 
 CONNECT_S: Final = 5.0
 SILENCE_S_MAX: Final = 86_400.0
@@ -191,8 +191,9 @@ class Client:
         if event & _UP:
             self._up = True
         elif event & FAILED_HANDSHAKES:
+            still = ", or it stands still" if event & UNTOLD else ""
             raise NotAllowed(
-                f"{self._target.place} refuses this key, or has another one than it was known by"
+                f"{self._target.place} refuses this key, or has another one than it was known by{still}"
             )
         elif self._up:
             raise NotReached(f"{self._target.place} has ended the connection")

@@ -37,6 +37,9 @@ FAILED_HANDSHAKES = int(
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
 
+UNTOLD = int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+"""The one of these that tells no reason: the other side ended it, or said nothing in time."""
+
 
 def make_context() -> Context:
     """One for each node: who may connect is asked within a context."""
