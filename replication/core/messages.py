@@ -39,8 +39,8 @@ its own, at the end.
         My copies are complete under your claims of these epochs; session is your stream's. I am at `at` now; the last
         that anybody but you changed in them was at `foreign`, and what you changed in them I have up to (inc',
         through).
-    (LIVED, [[p, epoch, through], …])
-        I have heard of it.
+    (LIVED, [[p, epoch, through], …], session)
+        I have heard of it, of the stream that this was said of.
     (YIELD, [[p, claim], …])
         My directory is older than my claims: take over, if you are complete.
     (CHECK, inc, session, number, p, table, after, last, count, digest)
@@ -80,5 +80,5 @@ NAMES = (
     "hail", "claims", "know", "start", "frame", "ack", "pull", "chunk", "offer", "live", "lived", "yield", "check",
     "differs", "hand", "spare", "free", "spread",
 )  # fmt: skip
-WORDS = (4, 2, 6, 6, 10, 9, 3, 6, 5, 6, 2, 2, 10, 2, 3, 2, 2, 2)
+WORDS = (4, 2, 6, 6, 10, 9, 3, 6, 5, 6, 3, 2, 10, 2, 3, 2, 2, 2)
 """How many each of them has, its code included."""

@@ -157,9 +157,7 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
         state.rehoming.discard(part.number)
         return (successor,)
     if part.move_to is None and all(node == state.me for node in ranked):
-        return (
-            None,
-        )  # the heir is to go, and nobody else is there to be one: it would wait for that for ever
+        return (None,)  # the heir is to go, and nobody else is there: it would wait for one for ever
     return None
 
 
@@ -404,9 +402,8 @@ def told_live(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         cursor = peer.known.cursor(p)
         if streams.counted(peer, p) and (not foreign or (cursor[0] == incarnation and cursor[1] >= foreign)):
             peer.known.caught_up(p, incarnation, at)
-    state.out.append(
-        (effects.SEND, peer.id, (messages.LIVED, [[p, epoch, through] for p, epoch, _, _, through in told]))
-    )
+    heard = [[p, epoch, through] for p, epoch, _, _, through in told]
+    state.out.append((effects.SEND, peer.id, (messages.LIVED, heard, session)))
 
 
 def tell_live(state: ReplicaState, peer: Peer) -> None:
@@ -443,7 +440,9 @@ def tell_live(state: ReplicaState, peer: Peer) -> None:
 
 def lived(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     """The primary has heard of complete copies. One that was filled up since then is told of again: writes may wait for
-    that."""
+    that. So are all, if its stream has begun anew since then: it has forgotten them (an older release doesn't say)."""
+    if len(message) > 2 and message[2] != peer.source.session:
+        return
     for p, epoch, through in message[1]:
         if peer.live_untold.get(p) == epoch and through >= peer.source.opened.get(p, 0):
             del peer.live_untold[p]

@@ -1,6 +1,6 @@
 """Complete, filling, void: only a complete copy is served, and a void one is emptied before it fills."""
 
-from replication.core import claims, messages, rows
+from replication.core import claims, messages, replica, rows
 from replication.core.state import LIVE, NONE, VOID
 from tests.replication.core.stand import Stand
 
@@ -111,3 +111,20 @@ def test_a_copy_that_is_not_kept_up_to_date_any_more_is_not_complete() -> None:
     assert stand.claim("A").heir == b"B"
     stand.run(2_000)
     assert [stand[name].state.parts[0].copy for name in "ABC"] == [LIVE, LIVE, NONE]
+
+
+def test_a_late_word_that_a_copy_was_heard_of_means_nothing_for_a_stream_that_has_begun_anew() -> None:
+    """The primary has forgotten then what it had heard, and there would be no complete heir for good."""
+    stand = Stand(2).ready()
+    state = stand["B"].state
+    claim, peer = state.parts[0].claim, state.peers[b"A"]
+    assert claim is not None
+    assert claim.heir == b"B"
+    late = [messages.LIVED, [[0, claim.epoch, 1 << 40]]]
+    for session, left in ((peer.source.session - 1, {0: claim.epoch}), (peer.source.session, {})):
+        peer.live_untold[0] = claim.epoch
+        replica.received(state, b"A", [*late, session])
+        assert peer.live_untold == left
+    peer.live_untold[0] = claim.epoch
+    replica.received(state, b"A", late)
+    assert peer.live_untold == {}, "of an older release, which doesn't say which stream"
