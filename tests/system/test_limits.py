@@ -37,6 +37,7 @@ def test_full_mailboxes_and_rate_limits_lose_nothing_that_was_accepted(
     assert outcome.report.events["skipped"] > 0
 
 
+@pytest.mark.long
 def test_a_new_device_ends_the_old_ones_mail_and_senders_are_told(make_drill: Callable[..., Drill]) -> None:
     drill = make_drill(seed=71)
     drill.begin(rate=30)

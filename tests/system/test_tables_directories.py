@@ -14,7 +14,7 @@ from ops.tables.plan import Kind
     "kind",
     [
         Kind.RESTORE_PRIMARY,
-        Kind.CLONE,
+        pytest.param(Kind.CLONE, marks=pytest.mark.long),
         pytest.param(Kind.RESTORE_HEIR, marks=pytest.mark.long),
         pytest.param(Kind.LOSE_PRIMARY, marks=pytest.mark.long),
     ],

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ops.tables.filling import fill
 
 RECORDS = 300_000
@@ -12,6 +14,7 @@ GROWTH_MAX = 56 << 20
 some 16,000 records at worst, since they come in the order of their changes. All records are 66 MB even as bytes."""
 
 
+@pytest.mark.long
 async def test_a_new_copy_fills_with_bounded_memory_while_it_is_written_to(tmp_path: Path) -> None:
     figures = await fill(tmp_path, RECORDS, print)
     print(figures)

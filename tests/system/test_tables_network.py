@@ -17,7 +17,7 @@ from ops.tables.plan import Kind
         pytest.param(
             (Kind.CUT_ONE_WAY, Kind.MUTE_PRIMARY, Kind.DEAF_PRIMARY), "namespaces", marks=pytest.mark.long
         ),
-        ((Kind.ISOLATE_PRIMARY, Kind.CUT_ONE_WAY), "proxies"),
+        pytest.param((Kind.ISOLATE_PRIMARY, Kind.CUT_ONE_WAY), "proxies", marks=pytest.mark.long),
     ],
 )
 async def test_cut_links_lose_nothing(tmp_path: Path, kinds: tuple[Kind, ...], by: str) -> None:

@@ -14,7 +14,7 @@ from tests.ops.bench.pairs import write_in_every_mode
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("storage", ["disc", "ram"])
+@pytest.mark.parametrize("storage", ["disc", pytest.param("ram", marks=pytest.mark.long)])
 def test_both_nodes_hold_what_the_plan_says(tmp_path: Path, storage: str) -> None:
     expected = Expected()
     with WaystationPair.start(tmp_path / "pair", 2, storage=storage) as pair:
@@ -35,6 +35,7 @@ def test_contents_are_read_in_parts(tmp_path: Path) -> None:
         assert pair.contents() == [expected.contents()] * 2
 
 
+@pytest.mark.long
 @pytest.mark.system
 def test_a_node_that_returns_has_everything(tmp_path: Path) -> None:
     expected = Expected()
