@@ -117,6 +117,7 @@ def answered(state: RoutingState, primary: bytes, session: Phone, effect: Effect
         # Whoever is its primary next says it again, of what is sent there again; or something truer.
         state.counts.stale_answers += 1
         return
+    part.before = 0
     if line is not None:
         code = effect[0]
         if code == effects.ACCEPTED:

@@ -69,7 +69,7 @@ def open_at_primary(state: RoutingState, part: Part) -> bool:
             return False
     part.target = target
     part.open = True
-    part.since = 0
+    part.before, part.since = part.since, 0
     state.waiting.pop(p, None)
     state.counts.opened += 1
     unsent: deque[Kept] = deque()
@@ -167,10 +167,16 @@ def claimed(state: RoutingState, part: Part) -> None:
 
 
 def turned_away(state: RoutingState, primary: bytes, part: Part) -> None:
-    """UNSERVED."""
+    """UNSERVED. If it turns the partition away each time, nobody serves it since before it was asked first: else
+    what is kept would never be old enough to be given back."""
     if part.open and part.target == primary:
+        before, now = part.before, state.mail.now
         close(state, part)
-        part.tried = state.mail.now
+        if before and part.since and now - part.tried <= state.settings.patience_ms:
+            part.since = before
+            if now - before >= state.settings.patience_ms:
+                keeping.give_up(state, part)
+        part.tried = now
 
 
 def called(state: RoutingState, primary: bytes, part: Part) -> None:

@@ -54,8 +54,8 @@ class Part:
     """A partition, as an edge sees it."""
 
     __slots__ = (
-        "announce", "bytes", "count", "lines", "number", "open", "sessions", "since", "target", "tried",
-        "unsent",
+        "announce", "before", "bytes", "count", "lines", "number", "open", "sessions", "since", "target",
+        "tried", "unsent",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -63,6 +63,7 @@ class Part:
         self.target: bytes | None = None  # the primary at which it was opened last
         self.open = False  # what is for it may be sent there
         self.since = 0  # when it was needed and not open
+        self.before = 0  # the same, before it was opened last: until an answer shows that it is served there
         self.tried = 0  # when it was last tried to open it
         self.lines: dict[tuple[int, int], Line] = {}  # by (ticket, recipient): to it
         self.sessions: list[

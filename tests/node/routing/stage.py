@@ -271,6 +271,12 @@ class Stage:
             node.within(node.router.claimed, p)
         self.run()
 
+    def drop(self, p: int) -> None:
+        """Its primary, by its claim, doesn't serve it any more."""
+        node = self.nodes[self.primaries[p]]
+        node.within(self._cease, node, p)
+        self.run()
+
     def _cease(self, node: Node, p: int) -> None:
         node.router.cease((p,))
         node.driver.drop((p,))

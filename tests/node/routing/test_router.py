@@ -246,6 +246,28 @@ def test_while_nobody_serves_each_pair_is_told_once_and_again_when_it_comes_back
     assert accepted(session) == [1, 2]
 
 
+def test_a_primary_that_turns_away_each_time_doesnt_keep_senders_waiting() -> None:
+    stage = Stage(patience_ms=1_000, reopen_ms=100)
+    session = stage.a.login_of(HERE)
+    p = THERE % 4
+    stage.drop(p)
+    send(stage, session, THERE, 1, 2)
+    stage.wait(600)
+    assert session.frames(effects.BUSY) == [], "it may be served in a moment"
+    stage.wait(900)
+    assert [effect[4] for effect in session.frames(effects.BUSY)] == [1]
+    assert stage.a.router.statistics()["kept_messages"] == 0
+    stage.b.within(stage.serve, stage.b, p)
+    stage.run()
+    send(stage, session, THERE, 1, 2)
+    stage.run()
+    assert accepted(session) == [1, 2]
+    stage.drop(p)
+    send(stage, session, THERE, 3)
+    stage.wait(600)
+    assert session.frames(effects.BUSY) == [], "it was served a moment ago"
+
+
 def test_beyond_what_an_edge_keeps_senders_are_told() -> None:
     stage = Stage(kept_part_messages_max=2)
     session = stage.a.login_of(HERE)
