@@ -66,6 +66,7 @@ class Cluster(Mail):
     partition_count: ClassVar[int] = PARTITIONS
     users: ClassVar[int] = USERS
     tables: ClassVar[tuple[str, ...]] = (*TABLES, "account", "pin")
+    merged: ClassVar[tuple[str, ...]] = ("pair", "account")
     runs: ClassVar[type[MailNode]] = ClusterNode
     phones: EdgePhones
 

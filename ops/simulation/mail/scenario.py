@@ -52,6 +52,8 @@ class Mail:
     partition_count: ClassVar[int] = PARTITIONS
     users: ClassVar[int] = USERS
     tables: ClassVar[tuple[str, ...]] = TABLES
+    merged: ClassVar[tuple[str, ...]] = ("pair",)
+    """Those of them whose records are merged."""
     runs: ClassVar[type[MailNode]] = MailNode
     """What runs on its machines."""
     vanishing: float = 0.2
@@ -88,7 +90,7 @@ class Mail:
                 self.partitions,
                 lambda group, partition: holders(self.disks, group, partition),
             ),
-            Freshness([(GROUP, "pair")]),
+            Freshness([(GROUP, table) for table in self.merged]),
         )
         self._quiet = 0
         self._hand = random.Random(f"phones {world.plan.seed}")

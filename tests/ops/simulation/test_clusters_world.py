@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from node.accounts import registrar, registration
+from ops.simulation.cluster.node import KEPT
 from ops.simulation.cluster.scenario import Cluster
 from ops.simulation.running import draw, perform
 from replication.membership import far, rebalancing, rekeying
@@ -46,6 +47,10 @@ def test_a_seed_of_several_clusters_is_the_same_each_time() -> None:
 def test_a_key_that_changed_while_a_disk_was_full_is_on_that_disk_later() -> None:
     outcome = perform(draw("clusters", 119, None, 60))
     assert not outcome.rule, outcome
+
+
+def test_what_is_merged_is_known_to_the_checkers() -> None:
+    assert set(Cluster.merged) == {table.name for table in KEPT.tables if table.merge is not None}
 
 
 # ---- planted bugs -----------------------------------------------------------------------------------------
