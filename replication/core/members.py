@@ -22,6 +22,9 @@ def added(state: ReplicaState, member: bytes) -> None:
     state.departed.discard(member)
     if member != state.me and member not in state.peers:
         state.peers[member] = Peer(member)
+        for part in state.parts:
+            if part.claim is not None and part.claim.primary == member:
+                claims.offer(state, part)  # others may have told of its claim before it was a peer
 
 
 def parted(state: ReplicaState, member: bytes) -> None:

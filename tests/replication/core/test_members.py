@@ -150,11 +150,13 @@ def test_what_a_relay_did_not_tell_is_mended() -> None:
 
 def apart(stand: Stand, letter: str) -> None:
     """A node of another cluster and the others have nothing to say to one another any more."""
-    name = letter.encode()
-    for other in stand.names:
-        if other != name:
-            members.parted(stand.nodes[other].state, name)
-            members.parted(stand[letter].state, other)
+    apart_from(stand, letter, "".join(name.decode() for name in stand.names if name != letter.encode()))
+
+
+def apart_from(stand: Stand, letter: str, others: str) -> None:
+    for other in others:
+        members.parted(stand[other].state, letter.encode())
+        members.parted(stand[letter].state, other.encode())
     for node in stand.nodes.values():
         node.carry_out()
     stand.work()
@@ -195,6 +197,30 @@ def test_what_was_emptied_while_two_were_apart_is_asked_for_again() -> None:
     stand.run(3_000)
     assert done == [(0, None)] * 3
     assert stand["C"].store.values(0) == {"k": 1, "later": 2}
+
+
+def test_who_is_a_peer_after_its_claim_was_heard_of_is_offered_what_it_lacks() -> None:
+    stand = Stand(4).ready()
+    stand["A"].write(0, "k", 1)
+    stand.work()
+    for letter in "AB":  # C and D are a cluster of their own
+        apart_from(stand, letter, "CD")
+    there = stand["C"].state
+    claims.make(there, [(0, b"D")])
+    stand.run(3_000)
+    claim = there.parts[0].claim
+    assert stand["C"].serves
+    assert claim is not None
+    assert claim.heir == b"D"
+    for letter, teller in ("AB", "BA"):
+        replica.received(stand[letter].state, teller.encode(), (messages.CLAIMS, [[0, claim.row()]]))
+        assert stand[letter].state.parts[0].claim == claim
+    assert stand["C"].store.values(0) == {}
+    together(stand, "A")
+    together(stand, "B")
+    stand.run(3_000)
+    assert there.parts[0].claim == claim
+    assert stand["C"].store.values(0) == {"k": 1}
 
 
 def test_what_is_under_way_when_two_part_ends_without_a_trace() -> None:
