@@ -3,6 +3,10 @@
 Of two changes of one row at the same time the roster keeps one row, and with it loses the other change. Whoever made
 that one sees it gone, and makes it again on top of the row that stands. What only the node itself decides of its own
 row it makes again whenever it isn't there.
+
+A change that is gone looks like one that somebody who knew of it took back. So two nodes, of which each puts back what
+the other one changed, could go on for ever, as long as neither has heard that all agree: each makes its change again
+only so often.
 """
 
 from __future__ import annotations
@@ -16,6 +20,10 @@ from replication.membership.roster import Entry, Roster
 OWN: Final = ("state", "departs", "speaks", "key", "next_key", "revoked", "admin", "admin_key")
 """Fields that only the node decides whose row it is; that it is removed is everybody's to decide."""
 SHARED: Final = ("address", "public", "server", "rack", "weight", "cluster")
+
+AGAIN_MAX: Final = 8
+"""How often a change is made again. Each time others have changed the row without having heard of the last one, or want
+back what stood there before."""
 
 Noted = tuple[bytes, str, Any, Any]
 """(node, field, what stood there before, what is to)"""
@@ -33,7 +41,8 @@ class Intents:
     def __init__(self, me: bytes, own: dict[str, Any]) -> None:
         self._me = me
         self._own = own
-        self._changes: dict[bytes, dict[str, tuple[Any, Any]]] = {}
+        # What stood there before, what is to, and how often it was made again.
+        self._changes: dict[bytes, dict[str, tuple[Any, Any, int]]] = {}
 
     def note(self, roster: Roster, rows: Iterable[Entry]) -> list[Noted]:
         """What these rows, which this node has made, change."""
@@ -61,7 +70,9 @@ class Intents:
             if name in OWN:
                 self._own[name] = wanted
             else:
-                self._changes.setdefault(node, {})[name] = (before, wanted)
+                changes = self._changes.setdefault(node, {})
+                _, meant, again = changes.get(name, (None, None, 0))
+                changes[name] = (before, wanted, again if meant == wanted else 0)
 
     @property
     def waiting(self) -> bool:
@@ -83,11 +94,14 @@ class Intents:
             if node == self._me:
                 found = {name: wanted for name, wanted in self._own.items() if getattr(row, name) != wanted}
             changes = self._changes.get(node, {})
-            for name, (before, wanted) in tuple(changes.items()):
+            for name, (before, wanted, again) in tuple(changes.items()):
                 stands = getattr(row, name)
-                if stands == before:
-                    found[name] = wanted
-                elif stands != wanted:
+                if stands == wanted:
+                    continue
+                if stands != before or again >= AGAIN_MAX:
                     del changes[name]  # somebody else wants something else, and that stands
+                else:
+                    changes[name] = (before, wanted, again + 1)
+                    found[name] = wanted
             if found:
                 yield node, found

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from replication.membership import rekeying
 from replication.membership.errors import KeyTaken, NotNow
-from replication.membership.intents import Intents
+from replication.membership.intents import AGAIN_MAX, Intents
 from replication.membership.member import LEAVING, Member
 from replication.membership.roster import Roster
 from replication.zeromq.keys import KEY_FILE, ensure_key_file
@@ -85,6 +85,19 @@ def test_two_who_want_different_things_agree_on_one_and_what_was_heard_is_not_ma
     b.edit(B, weight=30)  # who knew of it takes it back
     talk(a, b)
     assert a.roster.members[B].weight == b.roster.members[B].weight == 30
+
+
+def test_two_who_put_back_what_the_other_one_changed_come_to_an_end() -> None:
+    a, b = Editor(A), Editor(B)
+    a.edit(B, weight=50)
+    b.hear(a)
+    b.edit(B, weight=100)  # not everybody has been heard to agree: neither forgets what it wanted
+    for _ in range(AGAIN_MAX):
+        talk(a, b)
+    counter = a.roster.members[B].counter
+    talk(a, b)
+    assert a.roster.digest == b.roster.digest
+    assert a.roster.members[B].counter == b.roster.members[B].counter == counter <= 2 + 2 * AGAIN_MAX
 
 
 def test_where_a_node_is_operated_is_its_own_to_say_and_others_changes_do_not_undo_it() -> None:
