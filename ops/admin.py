@@ -20,7 +20,7 @@ from admin.channel.roster import PLACES, VARIABLE, Entry
 from admin.commands.table import CommandError
 from admin.commands.words import read_duration
 from admin.shell.plain import to_json
-from ops.failures import told
+from ops.failures import told, until_nobody_reads
 from ops.nodes import entries_of
 from replication.zeromq.errors import LinkError
 
@@ -154,7 +154,7 @@ def admin(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=Fals
         sys.stderr.write(f"waystation: {error}\n\n{USAGE}")
         sys.exit(2)
     words = _meant(line.words)
-    with told(ChannelError, LinkError, Malformed, Refused, CommandError, OSError):
+    with told(ChannelError, LinkError, Malformed, Refused, CommandError, OSError), until_nobody_reads():
         if line.all:
             from ops.admin_all import ask_all
 

@@ -1,5 +1,6 @@
 """The boundary between named errors and the person at the terminal: what has a remedy is told without a traceback."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,20 @@ def told(*kinds: type[Exception]) -> Iterator[None]:
         for error in leaves(failed):
             sys.stderr.write(f"waystation: {_words(error)}\n")
         sys.exit(1)
+
+
+@contextmanager
+def until_nobody_reads() -> Iterator[None]:
+    """Ctrl-C, and `| head`, end it without a word. Inside of `told`, for which a pipe's end is an error."""
+    try:
+        yield
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # what the interpreter flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
 
 
 def _words(error: Exception) -> str:

@@ -11,7 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -34,7 +34,7 @@ from admin.statistics.minutes import Minute, add, values_of
 from admin.statistics.plot import plot
 from ops.admin import KEY, NODE_KEY
 from ops.config import ConfigError, read_config
-from ops.failures import told
+from ops.failures import told, until_nobody_reads
 from ops.following import Following, NothingThere, Readable, Shown, name_of
 from ops.nodes import entries_of
 
@@ -110,7 +110,7 @@ def wsar(
     """
     with (
         told(ConfigError, HistoryUnreadable, NothingThere, CommandError, RosterUnusable, OSError),
-        _until_nobody_reads(),
+        until_nobody_reads(),
         ExitStack() as stack,
     ):
         chosen = columns.of_figures(figure) if figure else SETS[show]
@@ -189,21 +189,6 @@ def _elsewhere(
     stack.callback(nodes.close)
     figures = [name for column in chosen for name in (*column.figures, *column.of)]
     return {Path(name): HistoryElsewhere(nodes, name, figures) for name in far}
-
-
-@contextmanager
-def _until_nobody_reads() -> Iterator[None]:
-    """Ctrl-C, and `| head`, end it without a word."""
-    try:
-        yield
-        sys.stdout.flush()
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(
-            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
-        )  # what the interpreter flushes at its end
-        sys.exit(141)
 
 
 def _know(chosen: Sequence[Column], readers: Mapping[Path, Readable]) -> None:

@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -49,6 +49,23 @@ def test_what_is_refused_is_said_and_exits_with_1(node: NodeProcess) -> None:
         assert (failed.returncode, failed.stdout) == (1, "")
         assert said in failed.stderr
         assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.parametrize("words", [(), ("--json",), ("--all",), ("--all", "--json")])
+def test_nobody_who_reads_ends_it_without_a_word(node: NodeProcess, words: Sequence[str]) -> None:
+    """As `| head` does."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as nobody:
+        done = subprocess.run(
+            [sys.executable, "-m", "ops.command", "admin", str(node.directory / "data"), "stats", *words],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=nobody,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_a_node_that_is_not_there_is_said(tmp_path: Path) -> None:
