@@ -165,27 +165,29 @@ def admin(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=Fals
 
 def _ask_one(line: Line, words: Sequence[str]) -> None:
     (entry,) = line.entries()
-    write = _writer(as_json=line.json)
+    write, tell = _writers(as_json=line.json)
 
-    def item(data: Any) -> None:
-        write(data)
+    def told(item: Any) -> None:
+        tell(item)
         sys.stdout.flush()
 
     keep, words = _kept(line, words)
     with Client(entry.target()) as client:
         try:
-            item(keep(client.ask(words, item)))
+            write(keep(client.ask(words, told)))
+            sys.stdout.flush()
         except KeyboardInterrupt:
             sys.exit(130)
 
 
-def _writer(*, as_json: bool) -> Callable[[Any], None]:
+def _writers(*, as_json: bool) -> tuple[Callable[[Any], None], Callable[[Any], None]]:
+    """Of a result, and of what is told before it."""
     if as_json:
-        return lambda data: print(to_json(data))
-    from admin.shell.rendering import console, show
+        return (lambda data: print(to_json(data)),) * 2
+    from admin.shell.rendering import console, show, show_told
 
     out = console(sys.stdout)
-    return lambda data: show(data, out)
+    return lambda data: show(data, out), lambda item: show_told(item, out)
 
 
 def _kept(line: Line, words: Sequence[str]) -> tuple[Callable[[Any], Any], Sequence[str]]:

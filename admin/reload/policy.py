@@ -43,6 +43,7 @@ RULES: Final = (
         "its writer runs in a thread of its own, for which there is no point between two batches",
     ),
     Rule("node.wire.waystation", "never", "the wire's schema changed: phones speak it"),
+    Rule("node.wire.generated", "never", "it is made from the wire's schema: phones speak it"),
 )
 
 

@@ -38,6 +38,15 @@ def show(result: Any, out: Console) -> None:
     out.file.write("".join(f"{line.rstrip()}\n" for line in written.get().splitlines()))
 
 
+def show_told(item: Any, out: Console, node: str = "") -> None:
+    """Write what a command tells before its result: a line, however much comes in a second. node: whose it is."""
+    if isinstance(item, Mapping):
+        text = "  ".join(f"{clean(name)}={_cell(value)}" for name, value in _flat(item) if value is not None)
+    else:
+        text = _cell(item)
+    out.print(Text(f"{clean(node)}: {text}" if node else text))
+
+
 def _show(result: Any, out: Console) -> None:
     if _is_table(result):
         out.print(_table(result))

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from admin.shell.crowd import Asked, Reply
 from admin.shell.plain import clean
-from admin.shell.rendering import show
+from admin.shell.rendering import show, show_told
 
 
 def to_line(reply: Reply) -> str:
@@ -19,8 +19,7 @@ def to_line(reply: Reply) -> str:
 
 def show_item(reply: Reply, out: Console) -> None:
     """A line that one of them tells before its result."""
-    out.print(Text(f"{clean(reply.node)}:", style="bold"))
-    show(reply.data, out)
+    show_told(reply.data, out, reply.node)
 
 
 def show_together(asked: Asked, out: Console) -> None:

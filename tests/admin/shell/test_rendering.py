@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from admin.shell.plain import to_json
-from admin.shell.rendering import console, show
+from admin.shell.rendering import console, show, show_told
 
 
 def shown(result: Any, width: int | None = None) -> str:
@@ -77,6 +77,18 @@ def test_a_table_is_no_wider_than_its_terminal(rows: list[dict[str, Any]]) -> No
 
 def test_markup_in_a_result_is_shown_as_it_is() -> None:
     assert "[bold]x[/bold] :smile:" in shown({"agent": "[bold]x[/bold] :smile:"})
+
+
+def test_what_is_told_before_a_result_is_a_line_each() -> None:
+    file = io.StringIO()
+    out = console(file)
+    frame = {"at": 12.5, "way": "in", "verb": "SEND", "to": None, "sizes": [3, 4], "who": "\x1b[2Ja"}
+    show_told(frame, out)
+    show_told("half", out, "n1")
+    first, second = file.getvalue().splitlines()
+    assert first.startswith("at=12.5  way=in  verb=SEND  sizes=3 4  who=")
+    assert first.isprintable()
+    assert second == "n1: half"
 
 
 def test_json_is_the_result_itself_and_safe_to_print() -> None:
