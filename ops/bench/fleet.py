@@ -15,11 +15,11 @@ import attrs
 import msgspec
 
 from ops.bench.latency import Latencies
+from ops.bench.orders import end, gone, hear, send
 from ops.bench.plan import Counts, Histogram, Order, Plan, Report, Shape
 from ops.bench.session import LoadError
 
 _POLL_SECONDS: Final = 0.05
-_STOP_SECONDS_MAX: Final = 10.0
 
 
 @attrs.frozen
@@ -87,7 +87,7 @@ class Fleet:
                     start_new_session=True,  # Ctrl-C is the coordinator's to handle
                 )
                 self._processes.append(process)
-                self._send(process, msgspec.json.encode(share))
+                send(process, msgspec.json.encode(share))
         except BaseException:
             self.stop()
             raise
@@ -111,7 +111,7 @@ class Fleet:
         wanted = self.counts().connected + last - first
         for place, process in enumerate(self._processes):
             low, high = self._part(place, first, last)
-            self._send(process, msgspec.json.encode(Order("connect", first=low, last=high)))
+            send(process, msgspec.json.encode(Order("connect", first=low, last=high)))
         self._reports()
         self.wait(lambda counts: counts.connected >= wanted, each, seconds_max, "logging in")
 
@@ -127,7 +127,7 @@ class Fleet:
         assert messages == 0 or messages >= self._count
         for place, process in enumerate(self._processes):
             share = messages * (place + 1) // self._count - messages * place // self._count
-            self._send(process, msgspec.json.encode(Order("begin", messages=share)))
+            send(process, msgspec.json.encode(Order("begin", messages=share)))
         self._reports()
 
     def end(self) -> None:
@@ -174,19 +174,9 @@ class Fleet:
     def stop(self) -> None:
         """End the processes; what they say doesn't matter any more."""
         for process in self._processes:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdout.close()
-            try:
-                process.stdin.close()  # they end at the end of their input
-            except BrokenPipeError:
-                continue
+            end(process)
         for process in self._processes:
-            try:
-                process.wait(_STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            gone(process)
         for errors in self._errors:
             errors.close()
         self._processes.clear()
@@ -194,32 +184,13 @@ class Fleet:
 
     def _order(self, do: str) -> list[Report]:
         for process in self._processes:
-            self._send(process, b'{"do":"%s"}' % do.encode())
+            send(process, b'{"do":"%s"}' % do.encode())
         return self._reports()
-
-    def _send(self, process: subprocess.Popen[bytes], line: bytes) -> None:
-        assert process.stdin is not None
-        try:
-            process.stdin.write(line + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            return  # the reason is in its last report
 
     def _reports(self) -> list[Report]:
         """One report of each process."""
-        reports = []
-        for process, errors in zip(self._processes, self._errors, strict=True):
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            if not line:
-                errors.seek(0)
-                tail = errors.read().decode(errors="replace").strip()[-2000:]
-                raise LoadError(f"a load generator ended: {tail or process.wait(_STOP_SECONDS_MAX)}")
-            report = msgspec.json.decode(line, type=Report)
-            if report.reason:
-                raise LoadError(report.reason)
-            reports.append(report)
-        return reports
+        both = zip(self._processes, self._errors, strict=True)
+        return [hear(process, errors, Report) for process, errors in both]
 
 
 def pairs_shape(users: int, partners: int) -> Shape:

@@ -5,7 +5,6 @@ with its time and told at the end; nothing is judged here. It ends at the end of
 coordinator.
 """
 
-import gc
 import heapq
 import os
 import select
@@ -20,10 +19,10 @@ from typing import Final
 import msgspec
 
 from client.settings import Settings
-from node.wire.errors import REGISTRY, WireError
-from ops.bench.generator import read_line, write_all
+from node.wire.errors import REGISTRY
 from ops.bench.identities import number_of
-from ops.bench.session import LoadError, now_us
+from ops.bench.orders import serve, write_all
+from ops.bench.session import now_us
 from ops.bench.storm_phone import AWAY, StormPhone
 from ops.bench.storm_plan import Crowd, Order, Refusal, Report, Return, Told
 
@@ -263,22 +262,15 @@ class Process:
         return Report(*numbers, returns, tuple(Told(*one) for one in self._sent))
 
 
+def begin(crowd: Crowd, orders: int, answers: int) -> Process:
+    """What a process does that is to be this crowd."""
+    os.nice(crowd.nice)
+    return Process(crowd, orders, answers)
+
+
 def main() -> int:
     """Run one process."""
-    orders, answers = sys.stdin.fileno(), sys.stdout.fileno()
-    crowd = msgspec.json.decode(read_line(orders), type=Crowd)
-    os.nice(crowd.nice)
-    process = Process(crowd, orders, answers)
-    gc.freeze()
-    gc.disable()  # nothing here is cyclic
-    try:
-        process.run()
-    except (LoadError, WireError) as error:
-        write_all(answers, msgspec.json.encode(Report(reason=str(error))) + b"\n")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    return serve(Crowd, begin, lambda reason: Report(reason=reason))
 
 
 if __name__ == "__main__":

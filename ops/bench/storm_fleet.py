@@ -9,17 +9,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import IO, Any, Final, Self
+from typing import IO, Final, Self
 
 import attrs
 import msgspec
 
 from ops.bench import process
-from ops.bench.session import LoadError
+from ops.bench.orders import end, gone, hear, send
 from ops.bench.storm_plan import Crowd, Order, Report
 
 _POLL_SECONDS: Final = 0.1
-_STOP_SECONDS_MAX: Final = 10.0
 
 
 class Crowds:
@@ -45,7 +44,7 @@ class Crowds:
                     start_new_session=True,  # Ctrl-C is the coordinator's to handle
                 )
                 one._processes.append((started, errors))
-                one._say(started, crowd)
+                send(started, msgspec.json.encode(crowd))
             yield one
 
     def cpu_seconds(self) -> float:
@@ -59,8 +58,8 @@ class Crowds:
             LoadError: a process gave up.
         """
         for one, _ in self._processes:
-            self._say(one, order)
-        return [self._hear(one, errors) for one, errors in self._processes]
+            send(one, msgspec.json.encode(order))
+        return [hear(one, errors, Report) for one, errors in self._processes]
 
     def wait(
         self,
@@ -83,41 +82,11 @@ class Crowds:
                 return False
             time.sleep(_POLL_SECONDS)
 
-    def _say(self, to: subprocess.Popen[bytes], value: Any) -> None:
-        assert to.stdin is not None
-        try:
-            to.stdin.write(msgspec.json.encode(value) + b"\n")
-            to.stdin.flush()
-        except BrokenPipeError:
-            return  # the reason is in its last report
-
-    def _hear(self, from_: subprocess.Popen[bytes], errors: IO[bytes]) -> Report:
-        assert from_.stdout is not None
-        line = from_.stdout.readline()
-        if not line:
-            errors.seek(0)
-            tail = errors.read().decode(errors="replace").strip()[-2000:]
-            raise LoadError(f"a process of phones ended: {tail or from_.wait(_STOP_SECONDS_MAX)}")
-        report = msgspec.json.decode(line, type=Report)
-        if report.reason:
-            raise LoadError(report.reason)
-        return report
-
     def _end(self) -> None:
         for one, _ in self._processes:
-            assert one.stdin is not None
-            assert one.stdout is not None
-            one.stdout.close()
-            try:
-                one.stdin.close()  # they end at the end of their input
-            except BrokenPipeError:
-                continue
+            end(one)
         for one, _ in self._processes:
-            try:
-                one.wait(_STOP_SECONDS_MAX)
-            except subprocess.TimeoutExpired:
-                one.kill()
-                one.wait()
+            gone(one)
 
 
 def together(reports: Sequence[Report]) -> Report:
