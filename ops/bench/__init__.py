@@ -5,7 +5,7 @@ What is measured          connections · exchange (messages, everybody online) �
 What is measured with     comparison (node and peer, repeats, medians) · sampling · process · latency · screen
 The servers               server ← node_process, ejabberd
 The load                  fleet → generator processes: engine, dialer, session ← phone, xmpp; plan and identities
-                          are what both sides agree on
+                          are what both sides agree on; orders is the pipe between them, for storms as well
 A part on its own         hub, store, cold, wire, links
 Replicated tables         tables: tables_comparison → tables_measure → pairs of nodes: tables_waystation (its
                           processes: tables_node, tables_writers), mnesia (tables_mnesia.erl), both of them a
