@@ -13,5 +13,7 @@ pollset.py      epoll, and who has which fd    watch.py       descriptors of oth
 counters.py     statistics                     failures.py    logging what a handler raises
 memory.py       descriptors, giving it back    errors.py      the hub's own errors
 invariants.py   what must hold between turns   handing.py     connections that leave for another hub
-between.py      waiting for what a pass calls
+between.py      waiting for what a pass calls  adjusting.py   limits, while it serves
+looking.py      those whose time has come      stopping.py    newcomers refused, byes, cut off
+walking.py      all of them, in slices
 """

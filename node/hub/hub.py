@@ -22,7 +22,7 @@ import trio
 
 from node.hub.admission import Admission
 from node.hub.closing import Closer
-from node.hub.connection import CLOSING, HANDSHAKE, STRICT, Connection
+from node.hub.connection import CLOSING, HANDSHAKE, Connection
 from node.hub.counters import Counters, HubStatistics
 from node.hub.errors import DescriptorsTooFew, HubFull, HubStopped
 from node.hub.failures import FailureLog
@@ -30,10 +30,12 @@ from node.hub.handler import C, Handler
 from node.hub.handshake import Handshakes
 from node.hub.invariants import check_parts
 from node.hub.listener import Acceptor, Listener
+from node.hub.looking import Looker
 from node.hub.memory import descriptors_max, give_back_memory
 from node.hub.pollset import IN, ONESHOT, PollSet
 from node.hub.reading import Reader
 from node.hub.settings import HubSettings, ListenerSettings
+from node.hub.stopping import Stopping
 from node.hub.watch import Waker, Watch
 from node.hub.wheel import Wheel
 from node.hub.writing import Writer
@@ -69,7 +71,6 @@ class Hub(Generic[C]):
         self.counters = Counters()
         self.wheel = Wheel()
         self._clock = clock
-        self._chance = chance or random.Random()
         self._pollset = PollSet()
         self.connections_max = min(settings.connections_max, room)
         self._admission = Admission(settings, self.connections_max)
@@ -98,6 +99,10 @@ class Hub(Generic[C]):
             self.failed,
             clock,
         )
+        self._looker = Looker(handler, self._pollset, self.wheel, self.closer, self.counters, self.failed)
+        self._stopping: Stopping[C] = Stopping(
+            handler, self._pollset, self._acceptor, self.closer, self.failed, chance or random.Random()
+        )
         self._failures = FailureLog()
         self._waker = Waker()
         self._pollset.add(self._waker, IN)
@@ -106,7 +111,6 @@ class Hub(Generic[C]):
         self._next_tick_at = clock() + 1.0
         self._polled_at = clock()
         self._busy = False
-        self._leaving: list[C] | None = None  # who has yet to be told that the node stops; None: it doesn't
         self.stopped = trio.Event()
         self._closed = False
         self.rescue: Callable[[Exception], bool] | None = None
@@ -181,11 +185,11 @@ class Hub(Generic[C]):
         Returns when all are gone; those who aren't after `grace` seconds are cut off. Cancelled, it leaves
         the hub as it is then: stopping, with nobody to cut off the slow ones.
         """
-        self._bring(self._begin_stop)
+        self._bring(self._stopping.begin)
         with trio.move_on_after(grace):
             await self.stopped.wait()
             return
-        self._bring(self._cut_off)
+        self._bring(self._stopping.cut_off)
         await self.stopped.wait()
 
     def close(self) -> None:
@@ -195,7 +199,7 @@ class Hub(Generic[C]):
         self._closed = True
         self.stopped.set()
         self._acceptor.close()
-        self._cut_off("stopped")
+        self._stopping.cut_off("stopped")
         while self.closer.pending:
             self._announce()
         self.closer.finish()
@@ -237,7 +241,7 @@ class Hub(Generic[C]):
             or self._handshakes.has_work(now)
             or self.closer.has_work
             or self.wheel.has_due
-            or self._leaving
+            or self._stopping.leaving
             or now >= self._next_tick_at
             or ((resumes_at := self._acceptor.resumes_at) is not None and now >= resumes_at)
         ):
@@ -294,9 +298,10 @@ class Hub(Generic[C]):
         if now >= self._next_tick_at:
             self._tick(now)
         if self.wheel.has_due:
-            self._look()
-        if self._leaving:
-            self._say_bye()
+            self._looker.look(self.settings)
+        stopping = self._stopping
+        if stopping.leaving:
+            stopping.say_bye(self.settings)
         if self.closer.pending:
             self._announce()
         handler.end_pass()
@@ -306,7 +311,7 @@ class Hub(Generic[C]):
             self._writer.flush()
         if self.closer.has_work:
             self.closer.finish()
-        if self._leaving is not None and not self._leaving and not counters.connections:
+        if stopping.leaving is not None and not stopping.leaving and not counters.connections:
             self.stopped.set()
 
     # ---- connections -----------------------------------------------------------------------------
@@ -387,54 +392,6 @@ class Hub(Generic[C]):
         if self.closer.trim_due():
             self.counters.trims += 1
             give_back_memory()
-
-    def _look(self) -> None:
-        """Connections whose time has come."""
-        wheel = self.wheel
-        tick = wheel.tick
-        for connection in wheel.take(self._pollset.entries, self.settings.looks_per_pass_max):
-            flags = connection.flags
-            if flags & CLOSING:
-                self.closer.hurry(connection)
-            elif flags & HANDSHAKE:
-                self.counters.handshakes_failed += 1
-                self.closer.lose(connection, "handshake_timeout")
-            elif not flags & STRICT and tick - connection.tick < connection.patience:
-                wheel.place(connection, connection.patience - (tick - connection.tick))
-            else:
-                try:
-                    again = self.handler.quiet(connection)
-                except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only
-                    self.failed(connection, error)
-                else:
-                    if not connection.flags & CLOSING:
-                        wheel.place(connection, again)
-
-    # ---- the end ---------------------------------------------------------------------------------
-
-    def _begin_stop(self) -> None:
-        if self._leaving is None:
-            self._acceptor.stop()
-            for entry in self._pollset.entries:
-                if isinstance(entry, Connection) and entry.flags & HANDSHAKE:
-                    self.closer.lose(entry, "stopping")
-            self._leaving = list(self.connections())
-
-    def _say_bye(self) -> None:
-        leaving = self._leaving or []
-        for _ in range(min(len(leaving), self.settings.byes_per_pass_max)):
-            connection = leaving.pop()
-            if not connection.flags & CLOSING:
-                try:
-                    self.handler.bye(connection, self._chance.randint(0, self.settings.bye_retry_ms_max))
-                except Exception as error:  # noqa: BLE001 - whatever it is, it ends this connection only
-                    self.failed(connection, error)
-                self.closer.close(connection, "stopping", linger=True)
-
-    def _cut_off(self, reason: str = "stopping") -> None:
-        for entry in self._pollset.entries:
-            if isinstance(entry, Connection):
-                self.closer.lose(entry, reason)
 
     def statistics(self) -> HubStatistics:
         """A picture of the moment; cheap enough for once a second."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
+import trio
 
 from node.hub.certificate import make_certificate
 from node.hub.tls import ServerTls, load_tls
 from tests.node.hub.rig import Rig
+from tests.node.hub.running import Running
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +43,12 @@ def transport(request: pytest.FixtureRequest, server_tls: ServerTls) -> ServerTl
 @pytest.fixture
 def rig(make_rig: Callable[..., Rig], transport: ServerTls | None) -> Rig:
     return make_rig(tls=transport)
+
+
+@pytest.fixture
+async def running(nursery: trio.Nursery, transport: ServerTls | None) -> AsyncIterator[Running]:
+    made = Running(transport)
+    await nursery.start(made.hub.run)
+    yield made
+    for stream in made.streams:
+        await trio.aclose_forcefully(stream)

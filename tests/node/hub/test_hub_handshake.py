@@ -237,7 +237,7 @@ def test_no_step_for_one_that_has_no_time_left(make_rig, server_tls):
     rig.pump(lambda: len(rig.handler.made) == 4)
     for peer in peers:
         peer.send(hello(rig))
-    rig.handler.end_pass = lambda: rig.hub._cut_off()
+    rig.handler.end_pass = lambda: rig.hub._stopping.cut_off()
     rig.pump(settled(rig))
     assert rig.hub.statistics().handshakes_failed == 0
     assert rig.hub.statistics().closed == {"stopping": 4}

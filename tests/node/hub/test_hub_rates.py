@@ -122,7 +122,7 @@ def test_a_stop_while_listeners_rest(make_rig):
     rig.connect()
     waiting = rig.peer()
     rig.pump(lambda: rig.hub._acceptor.resumes_at is not None)
-    rig.hub._bring(rig.hub._begin_stop)
+    rig.hub._bring(rig.hub._stopping.begin)
     assert waiting.rest() == b"refused stopping"
     rig.seconds(5)
 

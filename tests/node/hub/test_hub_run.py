@@ -1,60 +1,19 @@
-"""The hub as a Trio task: sleeping, waking, sharing the thread, and stopping."""
+"""The hub as a Trio task: sleeping, waking, and sharing the thread."""
 
 from __future__ import annotations
 
 import os
-import ssl
 import threading
 
 import pytest
 import trio
 import trio.testing
 
-from node.hub.errors import HubFull, HubStopped
+from node.hub.errors import HubFull
 from node.hub.hub import Hub
 from node.hub.settings import HubSettings, ListenerSettings
 from tests.node.hub.echo import EchoHandler, framed
-
-
-class Running:
-    """A hub to run in the test's nursery, and streams to it."""
-
-    def __init__(self, tls=None, **limits):
-        self.handler = EchoHandler()
-        self.hub = Hub(HubSettings(**limits), self.handler)
-        self.listener = self.hub.listen(ListenerSettings(tls=tls))
-        self.streams = []
-
-    async def connect(self):
-        stream = await trio.open_tcp_stream(*self.listener.address)
-        if self.listener.settings.tls is not None:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-            stream = trio.SSLStream(stream, context)
-            await stream.do_handshake()
-        self.streams.append(stream)
-        await stream.send_all(framed(b"hi"))
-        assert await read(stream, 6) == framed(b"hi")
-        return stream
-
-
-async def read(stream, count):
-    data = b""
-    while len(data) < count:
-        part = await stream.receive_some(count - len(data))
-        assert part, f"the end after {data!r}"
-        data += part
-    return data
-
-
-@pytest.fixture
-async def running(nursery, transport):
-    made = Running(transport)
-    await nursery.start(made.hub.run)
-    yield made
-    for stream in made.streams:
-        await trio.aclose_forcefully(stream)
+from tests.node.hub.running import Running, read
 
 
 async def test_an_echo(running):
@@ -248,88 +207,6 @@ async def test_large_inputs_do_not_make_a_pass_endless():
     for stream in streams:
         await stream.aclose()
     hub.close()
-
-
-async def test_stop_says_bye_and_ends_run(running):
-    streams = [await running.connect() for _ in range(5)]
-    async with trio.open_nursery() as inner:
-        inner.start_soon(running.hub.stop, 60)
-        for stream in streams:
-            inner.start_soon(until_bye, stream)
-    assert running.hub.statistics().connections == 0
-    assert [reason for _, reason in running.handler.ends] == ["stopping"] * 5
-    assert len(set(running.handler.farewells)) > 1, "they are told different times"
-    assert all(0 <= retry <= 30_000 for retry in running.handler.farewells)
-    with pytest.raises(HubStopped):
-        await running.hub.run()
-
-
-async def until_bye(stream):
-    assert await read(stream, 3) == b"bye"
-    assert await stream.receive_some() == b""
-    await stream.aclose()
-
-
-async def test_stop_without_anybody(running):
-    await running.hub.stop(60)
-    with pytest.raises(OSError):
-        await trio.open_tcp_stream(*running.listener.address)
-
-
-async def test_stop_twice(running):
-    stream = await running.connect()
-    async with trio.open_nursery() as inner:
-        inner.start_soon(running.hub.stop, 60)
-        inner.start_soon(running.hub.stop, 60)
-        inner.start_soon(until_bye, stream)
-    await running.hub.stop(60)
-    assert len(running.handler.farewells) == 1
-
-
-async def test_stop_does_not_wait_for_the_stubborn(nursery):
-    made = Running(linger_s_max=200)
-    await nursery.start(made.hub.run)
-    stream = await made.connect()
-    with trio.fail_after(20):
-        await made.hub.stop(0.01)
-    assert made.hub.statistics().connections == 0
-    assert len(made.handler.farewells) == 1
-    await trio.aclose_forcefully(stream)
-
-
-async def test_stop_does_not_wait_for_handshakes(nursery, server_tls):
-    made = Running(server_tls)
-    await nursery.start(made.hub.run)
-    stream = await trio.open_tcp_stream(*made.listener.address)
-    while not made.handler.made:
-        await trio.testing.wait_all_tasks_blocked(0.001)
-    await made.hub.stop(60)
-    assert made.handler.ends == []
-    await stream.aclose()
-
-
-async def test_byes_are_spread_over_passes(nursery):
-    made = Running(byes_per_pass_max=2)
-    await nursery.start(made.hub.run)
-    streams = [await made.connect() for _ in range(6)]
-    counts = []
-    made.handler.end_pass = lambda: counts.append(len(made.handler.farewells))
-    async with trio.open_nursery() as inner:
-        inner.start_soon(made.hub.stop, 60)
-        for stream in streams:
-            inner.start_soon(until_bye, stream)
-    assert {2, 4, 6} <= set(counts)
-    assert not {1, 3, 5} & set(counts)
-
-
-async def test_who_waits_to_be_accepted_is_told():
-    made = Running()
-    stream = await trio.open_tcp_stream(*made.listener.address)
-    made.hub.soon(made.hub._begin_stop)  # before the first pass has looked at the listener
-    made.hub._pollset.modify(made.listener, 0)
-    await made.hub.run()
-    assert await read(stream, 16) == b"refused stopping"
-    await stream.aclose()
 
 
 async def test_cancelled_it_lets_go_of_everything(transport):
