@@ -16,7 +16,10 @@ Read downwards:
     copies      when a copy is live, filling or void
     leaving     copies that are not to be any more: when they may be emptied
     settling    writes that wait for the heir
-    taking      starts, takeovers, lost heirs, yielding
+    greeting    who is there, and who has told what it claims and knows
+    completing  complete copies, told until that is heard
+    yielding    who lacks something asks whoever has more to serve
+    taking      starts, takeovers, lost heirs
     moving      planned moves
     holds       how long partitions stood still for them
     purging     forgetting tombstones

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from replication.claim import Claim
-from replication.core import effects, settling, taking
+from replication.core import completing, effects, settling
 from replication.core.rows import of_part
 from replication.core.state import (
     ASIDE,
@@ -408,7 +408,7 @@ def save(state: ReplicaState) -> None:
             state.unsaved |= saving
             return
         for peer in state.peers.values():
-            taking.tell_live(state, peer)
+            completing.tell(state, peer)
 
     rows = [row for p in sorted(saving) if p not in state.storing for row in of_part(state.parts[p])]
     state.unsaved |= {p for p in saving if p in state.storing}

@@ -6,8 +6,10 @@ from typing import Any
 
 from replication.core import (
     claims,
+    completing,
     copies,
     digests,
+    greeting,
     inbound,
     leaving,
     messages,
@@ -19,6 +21,7 @@ from replication.core import (
     streams,
     taking,
     unserved,
+    yielding,
 )
 from replication.core.errors import UnknownMember
 from replication.core.state import ALIVE, DEAD, LIVE, SERVING, Done, Part, Peer, ReplicaState
@@ -54,23 +57,23 @@ def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         if pulling.came(state, peer, message):
             inbound.pump(state, peer)
     elif kind == messages.HAIL:
-        taking.hailed(state, peer, message)
+        greeting.hailed(state, peer, message)
     elif kind == messages.CLAIMS:
-        taking.told_claims(state, peer, message)
+        greeting.told_claims(state, peer, message)
     elif kind == messages.KNOW:
         peer.known_told = True
         streams.know(state, peer, message)
-        taking.listen(state, peer)
+        greeting.listen(state, peer)
     elif kind == messages.START:
         inbound.started(state, peer, message)
     elif kind == messages.OFFER:
         pulling.offered(state, peer, message)
     elif kind == messages.LIVE:
-        taking.told_live(state, peer, message)
+        completing.told(state, peer, message)
     elif kind == messages.LIVED:
-        taking.lived(state, peer, message)
+        completing.heard(state, peer, message)
     elif kind == messages.YIELD:
-        taking.yielded(state, peer, message)
+        yielding.asked(state, peer, message)
     elif kind == messages.HAND:
         moving.handed(state, peer, (kind, message[1], message[2]))
     elif kind == messages.DIFFERS:
@@ -111,11 +114,11 @@ def tapped(
 def tick(state: ReplicaState) -> None:
     """Time has passed: to be called ten times a second or so."""
     for peer in state.peers.values():
-        taking.hail(state, peer)
+        greeting.hail(state, peer)
         streams.tick(state, peer)
         pulling.tick(state, peer)
         pulling.offer(state, peer)
-        taking.tell_live(state, peer)
+        completing.tell(state, peer)
     taking.tick(state)
     moving.tick(state)
     digests.tick(state)
@@ -133,7 +136,7 @@ def liveness(state: ReplicaState, member: bytes, what: int) -> None:
     if peer is not None:
         if what == DEAD:
             peer.source.stale = True
-        taking.liveness(state, peer, what)
+        greeting.liveness(state, peer, what)
         taking.tick(state)
         flush(state)
 

@@ -345,6 +345,12 @@ class Stand:
                         replica.liveness(node.state, other, ALIVE if there else DEAD)
                 node.carry_out()
 
+    def dead(self, letter: str, *to: str) -> None:
+        """These think that a node is dead, all at once."""
+        for other in to:
+            replica.liveness(self[other].state, letter.encode(), DEAD)
+            self[other].carry_out()
+
     def crash(self, *letters: str) -> None:
         for letter in letters:
             self[letter].up = self[letter].paused = False

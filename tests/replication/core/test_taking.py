@@ -1,16 +1,8 @@
 """Who claims, and when; and who doesn't."""
 
-from copy import deepcopy
-
-from replication.core import messages, replica, taking
+from replication.core import replica, taking
 from replication.core.state import DEAD, LIVE, NONE, SILENT
 from tests.replication.core.stand import Stand
-
-
-def dead(stand: Stand, letter: str, *to: str) -> None:
-    for other in to:
-        replica.liveness(stand[other].state, letter.encode(), DEAD)
-        stand[other].carry_out()
 
 
 def test_a_starting_node_listens_before_it_claims() -> None:
@@ -42,7 +34,7 @@ def test_a_node_that_starts_later_claims_nothing_that_is_served() -> None:
 def test_the_heir_takes_over_and_nobody_else() -> None:
     stand = Stand(4).ready()
     stand.crash("A")
-    dead(stand, "A", "B", "C", "D")
+    stand.dead("A", "B", "C", "D")
     stand.run(3_000)
     assert stand.servers(0) == "B"
     assert stand["B"].state.counts.takeovers == 1
@@ -63,7 +55,7 @@ def test_a_silent_primary_is_not_taken_over_from() -> None:
 def test_a_silent_node_is_not_chosen_as_an_heir() -> None:
     stand = Stand(4).ready()
     replica.liveness(stand["A"].state, b"C", SILENT)
-    dead(stand, "B", "A")
+    stand.dead("B", "A")
     stand["A"].carry_out()
     stand["A"].disk()
     assert stand.claim("A").heir == b"D"
@@ -76,7 +68,7 @@ def test_an_incomplete_heir_does_not_take_over() -> None:
     part = stand["B"].state.parts[0]
     part.copy = NONE
     stand.crash("A")
-    dead(stand, "A", "B", "C")
+    stand.dead("A", "B", "C")
     stand.run(5_000)
     assert stand.servers(0) == "", "it would serve what lacks settled writes"
     stand.start("A")
@@ -91,8 +83,8 @@ def test_a_complete_spare_takes_over_when_primary_and_heir_are_dead() -> None:
     assert ended == [(2, None)]
     assert stand["C"].state.parts[0].copy == LIVE
     stand.crash("A", "B")
-    dead(stand, "A", "C", "D")
-    dead(stand, "B", "C", "D")
+    stand.dead("A", "C", "D")
+    stand.dead("B", "C", "D")
     stand.run(6_000)
     assert stand.servers(0) == "C"
     assert stand["C"].store.values(0) == {"k": 1}
@@ -104,7 +96,7 @@ def test_a_lost_heir_is_replaced_by_the_next_in_rank_and_writes_settle_there_whi
         stand["A"].write(0, f"k{n}", n)
     stand.work()
     stand.crash("B")
-    dead(stand, "B", "A", "C")
+    stand.dead("B", "A", "C")
     ended = stand["A"].write(0, "new", 1)
     for _ in range(8):
         stand["A"].disk()
@@ -122,7 +114,7 @@ def test_a_lost_heir_is_replaced_by_the_next_in_rank_and_writes_settle_there_whi
 def test_without_anybody_else_the_primary_goes_on_alone_and_takes_an_heir_when_there_is_one() -> None:
     stand = Stand(2).ready()
     stand.crash("B")
-    dead(stand, "B", "A")
+    stand.dead("B", "A")
     stand["A"].disk()
     assert stand.claim("A").heir is None
     ended = stand["A"].write(0, "k", 1)
@@ -142,45 +134,6 @@ def test_of_two_copies_only_one_is_wanted_where_one_is_wanted() -> None:
     assert ended == [(1, None)]
 
 
-def test_a_primary_with_an_older_directory_asks_its_heir_to_serve() -> None:
-    stand = Stand(2).ready()
-    stand.run(1_500)
-    older = deepcopy(stand["A"].store)
-    stand["A"].write(0, "k", 1)
-    stand.work()
-    stand.crash("A")
-    stand["A"].store = older
-    stand.start("A")
-    stand.run(8_000)
-    assert stand.servers(0) == "B"
-    assert stand["A"].store.values(0) == {"k": 1}
-
-
-def test_a_primary_that_lost_its_directory_fills_from_its_heir() -> None:
-    stand = Stand(2).ready()
-    stand["A"].write(0, "k", 1)
-    stand.work()
-    stand.crash("A")
-    stand["A"].store = type(stand["A"].store)()
-    stand.start("A")
-    stand.run(8_000)
-    assert stand.servers(0) in ("A", "B")
-    assert stand.copies(0) == [{"k": 1}] * 2
-
-
-def test_claims_are_compared_now_and_then_so_that_lost_news_comes_late_but_comes() -> None:
-    stand = Stand(3).ready()
-    stand.crash("B")
-    dead(stand, "B", "A")
-    for _ in range(5):
-        stand["A"].disk()
-        stand.links[b"A", b"C"].clear()
-    assert stand.claim("A").epoch == 2
-    assert stand.claim("C").epoch == 1
-    stand.run(4_000)
-    assert stand.claim("C").epoch == 2
-
-
 def test_the_heir_that_is_chosen_is_the_one_that_need_not_fill() -> None:
     stand = Stand(4, copies=3).ready()
     state = stand["A"].state
@@ -190,15 +143,6 @@ def test_the_heir_that_is_chosen_is_the_one_that_need_not_fill() -> None:
     replica.liveness(state, b"C", DEAD)
     state.out.clear()
     assert taking.choose(state, part, but=b"B") == b"D"
-
-
-def test_hails_stop_when_a_peer_is_dead() -> None:
-    stand = Stand(2).ready()
-    stand.crash("B")
-    dead(stand, "B", "A")
-    before = len(stand.sent(messages.HAIL, "A", "B"))
-    stand.run(5_000)
-    assert len(stand.sent(messages.HAIL, "A", "B")) == before
 
 
 def test_what_isnt_looked_at_needs_no_look() -> None:
@@ -220,7 +164,7 @@ def test_what_isnt_looked_at_needs_no_look() -> None:
     look("ABCD")
     assert looked_at == 0, "nothing goes on"
     stand.crash("A")
-    dead(stand, "A", "B", "C", "D")
+    stand.dead("A", "B", "C", "D")
     look("BCD")
     assert looked_at
     for _ in range(30):
