@@ -33,6 +33,11 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.origins_forgotten: senders at other edges that were forgotten for want of room
         routing.tells: receipts told to other primaries
         routing.tells_again: of these, told once more
+        routing.tells_put_off: receipts told here that found no room to be loaded, until there was some
+        routing.tells_unserved: receipts told here of senders whose partition isn't served here
+        routing.tells_called: partitions of which others were asked to tell again what wasn't taken in
+        routing.tells_choked: receipts that found no room in a link to another primary, and were told again
+        routing.told_choked: answers to receipts that found no room in a link, so that they were told again
         cluster.rebalancing.moved: partitions moved to where they are wanted
         cluster.rebalancing.failed: moves that were given up
         cluster.rebalancing.holds: partitions that stood still for a planned move
@@ -60,7 +65,9 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.asks_waiting: account requests that wait for other nodes
         routing.tells_waiting: pairs whose senders' primaries are to be told something
         cluster.rebalancing.under_way: moves under way
+        cluster.rebalancing.at_once: partitions that may stand still at once: fewer while that takes long
         cluster.rebalancing.hold_ms_most [ms]: for how long a partition stood still for a move, at most since the start
+        cluster.rebalancing.take_ms_most [ms]: and for how long where it went to, until it was served there
         """,
     ),
 )

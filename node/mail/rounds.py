@@ -1,29 +1,38 @@
 """When what a sender's primary has not answered is told again: after 3 s, then after twice as long each time, so that
-a cluster that is cut off for hours costs next to nothing.
+a cluster that is cut off for hours costs next to nothing; sooner where it is known that silence has an end.
 
 Each wait has a queue of its own, in which whoever was told longest ago is first. This module must never know what is
-told.
+told, nor to whom: only that what goes to one place can be hurried together.
 """
 
+from collections.abc import Collection
 from typing import Final, Generic, Protocol, TypeVar
 
 from node.mail.pair import PairKey
 
+SOON_MS: Final = 500
+"""Where there was no room to say it, or to take it in."""
 AGAIN_MS: Final = 3_000
-"""The first wait: longer than a receipt waits to be written where it was told to."""
+"""The first wait for an answer: longer than a receipt waits to be written where it was told to."""
 ROUNDS: Final = 6
 """Waits of 3, 6, 12, 24, 48 and, from then on, 96 seconds."""
-LONG_AGO: Final = -(1 << 62)
-"""When those were told whose wait was cut short."""
+WAITS_MS: Final = (0, SOON_MS, *(AGAIN_MS << number for number in range(ROUNDS)))
+NOW: Final = 0
+"""What stood in its way is gone."""
+SOON: Final = 1
+FIRST: Final = 2
+LAST: Final = len(WAITS_MS) - 1
 
 
 class Told(Protocol):
-    """What is told. Both numbers are written here alone."""
+    """What is told. `asked` and `round` are written here alone."""
 
     asked: int
     """When it was told last, in ms."""
     round: int
-    """How many times in a row nothing came of it, at most `ROUNDS - 1`."""
+    """For which of `WAITS_MS` it waits."""
+    home: int
+    """The place to which it is told."""
 
     @property
     def key(self) -> PairKey: ...
@@ -35,35 +44,47 @@ T = TypeVar("T", bound=Told)
 class Rounds(Generic[T]):
     """Those that wait for an answer, each in one queue."""
 
-    __slots__ = ("_queues",)
+    __slots__ = ("_homes", "_queues")
 
     def __init__(self) -> None:
-        self._queues: list[dict[PairKey, T]] = [{} for _ in range(ROUNDS)]
+        self._queues: list[dict[PairKey, T]] = [{} for _ in WAITS_MS]
+        self._homes: dict[int, dict[PairKey, T]] = {}
 
     def begin(self, one: T, now: int) -> None:
         """It was told something new."""
-        self.drop(one)
-        self._wait(one, 0, now)
+        self._wait(one, FIRST, now)
 
     def go_on(self, one: T, now: int) -> None:
         """It was told once more, since nothing came of the last time, or what stood in its way is gone."""
-        hurried = one.asked == LONG_AGO
-        self.drop(one)
-        self._wait(one, 0 if hurried else min(one.round + 1, ROUNDS - 1), now)
+        self._wait(one, FIRST if one.round < FIRST else min(one.round + 1, LAST), now)
+
+    def put_off(self, one: T, now: int) -> None:
+        """There was no room for it. Nothing happens if it doesn't wait for an answer."""
+        if one.key in self._queues[one.round]:
+            self._wait(one, SOON, now)
 
     def _wait(self, one: T, number: int, now: int) -> None:
+        key = one.key
+        self._queues[one.round].pop(key, None)
         one.round, one.asked = number, now
-        self._queues[number][one.key] = one
+        self._queues[number][key] = one
+        self._homes.setdefault(one.home, {})[key] = one
 
     def drop(self, one: T) -> None:
         """Nobody waits for it any more."""
-        self._queues[one.round].pop(one.key, None)
+        key = one.key
+        self._queues[one.round].pop(key, None)
+        there = self._homes.get(one.home)
+        if there is not None:
+            there.pop(key, None)
+            if not there:
+                del self._homes[one.home]
 
     def due(self, now: int, limit: int) -> list[T]:
         """Whoever has waited long enough; at most so many, the shortest waits first. They stay where they are."""
         found: list[T] = []
-        for number, queue in enumerate(self._queues):
-            before = now - (AGAIN_MS << number)
+        for wait, queue in zip(WAITS_MS, self._queues, strict=True):
+            before = now - wait
             for one in queue.values():
                 if one.asked > before:
                     break
@@ -72,11 +93,12 @@ class Rounds(Generic[T]):
                 found.append(one)
         return found
 
-    def hurry(self) -> None:
-        """All are due now, and begin with the shortest wait again."""
-        first, *others = self._queues
-        for queue in others:
-            first.update(queue)
-            queue.clear()
-        for one in first.values():
-            one.round, one.asked = 0, LONG_AGO
+    def homes(self) -> Collection[int]:
+        """The places to which something is told that isn't answered."""
+        return self._homes.keys()
+
+    def hurry(self, home: int, now: int) -> None:
+        """All that is told to this place is due now, and begins with the shortest wait again."""
+        for one in self._homes.get(home, {}).values():
+            if one.round != NOW:
+                self._wait(one, NOW, now)

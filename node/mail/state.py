@@ -105,14 +105,16 @@ class Telling:
     """What the primary of one sender is still to be told of one recipient, and hasn't said that it has."""
 
     __slots__ = (
-        "asked", "delivered", "dirty", "expired", "marked", "part", "read", "recipient", "round", "sender", "stream",
+        "asked", "delivered", "dirty", "expired", "home", "marked", "part", "read", "recipient", "round", "sender",
+        "stream",
     )  # fmt: skip
 
-    def __init__(self, recipient: int, sender: int, stream: bytes, part: int) -> None:
+    def __init__(self, recipient: int, sender: int, stream: bytes, part: int, home: int) -> None:
         self.recipient = recipient
         self.sender = sender
         self.stream = stream
         self.part = part  # the recipient's partition
+        self.home = home  # the sender's
         self.delivered = Intervals()
         self.expired = Intervals()
         self.read = 0
@@ -274,7 +276,8 @@ class MailState:
         self.telling: dict[PairKey, Telling] = {}  # whoever is owed for the longest is first
         self.tell_rounds = Rounds[Telling]()  # those of them that were told and haven't answered
         self.to_tell: dict[PairKey, Telling] = {}  # something was added since
-        self.tell_all = False  # whoever couldn't be told before may be now
+        self.told_since = 0  # when it was begun to count
+        self.told_again = 0  # what was told again since
         self.dirty_tellings: deque[tuple[int, Telling]] = deque()  # (due, telling) of rows to be deleted
         self.disturbed: set[int] = set()  # partitions that stay, but for some mailboxes: for the router
         self.tell_later: set[int] = set()  # partitions of which only marks remain, for want of room
@@ -317,6 +320,7 @@ class Counts:
     confirms: int = 0
     tells: int = 0
     tells_again: int = 0
+    tells_put_off: int = 0
     told: int = 0
 
 

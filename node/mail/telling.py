@@ -15,8 +15,10 @@ from node.mail.pair import Pair
 from node.mail.state import MailState, Owed, Teller, Telling
 from node.wire.verbs import KIND_DELIVERED, KIND_EXPIRED, KIND_READ
 
-AGAIN_MAX = 256
-"""Told again in one pass."""
+AGAIN_MAX = 1_000
+"""Told again in one `AGAIN_EVERY_MS`. Many partitions begin to be served at once after a failover: all that is owed to
+them is due then, and what else goes on shall not wait for it."""
+AGAIN_EVERY_MS = 100
 TELLINGS_MAX = 100_000
 """In memory. Of more, those that have a mark are forgotten, and their partitions are gone through again later."""
 
@@ -48,7 +50,10 @@ def of(state: MailState, pair: Pair) -> Telling:
     key = pair.key
     telling = state.telling.get(key)
     if telling is None:
-        telling = state.telling[key] = Telling(*key, pair.box.partition)
+        assert state.partition_of is not None
+        if pair.home < 0:
+            pair.home = state.partition_of(pair.sender)
+        telling = state.telling[key] = Telling(*key, pair.box.partition, pair.home)
         if len(state.telling) > TELLINGS_MAX:
             _make_room(state)
     return telling
@@ -75,16 +80,17 @@ def _make_room(state: MailState) -> None:
 
 def ask(state: MailState) -> None:
     """Tell what was added, and again what nobody has answered."""
-    if state.tell_all:
-        state.tell_all = False
-        state.tell_rounds.hurry()
+    rounds, now = state.tell_rounds, state.now
     fresh, state.to_tell = state.to_tell, {}
     for telling in fresh.values():
-        state.tell_rounds.begin(telling, state.now)
+        rounds.begin(telling, now)
         _tell(state, telling)
-    for telling in state.tell_rounds.due(state.now, AGAIN_MAX):
+    if not 0 <= now - state.told_since < AGAIN_EVERY_MS:
+        state.told_since, state.told_again = now, 0
+    for telling in rounds.due(now, AGAIN_MAX - state.told_again):
+        state.told_again += 1
         state.counts.tells_again += 1
-        state.tell_rounds.go_on(telling, state.now)
+        rounds.go_on(telling, now)
         _tell(state, telling)
     if state.tell_later and len(state.telling) < TELLINGS_MAX // 2:
         part = state.tell_later.pop()
@@ -92,9 +98,16 @@ def ask(state: MailState) -> None:
             healing.begin(state, part)
 
 
-def hurry(state: MailState) -> None:
-    """Who couldn't be told before may be now: all that is untold is due. Many claims may be learned of at once."""
-    state.tell_all = bool(state.telling)
+def hurry(state: MailState, home: int) -> None:
+    """Senders of this partition, who couldn't be told before, may be now: all that is untold to them is due."""
+    state.tell_rounds.hurry(home, state.now)
+
+
+def put_off(state: MailState, sender: int, recipient: int, stream: bytes) -> None:
+    """There was no room to say it, or to take it in: it is told again before long, whatever the wait for answers."""
+    telling = state.telling.get((recipient, sender, stream))
+    if telling is not None:
+        state.tell_rounds.put_off(telling, state.now)
 
 
 def _tell(state: MailState, telling: Telling) -> None:
@@ -153,10 +166,10 @@ def heard(
     delivered: Spans,
     expired: Spans,
     read: int,
-) -> None:
-    """A pair's primary tells what the pair says. TOLD follows when that is durable here; or not, and it tells
-    again."""
-    news = Telling(recipient, sender, stream, -1)
+) -> bool:
+    """A pair's primary tells what the pair says. TOLD follows when that is durable here; or not, and it tells again.
+    False: there is no room for it, see `has_room`."""
+    news = Telling(recipient, sender, stream, -1, -1)
     news.delivered, news.expired, news.read = Intervals(delivered), Intervals(expired), read
     key = (sender, recipient, stream)
     owed = receipts.find(state, *key)
@@ -165,6 +178,15 @@ def heard(
         receipts.let_go(state, owed)
     elif len(state.owed_loading) < state.settings.loads_waiting_max:
         receipts.with_owed(state, key, partial(_take, state, teller=teller, news=news))
+    else:
+        state.counts.tells_put_off += 1
+        return False
+    return True
+
+
+def has_room(state: MailState) -> bool:
+    """Whether whoever was put off should tell again: there is room for many."""
+    return len(state.owed_loading) <= state.settings.loads_waiting_max // 2
 
 
 def _take(state: MailState, owed: Owed, teller: Teller, news: Telling) -> None:

@@ -36,7 +36,7 @@ Three channels, each with its own links and its own bounded queues, so that none
     (OFFLINE, ticket)
     (ASK, number, what, user, …)                        (ANSWER, number, outcome, …)
 
-`RECEIPTS`, between primaries: see `telling`.
+`RECEIPTS`, between primaries, with a HELLO when a link is new: see `telling`.
 """
 
 from typing import Final
@@ -72,6 +72,7 @@ ANSWER: Final = 4
 
 TELL: Final = 1
 TOLD: Final = 2
+READY: Final = 3
 
 # `what` of an ask.
 PIN: Final = 1
@@ -87,3 +88,5 @@ NOT_HERE: Final = 5
 
 ANNOUNCED_MAX: Final = 256
 """Sessions in one ONLINE."""
+READY_MAX: Final = 1_024
+"""Partitions in one READY."""

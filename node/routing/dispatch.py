@@ -143,8 +143,7 @@ def receipts(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
     """One of RECEIPTS. False: it makes no sense."""
     if not reading.take(reading.RECEIPTS, message):
         return _pass_over(state, codes.RECEIPTS, reading.RECEIPTS, message)
-    telling.received(state, peer, message)
-    return True
+    return telling.received(state, peer, message)
 
 
 def _pass_over(

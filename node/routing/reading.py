@@ -140,6 +140,10 @@ def _spans(value: Any) -> bool:
     return True
 
 
+def _partitions(value: Any) -> bool:
+    return type(value) is list and len(value) <= codes.READY_MAX and all(map(_natural, value))
+
+
 SPANS_MAX: Final = 2 * 4_096
 """Numbers that name intervals, in one message."""
 
@@ -197,6 +201,7 @@ RECEIPTS: Final[Mapping[int, Shape]] = MappingProxyType(
         codes.HELLO: (),
         codes.TELL: (_user, _user, _stream, _spans, _spans, _natural),
         codes.TOLD: (_user, _user, _stream, _spans, _spans, _natural),
+        codes.READY: (_partitions,),
     }
 )
 

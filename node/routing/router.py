@@ -22,9 +22,19 @@ from typing import Any
 
 import attrs
 
-from node.mail import telling
 from node.mail.state import Effect, Handle
-from node.routing import answering, asking, codes, dispatch, handover, hosting, keeping, opening, seating
+from node.routing import (
+    answering,
+    asking,
+    codes,
+    dispatch,
+    handover,
+    hosting,
+    keeping,
+    opening,
+    seating,
+    telling,
+)
 from node.routing.homes import home
 from node.routing.state import Line, Login, Peer, RoutingState
 from node.routing.surroundings import Done, Phone
@@ -177,7 +187,7 @@ class Router:
             peer.sessions = True
         else:
             peer.receipts = True
-            telling.hurry(state.mail)
+            telling.reached(state, node)
         opening.found(state, node)
 
     def disconnected(self, node: bytes, channel: str) -> None:
@@ -198,17 +208,18 @@ class Router:
     def claimed(self, p: int) -> None:
         """A partition's claim may be another one."""
         opening.claimed(self.state, self.state.parts[p])
-        if self.state.mail.telling:
-            telling.hurry(self.state.mail)
+        telling.claimed(self.state, p)
 
     def serve(self, partitions: Collection[int]) -> None:
         """This node serves them from now on, perhaps anew."""
         for p in partitions:
             hosting.serve(self.state, p)
+        telling.served(self.state, partitions)
 
     def cease(self, partitions: Collection[int]) -> None:
         """It doesn't, perhaps for a moment."""
         hosting.cease(self.state, partitions)
+        telling.ceased(self.state, partitions)
 
     # ---- time ------------------------------------------------------------------------------------------
 
@@ -217,6 +228,7 @@ class Router:
         opening.tick(self.state)
         asking.tick(self.state)
         hosting.forget_silent(self.state)
+        telling.tick(self.state)
 
     def end_pass(self) -> None:
         """Say to peers what was gathered, and what waited for room."""
@@ -254,6 +266,7 @@ class Router:
             "tells_waiting": len(state.mail.telling),
             "tells": state.mail.counts.tells,
             "tells_again": state.mail.counts.tells_again,
+            "tells_put_off": state.mail.counts.tells_put_off,
             "not_understood": {
                 channel.rpartition(".")[2]: dict(one.counts)
                 for channel, one in state.unknown.items()

@@ -112,7 +112,7 @@ class Peer:
 
     __slots__ = (
         "again", "choked_at", "connected", "ends", "farewells", "lost", "node", "notices", "opened", "receipts",
-        "remotes", "run", "sessions",
+        "remotes", "run", "sessions", "telling", "untaken",
     )  # fmt: skip
 
     def __init__(self, node: bytes) -> None:
@@ -129,6 +129,9 @@ class Peer:
         self.ends: dict[tuple[int, int], int] = {}  # (ticket, round) → code: sessions to be closed
         self.choked_at = 0  # when something for it was missed, since the link was full
         self.run: list[int] | None = None  # accepted in a row: [ticket, recipient, first, last, how]
+        # as a primary of recipients, of this node as the primary of senders
+        self.telling: set[int] = set()  # senders' partitions of which it has told what may not be answered
+        self.untaken: set[int] = set()  # those of which it has told what wasn't taken in: it is to hear READY
         # as a primary, of this node as its edge
         self.farewells: dict[int, None] = {}  # tickets of sessions that ended: to be told
 
@@ -237,3 +240,7 @@ class Counts:
     unopened: int = 0
     handled: int = 0
     origins_forgotten: int = 0
+    tells_choked: int = 0
+    told_choked: int = 0
+    tells_unserved: int = 0
+    tells_called: int = 0

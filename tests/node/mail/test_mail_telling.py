@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import attrs
+import pytest
+
 from node.mail import dropping, effects, healing, loading, receipts, rounds, settling, telling, writebehind
 from node.mail.pair import Pair
 from node.mail.state import Telling
@@ -10,6 +13,7 @@ from tests.node.mail.core import ALICE, BOB, STREAM, Core, partition_of
 
 OTHER = b"node-two"
 PAIR = (BOB, ALICE, STREAM)
+HOME = partition_of(ALICE)
 
 
 def core_of(*served: int) -> Core:
@@ -109,7 +113,7 @@ def test_it_is_told_at_once_where_a_link_is_new() -> None:
     tells(core)
     core.wait(rounds.AGAIN_MS)
     assert len(tells(core)) == 1
-    telling.hurry(core.state)
+    telling.hurry(core.state, HOME)
     core.wait(1)
     assert len(tells(core)) == 1
     core.wait(rounds.AGAIN_MS)
@@ -133,12 +137,59 @@ def test_who_does_not_answer_is_told_ever_more_rarely_and_who_answers_in_part_as
     assert len(tells(core)) == 1
 
 
+def test_only_who_lives_where_something_is_new_is_told_at_once() -> None:
+    core = core_of(0)
+    acked(core, 1, 1)
+    tells(core)
+    telling.hurry(core.state, HOME + 1)
+    assert tells(core) == []
+    telling.hurry(core.state, HOME)
+    assert len(tells(core)) == 1
+
+
+def test_what_found_no_room_is_told_again_soon_and_after_silence_as_at_first() -> None:
+    core = core_of(0)
+    acked(core, 1, 1)
+    tells(core)
+    for _ in range(3):
+        core.wait(rounds.AGAIN_MS << rounds.ROUNDS)
+        tells(core)
+    telling.put_off(core.state, ALICE, BOB, STREAM)
+    core.wait(rounds.SOON_MS - 1)
+    assert tells(core) == []
+    core.wait(1)
+    assert len(tells(core)) == 1
+    core.wait(rounds.AGAIN_MS)
+    assert len(tells(core)) == 1
+    told(core, (1, 1))
+    telling.put_off(core.state, ALICE, BOB, STREAM)
+    assert core.state.telling == {}, "nobody waits for it"
+
+
+def test_many_that_are_due_at_once_are_told_by_and_by(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "AGAIN_MAX", 2)
+    core = core_of(0)
+    senders = (1, 3, 5, 7, 9)
+    for sender in senders:
+        pair = core.pair(sender)
+        receipts.owe(core.state, pair, KIND_DELIVERED, 1, 1)
+    assert len(tells(core)) == len(senders), "what is new is told at once"
+    telling.hurry(core.state, HOME)
+    assert len(tells(core)) == 2
+    assert tells(core) == [], "however often it is asked"
+    waits = []
+    for _ in range(3):
+        core.wait(telling.AGAIN_EVERY_MS)
+        waits.append(len(tells(core)))
+    assert waits == [2, 1, 0]
+
+
 def test_nothing_waits_for_an_answer_that_nobody_owes_any_more() -> None:
     core = core_of(0)
     acked(core, 1, 1)
     tells(core)
     dropping.dropped(core.state, {0}, partition_of)
-    telling.hurry(core.state)
+    telling.hurry(core.state, HOME)
     assert core.state.tell_rounds.due(core.state.now, 9) == []
 
 
@@ -211,7 +262,7 @@ def test_too_many_leave_their_marks_alone_and_are_looked_for_again(monkeypatch: 
     tells(core)
     marks(core)
     for sender in (3, 5, 7, 9):
-        core.state.telling[BOB, sender, STREAM] = Telling(BOB, sender, STREAM, 0)
+        core.state.telling[BOB, sender, STREAM] = Telling(BOB, sender, STREAM, 0, 1)
     telling.of(core.state, core.pair(11))
     assert PAIR not in core.state.telling
     assert core.state.tell_later == {0}
@@ -307,6 +358,21 @@ def test_what_is_known_already_is_answered_at_once_and_not_said_again() -> None:
         receipts.loaded(core.state, effect[1:], [[1, 3], [], 0])
     assert answers(core) == [(OTHER, ALICE, BOB, STREAM, (1, 3), (), 0)]
     assert core.asked(effects.RECEIPT) == []
+
+
+def test_who_finds_no_room_is_told_so_and_there_is_room_again_when_half_is_free() -> None:
+    core = core_of(1)
+    core.state.settings = attrs.evolve(core.state.settings, loads_waiting_max=2)
+    key = (ALICE, BOB, STREAM)
+    assert telling.heard(core.state, OTHER, ALICE, BOB + 2, STREAM, (1, 1), (), 0)
+    assert telling.has_room(core.state)
+    assert telling.heard(core.state, OTHER, ALICE, BOB + 4, STREAM, (1, 1), (), 0)
+    assert not telling.has_room(core.state)
+    assert not telling.heard(core.state, OTHER, *key, (1, 1), (), 0)
+    assert core.state.counts.tells_put_off == 1
+    core.no_receipts()
+    assert telling.has_room(core.state)
+    assert telling.heard(core.state, OTHER, *key, (1, 1), (), 0)
 
 
 def test_who_tells_twice_before_it_is_durable_is_answered_once() -> None:
