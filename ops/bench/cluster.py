@@ -1,7 +1,8 @@
 """`waystation bench cluster`: what a cluster costs beside one node, and how long phones wait when a node dies.
 
 All nodes are processes on this machine, so rates are those of its cores together; CPU for each message is the figure
-that says something. This module only turns options into calls and figures into a result.
+that says something. A peer's cluster can be measured in the same run. This module only turns options into calls and
+figures into a result.
 """
 
 import statistics
@@ -16,9 +17,12 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
-from ops.bench import failover, idle, sizes
+from ops.bench import cluster_peer, failover, idle, sizes
+from ops.bench.cluster_peer import Wanted
 from ops.bench.clusters import load, running, spread
-from ops.bench.comparison import terminated_as_interrupted
+from ops.bench.comparison import Peer, terminated_as_interrupted
+from ops.bench.ejabberd import EjabberdMissingError, EjabberdStartError, find_ejabberd
+from ops.bench.ejabberd_configuration import Profile
 from ops.bench.exchange import NotAllArrivedError
 from ops.bench.node_process import NodeStartError
 from ops.bench.sampling import TooFewFilesError, machine
@@ -37,7 +41,10 @@ FAILOVER_USERS: Final = 1_200
 WINDOW: Final = 5
 Part = Literal["messages", "clusters", "stored", "failover", "rebalance", "idle"]
 PARTS: Final[tuple[Part, ...]] = ("messages", "clusters", "stored", "failover", "rebalance", "idle")
-_FAILURES: Final = (LoadError, NotAllArrivedError, NodeStartError, StageError, TooFewFilesError)
+_FAILURES: Final = (
+    EjabberdMissingError, EjabberdStartError, LoadError, NotAllArrivedError, NodeStartError, StageError,
+    TooFewFilesError,
+)  # fmt: skip
 
 
 def clusters(folder: Path, users: int, seconds: float) -> dict[str, Any]:
@@ -121,11 +128,23 @@ def cluster(
         int, Parameter(validator=Number(gte=2, lte=16), help="Nodes that idle sessions are spread over.")
     ] = NODES,
     only: Annotated[tuple[Part, ...], Parameter(help="Only these parts.")] = (),
+    against: Annotated[
+        Peer | None,
+        Parameter(help="Measure three nodes of this server, too. It is taken from the system's packages."),
+    ] = None,
+    peer: Annotated[
+        Profile,
+        Parameter(
+            help="How the peer is configured; managed: its clients and servers acknowledge, as ours do."
+        ),
+    ] = "managed",
     directory: Annotated[Path | None, Parameter(help="Where the nodes' directories are made.")] = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Messages over three nodes beside one, mail on two disks beside one, a node's death, idle sessions."""
     users += users % 2
+    if against:
+        nodes = tuple(sorted({*nodes, NODES}))
     result: dict[str, Any] = {
         "benchmark": "cluster",
         "settings": {
@@ -134,12 +153,15 @@ def cluster(
             "nodes": list(nodes),
             "sessions": sessions,
             "idle_nodes": idle_nodes,
+            "against": against,
         },
         "machine": machine(),
     }
     screen = Screen()
     wanted = only or PARTS
     try:
+        if against:
+            find_ejabberd()
         with terminated_as_interrupted(), tempfile.TemporaryDirectory(dir=directory) as place:
             folder = Path(place)
             if "messages" in wanted:
@@ -160,6 +182,11 @@ def cluster(
             if "idle" in wanted:
                 with screen.phase("idle", 1):
                     result |= idle.measure(folder, sessions, idle_nodes, screen)
+            if against:
+                with screen.phase("ejabberd", 1):
+                    asked = Wanted(wanted, NODES, users, WINDOW, seconds, sessions, idle_nodes, peer)
+                    theirs = cluster_peer.measure(folder / "ejabberd", asked)
+                result |= {**cluster_peer.ratios(result, theirs, NODES), "ejabberd": theirs}
     except _FAILURES as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(1)

@@ -18,7 +18,8 @@ from ops.bench import connections as idle
 from ops.bench import exchange, mailbox, waiting
 from ops.bench import report as tables
 from ops.bench.comparison import Peer, Setting, run
-from ops.bench.ejabberd import EjabberdMissingError, EjabberdStartError, Profile
+from ops.bench.ejabberd import EjabberdMissingError, EjabberdStartError
+from ops.bench.ejabberd_configuration import Profile
 from ops.bench.exchange import NotAllArrivedError
 from ops.bench.node_process import NodeStartError
 from ops.bench.process import ProcessGoneError

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal
 
 from attrs import asdict, field, frozen
 
-from ops.bench.ejabberd import Profile, find_ejabberd
+from ops.bench.ejabberd import find_ejabberd
+from ops.bench.ejabberd_configuration import Profile
 from ops.bench.sampling import filesystem_of, machine, median_of
 from ops.bench.screen import Screen
 from ops.bench.server import Server, ejabberd, waystation

@@ -1,9 +1,8 @@
 """ejabberd as a process of its own, for comparison: configured, filled with accounts, measured, always stopped.
 
-It gets what costs it least: no XMPP extension but offline storage, no traffic shaping, passwords that need no
-hashing, Erlang schedulers that sleep when idle instead of spinning, no node distribution (so no epmd and no
-cookie). It ends at the end of its input, so it can't outlive the benchmark. This module must never know what
-load is coming.
+It gets what costs it least: Erlang schedulers that sleep when idle instead of spinning, and no node distribution (so no
+cookie) unless it is a member of a cluster. It ends at the end of its input, so it can't outlive the benchmark. This
+module must never know what load is coming.
 """
 
 import os
@@ -11,20 +10,14 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Final, Literal, Self
+from typing import Final, Self
 
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from attrs import field, frozen
 
 from ops.bench import process
+from ops.bench.ejabberd_configuration import Profile, configure
 from ops.bench.identities import XMPP_HOST, XMPP_PASSWORD
 from ops.bench.node_process import free_ports
 
@@ -36,46 +29,9 @@ _LIBRARIES: Final = (
     "/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib/erlang/lib", "/usr/lib"
 )  # fmt: skip
 
-Profile = Literal["lean", "managed", "debian"]
-
-_DEBIAN_MODULES: Final = (
-    "adhoc announce avatar blocking caps carboncopy client_state configure disco last mqtt muc muc_admin pres_counter"
-    " privacy private pubsub push push_keepalive roster s2s_dialback shared_roster sic stream_mgmt vcard vcard_xupdate"
-    " version"
-)
-"""What the package's own configuration loads, but for mod_ping (it would send pings), mod_fail2ban, and what
-serves other ports."""
-
-_MODULES: Final[Mapping[Profile, str]] = MappingProxyType(
-    {"lean": "", "managed": "stream_mgmt", "debian": _DEBIAN_MODULES}
-)
-
-_CONFIGURATION: Final = """\
-loglevel: warning
-hosts: ["{host}"]
-certfiles: [{certificate}]
-listen:
-  - port: {port}
-    ip: "127.0.0.1"
-    module: ejabberd_c2s
-    access: all
-    shaper: none
-    backlog: 1024
-    max_stanza_size: 262144
-    tls: {tls}
-auth_method: [internal]
-auth_password_format: plain
-disable_sasl_mechanisms: [digest-md5, x-oauth2]
-shaper_rules:
-  max_user_offline_messages: infinity
-modules:
-  mod_offline:
-    access_max_user_messages: max_user_offline_messages
-{modules}"""
-
 _PROGRAM: Final = """
 {{ok, _}} = application:ensure_all_started(ejabberd),
-ok = lists:foreach(
+{join}ok = lists:foreach(
   fun(Index) ->
     Name = <<"u", (integer_to_binary(Index))/binary>>,
     ok = ejabberd_auth:try_register(Name, <<"{host}">>, <<"{password}">>)
@@ -86,6 +42,35 @@ halt(0, [{{flush, false}}]).
 """
 
 _EMULATOR: Final = ("+K", "true", "+P", "250000", "+Q", "65536", "+sbwt", "none", "+sbwtdcpu", "none", "+sbwtdio", "none")  # fmt: skip  # noqa: E501
+
+
+_JOIN: Final = "ok = ejabberd_cluster:join('{name}'),\n"
+"""What `ejabberdctl join_cluster` calls."""
+
+
+@frozen
+class Seat:
+    """A member's place in a cluster.
+
+    Attributes:
+        name: of the Erlang node, with its own loopback address as its host.
+        port: for Erlang's distribution, the same one at each member's address: there is no epmd.
+        cookie: what members show one another.
+        join: the name of a member whose cluster it joins; empty: it is the first one.
+    """
+
+    name: str
+    port: int
+    cookie: str = field(repr=False)
+    join: str = ""
+
+    def options(self) -> list[str]:
+        """Of `erl`."""
+        host = self.name.partition("@")[2].replace(".", ",")
+        return [
+            "-start_epmd", "false", "-erl_epmd_port", str(self.port), "-name", self.name,
+            "-kernel", "inet_dist_use_interface", f"{{{host}}}",
+        ]  # fmt: skip
 
 
 class EjabberdMissingError(Exception):
@@ -124,8 +109,16 @@ class EjabberdProcess:
         self.version = version
 
     @classmethod
-    def start(cls, directory: Path, users: int, *, tls: bool = False, profile: Profile = "managed") -> Self:
-        """Configure and start it, register `users` accounts, and wait until it listens.
+    def start(
+        cls,
+        directory: Path,
+        users: int,
+        *,
+        tls: bool = False,
+        profile: Profile = "managed",
+        seat: Seat | None = None,
+    ) -> Self:
+        """Configure and start it, join its cluster, register `users` accounts, and wait until it listens.
 
         Raises:
             EjabberdMissingError: it isn't installed.
@@ -134,19 +127,15 @@ class EjabberdProcess:
         erlang, library, version = find_ejabberd()
         directory.mkdir(parents=True)
         (port,) = free_ports(1)
-        certificate = directory / "certificate.pem"
-        certificate.write_bytes(_self_signed())
-        configuration, ready = directory / "ejabberd.yml", directory / "ready"
-        configuration.write_text(
-            _CONFIGURATION.format(
-                host=XMPP_HOST,
-                port=port,
-                certificate=certificate,
-                tls=str(tls).lower(),
-                modules="".join(f"  mod_{name}: {{}}\n" for name in _MODULES[profile].split()),
-            )
-        )
-        program = _PROGRAM.format(host=XMPP_HOST, password=XMPP_PASSWORD, users=users, ready=ready)
+        configuration, ready = configure(directory, port, tls=tls, profile=profile), directory / "ready"
+        join = _JOIN.format(name=seat.join) if seat and seat.join else ""
+        program = _PROGRAM.format(host=XMPP_HOST, password=XMPP_PASSWORD, users=users, ready=ready, join=join)
+        options: list[str] = []
+        if seat is not None:
+            options = seat.options()
+            cookie = directory / ".erlang.cookie"
+            cookie.write_text(seat.cookie)
+            cookie.chmod(0o400)
         environment = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "HOME": str(directory),
@@ -157,7 +146,7 @@ class EjabberdProcess:
             "EJABBERD_CONFIG_PATH": str(configuration),
             "EJABBERD_LOG_PATH": str(directory / "ejabberd.log"),
         }
-        arguments: list[Any] = [erlang, "-noshell", *_EMULATOR, "-mnesia", "dir", f'"{directory}/mnesia"']
+        arguments = [erlang, "-noshell", *_EMULATOR, *options, "-mnesia", "dir", f'"{directory}/mnesia"']
         with (directory / "erlang.log").open("wb") as log:
             popen = subprocess.Popen(
                 [*arguments, "-eval", " ".join(program.split("\n"))],
@@ -218,6 +207,18 @@ class EjabberdProcess:
         """Bytes read and written by beam.smp since the start."""
         return process.traffic(self.pid)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it lives."""
+        return self._popen.poll() is None
+
+    def kill(self) -> None:
+        """End it from one moment to the next, as a machine does that loses its power."""
+        helpers = process.children(self.pid)
+        self._popen.kill()
+        self._popen.wait()
+        _end_all(helpers)
+
     def stop(self) -> None:
         """End it and what it has started; the data is thrown away anyway, so it needn't be gentle."""
         helpers = process.children(self.pid) if self._popen.poll() is None else []
@@ -240,23 +241,3 @@ def _end_all(pids: list[int]) -> None:
     for pid in left:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-def _self_signed() -> bytes:
-    """Key and certificate for the comparison over TLS: P-256, as a node makes it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, XMPP_HOST)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(XMPP_HOST)]), critical=False)
-        .sign(key, SHA256())
-    )
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    return private + certificate.public_bytes(Encoding.PEM)

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from ops.bench import connections, exchange, mailbox, waiting
 from ops.bench.comparison import Measure, Setting, run
-from ops.bench.ejabberd import Profile
+from ops.bench.ejabberd_configuration import Profile
 from ops.bench.screen import Screen
 
 BEGIN: Final = "<!-- figures: written by waystation bench report -->"

@@ -13,7 +13,8 @@ from typing import Any, Protocol
 from attrs import frozen
 
 from ops.bench import process
-from ops.bench.ejabberd import EjabberdProcess, Profile
+from ops.bench.ejabberd import EjabberdProcess
+from ops.bench.ejabberd_configuration import Profile
 from ops.bench.identities import number_of, public_key, stream_of
 from ops.bench.node_process import NodeProcess, free_ports
 from ops.bench.plan import Dialect

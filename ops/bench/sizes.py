@@ -13,7 +13,8 @@ import attrs
 from rich.table import Table
 
 from ops.bench import exchange
-from ops.bench.clusters import Cost, load, running
+from ops.bench.cluster_load import Cost
+from ops.bench.clusters import load, running
 from ops.bench.exchange import Exchange
 from ops.bench.screen import Screen
 from ops.bench.server import waystation

@@ -17,7 +17,8 @@ from typing import Any, Final, Self
 import attrs
 
 from node.wire import verbs
-from ops.bench.clusters import LOGIN_SECONDS_MAX, plan_of, running
+from ops.bench.cluster_load import LOGIN_SECONDS_MAX
+from ops.bench.clusters import plan_of, running
 from ops.bench.exchange import NotAllArrivedError
 from ops.bench.fleet import Fleet, pairs_shape
 from ops.bench.identities import device_key, number_of, stream_of

@@ -6,7 +6,8 @@ import pytest
 from attrs import evolve
 
 from ops.bench import connections, ejabberd, exchange, process, waiting
-from ops.bench.ejabberd import EjabberdMissingError, EjabberdProcess, Profile, find_ejabberd
+from ops.bench.ejabberd import EjabberdMissingError, EjabberdProcess, find_ejabberd
+from ops.bench.ejabberd_configuration import Profile
 from ops.bench.exchange import Exchange
 from ops.bench.screen import Screen
 from ops.bench.server import ejabberd as start

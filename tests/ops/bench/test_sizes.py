@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from ops.bench.clusters import Cost
+from ops.bench.cluster_load import Cost
 from ops.bench.sizes import figures, hops, table
 
 ALONE = {"messages_per_s": 100_000.0, "cpu_us": 10.0}
