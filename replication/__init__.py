@@ -10,7 +10,8 @@
       forwarding   what they are, and which are under way; naming: writes as they travel
     placed         which groups there are, and where their copies are
     labels         what tables are called between nodes
-    carrier        between the core and the store
+    carrier        between the core and the store: writes, effects, what was committed
+      errands      what the core asks of the store
     core/          claims, streams, copies, settling: pure
     schema/        groups and tables that come, go and change at run time
     detector       who is alive (state: detectorstate)

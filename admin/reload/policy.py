@@ -11,7 +11,7 @@ PACKAGES: Final = ("admin", "client", "node", "ops", "replication", "store")
 LIVE: Final = ("admin", "node", "replication", "store")
 """What a node is made of, and its operation. The rest of ours runs at a start, or elsewhere."""
 
-HALF_DONE: Final = ("replication.carrier", "replication.core")
+HALF_DONE: Final = ("replication.carrier", "replication.core", "replication.errands")
 """A step of a replica that broke off in there must not be gone on from, whatever code runs next: its memory may be
 ahead of its disk, and what it says then would be believed."""
 UNGUARDED: Final = (

@@ -26,7 +26,9 @@ def failure(module: str) -> Exception:
     raise AssertionError
 
 
-@pytest.mark.parametrize("module", ["replication.carrier", "replication.core.settling"])
+@pytest.mark.parametrize(
+    "module", ["replication.carrier", "replication.core.settling", "replication.errands"]
+)
 def test_a_replicas_step_that_broke_off_ends_the_node(module: str) -> None:
     error = failure(module)
     assert ends_node(error)

@@ -14,10 +14,10 @@ from ops.simulation.faults import Faults
 from ops.simulation.running import Tally
 from ops.simulation.tables.schema import PURSE
 from ops.simulation.world import Outcome
-from replication.carrier import Carrier
 from replication.core import claims, copies, effects, inbound, pulling, purging, settling
 from replication.core.knowledge import Knowledge
 from replication.core.state import SERVING
+from replication.errands import Errands
 from store import opening
 from store.incarnation import History
 from store.reading import Reading
@@ -117,26 +117,26 @@ def test_a_cursor_that_is_reversed_without_looking_is_found(monkeypatch: pytest.
 
 
 def test_a_cursor_that_moves_without_its_records_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    apply = Carrier._apply
+    apply = Errands.apply
 
-    def forgetful(self: Carrier, peer: bytes, parts: Any, *rest: Any) -> None:
+    def forgetful(self: Errands, peer: bytes, parts: Any, *rest: Any) -> None:
         apply(self, peer, parts[:-1] if len(parts) > 2 else parts, *rest)
 
-    monkeypatch.setattr(Carrier, "_apply", forgetful)
+    monkeypatch.setattr(Errands, "apply", forgetful)
     found({"cursor truth", "ack before durable", "torn transactions", "convergence"}, 20)
 
 
 def test_what_is_merged_beneath_a_serving_copy_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each table of it is committed by itself, and nobody is told to look away meanwhile."""
-    apply = Carrier._apply
+    apply = Errands.apply
 
-    def torn(self: Carrier, peer: bytes, parts: Any, own: Any, trusted: bool, done: Any) -> None:
+    def torn(self: Errands, peer: bytes, parts: Any, own: Any, trusted: bool, done: Any) -> None:
         for part in parts[:-1]:
             apply(self, peer, [part], [], trusted, lambda error, sequence: None)
-            self.group.step_inline()
+            self._group.step_inline()
         apply(self, peer, parts[-1:], own, trusted, done)
 
-    monkeypatch.setattr(Carrier, "_apply", torn)
+    monkeypatch.setattr(Errands, "apply", torn)
     monkeypatch.setattr(pulling, "_beneath", lambda state, p: None)
     found({"torn transactions"}, 100)
 
@@ -231,15 +231,15 @@ def only_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_cursor_that_is_durable_before_its_records_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has a commit of its own, and a crash may come before that of the records."""
-    apply = Carrier._apply
+    apply = Errands.apply
 
-    def early(self: Carrier, peer: Any, parts: Any, own: Any, trusted: bool, done: Any) -> None:
+    def early(self: Errands, peer: Any, parts: Any, own: Any, trusted: bool, done: Any) -> None:
         if own:
-            self._store(own, lambda error: None)
-            self.group.step_inline()
+            self.store(own, lambda error: None)
+            self._group.step_inline()
         apply(self, peer, parts, [], trusted, done)
 
-    monkeypatch.setattr(Carrier, "_apply", early)
+    monkeypatch.setattr(Errands, "apply", early)
     found({"cursor truth"}, 20)
 
 
@@ -273,17 +273,17 @@ def test_a_transaction_that_reads_what_was_before_its_batch_is_found(monkeypatch
 
 def test_a_transaction_that_comes_to_a_copy_by_half_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Records of one table, each committed by itself, and nobody is told to look away meanwhile."""
-    apply = Carrier._apply
+    apply = Errands.apply
 
-    def halved(self: Carrier, peer: Any, parts: Any, own: Any, trusted: bool, done: Any) -> None:
+    def halved(self: Errands, peer: Any, parts: Any, own: Any, trusted: bool, done: Any) -> None:
         for p, table, blob, *rest in parts:
             rows = cbor2.loads(blob)
             if table == PURSE and len(rows) > 2:
                 half = (p, table, cbor2.dumps(rows[:2]), *rest)
                 apply(self, peer, [half], [], trusted, lambda error, sequence: None)
-                self.group.step_inline()
+                self._group.step_inline()
         apply(self, peer, parts, own, trusted, done)
 
-    monkeypatch.setattr(Carrier, "_apply", halved)
+    monkeypatch.setattr(Errands, "apply", halved)
     monkeypatch.setattr(pulling, "_beneath", lambda state, p: None)
     found({"half a transaction"}, 60)
