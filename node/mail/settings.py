@@ -16,7 +16,7 @@ class MailSettings:
 
     sync_delay_ms: int = 10
     """How long a message that was offered to an online recipient waits for the ack before it is written."""
-    sync_delay_ms_max: int = 0
+    sync_delay_ms_max: int = 100
     """How far that is drawn out by itself while messages are acknowledged just as they are being written (`pacing`).
     Not above it: never."""
     sync_first: bool = False

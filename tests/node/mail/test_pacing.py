@@ -45,8 +45,13 @@ def test_what_is_written_in_vain_draws_it_out_up_to_a_bound() -> None:
     assert pacing.delay_ms(one.state) == 40
 
 
-def test_nothing_is_drawn_out_unless_that_is_set() -> None:
-    assert Core().state.settings.sync_delay_ms_max == 0
+def test_it_is_drawn_out_unless_that_is_turned_off() -> None:
+    one = Core()
+    one.pair()
+    one.online(BOB)
+    before = pacing.delay_ms(one.state)
+    write(one, 1, in_vain=True)
+    assert pacing.delay_ms(one.state) == before + 1
 
 
 @pytest.mark.parametrize(
