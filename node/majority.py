@@ -15,11 +15,11 @@ WHOLE: Final = 2
 """Twice as many as half of them."""
 
 
-def is_seen(membership: Membership, is_alive: Callable[[bytes], bool]) -> bool:
-    """Whether a majority of the own cluster's active members is alive, as this node sees it."""
+def is_seen(membership: Membership, counts: Callable[[bytes], bool]) -> bool:
+    """Whether a majority of the own cluster's active members counts, as this node sees it."""
     members = membership.roster.members
     active = [node for node in membership.nodes if members[node].state == ACTIVE]
-    return WHOLE * sum(map(is_alive, active)) > len(active)
+    return WHOLE * sum(map(counts, active)) > len(active)
 
 
 def has_enough(membership: Membership, copies: int, wanted: int) -> bool:

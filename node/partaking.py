@@ -15,6 +15,7 @@ import attrs
 from node import majority
 from node.routing import codes, hot
 from node.routing.opening import is_needed
+from replication.core import meeting
 from replication.core.state import SERVING
 from replication.zeromq import words
 from replication.zeromq.address import Address
@@ -202,9 +203,14 @@ class Partaking:
             return None
         return address.host, address.port
 
-    def may_register(self) -> bool:
-        """Whether a majority of the cluster's own active members is alive, as this node sees it."""
-        return majority.is_seen(self.cluster.membership, self.cluster.is_alive)
+    def may_register(self, p: int) -> bool:
+        """Whether a majority of the cluster's own active members is alive, as this node sees it, and nothing that any
+        of them has of the partition is lacking here."""
+        state = self.group.carrier.state
+        alive = self.cluster.is_alive
+        return meeting.is_whole(state, p) and majority.is_seen(
+            self.cluster.membership, lambda node: alive(node) and meeting.has_met(state, node)
+        )
 
     def is_enough(self, copies: int) -> bool:
         """Whether a registration that is on so many nodes may be granted: as many as the active members can hold. Fewer

@@ -68,7 +68,7 @@ def _serve(state: RoutingState, p: int, what: int, user: int, fields: tuple[Any,
     if what == codes.LOGIN:
         nonce, certificate, signature, address = fields
         accounts.login(user, nonce, certificate, signature, address, then)
-    elif not state.ways.may_register():
+    elif not state.ways.may_register(p):
         state.counts.asks_failed += 1
         done(_not_now(state, NO_MAJORITY))
     elif what == codes.REGISTER:
@@ -82,7 +82,7 @@ def _serve(state: RoutingState, p: int, what: int, user: int, fields: tuple[Any,
 def _outcome(state: RoutingState, p: int, done: Done, outcome: Outcome) -> None:
     if isinstance(outcome, Registered):
         presence.registered(state.mail, outcome.user)
-    if isinstance(outcome, Registered | PinSent) and not state.ways.may_register():
+    if isinstance(outcome, Registered | PinSent) and not state.ways.may_register(p):
         # The majority went while this was written, and with it the heir, perhaps, for which it waited.
         state.counts.asks_failed += 1
         outcome = _not_now(state, NO_MAJORITY)

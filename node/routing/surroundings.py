@@ -50,8 +50,9 @@ class Ways(Protocol):
         """Host and port for phones, where the configuration lets them go there."""
         ...
 
-    def may_register(self) -> bool:
-        """Whether this node sees a majority of the active members."""
+    def may_register(self, p: int) -> bool:
+        """Whether numbers of a partition that is served here may be given out: no other node gives them out now, and
+        what others gave out is known here."""
         ...
 
 

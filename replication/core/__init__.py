@@ -17,6 +17,7 @@ Read downwards:
     leaving     copies that are not to be any more: when they may be emptied
     settling    writes that wait for the heir
     greeting    who is there, and who has told what it claims and knows
+    meeting     whether a peer has told all that it has, since it was away last
     completing  complete copies, told until that is heard
     yielding    who lacks something asks whoever has more to serve
     taking      starts, takeovers, lost heirs

@@ -6,7 +6,7 @@ What follows from that for partitions isn't known here.
 from collections.abc import Sequence
 from typing import Any
 
-from replication.core import claims, effects, inbound, messages, pulling, spreading, taking
+from replication.core import claims, effects, inbound, meeting, messages, pulling, spreading, taking
 from replication.core.state import ALIVE, DEAD, GATHERING, SERVING, Peer, ReplicaState
 
 
@@ -18,6 +18,7 @@ def liveness(state: ReplicaState, peer: Peer, what: int) -> None:
         peer.hailed_at = -(10**12)
     if what != ALIVE:
         peer.offered_all = (0, 0)
+        meeting.parted(peer)
     if what == DEAD:
         state.heard.discard(peer.id)
         peer.claims_told = False
@@ -28,15 +29,17 @@ def liveness(state: ReplicaState, peer: Peer, what: int) -> None:
 
 
 def hail(state: ReplicaState, peer: Peer) -> None:
-    """Ask a peer what it knows of us, as long as its stream isn't there, and whether it knows the same claims."""
+    """Ask a peer what it knows of us, as long as its stream isn't there, whether it knows the same claims, and, when it
+    was away, what it has that we may lack."""
     if peer.liveness == DEAD or state.now - peer.hailed_at < _hail_every(state, peer):
         return
     peer.hailed_at = state.now
-    state.out.append((effects.SEND, peer.id, (messages.HAIL, state.incarnation, claims.digest(state), 0)))
+    message = (messages.HAIL, state.incarnation, claims.digest(state), meeting.question(state, peer))
+    state.out.append((effects.SEND, peer.id, message))
 
 
 def _hail_every(state: ReplicaState, peer: Peer) -> int:
-    return state.settings.hail_ms if peer.stream.session else state.settings.retry_ms
+    return state.settings.hail_ms if peer.stream.session and peer.met else state.settings.retry_ms
 
 
 def hailed(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:

@@ -8,7 +8,7 @@ have (after a takeover, a split, an older directory), and how a mismatch is mend
 from collections.abc import Sequence
 from typing import Any
 
-from replication.core import claims, copies, effects, inbound, messages, purging, rows, streams
+from replication.core import claims, copies, effects, inbound, meeting, messages, purging, rows, streams
 from replication.core.knowledge import NOTHING, Knowledge
 from replication.core.state import DEAD, LIVE, SERVING, VOID, Part, Peer, Pull, ReplicaState
 
@@ -284,6 +284,7 @@ def offered(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     peer.incarnation = incarnation
     if number:
         purging.told(state, peer, ours, number)
+        meeting.told(state, peer, ours, number)
     for p, upto in offers:
         claim = state.parts[p].claim
         if claim is not None and claim.primary == state.me:

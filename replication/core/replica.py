@@ -12,6 +12,7 @@ from replication.core import (
     greeting,
     inbound,
     leaving,
+    meeting,
     messages,
     moving,
     pulling,
@@ -147,6 +148,7 @@ def disconnected(state: ReplicaState, member: bytes) -> None:
     peer = state.peers.get(member)
     if peer is not None:
         peer.source.stale = True
+        meeting.parted(peer)
 
 
 def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:

@@ -210,7 +210,7 @@ class Peer:
     __slots__ = (
         "ahead", "ask_at", "busy", "claims_told", "dead_since", "differed", "failures", "hailed_at", "id",
         "incarnation", "known", "known_told", "live", "live_told_at", "live_untold", "liveness",
-        "offered_all", "offered_at", "offers", "patience", "pulls", "reads", "source",
+        "meeting", "met", "offered_all", "offered_at", "offers", "patience", "pulls", "reads", "source",
         "spare_at", "stream", "wanted",
     )  # fmt: skip
 
@@ -223,6 +223,8 @@ class Peer:
         self.claims_told = False
         self.differed = False  # it had other claims when it hailed last, and wasn't told ours yet
         self.known_told = False
+        self.meeting = 0  # the number of the question that is to be answered; 0: it wasn't asked
+        self.met = False  # since it was away last it has told all that it has and we may lack
         self.known = Knowledge()
         self.stream = Stream()
         self.source = Source()

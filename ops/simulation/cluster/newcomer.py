@@ -115,8 +115,9 @@ class Newcomer:
         self._offices.request(self._hand.randrange(self._nodes), what, *arguments)
 
     def rests(self) -> bool:
-        """Whether nothing is asked for, and the device that has the number has logged in."""
-        wanting = any(device.wants and not device.generation for device in self.devices) and self._pin
+        """Whether nothing is asked for, and the device that has the number has logged in. Who waits for a PIN asks,
+        too: a world that rested meanwhile would be judged while one is being written."""
+        wanting = any(device.wants and not device.generation for device in self.devices)
         latest = max(self.devices, key=lambda device: device.generation)
         return not self.began or (not wanting and (not latest.generation or latest.logged_in))
 

@@ -8,6 +8,7 @@ from node import majority
 from node.routing.opening import is_needed
 from ops.simulation.cluster.events import Carried
 from ops.simulation.tables.claims import node_of
+from replication.core import meeting
 from replication.detectorstate import ALIVE
 
 if TYPE_CHECKING:
@@ -66,10 +67,14 @@ class NodeWays:
         """Its number serves as a port."""
         return ("node", node_of(peer)) if self._node.around.clients_move else None
 
-    def may_register(self) -> bool:
-        """Whether this node sees a majority of its cluster."""
-        belonging = self._node.belonging
-        return belonging is not None and majority.is_seen(belonging.membership, self._is_alive)
+    def may_register(self, p: int) -> bool:
+        """As a node's: it sees a majority of its cluster, and lacks nothing that these have."""
+        node = self._node
+        whole = meeting.is_whole(node.state, p)
+        return (
+            whole and node.belonging is not None and majority.is_seen(node.belonging.membership, self._counts)
+        )
 
-    def _is_alive(self, node: bytes) -> bool:
-        return node == self.me or self._node.detector.state_of(node) == ALIVE
+    def _counts(self, node: bytes) -> bool:
+        alive = node == self.me or self._node.detector.state_of(node) == ALIVE
+        return alive and meeting.has_met(self._node.state, node)

@@ -118,7 +118,7 @@ class Node:
     def public_of(self, peer: bytes) -> tuple[str, int] | None:
         return (f"{peer.decode()}.example", 7443)
 
-    def may_register(self) -> bool:
+    def may_register(self, p: int) -> bool:
         return self.majority
 
     # Accounts

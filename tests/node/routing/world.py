@@ -234,7 +234,7 @@ class Node:
     def public_of(self, peer):
         return None
 
-    def may_register(self):
+    def may_register(self, p):
         return True
 
     # ---- Accounts ------------------------------------------------------------------------------
