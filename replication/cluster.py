@@ -341,9 +341,7 @@ class Cluster:
         for effect in effects:
             if effect[0] == SEND:
                 beats = effect[2][0] == BEAT
-                self._send(
-                    None, effect[1], (*effect[2], self.membership.roster.digest) if beats else effect[2]
-                )
+                self._send(None, effect[1], (*effect[2], *self.membership.beating()) if beats else effect[2])
             elif effect[0] == STATE:
                 self.membership.judged(effect[1])
                 log.info("peer", node=effect[1].hex(), state=effect[2])

@@ -19,7 +19,7 @@ from replication.membership.operating import Operating
 from replication.unknown import Unknown
 
 BEAT_WORDS: Final = 3
-"""Of a detector's beat; the roster's digest is the next one."""
+"""Of a detector's beat; what it says of the roster comes behind."""
 
 DETECTOR: Final = 0
 MEMBERSHIP: Final = 1
@@ -63,8 +63,8 @@ class Control:
         around = self._around
         whose = WHOSE.get(message[0])
         if whose == DETECTOR:
-            if message[0] == BEAT and len(message) > BEAT_WORDS:
-                around.membership.beat(peer, message[BEAT_WORDS])
+            if message[0] == BEAT:
+                around.membership.beat(peer, message[BEAT_WORDS:])
             self._judged(around.detector.received(peer, tuple(message), now))
         elif whose == MEMBERSHIP:
             around.membership.received(peer, message)

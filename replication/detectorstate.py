@@ -4,8 +4,8 @@ Messages go over the control link of two nodes: tuples, first their code; CBOR o
 come twice, or late.
 
     (BEAT, boot, deaf)                  I am alive. boot: a random id of this start of the node; deaf: 1 if nothing
-                                        of yours has come to me for `suspect_ms`; the digest of the sender's roster
-                                        may stand behind it (`membership.exchange`)
+                                        of yours has come to me for `suspect_ms`; what the sender has as roster may
+                                        stand behind it (`membership.exchange`)
     (PROBE_REQUEST, target, nonce)      I hear nothing from `target`: ask it for me
     (PROBE, asker, nonce)               `asker` can't hear you: are you there?
     (PROBE_REPLY, asker, nonce, boot)   yes

@@ -1,8 +1,9 @@
 """What nodes say to one another of their rosters. Pure: no link, no clock; `now` is a monotonic clock's milliseconds.
 
-Each beat of the failure detector carries the digest of its sender's roster. A change is told to everybody at once, by
-the node that made it and by nobody else: so an event costs as many messages as there are nodes. Whoever missed it hears
-of another digest; if it is still another one at the next beat, the two compare.
+Each beat of the failure detector carries the digest of its sender's roster, and 1 if all of that is on its disk, else
+0. A change is told to everybody at once, by the node that made it and by nobody else: so an event costs as many
+messages as there are nodes. Whoever missed it hears of another digest; if it is still another one at the next beat, the
+two compare. They compare what they know, not what disks have: a full disk is no reason to ask.
 
     (TELL, [member row, …], [owner row, …])     these stand, as far as I know
     (TALLY, [[id, hash], …])                    this is all that I have: tell me what differs, and ask for what you lack
@@ -52,6 +53,7 @@ class Exchange:
     __slots__ = (
         "_asked_at",
         "_differs",
+        "_on_disk",
         "_settings",
         "heard",
         "malformed",
@@ -68,6 +70,7 @@ class Exchange:
         self._differs: dict[bytes, bytes] = {}  # peer → the digest of its last beat, if it wasn't ours
         self._asked_at = -(10**12)
         self.heard: dict[bytes, bytes] = {}  # peer → the digest that its last beat told
+        self._on_disk: set[bytes] = set()  # those who said that all of that is on their disk
         self.told = 0
         self.tallies = 0
         self.malformed = 0
@@ -79,9 +82,10 @@ class Exchange:
         message = telling(rows)
         return [(SEND, peer, message) for peer in peers if peer != self.me]
 
-    def beat(self, peer: bytes, digest: bytes, now: int) -> list[Effect]:
-        """A peer's beat told the digest of its roster."""
+    def beat(self, peer: bytes, digest: bytes, now: int, *, kept: bool = False) -> list[Effect]:
+        """A peer's beat told the digest of its roster. kept: and that all of it is on its disk."""
         self.heard[peer] = digest
+        (self._on_disk.add if kept else self._on_disk.discard)(peer)
         if digest == self.roster.digest:
             self._differs.pop(peer, None)
             return []
@@ -93,9 +97,18 @@ class Exchange:
         self.tallies += 1
         return [(SEND, peer, self._tally())]
 
+    def knows(self, peer: bytes) -> bool:
+        """Whether a peer has said that it has the same roster."""
+        return self.heard.get(peer) == self.roster.digest
+
+    def has_kept(self, peer: bytes) -> bool:
+        """Whether it also has it on its disk: it knows it still after it has lost power."""
+        return peer in self._on_disk and self.knows(peer)
+
     def gone(self, peer: bytes) -> None:
         """A peer doesn't belong to the cluster any more."""
         self._differs.pop(peer, None)
+        self._on_disk.discard(peer)
         self.heard.pop(peer, None)
 
     def received(self, peer: bytes, message: Sequence[Any]) -> list[Effect]:

@@ -84,7 +84,6 @@ class Membership:
         self.removed = trio.Event()
         self.changed_at = around.now()
         self._refused_since: int | None = None
-        self._unkept: set[bytes] = set()  # rows that the disk hasn't taken
         self._kept_at = -(10**12)
         self._waits = False  # it has said that nobody knows it
         self.nodes: tuple[bytes, ...] = ()  # of this cluster
@@ -140,14 +139,25 @@ class Membership:
 
     # ---- what comes -------------------------------------------------------------------------------
 
-    def beat(self, peer: bytes, digest: Any) -> None:
-        """A peer's beat told the digest of its roster."""
-        if self._unkept:
+    def beating(self) -> tuple[Any, ...]:
+        """What this node's beats say of its roster."""
+        return (self.roster.digest, int(self.is_kept))
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether all that this node knows is on its disk, and so known after it has lost power."""
+        return self._kept.is_whole
+
+    def beat(self, peer: bytes, said: Sequence[Any]) -> None:
+        """A peer's beat came; this is what it says of its roster."""
+        if self._kept.has_due:
             self._keep_again()
-        if isinstance(digest, bytes):
-            self._carry_out(self.exchange.beat(peer, digest, self._around.now()))
-            if self._intents.waiting and self._is_agreed():
-                self._intents.settled()
+        match said:
+            case [bytes(digest), *more]:
+                kept = more[:1] == [1]  # a release of before doesn't say it
+                self._carry_out(self.exchange.beat(peer, digest, self._around.now(), kept=kept))
+                if self._intents.waiting and self._is_agreed():
+                    self._intents.settled()
 
     def received(self, peer: bytes, message: Sequence[Any]) -> None:
         """A peer says something about rosters."""
@@ -158,7 +168,7 @@ class Membership:
             if effect[0] == SEND:
                 self._around.links.send(effect[1], None, effect[2])
             elif effect[0] == CHANGED:
-                self._keep_soon(effect[1])
+                self._kept.keep_soon(effect[1])
                 self.apply(effect[1])
                 if self.others:
                     self.far.forward(peer, effect[1])
@@ -176,29 +186,20 @@ class Membership:
         self._intents.take(noted)
         with self._around.within():
             self._tell(rows)
+            self._kept.stand(row for row in rows if self.roster.entry(row.id) is row)
 
     def edit_soon(self, rows: Sequence[Entry]) -> None:
         """The same, durable in a moment."""
-        self._keep_soon(rows)
+        self._kept.keep_soon(rows)
         self.tell(rows)
 
-    def _keep_soon(self, rows: Sequence[Entry]) -> None:
-        """What can't be written, as the disk is full, is written later: who starts with a row of before may know others
-        by keys that they have no more."""
-
-        def failed(error: Exception) -> None:
-            _not_kept(error)
-            self._unkept.update(row.id for row in rows)
-
-        self._kept.keep_soon(rows, failed)
-
     def _keep_again(self) -> None:
+        """What couldn't be written, as the disk was full: who starts with a row of before may know others by keys that
+        they have no more."""
         now = self._around.now()
         if now - self._kept_at >= KEEP_MS:
             self._kept_at = now
-            rows = [row for one in sorted(self._unkept) if (row := self.roster.entry(one)) is not None]
-            self._unkept.clear()
-            self._keep_soon(rows)
+            self._kept.keep_due(self.roster)
 
     def tell(self, rows: Sequence[Entry]) -> None:
         """Use rows that this node has made, and tell everybody of them who can be reached."""
@@ -234,9 +235,9 @@ class Membership:
 
     def _is_agreed(self) -> bool:
         """Whether everybody who is reached has this roster."""
-        heard, links, me = self.exchange.heard, self._around.links, self._around.me
+        links, me = self._around.links, self._around.me
         others = [one for one in self.nodes if one != me and links.is_connected(one, None)]
-        return all(heard.get(one) == self.roster.digest for one in others)
+        return all(map(self.exchange.knows, others))
 
     # ---- using it ---------------------------------------------------------------------------------
 
@@ -420,7 +421,3 @@ def _linked(row: Member) -> Linked | None:
         log.warning("member_address_unusable", node=row.node.hex(), cause=str(error))
         address = None
     return Linked(row.node, row.key, address, row.next_key)
-
-
-def _not_kept(error: Exception) -> None:
-    log.warning("roster_not_kept", cause=str(error))

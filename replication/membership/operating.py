@@ -313,10 +313,7 @@ class Operating:
             "speaks": list(membership.speaks),
             "spoken": membership.spoken,
             "not_understood": around.not_understood(),
-            "agreed": sum(
-                membership.exchange.heard.get(one) == membership.roster.digest for one in membership.nodes
-            )
-            + 1,
+            "agreed": sum(map(membership.exchange.knows, membership.nodes)) + 1,
         }  # fmt: skip
 
     def _release(self, node: bytes) -> str:

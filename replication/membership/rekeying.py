@@ -1,7 +1,8 @@
 """Another key pair for a node, while everybody runs.
 
-Everybody is told of the next key first, and lets both in; then the node uses it, and takes the old one back, for good.
-If the node ends in between, its next start finishes what it can: the key in its file is the one that it has.
+Everybody is told of the next key first, and lets both in; when all have it on their disks, the node uses it, and takes
+the old one back, for good. If the node ends in between, its next start finishes what it can: the key in its file is the
+one that it has.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from replication.zeromq.keys import KEY_FILE, ensure_key_file
 from replication.zeromq.links import Links
 
 ROTATE_S: Final = 30.0
-"""How long it may take until everybody knows of another key."""
+"""How long it may take until everybody has another key on its disk."""
 LOOK_S: Final = 0.1
 CALLED_MAX: Final = 2
 """Nodes of each other cluster that are told, of which one must have heard; these tell the others there."""
@@ -80,18 +81,18 @@ class Rotation:
         return [membership.roster.edited(me, me, key=self._key, next_key="", revoked=revoked)]
 
     def missing(self) -> list[str]:
-        """Who hasn't heard of it yet: not before there is nobody may it be used. A change of the row by others may have
-        taken the key out for a moment."""
+        """Who hasn't it on its disk yet: not before there is nobody may it be used, or who comes back without it would
+        let nobody in who has it. A change of the row by others may have taken the key out for a moment."""
         membership, me = self._membership, self._around.me
-        heard, digest = membership.exchange.heard, membership.roster.digest
-        if membership.own.next_key != self._key:
+        knows = membership.exchange.has_kept
+        if membership.own.next_key != self._key or not membership.is_kept:
             return [me.hex()]
-        missing = [one.hex() for one in membership.nodes if one != me and heard.get(one) != digest]
+        missing = [one.hex() for one in membership.nodes if one != me and not knows(one)]
         there: dict[str, list[bytes]] = {}
         for row in sorted(membership.others, key=lambda row: row.node):
             there.setdefault(row.cluster, []).append(row.node)
         for label, nodes in there.items():
-            if not any(heard.get(one) == digest for one in nodes):
+            if not any(knows(one) for one in nodes):
                 missing.append(f"cluster {label!r}")
                 for one in [one for one in nodes if not self._is_dead(one)][:CALLED_MAX]:
                     membership.far.reach(one)
@@ -113,7 +114,7 @@ class Rekeying:
         """Have another key pair. The new public key; the old one opens nothing any more.
 
         Raises:
-            NotNow: not everybody of this cluster, and somebody of each other one, has heard of it in time.
+            NotNow: not everybody of this cluster, and somebody of each other one, has it on its disk in time.
         """
         around, membership = self._around, self._membership
         data: Path = around.settings.data
@@ -126,7 +127,9 @@ class Rekeying:
         missing = rotation.missing()
         if missing:
             await membership.edit(rotation.given_up())
-            raise NotNow(f"not everybody has heard of the new key in time: {', '.join(missing)}")
+            raise NotNow(
+                f"these have not said in time that the new key is on their disks: {', '.join(missing)}"
+            )
         await around.links.rekey(keys)
         (data / NEXT_KEY_FILE).rename(data / KEY_FILE)
         with around.within():

@@ -1,6 +1,6 @@
 """Keys of nodes, which change while everybody runs: at rest nobody is locked out, and what was revoked opens nothing.
 
-*locked out*: between two members nobody is turned away.
+*locked out*: between two members nobody is turned away, nor goes on being turned away in peace.
 *own key*: all members have the key that a node has in its file, none that it is about to have, and its former ones as
 revoked. *revoked key*: no member hears whoever comes with a former key.
 """
@@ -15,6 +15,7 @@ from ops.simulation.checkers.base import Disks, Violation
 from ops.simulation.cluster.events import LetIn, TurnedAway
 from ops.simulation.records import find
 from ops.simulation.tables.claims import name_of
+from ops.simulation.trace import Peace
 
 CLUSTER: Final = "cluster"
 KEY: Final = 4
@@ -23,6 +24,8 @@ REVOKED: Final = 15
 """Where a row of a member has them."""
 LAST_MS: Final = 250
 """Of the rest: for so long nobody may have been turned away."""
+LOCKED_MS: Final = 6_000
+"""After peace: until then a change of keys has ended, and everybody has heard of it."""
 
 
 class Keyrings:
@@ -47,13 +50,19 @@ class Keyrings:
         self._key_of = key_of
         self._former_of = former_of
         self._turned: dict[tuple[int, int], int] = {}
+        self._peace: int | None = None
 
     def subscriptions(self) -> dict[type, object]:
-        """Who is heard, and who isn't."""
-        return {TurnedAway: self._was_turned_away, LetIn: self._was_let_in}
+        """Who is heard, who isn't, and since when all could be."""
+        return {TurnedAway: self._was_turned_away, LetIn: self._was_let_in, Peace: self._is_peace}
+
+    def _is_peace(self, _: Peace) -> None:
+        self._peace = self._now()
 
     def _was_turned_away(self, turned: TurnedAway) -> None:
         self._turned[turned.node, turned.peer] = self._now()
+        if self._peace is not None and self._now() - self._peace > LOCKED_MS:
+            self._require_let_in(self._members())  # such a world never rests
 
     def _was_let_in(self, let_in: LetIn) -> None:
         if let_in.key != self._key_of(let_in.peer):
@@ -64,12 +73,15 @@ class Keyrings:
     def verdict(self, disks: Disks) -> None:
         """All members, of all members."""
         members = sorted(self._members())
-        for (node, peer), at in self._turned.items():
-            if node in members and peer in members and self._now() - at <= LAST_MS:
-                raise Violation(self.rule, f"node {node} turns node {peer} away, at rest")
+        self._require_let_in(members)
         for node in members:
             for peer in members:
                 self._compare(disks, node, peer)
+
+    def _require_let_in(self, members: Collection[int]) -> None:
+        for (node, peer), at in self._turned.items():
+            if node in members and peer in members and self._now() - at <= LAST_MS:
+                raise Violation(self.rule, f"node {node} turns node {peer} away, in peace")
 
     def _compare(self, disks: Disks, node: int, peer: int) -> None:
         found = find(disks[node], CLUSTER, "member", (name_of(peer),))

@@ -38,8 +38,8 @@ from store.errors import StoreError
 from store.store import Store
 
 SECRET: Final = bytes(range(32))
-DIGEST: Final = 3
-"""Where a beat has its sender's digest."""
+ROSTER: Final = 3
+"""Where a beat says what roster its sender has."""
 ROTATE_MS: Final = 1_500
 """How long it may take until everybody knows of another key."""
 
@@ -166,14 +166,14 @@ class Belonging:
             else:
                 self.membership.received(peer, message)
             return True
-        if message[0] == detectorstate.BEAT and len(message) > DIGEST:
-            self.membership.beat(peer, message[DIGEST])
+        if message[0] == detectorstate.BEAT:
+            self.membership.beat(peer, message[ROSTER:])
         return False
 
     def beating(self, message: Sequence[Any]) -> Sequence[Any]:
-        """What goes out, with the roster's digest if it is a beat."""
+        """What goes out; if it is a beat, with what is known of the roster."""
         beats = message[0] == detectorstate.BEAT
-        return (*message, self.membership.roster.digest) if beats else message
+        return (*message, *self.membership.beating()) if beats else message
 
     def tick(self) -> None:
         """Move what is wanted elsewhere, look after other clusters and a change of keys; if this node is leaving and
@@ -234,6 +234,11 @@ class Belonging:
         self._edit(rotation.begun())
         self._rotation = (rotation, self.now() + ROTATE_MS)
         return True
+
+    @property
+    def rotates(self) -> bool:
+        """Whether it is about to have another key."""
+        return self._rotation is not None
 
     def _rotate(self) -> None:
         if self._rotation is None:

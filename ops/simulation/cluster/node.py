@@ -26,7 +26,7 @@ from node.routing import codes
 from node.routing.router import Router
 from node.routing.settings import RoutingSettings
 from node.routing.state import RoutingState
-from ops.simulation.cluster.belonging import DIGEST, Belonging, Held, is_written, write
+from ops.simulation.cluster.belonging import ROSTER, Belonging, Held, is_written, write
 from ops.simulation.cluster.edge import Edge, EdgePhones
 from ops.simulation.cluster.events import Afar, Belongs, Connected, LetIn, TurnedAway
 from ops.simulation.cluster.founding import Founding
@@ -233,7 +233,7 @@ class ClusterNode(MailNode):
             self._pass()
         else:
             beats = words[0] == BEAT
-            super().deliver(peer, channel, words[:DIGEST] if beats else words)
+            super().deliver(peer, channel, words[:ROSTER] if beats else words)
 
     def knock(self, peer: int, key: str) -> None:
         """Somebody comes with this key, as that node."""

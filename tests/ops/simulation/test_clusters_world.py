@@ -3,13 +3,16 @@ cluster to another. No seed breaks a promise, much happens, and planted bugs are
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from node.accounts import registrar, registration
 from ops.simulation.cluster.node import KEPT
 from ops.simulation.cluster.scenario import Cluster
+from ops.simulation.plan import Plan, Step
 from ops.simulation.running import draw, perform
 from replication.membership import far, rebalancing, rekeying
+from replication.membership.exchange import Exchange
 from replication.zeromq import members
 from tests.ops.simulation.planting import Plant
 
@@ -51,6 +54,29 @@ def test_a_key_that_changed_while_a_disk_was_full_is_on_that_disk_later() -> Non
 
 def test_what_is_merged_is_known_to_the_checkers() -> None:
     assert set(Cluster.merged) == {table.name for table in KEPT.tables if table.merge is not None}
+
+
+# ---- keys -------------------------------------------------------------------------------------------------
+
+
+def forgotten(seed: int) -> Plan:
+    """A node changes its key while the others' disks are full; then these lose power, and there is room."""
+    drawn = draw("cluster", seed, 3, 0)
+    steps = [Step(500, "full", (node,)) for node in (1, 2)] + [Step(600, "rotate", (0,))]
+    steps += [Step(2_500, "crash", (node,)) for node in (1, 2)]
+    return attrs.evolve(drawn, knobs={**drawn.knobs, "founders": 3, "newcomers": 0}, steps=tuple(steps))
+
+
+def test_a_key_that_others_know_and_have_not_on_their_disks_is_not_used() -> None:
+    outcome = perform(forgotten(0))
+    assert not outcome.rule, outcome
+    assert outcome.totals["rotates begun"] == 1
+    assert outcome.totals["keys changed"] == 0
+
+
+def test_a_key_that_is_used_when_all_have_only_heard_of_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Exchange, "has_kept", Exchange.knows)
+    assert perform(forgotten(0)).rule == "locked out"
 
 
 # ---- planted bugs -----------------------------------------------------------------------------------------

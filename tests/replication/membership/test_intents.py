@@ -15,7 +15,10 @@ from replication.membership.errors import KeyTaken, NotNow
 from replication.membership.intents import AGAIN_MAX, Intents
 from replication.membership.member import LEAVING, Member
 from replication.membership.roster import Roster
+from replication.tables import CLUSTER
 from replication.zeromq.keys import KEY_FILE, ensure_key_file
+from store.errors import DiskFull
+from store.group import OpenGroup
 from tests.replication.members import Members, members_of
 from tests.replication.membership.test_far import FAR, KEPT
 from tests.replication.membership.test_membership_running import agree
@@ -158,6 +161,50 @@ async def test_a_node_that_ended_before_it_took_its_old_key_back_does_so_when_it
         await until(lambda: b.membership.roster.members[node].keys == (keys.public,))
         with pytest.raises(KeyTaken):
             b.membership.roster.require_free(old)
+
+
+async def test_a_key_is_not_changed_before_all_have_it_on_their_disks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who knows of it, and comes back without it, would turn the node away that has it."""
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        a, b = members["a"], members["b"]
+        await until(lambda: a.is_alive(b.me) and b.is_alive(a.me) and agree(members))
+        group, before = b.store.group(CLUSTER.name), a.membership.own.key
+
+        submit = OpenGroup.submit
+
+        def full(to: OpenGroup, writes: Any, done: Any) -> None:
+            if to is group:
+                raise DiskFull("no room")
+            submit(to, writes, done)
+
+        with monkeypatch.context() as disk:
+            disk.setattr(OpenGroup, "submit", full)
+            with pytest.raises(NotNow, match=f"on their disks: {b.me.hex()}"):
+                await a.operate.rotate_key(1.0)
+            await until(lambda: a.membership.exchange.knows(b.me))
+            assert b.membership.roster.members[a.me].keys == (before,)
+            assert not b.membership.is_kept
+        key = await a.operate.rotate_key()
+        await members.stop("b")
+        await members.start("b")
+        await until(lambda: agree(members) and members["b"].is_alive(a.me))
+        assert members["b"].membership.roster.members[a.me].keys == (key,)
+
+
+async def test_a_release_that_does_not_say_what_is_on_its_disk_has_no_key_changed_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        a, b = members["a"], members["b"]
+        await until(lambda: a.is_alive(b.me) and b.is_alive(a.me) and agree(members))
+        with monkeypatch.context() as release:
+            release.setattr(b.membership, "beating", lambda: (b.membership.roster.digest,))
+            with pytest.raises(NotNow, match=b.me.hex()):
+                await a.operate.rotate_key(0.5)
+            await until(lambda: a.membership.exchange.knows(b.me))
+        await a.operate.rotate_key()
 
 
 async def test_a_key_is_not_changed_before_another_cluster_knows_it(tmp_path: Path) -> None:

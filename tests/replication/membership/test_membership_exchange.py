@@ -111,6 +111,22 @@ def test_another_digest_is_asked_about_only_when_it_stays() -> None:
     assert one.beat(named(1), b"87654321", 2_250) == []
 
 
+def test_who_knows_something_has_it_on_its_disk_only_when_it_says_so() -> None:
+    one = Exchange(named(0), Roster([Member(node=named(0))]), MembershipSettings())
+    digest = one.roster.digest
+    for kept in (False, True, False):
+        assert one.beat(named(1), digest, 0, kept=kept) == []
+        assert one.knows(named(1))
+        assert one.has_kept(named(1)) is kept
+    one.beat(named(1), digest, 0, kept=True)
+    one.roster.merge([one.roster.edited(named(0), named(0), weight=1)])
+    assert not one.knows(named(1))
+    assert not one.has_kept(named(1)), "what it has there is another one"
+    one.beat(named(1), one.roster.digest, 0, kept=True)
+    one.gone(named(1))
+    assert not one.has_kept(named(1))
+
+
 def test_what_is_told_is_merged_and_reported_once() -> None:
     one = Exchange(named(0), Roster(), MembershipSettings())
     row = Member(node=named(1), counter=1)
