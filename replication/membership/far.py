@@ -54,6 +54,9 @@ LOOKS: Final = 2
 """At least so many looks, and quiets, in the time after which nodes rest."""
 FAREWELLS: Final = 8
 """And so many farewells."""
+AWAY_TIMES: Final = 8
+"""For so many of these times others are preferred to one that was dead when the link to it was closed; then it is tried
+again, as it may be back and take us for dead, too."""
 
 
 class Around(Protocol):
@@ -90,9 +93,9 @@ class Far:
         self._due: dict[
             bytes, dict[str, set[int]]
         ] = {}  # gateway → group → partitions whose claim it is to be told
-        self._away: set[bytes] = (
-            set()
-        )  # those that were dead when the link to them was closed: others come first
+        self._away_ms = AWAY_TIMES * idle_ms
+        # Those that were dead when the link to them was closed, and until when others come first.
+        self._away: dict[bytes, int] = {}
         self._quiet: dict[bytes, int] = {}
         self._parting: dict[bytes, int] = {}  # who was told that it may rest → when the link is closed
         self._looked_at = -(10**12)
@@ -163,7 +166,7 @@ class Far:
         if self.engaged.pop(node, None) is None:
             return
         if self._thought(node) == DEAD:
-            self._away.add(node)
+            self._away[node] = self._around.now() + self._away_ms
         around = self._around
         with around.within():
             self._quiet[node] = around.now() + self._quiet_ms
@@ -196,7 +199,9 @@ class Far:
             return
         self._looked_at = now
         self._quiet = {node: until for node, until in self._quiet.items() if until > now}
-        self._away = {row.node for row in self._membership.others if self._is_away(row.node)}
+        self._away = {
+            row.node: self._away[row.node] for row in self._membership.others if self._is_away(row.node, now)
+        }
         self.gateways = self._wanted_gateways() if self.is_gateway() else frozenset()
         for node in self.gateways | self._wanted():
             self.use(node)
@@ -214,10 +219,9 @@ class Far:
                 found.setdefault(row.cluster, []).append(row.node)
         return frozenset(node for nodes in found.values() for node in nodes[:GATEWAYS])
 
-    def _is_away(self, node: bytes) -> bool:
-        return (
-            node in self._away and self._thought(node) != ALIVE
-        )  # who is back has called, or was the last to be tried
+    def _is_away(self, node: bytes, now: int) -> bool:
+        """Who is back has called, or was the last to be tried; or nobody knows, and its time is over."""
+        return now < self._away.get(node, now) and self._thought(node) != ALIVE
 
     def _wanted(self) -> set[bytes]:
         """Those to whom what is served here is to move."""

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from replication.detectorstate import ALIVE, DEAD, DetectorSettings
-from replication.membership.far import CLAIMED, REST, RESTED, Far
+from replication.membership.far import AWAY_TIMES, CLAIMED, REST, RESTED, Far
 from replication.membership.member import Member
 from tests.replication.core.stand import Stand
 
@@ -146,10 +146,22 @@ def test_a_gateway_that_was_dead_is_not_chosen_again_before_others() -> None:
     assert side.far.gateways == {two, three}
     steps(side, 3 * IDLE_MS)
     assert one not in side.far.engaged
-    assert steps(side, 5_000) == {frozenset((two, three))}
+    assert steps(side, AWAY_TIMES * IDLE_MS // 2) == {frozenset((two, three))}
     side.thought[one] = ALIVE
     side.far.called(one)  # it is back
     steps(side, 2_000)
+    assert side.far.gateways == {one, two}
+
+
+def test_a_gateway_that_was_dead_is_tried_again_after_a_while_as_it_may_take_us_for_dead_too() -> None:
+    side, (one, two, three) = gateway(3)
+    steps(side, 1_000)
+    side.thought[one] = DEAD
+    steps(side, 3 * IDLE_MS)
+    assert one not in side.far.engaged
+    side.thought[one] = ALIVE  # it is back, and calls others
+    assert side.far.gateways == {two, three}
+    steps(side, AWAY_TIMES * IDLE_MS)
     assert side.far.gateways == {one, two}
 
 
