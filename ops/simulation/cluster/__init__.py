@@ -14,6 +14,7 @@ belonging   who belongs to the cluster: rosters, what follows from them, and wha
 node        detector, members, replica, mail, routing: one life of them
 drawing     what a seed decides
 calm        since when nothing has happened, to all or to one cluster
-scenario    what is done, what is looked at, and when a world is at rest
+changing    nodes that come and go, by what operators do
+scenario    what phones do, what is looked at, and when a world is at rest
 several     the same with clusters that know one another
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import Any, ClassVar, Final
 
 from node.routing.settings import RoutingSettings
@@ -15,26 +15,19 @@ from ops.simulation.checkers.registrations import Registrations
 from ops.simulation.checkers.serving import Served
 from ops.simulation.checkers.traffic import Traffic
 from ops.simulation.cluster.belonging import server_of
-from ops.simulation.cluster.calm import Calm
+from ops.simulation.cluster.changing import Changing
 from ops.simulation.cluster.drawing import ANSWER_MS_MAX, NAME, NUMBER, PARTITIONS, PATIENCE_MS, USERS, plan
 from ops.simulation.cluster.edge import EdgePhones
-from ops.simulation.cluster.events import Assigned, Parted
-from ops.simulation.cluster.founding import Founding
-from ops.simulation.cluster.keyring import KeyFiles
 from ops.simulation.cluster.newcomer import Newcomer
 from ops.simulation.cluster.node import ClusterNode
 from ops.simulation.cluster.phone import ClusterPhone, EdgeSession
 from ops.simulation.machine import Machine
-from ops.simulation.mail.node import GROUP, MailNode
+from ops.simulation.mail.node import GROUP
 from ops.simulation.mail.phone import TICK_MS, Phone, Session
-from ops.simulation.mail.scenario import DELAY_MS, TABLES, Mail
+from ops.simulation.mail.scenario import DELAY_MS, TABLES
 from ops.simulation.plan import Plan, Step
-from ops.simulation.tables.claims import highest, name_of, node_of
-from ops.simulation.trace import DiskLost
+from ops.simulation.tables.claims import highest, node_of
 from ops.simulation.world import World
-from replication.membership.member import ACTIVE, LEAVING
-from replication.membership.roster import Entry
-from replication.membership.settings import MembershipSettings
 
 EACH: Final = 3.0
 CHANGE: Final = 4.0
@@ -57,7 +50,7 @@ APART_MS: Final = 5_000
 """Where nothing happens, and that calm is no longer, copies are where they are wanted until then."""
 
 
-class Cluster(Mail):
+class Cluster(Changing):
     """One run of it."""
 
     name: ClassVar[str] = NAME
@@ -67,7 +60,6 @@ class Cluster(Mail):
     users: ClassVar[int] = USERS
     tables: ClassVar[tuple[str, ...]] = (*TABLES, "account", "pin")
     merged: ClassVar[tuple[str, ...]] = ("pair", "account")
-    runs: ClassVar[type[MailNode]] = ClusterNode
     phones: EdgePhones
 
     def __init__(self, world: World) -> None:
@@ -75,16 +67,6 @@ class Cluster(Mail):
         self.routing = RoutingSettings(**knobs["routing"])
         self.link_window: int = knobs["link_window"]
         self.clients_move: bool = knobs["clients_move"]
-        self.membership = MembershipSettings(**knobs["membership"])
-        self.founders: int = knobs["founders"]
-        labels = knobs.get("labels") or [""] * world.plan.nodes
-        self.founding = Founding(labels, self.founders, knobs["servers"], self.partition_count)
-        self.files = KeyFiles()
-        self.calm = Calm(world, self.founding.labels)
-        self.joined: dict[int, Sequence[Entry]] = {}
-        self.gone: set[int] = set()
-        self.lost: set[int] = set()
-        self.leaving: set[int] = set()
         self._sessions = 0
         self.vanishing = knobs["vanishing"]
         super().__init__(world)
@@ -163,109 +145,20 @@ class Cluster(Mail):
     # ---- what is done ---------------------------------------------------------------------------------
 
     def act(self, step: Step) -> bool:
-        """Messages, moves, phones that go away; nodes that come and go."""
-        if step.kind not in ("join", "weigh", "leave", "lose", "assign", "rotate", "register"):
+        """As where nodes come and go; and numbers that nobody has are asked for."""
+        if step.kind != "register":
             return super().act(step)
-        if step.kind == "rotate":
-            self.world.machines[step.arguments[0]].ask(ClusterNode.operate, "rotate")
-            return True
-        if step.kind == "register":
-            self._newcomers[step.arguments[0]].began = True
-            return True
-        if step.kind == "assign":
-            partitions, label, via = step.arguments
-            self.world.trace.observe(Assigned(via, tuple(partitions), label, False))
-            self.world.machines[via].ask(ClusterNode.operate, "assign", partitions, label)
-            return True
-        node, via, *rest = step.arguments
-        if step.kind == "lose":
-            self._lose(node, via)
-            return True
-        if step.kind == "join":
-            rest = self._place(node)
-        arguments = () if step.kind == "leave" else (node, *rest)
-        what = "let_join" if step.kind == "join" else step.kind
-        if node not in self.gone and (step.kind != "join" or node not in self.joined):
-            self.world.machines[via].ask(ClusterNode.operate, what, *arguments)
+        self._newcomers[step.arguments[0]].began = True
         return True
-
-    def _place(self, node: int) -> list[Any]:
-        return [self.founding.servers, self.founding.label(node)]
-
-    def _lose(self, node: int, via: int) -> None:
-        """A node never returns, with all that it had; an operator says so, if there are others who have its copies."""
-        runs = [one for one in self.members() if one is not None and one.number != node]
-        if node in self.gone or len(runs) < 2 or self.world.machines[node].node not in self.members():
-            return
-        machine = self.world.machines[node]
-        machine.crash("lost")
-        machine.disk.wipe()
-        self.world.trace.observe(DiskLost(node, "nobody's any more"))
-        self.gone.add(node)
-        self.lost.add(node)
-        self._add("lost", 1)
-        self.world.trace.observe(Parted(node))
-        self.world.machines[via].ask(ClusterNode.operate, "remove", node)
-
-    def operated(self, at: int, what: str, arguments: tuple[Any, ...], outcome: Any) -> None:
-        """What an operator was told."""
-        if what == "let_join":
-            node = arguments[0]
-            if outcome is not None and node not in self.joined:
-                self.joined[node] = outcome
-                self._add("joined", 1)
-                machine = self.world.machines[node]
-                machine.crash("joins")
-                machine.start()
-        elif outcome and what == "leave":
-            self.leaving.add(at)
-        elif outcome and what in ("assign", "rotate"):
-            self._add(f"{what}s begun", 1)
-            if what == "assign":
-                self.world.trace.observe(Assigned(at, tuple(arguments[0]), arguments[1], True))
-        self.calm.disturb()
-
-    def removed(self, node: int) -> None:
-        """A node has left."""
-        self.gone.add(node)
-        self._add("left", 1)
-        self.world.machines[node].crash("left")
-        self.world.trace.observe(Parted(node))
-
-    def members(self) -> list[MailNode | None]:
-        """Who belongs to the cluster."""
-        return [
-            node
-            for number, node in enumerate(super().members())
-            if number not in self.gone and (number < self.founders or number in self.joined)
-        ]
-
-    def belonging(self) -> list[int]:
-        """Their numbers."""
-        return [node.number for node in self.members() if node is not None]
-
-    def wants_heirs(self, running: Sequence[MailNode], primary: MailNode) -> bool:
-        """Nobody who is leaving becomes one, nor anybody of another cluster."""
-        label = self.founding.label(primary.number)
-        belonging = [
-            node.belonging for node in running
-            if isinstance(node, ClusterNode) and self.founding.label(node.number) == label
-        ]  # fmt: skip
-        return sum(one is not None and one.state == ACTIVE for one in belonging) > 1
 
     def _unsettled(self) -> str:
         words = super()._unsettled()
         if words:
             return words
-        nodes = [node for node in self.members() if isinstance(node, ClusterNode)]
-        digests = {node.belonging.membership.roster.digest for node in nodes if node.belonging is not None}
-        if len(digests) > 1:
-            return "members know different members"
-        if any(node.belonging is not None and node.belonging.state == LEAVING for node in nodes):
-            return "a node is leaving"
         waiting = [user for user, one in self._newcomers.items() if not one.rests()]
         if waiting:
             return f"numbers {waiting} are asked for, or nobody can log in"
+        nodes = [node for node in self.members() if isinstance(node, ClusterNode)]
         sessions = Counter(user for node in nodes for user in node.router.state.sessions)
         many = sorted(user for user, count in sessions.items() if count > 1)
         return f"users {many} have sessions at several edges" if many else ""
@@ -351,9 +244,6 @@ class Cluster(Mail):
             return ()
         return members if all(self.world.machines[number].up for number in members) else ()
 
-    def _is_member(self, number: int) -> bool:
-        return number not in self.gone and (self.founding.has(number) or number in self.joined)
-
     def _calm_for(self, edge: int, recipient: int) -> int | None:
         """The same, of an edge and whoever holds a recipient's partition."""
         claim = highest(self.disks, GROUP, self.partition_of(recipient))
@@ -368,35 +258,11 @@ class Cluster(Mail):
         self.registrations.look()
 
     def rest(self) -> bool:
-        """As in the world of mail. Who has joined, and was forgotten with somebody's disk, is let join again."""
-        for number in sorted(self.joined.keys() - self.gone):
-            for node in self.members():
-                belonging = node.belonging if isinstance(node, ClusterNode) else None
-                if belonging is not None and not belonging.knows(name_of(number)):
-                    assert node is not None
-                    machine = self.world.machines[node.number]
-                    machine.ask(ClusterNode.operate, "let_join", number, *self._place(number))
-                    break
-        for number in sorted(self.lost):  # whoever was to say so may have been away
-            for node in self.members():
-                belonging = node.belonging if isinstance(node, ClusterNode) else None
-                if belonging is not None and belonging.knows(name_of(number)):
-                    assert node is not None
-                    self.world.machines[node.number].ask(ClusterNode.operate, "remove", number)
-                    break
+        """As where nodes come and go; then it is summed up."""
         rests = super().rest()
         if rests:
-            self._knock()
             self._sum_up()
         return rests
-
-    def _knock(self) -> None:
-        """Somebody has found keys that were members' once."""
-        for peer in self.belonging():
-            for key in self.files.former(peer):
-                for node in self.belonging():
-                    if node != peer:
-                        self.world.machines[node].ask(ClusterNode.knock, peer, key)
 
     def _sum_up(self) -> None:
         """What routing did, in the last life of each node; and what edges answered, in all."""
@@ -416,6 +282,3 @@ class Cluster(Mail):
             self._add("superseded", counts.superseded)
             self._add("connections lost", node.links.broken)
             self._add("moved home", node.belonging.rebalancer.moved)
-
-    def _add(self, what: str, count: int) -> None:
-        self.totals[what] = self.totals.get(what, 0) + count
