@@ -13,6 +13,7 @@ answers      every send is answered in bound by the edge that took it
 logins       nobody is put out by a session that logged in before
 traffic      what routers say to one another is in proportion to what happens
 serving      a partition of which a copy counts has a primary again in bound
+told         what a sender's primary owes it is told in bound
 apart        primary and heir of a partition are on different servers once copies had time to go there
 mail_*       the promises of mail
 """

@@ -13,6 +13,7 @@ from ops.simulation.checkers.keyrings import Keyrings
 from ops.simulation.checkers.logins import Logins
 from ops.simulation.checkers.registrations import Registrations
 from ops.simulation.checkers.serving import Served
+from ops.simulation.checkers.told import Told
 from ops.simulation.checkers.traffic import Traffic
 from ops.simulation.cluster.belonging import server_of
 from ops.simulation.cluster.changing import Changing
@@ -44,6 +45,9 @@ CALM_ANSWERED_MS: Final = 600
 SERVED_MS: Final = 900
 """Where nothing happens, a partition of which a copy counts is served until then: a death is noticed in 200 ms, claims
 are made durable, and others are asked what they have (`pull_wait_ms`, and again)."""
+TOLD_MS: Final = 1_500
+"""Where nothing happens, and a sender's partition is served, a receipt is told, written there and known to be until
+then: `flush_delay_ms` twice, and no silence that is waited for (`rounds.AGAIN_MS`)."""
 SOON_MS: Final = 500
 """A calm (`calm_ms`) after which copies are brought home at once."""
 APART_MS: Final = 5_000
@@ -93,6 +97,9 @@ class Cluster(Changing):
             self._calm_among,
             SERVED_MS,
         )
+        self.told = Told(
+            self.disks, GROUP, lambda: world.clock.now, self.partition_of, self._calm_among, TOLD_MS
+        )
         self.apart = Apart(
             self.disks,
             GROUP,
@@ -119,6 +126,7 @@ class Cluster(Changing):
             self.registrations,
             self.answers,
             self.served,
+            self.told,
             self.apart,
             Logins(),
             self.traffic,
@@ -254,6 +262,7 @@ class Cluster(Changing):
         self.world.clock.after(LOOK_MS, self._look)
         self.world.trace.judge(self.answers.look)
         self.world.trace.judge(self.served.look)
+        self.world.trace.judge(self.told.look)
         self.world.trace.judge(self.apart.look)
         self.registrations.look()
 
@@ -270,6 +279,7 @@ class Cluster(Changing):
         for what in ("carried", "happened", "changes"):
             self._add(what, getattr(self.traffic, what))
         self.totals["looks in the calm"] = self.served.looked
+        self._add("looked at what is untold", self.told.looked)
         self._add("looked whether copies are apart", self.apart.looked)
         self._add("keys changed", self.files.changes)
         self._add("granted", self.registrations.granted)

@@ -8,6 +8,7 @@ import pytest
 from node.mail import telling
 from node.mail.rows import MailTables
 from node.routing import hosting, keeping, opening
+from node.routing import telling as routed
 from ops.simulation.cluster.drawing import USERS
 from ops.simulation.plan import Plan, Step
 from ops.simulation.running import draw, perform
@@ -37,6 +38,7 @@ def test_no_seed_breaks_a_promise_and_much_happens() -> None:
         "resent",
         "superseded",
         "looks in the calm",
+        "looked at what is untold",
         "connections lost",
         "joined",
         "left",
@@ -147,6 +149,12 @@ PLANTS = (
         telling, "_take",
         "if owed.dirty or owed.writing:", "if False:",
         range(14, 24), {"receipts"},
+    ),
+    Plant(
+        "who told before a partition was served is left to silence",
+        routed, "tick",
+        "if not (room and peer.untaken and peer.receipts):", "if True:",
+        range(20, 21), {"told in bound"},
     ),
     Plant(
         "what is kept isn't sent again over a new link",
