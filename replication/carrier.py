@@ -125,6 +125,7 @@ class Carrier:
                 error = NoMove(f"group {self.group.name!r} is being dropped")
                 state.out.append((effects.DONE, part.move_done, 0, error))
             part.move_to = part.move_done = None
+        state.standing.clear()
         self.drain()
 
     # ---- local writes --------------------------------------------------------------------------

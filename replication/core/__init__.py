@@ -8,6 +8,7 @@ Read downwards:
     knowledge   what one node has of another's changes: cursors, and how acks move them
     state       everything a replica holds in memory
     rows        what of it is durable, in the group's own environment
+    holders     who is to have a copy of a partition
     claims      learning, making and adopting claims; stepping down
     streams     a primary's frames to its holders: opening, windows, resuming, acks
     lagging     by table, what a peer has not acknowledged, and how old it is
@@ -23,6 +24,7 @@ Read downwards:
     taking      starts, takeovers, lost heirs
     moving      planned moves
     holds       how long partitions stood still for them
+    pace        how many do at once
     purging     forgetting tombstones
     digests     anti-entropy: ranges compared at exactly one sequence
     replica     the front: what happened → which of the above

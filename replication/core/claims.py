@@ -9,7 +9,8 @@ from hashlib import blake2b
 from typing import Any
 
 from replication.claim import Claim
-from replication.core import completing, effects, settling
+from replication.core import completing, effects, holders, settling
+from replication.core.holds import LONG_MS
 from replication.core.rows import of_part
 from replication.core.state import (
     ASIDE,
@@ -201,7 +202,7 @@ def offer(state: ReplicaState, part: Partition) -> None:
 def step_down(state: ReplicaState, part: Partition) -> None:
     """This node doesn't serve the partition any more, if it did."""
     if part.phase == MOVING:
-        state.holds.record(state.now - part.move_until + state.settings.move_wait_ms)
+        stood_still(state, part)
     if part.phase in (SERVING, MOVING) and not part.ceased:
         state.out.append((effects.CEASE, part.number))
     if part.move_done is not None:
@@ -213,11 +214,21 @@ def step_down(state: ReplicaState, part: Partition) -> None:
     part.heir_live = False
     part.single_since = None
     part.gathering = set()
-    part.move_to = None
+    part.move_to = part.handed_until = part.taken_at = None
     settling.lose(state, part)
     for peer in state.peers.values():
         peer.live.discard(part.number)
         refresh_stream(state, part, peer.id)
+
+
+def stood_still(state: ReplicaState, part: Partition) -> None:
+    """It did, for a planned move, and doesn't any more: it is another's, or it is about to be served on."""
+    ms = state.now - part.move_until + state.settings.move_wait_ms
+    state.standing.discard(part.number)
+    state.holds.record(ms)
+    if ms > LONG_MS:
+        state.out.append((effects.REPORT, "stood_still_long", {"partition": part.number, "ms": ms}))
+    state.pace.ended(state.now, ms, state.settings.moves_max)
 
 
 # ---- this node's claims ------------------------------------------------------------------------
@@ -260,6 +271,7 @@ def make(
             part = state.parts[p]
             if error is not None or not claim.beats(part.claim):
                 state.unsaved.add(p)  # the row may say otherwise
+                part.handed_until = None
                 if part.phase == CLAIMING:
                     part.phase = ASIDE
             else:
@@ -303,6 +315,9 @@ def _use(state: ReplicaState, part: Partition, claim: Claim) -> None:
         part.phase = GATHERING
         part.since = state.sequence
         part.gather_until = state.now + (state.settings.pull_wait_ms if whole else GATHER_MS_MAX)
+        if whole and part.handed_until is not None:
+            part.gather_until = max(state.now, min(part.gather_until, part.handed_until))
+            part.taken_at = state.now
         part.gathering = {peer.id for peer in state.peers.values() if state.reachable(peer)}
         for who in part.gathering:
             state.peers[who].wanted.setdefault(p, -1)
@@ -310,9 +325,21 @@ def _use(state: ReplicaState, part: Partition, claim: Claim) -> None:
         state.out.append((effects.SERVE, p, claim.epoch))
 
 
+def gathered(state: ReplicaState, part: Partition) -> None:
+    """Serve a partition once everybody who is there was asked for what it may lack, or has taken his time. What is on
+    its way to the disk when the time is over would change rows beneath whoever is told to serve."""
+    if part.phase != GATHERING or (part.gathering and state.now < part.gather_until):
+        return
+    if not (state.settings.caches and part.incoming):
+        serve(state, part)
+
+
 def serve(state: ReplicaState, part: Partition) -> None:
     """Whatever could be gathered is here."""
     assert part.claim is not None
+    if part.taken_at is not None:
+        state.takes.record(state.now - part.taken_at)
+    part.taken_at = part.handed_until = None
     part.phase = SERVING
     part.ceased = part.thin = False
     if part.copy != LIVE or part.asof != part.claim.epoch:
@@ -331,62 +358,13 @@ def measure(state: ReplicaState, part: Partition) -> None:
         part.single_since = state.now
 
 
-def holders(state: ReplicaState, part: Partition) -> set[bytes]:
-    """The nodes that get the partition's stream: the heir, spares if more than two copies are wanted, and who is to
-    replace an heir that is in the wrong place."""
-    claim = part.claim
-    if claim is None or claim.primary != state.me or part.copy != LIVE:
-        return set()
-    found = spares(state, part, claim)
-    if claim.heir is not None:
-        found.add(claim.heir)
-    successor = replacement(state, part)
-    if successor is not None:
-        found.add(successor)
-    return found
-
-
-def spares(state: ReplicaState, part: Partition, claim: Claim) -> set[bytes]:
-    """The first in rank besides the claim's primary and heir, if more than two copies are wanted."""
-    found: set[bytes] = set()
-    if state.settings.copies > 2:
-        wanted = state.settings.copies - (1 if claim.heir is None else 2)
-        for node in state.ranked(part.number):
-            if len(found) >= wanted:
-                break
-            if node not in (claim.primary, claim.heir):
-                found.add(node)
-    return found
-
-
-def replacement(state: ReplicaState, part: Partition) -> bytes | None:
-    """Who is to become heir instead of one that is to have no copy any more, or that stands in for another: the first
-    in rank that is there."""
-    claim = part.claim
-    assert claim is not None
-    if claim.heir is None or state.settings.copies < 2:
-        return None
-    ranked = state.ranked(part.number)
-    if claim.heir in ranked:
-        if part.number not in state.rehoming:
-            return None
-        ranked = ranked[: state.settings.copies]
-    for node in ranked:
-        if node == claim.heir:
-            return None
-        peer = state.peers.get(node)
-        if peer is not None and state.reachable(peer):
-            return node
-    return None
-
-
 def refresh_stream(state: ReplicaState, part: Partition, who: bytes) -> None:
     """Open or close the partition on the stream to a peer, as the claim has it."""
     stream = state.peers[who].stream
     if not stream.session:
         return
     p = part.number
-    if who in holders(state, part):
+    if who in holders.of(state, part):
         stream.closing.discard(p)
         if p not in stream.opened:
             stream.opening.add(p)

@@ -6,6 +6,8 @@ from typing import Final
 
 HOLDS_MS: Final = (25, 50, 100, 250, 500, 1_000, 2_000)
 """A histogram's bounds. What phones notice begins somewhere in the middle."""
+LONG_MS: Final = 500
+"""No planned move is to hold a partition up for longer: a node that had no time is told of."""
 
 
 class Holds:

@@ -31,6 +31,8 @@ def check(state: ReplicaState) -> None:
         if part.waiting or part.early:
             waiting += len(part.waiting) + len(part.early)
             assert part.number in state.waiting_on, f"writes of {part.number} wait, and nobody looks at them"
+    still = {part.number for part in state.parts if part.phase == MOVING}
+    assert still == state.standing, f"{still} stand still, and {state.standing} were counted"
     assert waiting == state.waiting, f"{waiting} writes wait, and {state.waiting} were counted"
     for peer in state.peers.values():
         _check_known(peer.known)

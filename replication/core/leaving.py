@@ -9,7 +9,7 @@ that the primary has still to learn of.
 from collections.abc import Sequence
 from typing import Any
 
-from replication.core import claims, effects, messages
+from replication.core import claims, effects, holders, messages
 from replication.core.state import SERVING, VOID, Partition, Peer, ReplicaState
 
 
@@ -45,7 +45,7 @@ def _useless(state: ReplicaState, part: Partition) -> bool:
         return False
     if part.number in peer.source.opened or state.me in state.ranked(part.number)[: state.settings.copies]:
         return False
-    return state.me not in claims.spares(state, part, claim)
+    return state.me not in holders.spares(state, part, claim)
 
 
 def asked(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
@@ -56,11 +56,11 @@ def asked(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         claim = part.claim
         if claim is None or claim.primary != state.me or claim.epoch != epoch or part.phase != SERVING:
             continue
-        holders = claims.holders(state, part)
-        if peer.id in holders or p in peer.stream.opened or p in peer.wanted:
+        needed = holders.of(state, part)
+        if peer.id in needed or p in peer.stream.opened or p in peer.wanted:
             continue
         if state.settings.copies < 2 or (
-            part.heir_live and all(p in state.peers[who].live for who in holders)
+            part.heir_live and all(p in state.peers[who].live for who in needed)
         ):
             free.append([p, epoch])
     if free:

@@ -47,8 +47,8 @@ its own, at the end.
         Behind the frame `number` and before the next one, this range of keys has this digest.
     (DIFFERS, [p, …])
         A range of keys in them had another one here.
-    (HAND, p, epoch)
-        A planned move: take the partition over from my claim of this epoch.
+    (HAND, p, epoch, left)
+        A planned move: take the partition over from my claim of this epoch. I serve it on in `left` milliseconds.
     (SPARE, [[p, epoch], …])
         I have copies of these, and am to have none, by your claims of these epochs. Are they needed?
     (FREE, [[p, epoch], …])
@@ -80,5 +80,5 @@ NAMES = (
     "hail", "claims", "know", "start", "frame", "ack", "pull", "chunk", "offer", "live", "lived", "yield", "check",
     "differs", "hand", "spare", "free", "spread",
 )  # fmt: skip
-WORDS = (4, 2, 6, 6, 10, 9, 3, 6, 5, 6, 3, 2, 10, 2, 3, 2, 2, 2)
+WORDS = (4, 2, 6, 6, 10, 9, 3, 6, 5, 6, 3, 2, 10, 2, 4, 2, 2, 2)
 """How many each of them has, its code included."""

@@ -6,6 +6,9 @@ the partition goes on here. Should the target claim later all the same, that is 
 meanwhile it has.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from replication.core import claims, effects, messages
 from replication.core.errors import ClaimLost, NoMove, UnknownMember
 from replication.core.state import ASIDE, LIVE, MOVING, SERVING, Done, Partition, Peer, ReplicaState
@@ -38,7 +41,16 @@ def tick(state: ReplicaState) -> None:
     """Go on with moves."""
     for part in state.parts:
         if part.move_to is not None:
+            part.move_asked = False  # it may not have been heard
             _go_on(state, part, state.peers[part.move_to])
+
+
+def reached(state: ReplicaState, peer: Peer) -> None:
+    """A peer has more of what was written: what stands still for it may be ready now, and needn't wait for a tick."""
+    for p in tuple(state.standing):
+        part = state.parts[p]
+        if part.move_to == peer.id and not part.move_asked:
+            _go_on(state, part, peer)
 
 
 def _go_on(state: ReplicaState, part: Partition, target: Peer) -> None:
@@ -49,7 +61,10 @@ def _go_on(state: ReplicaState, part: Partition, target: Peer) -> None:
         if not state.reachable(target) or (claim.heir != target.id and p not in state.storing):
             give_up(state, part, f"node {target.id.hex()} can't be reached")
         elif claim.heir == target.id and part.heir_live and not part.ceased:
+            if len(state.standing) >= state.pace.at_once:
+                return  # it is served until there is room
             part.phase = MOVING
+            state.standing.add(p)
             part.move_mark = None
             part.move_until = state.now + state.settings.move_wait_ms
             state.out.append((effects.CEASE, p))
@@ -66,13 +81,15 @@ def _go_on(state: ReplicaState, part: Partition, target: Peer) -> None:
         if part.move_mark is None or part.move_mark[0] != stream.session:
             part.move_mark = (stream.session, stream.number)
         if stream.acked_number >= part.move_mark[1]:
-            state.out.append((effects.SEND, target.id, (messages.HAND, p, claim.epoch)))
+            part.move_asked = True
+            left = part.move_until - state.now
+            state.out.append((effects.SEND, target.id, (messages.HAND, p, claim.epoch, left)))
 
 
 def give_up(state: ReplicaState, part: Partition, why: str) -> None:
     """It isn't moved. What stood still for it is served again."""
     if part.phase == MOVING:
-        state.holds.record(state.now - part.move_until + state.settings.move_wait_ms)
+        claims.stood_still(state, part)
         claims.serve(state, part)
     if part.move_done is not None:
         state.out.append(
@@ -81,13 +98,14 @@ def give_up(state: ReplicaState, part: Partition, why: str) -> None:
     part.move_to = part.move_done = None
 
 
-def handed(state: ReplicaState, peer: Peer, message: tuple[int, int, int]) -> None:
-    """The primary asks this node to take over."""
-    _, p, epoch = message
+def handed(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
+    """The primary asks this node to take over. An older release doesn't say how long it waits."""
+    _, p, epoch, *words = message
     part = state.parts[p]
     claim = part.claim
     if claim is None or claim.rank != (epoch, peer.id) or claim.heir != state.me:
         return
     if part.copy == LIVE and part.phase == ASIDE and p not in state.storing:
         state.counts.moves += 1
+        part.handed_until = state.now + (words[0] if words else state.settings.move_wait_ms)
         claims.make(state, [(p, peer.id)])

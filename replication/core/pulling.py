@@ -225,6 +225,7 @@ def _learned(state: ReplicaState, peer: Peer, incarnation: int, head: int, progr
         if claim is not None and claim.primary == state.me:
             if not void and streams.counted(peer, p):
                 peer.known.caught_up(p, incarnation, through)
+            claims.gathered(state, part)
             again(state, p)
     copies.fill(state, peer)
 

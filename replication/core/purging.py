@@ -11,7 +11,7 @@ all of them: a node that knows our claims answers with everything that it offers
 been so for `absence_ms`: that is how long a copy may be away and still bring home what it alone has.
 """
 
-from replication.core import claims, effects, messages, streams
+from replication.core import claims, effects, holders, messages, streams
 from replication.core.state import ALIVE, SERVING, SILENT, Partition, Peer, ReplicaState
 
 PURGED_AT_ONCE = 64
@@ -98,12 +98,12 @@ def _may(state: ReplicaState, part: Partition) -> bool:
         return False
     if any(p in peer.wanted for peer in state.peers.values()):
         return False
-    held = [state.peers[who] for who in claims.holders(state, part)]
+    held = [state.peers[who] for who in holders.of(state, part)]
     return all(p in peer.live and streams.counted(peer, p) for peer in held)
 
 
 def _held(state: ReplicaState, part: Partition) -> int:
     """Up to which sequence of ours every holder has everything: a delete that one of them has not heard of is not to be
     forgotten, however old a clock makes it."""
-    acked = [state.peers[who].stream.acked for who in claims.holders(state, part)]
+    acked = [state.peers[who].stream.acked for who in holders.of(state, part)]
     return min([state.sequence, *acked])

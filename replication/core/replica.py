@@ -52,6 +52,7 @@ def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         inbound.frame(state, peer, message)
     elif kind == messages.ACK:
         streams.acked(state, peer, message)
+        moving.reached(state, peer)
     elif kind == messages.PULL:
         pulling.answer(state, peer, message)
     elif kind == messages.CHUNK:
@@ -76,7 +77,7 @@ def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     elif kind == messages.YIELD:
         yielding.asked(state, peer, message)
     elif kind == messages.HAND:
-        moving.handed(state, peer, (kind, message[1], message[2]))
+        moving.handed(state, peer, message)
     elif kind == messages.DIFFERS:
         digests.differs(state, peer, message)
     elif kind == messages.SPARE:

@@ -10,6 +10,7 @@ import attrs
 from replication.claim import Claim
 from replication.core.holds import Holds
 from replication.core.knowledge import Cursor, Knowledge
+from replication.core.pace import Pace
 from replication.core.settings import ReplicaSettings
 from replication.unknown import Unknown
 
@@ -69,9 +70,9 @@ class Partition:
 
     __slots__ = (
         "asof", "born_at", "ceased", "claim", "copy", "differed", "differs_at", "early", "gather_until",
-        "gathering", "heir_live", "incoming", "move_done", "move_mark", "move_to", "move_until", "number",
-        "owing", "phase", "since", "single_since", "thin", "touched", "unserved_since", "useless_since",
-        "waiting", "writing", "yield_at", "yields",
+        "gathering", "handed_until", "heir_live", "incoming", "move_asked", "move_done", "move_mark", "move_to",
+        "move_until", "number", "owing", "phase", "since", "single_since", "taken_at", "thin", "touched",
+        "unserved_since", "useless_since", "waiting", "writing", "yield_at", "yields",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -103,10 +104,13 @@ class Partition:
         self.useless_since: int | None = None  # since when it is of no use here, as far as this node knows
         self.gathering: set[bytes] = set()  # peers that are to be asked before it is served
         self.gather_until = 0  # … or, once it has ceased, until when more is waited for
+        self.handed_until: int | None = None  # another node waits for this one to take it over: until then
+        self.taken_at: int | None = None  # when this node claimed what it was handed, until it serves that
         self.incoming = 0  # commits under way by which others' rows of it change here
         self.move_to: bytes | None = None
         self.move_until = 0
         self.move_mark: tuple[int, int] | None = None  # (session, frame) with the last of it
+        self.move_asked = False  # the target was told to take it over
         self.move_done: Done | None = None
 
     @property
@@ -331,9 +335,8 @@ class ReplicaState:
         self.far: frozenset[bytes] = frozenset()  # nodes of other clusters, whether they are peers now or not
         self.departed: set[bytes] = set()  # nodes that were removed, for good
         self.rehoming: set[int] = set()  # partitions whose heir is to be the one that rank wants
-        self.moves_max = (
-            settings.moves_max
-        )  # … at once, of those that this node is to hold none of; fewer when it is busy
+        self.standing: set[int] = set()  # partitions that stand still here for a move
+        self.pace = Pace()
         self.moves = 0  # partitions that are being moved, as the last look found them
         self.clearing: set[int] = set()  # void copies that are being emptied
         self.waiting_on: set[int] = set()  # partitions with writes that wait
@@ -356,6 +359,7 @@ class ReplicaState:
         self.counts = Counts()
         self.unknown = Unknown()  # codes that a newer release has
         self.holds = Holds()
+        self.takes = Holds()  # from this node's claim of what was handed to it until it was served
 
     def reachable(self, peer: Peer) -> bool:
         """Whether a peer is there to be asked, or chosen."""

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from replication.claim import Claim
-from replication.core import claims, effects, lagging, messages, settling
+from replication.core import claims, effects, holders, lagging, messages, settling
 from replication.core.state import ASIDE, DEAD, NONE, Kept, Part, Partition, Peer, ReplicaState, Stream
 
 
 def wanted(state: ReplicaState, peer: Peer) -> set[int]:
     """The partitions that the peer is to hold, of those that this node is primary of."""
-    return {part.number for part in state.parts if peer.id in claims.holders(state, part)}
+    return {part.number for part in state.parts if peer.id in holders.of(state, part)}
 
 
 def begin(

@@ -5,9 +5,8 @@ write of the loser is still in its store, and is offered to the winner.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
-from replication.core import claims, effects, members, moving, pulling, yielding
+from replication.core import claims, effects, holders, members, moving, pulling, yielding
 from replication.core.state import (
     ALIVE,
     ASIDE,
@@ -48,10 +47,8 @@ def tick(state: ReplicaState) -> None:
             found = _look(state, part)
             if found is not None:
                 wanted.append((part.number, found[0]))
-        gathered = not part.gathering or state.now >= part.gather_until
-        # What is on its way to the disk when the time is over would change rows beneath whoever is told to serve.
-        if part.phase == GATHERING and gathered and not (state.settings.caches and part.incoming):
-            claims.serve(state, part)
+        if part.phase == GATHERING:
+            claims.gathered(state, part)
         elif part.ceased:
             pulling.again(state, part.number)
     if wanted:
@@ -135,7 +132,7 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
     if peer is None or _lost(state, peer):
         state.counts.heirs_lost += 1
         return (choose(state, part, but=heir),)
-    successor = claims.replacement(state, part)
+    successor = holders.replacement(state, part)
     if successor is not None and part.number in state.peers[successor].live and part.move_to is None:
         state.rehoming.discard(part.number)
         return (successor,)
@@ -146,7 +143,7 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
 
 def _away(state: ReplicaState, part: Partition, ranked: Sequence[bytes]) -> None:
     """This node is to have no copy any more, and serves the partition: it moves it to one that is."""
-    if state.now - part.yield_at < AWAY_MS or state.moves >= state.moves_max:
+    if state.now - part.yield_at < AWAY_MS or state.moves >= state.settings.moves_max:
         return
     part.yield_at = state.now
     claim = part.claim
@@ -156,15 +153,12 @@ def _away(state: ReplicaState, part: Partition, ranked: Sequence[bytes]) -> None
     wanted = [claim.heir] if claim.heir in ranked else list(ranked) if state.settings.copies < 2 else []
     for node in wanted:
         if node is not None and node in state.peers and state.reachable(state.peers[node]):
-            moving.request(state, part.number, node, partial(_moved_away, state))
+            moving.request(state, part.number, node, _moved_away)
             return
 
 
-def _moved_away(state: ReplicaState, _: int, error: Exception | None) -> None:
-    """A move that isn't made is asked for again. If it was not taken over in time, fewer are made at once: somebody is
-    busy."""
-    most = state.settings.moves_max
-    state.moves_max = min(most, state.moves_max + 1) if error is None else max(1, state.moves_max // 2)
+def _moved_away(copies: int, error: Exception | None) -> None:
+    """A move that isn't made is asked for again."""
 
 
 def _lost(state: ReplicaState, peer: Peer) -> bool:

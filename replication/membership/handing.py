@@ -33,9 +33,7 @@ GOING: Final = 28
 GONE: Final = 29
 
 STEP_S: Final = 0.02
-"""Between two looks at what is being handed over: a partition stands still for a few of them."""
-AT_ONCE: Final = 8
-"""Partitions that stand still at first; each that was taken over makes it one more, up to the group's `moves_max`."""
+"""Between two looks at what is being handed over: what has room to stand still begins then."""
 TRIES_MAX: Final = 5
 """Moves of one partition; what isn't taken over then fails over when this node has ended."""
 GOING_MS_MAX: Final = 600_000
@@ -81,8 +79,6 @@ class Handing:
         self._gone: set[bytes] = set()  # that have ended; the detector hasn't found out yet
         self._tries: dict[tuple[str, int], int] = {}
         self._under_way: set[tuple[str, int]] = set()
-        self._at_once: dict[str, int] = {}
-        self._fewer_at: dict[str, int] = {}
         self._moved = 0
 
     # ---- this node stops --------------------------------------------------------------------------
@@ -122,8 +118,7 @@ class Handing:
             for name, group in tuple(around.groups.items()):
                 state = group.carrier.state
                 state.now = around.now()
-                room = self._at_once.setdefault(name, min(AT_ONCE, state.settings.moves_max))
-                room -= sum(place[0] == name for place in self._under_way)
+                room = state.settings.moves_max - sum(place[0] == name for place in self._under_way)
                 begun = False
                 for p, heir, ready in self._to_hand_over(state):
                     place = (name, p)
@@ -156,17 +151,10 @@ class Handing:
 
     def _ended(self, place: tuple[str, int]) -> Callable[[int, Exception | None], None]:
         def ended(_: int, error: Exception | None) -> None:
-            name, now = place[0], self._around.now()
-            settings = self._around.groups[name].carrier.state.settings
             self._under_way.discard(place)
             if error is None:
                 self._moved += 1
-                self._at_once[name] = min(settings.moves_max, self._at_once[name] + 1)
                 return
-            if now - self._fewer_at.get(name, -settings.move_wait_ms) >= settings.move_wait_ms:
-                # Somebody is busy: fewer stand still at once. Those that began together count once.
-                self._fewer_at[name] = now
-                self._at_once[name] = max(1, self._at_once[name] // 2)
             log.info("partition_not_handed_over", group=place[0], partition=place[1], cause=str(error))
 
         return ended

@@ -28,8 +28,6 @@ IDLE_MS: Final = 2_000
 """Until it is looked again when everything was where it is wanted."""
 FAILED_MS: Final = 3_000
 """Until a partition is moved again that could not be."""
-AT_ONCE_FIRST: Final = 4
-"""Partitions that are moved at once, before any were."""
 BURST: Final = 4.0
 """Seconds of the rate that may be caught up on."""
 
@@ -84,9 +82,6 @@ class Rebalancer:
         self.moved = 0
         self.failed = 0
         self.asked = False  # an operator has asked: calm isn't waited for
-        # Few at first, each that is taken over makes room for one more, and fewer after some were not in time: a fresh
-        # cluster has everything to spread at once, and what stands still for a move waits for all the others.
-        self._at_once = min(AT_ONCE_FIRST, settings.moves_max)
         self._under_way: set[tuple[str, int]] = set()
         self._homing: dict[
             tuple[str, int], int
@@ -136,9 +131,8 @@ class Rebalancer:
                 found = True
                 if place in self._homing:
                     continue
-                if self._tokens < 1 or len(self._under_way) + len(self._homing) >= min(
-                    self._at_once, self.settings.moves_max
-                ):
+                under_way = len(self._under_way) + len(self._homing)
+                if self._tokens < 1 or under_way >= self.settings.moves_max:
                     return True
                 self._tokens -= 1
                 state.now = now
@@ -174,11 +168,9 @@ class Rebalancer:
             self._under_way.discard(place)
             if error is None:
                 self.moved += 1
-                self._at_once = min(self.settings.moves_max, self._at_once + 1)
                 self._not_before.pop(place, None)
             else:
                 self.failed += 1
-                self._at_once = max(1, self._at_once // 2)
                 self._not_before[place] = self._around.now() + FAILED_MS
                 log.info("partition_not_moved", group=place[0], partition=place[1], cause=str(error))
 
@@ -205,18 +197,22 @@ class Rebalancer:
             "moved": self.moved,
             "failed": self.failed,
             "under_way": len(self._under_way),
+            "at_once": min(
+                (one.carrier.state.pace.at_once for one in self._around.groups.values()), default=0
+            ),
             **self.holds(),
         }
 
     def holds(self) -> dict[str, int]:
         """How many partitions stood still for a planned move since the start, how many of them for how long, and the
-        longest."""
+        longest, until another one had claimed them; and for how long one that was claimed so stood still here."""
         holds: dict[str, int] = dict.fromkeys(("holds", *(f"holds_over_{ms}_ms" for ms in HOLDS_MS)), 0)
-        longest = 0
+        longest = taking = 0
         for group in self._around.groups.values():
             counts = group.carrier.state.holds
             holds["holds"] += counts.count
             longest = max(longest, counts.most_ms)
+            taking = max(taking, group.carrier.state.takes.most_ms)
             for ms, over in zip(HOLDS_MS, counts.over, strict=True):
                 holds[f"holds_over_{ms}_ms"] += over
-        return {**holds, "hold_ms_most": longest}
+        return {**holds, "hold_ms_most": longest, "take_ms_most": taking}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from replication.claim import Claim
-from replication.core import claims, effects, messages
+from replication.core import claims, effects, holders, messages
 from replication.core.errors import ClaimLost
 from replication.core.state import ASIDE, LIVE, NONE, SERVING, VOID
 from tests.replication.core.stand import Node, Stand
@@ -161,8 +161,8 @@ def test_a_serving_partition_without_a_complete_heir_is_counted_and_timed() -> N
 def test_only_a_complete_primary_names_holders() -> None:
     stand = Stand(4, copies=3).ready()
     state = stand["A"].state
-    assert claims.holders(state, state.parts[0]) == {b"B", b"C"}
+    assert holders.of(state, state.parts[0]) == {b"B", b"C"}
     state.parts[0].copy = NONE
-    assert claims.holders(state, state.parts[0]) == set()
+    assert holders.of(state, state.parts[0]) == set()
     other: Any = stand["B"].state
-    assert claims.holders(other, other.parts[0]) == set()
+    assert holders.of(other, other.parts[0]) == set()

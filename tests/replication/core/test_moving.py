@@ -141,3 +141,115 @@ def test_a_partition_moved_there_and_back_is_whole() -> None:
     assert stand.copies(0) == [{f"k{n}": n for n in range(4)}] * 2
     pulled = sum(part[3] for message in stand.sent(messages.CHUNK) for part in message[4])
     assert pulled == 0, "roles change without a copy"
+
+
+def test_what_stands_still_is_handed_over_as_soon_as_it_has_reached_the_heir() -> None:
+    stand = Stand(2).ready()
+    how = stand["A"].write(0, "k", 1)
+    ended = move(stand, "B")
+    stand.tick()
+    assert stand["A"].state.parts[0].phase == MOVING
+    assert not stand.sent(messages.HAND), "the write is on its way"
+    stand.work()  # no tick
+    assert how == [(2, None)]
+    assert len(stand.sent(messages.HAND)) == 1
+    assert ended == [(0, None)]
+    assert stand.servers(0) == "B"
+
+
+def test_a_request_that_is_lost_is_made_again() -> None:
+    stand = Stand(2).ready()
+    ended = move(stand, "B")
+    stand.losing = frozenset({messages.HAND})
+    stand.tick()
+    stand.work()
+    stand.losing = frozenset()
+    stand.run(200)
+    assert ended == [(0, None)]
+    assert len(stand.sent(messages.HAND)) == 2
+
+
+def test_nobody_who_takes_his_time_holds_a_move_up_for_longer_than_its_primary_waits() -> None:
+    stand = Stand(3, pull_wait_ms=5_000).ready()
+    move(stand, "B")
+    stand.losing = frozenset({messages.CHUNK})
+    stand.tick()
+    began = stand.now
+    while stand.servers(0) != "B":
+        stand.work()
+        stand.tick()
+        assert stand.now - began <= stand.settings.move_wait_ms + 100
+    takes = stand["B"].state.takes
+    assert takes.count == 1
+    assert 0 < takes.most_ms <= stand.settings.move_wait_ms + 100
+
+
+def test_an_older_release_does_not_say_for_how_long_it_waits() -> None:
+    stand = Stand(2).ready()
+    epoch = stand.claim("A").epoch
+    replica.received(stand["B"].state, b"A", [messages.HAND, 0, epoch])
+    stand["B"].carry_out()
+    stand.work()
+    assert stand.servers(0) == "B"
+    assert stand["B"].state.takes.count == 1
+
+
+def test_what_was_handed_over_and_not_claimed_shortens_no_later_takeover() -> None:
+    """Its claim came behind a higher one. What gathers after the primary's death waits for everybody."""
+    stand = Stand(3, pull_wait_ms=5_000).ready()
+    epoch = stand.claim("A").epoch
+    replica.received(stand["B"].state, b"A", [messages.HAND, 0, epoch, 1])
+    stand["B"].carry_out()
+    assert stand["B"].state.parts[0].handed_until is not None
+    stand["A"].state.now = stand.now
+    for _ in range(2):
+        replica.force(stand["A"].state, 0)
+        stand["A"].carry_out()
+        stand["A"].disk()
+    stand.deliver("A", "B")
+    stand.work()
+    assert stand.servers(0) == "A"
+    assert stand["B"].state.parts[0].handed_until is None
+
+
+def test_no_more_stand_still_than_the_pace_has_room_for_and_the_others_are_served() -> None:
+    stand = Stand(2, partitions=64).ready()
+    state = stand["A"].state
+    mine = [p for p in range(64) if stand.servers(p) == "A"]
+    ended: list[Any] = []
+    for p in mine:
+        replica.move(state, p, b"B", lambda *how: ended.append(how))
+    stand["A"].carry_out()
+    stand.tick()
+    assert len(state.standing) == state.pace.at_once < len(mine)
+    for p in set(mine) - state.standing:
+        stand["A"].write(p, "k", p)
+    stand.run(2_000)
+    assert ended == [(0, None)] * len(mine)
+    assert not state.standing
+
+
+def test_what_stands_still_for_long_makes_fewer_stand_still() -> None:
+    stand = Stand(2, partitions=16).ready()
+    state = stand["A"].state
+    before = state.pace.at_once
+    stand.losing = frozenset({messages.HAND})
+    for p in [p for p in range(16) if stand.servers(p) == "A"]:
+        replica.move(state, p, b"B", lambda *how: None)
+    stand["A"].carry_out()
+    stand.run(2_000)
+    assert state.pace.at_once < before
+    assert state.holds.most_ms <= stand.settings.move_wait_ms + 100
+
+
+def test_a_hold_of_a_node_that_had_no_time_is_told_of() -> None:
+    stand = Stand(2).ready()
+    move(stand, "B")
+    stand.losing = frozenset({messages.HAND})
+    stand.tick()
+    stand["A"].paused = True
+    stand.run(500)
+    assert "stood_still_long" not in dict(stand["A"].reports)
+    stand["A"].paused = False
+    stand.tick()
+    assert dict(stand["A"].reports)["stood_still_long"] == {"partition": 0, "ms": 600}

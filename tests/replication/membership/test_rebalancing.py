@@ -10,9 +10,10 @@ import attrs
 
 from replication.core import moving, replica
 from replication.core.holds import HOLDS_MS
+from replication.core.pace import AT_ONCE_FIRST
 from replication.core.state import MOVING, SERVING
 from replication.membership.member import Member
-from replication.membership.rebalancing import AT_ONCE_FIRST, Rebalancer, misplaced
+from replication.membership.rebalancing import Rebalancer, misplaced
 from replication.membership.roster import Roster
 from replication.membership.settings import MembershipSettings
 from tests.replication.core.stand import Node, Stand
@@ -146,8 +147,8 @@ def test_who_is_not_there_gets_nothing() -> None:
     assert not rebalancer.asked, "there was nothing to do"
 
 
-def test_few_partitions_are_moved_at_once_before_any_were_and_more_from_move_to_move() -> None:
-    """A fresh cluster has everything to spread: all at once, what stands still waits for all the others."""
+def test_few_partitions_stand_still_at_once_before_any_were_moved_and_more_from_move_to_move() -> None:
+    """A fresh cluster has everything to spread: what is to be moved and has no room yet is served meanwhile."""
     stand = Stand(2, partitions=64).ready()
     around = Around(stand, "A")
     fast = attrs.evolve(RATE, moves_per_s=1_000, moves_max=32)
@@ -155,14 +156,19 @@ def test_few_partitions_are_moved_at_once_before_any_were_and_more_from_move_to_
     stand.names = [b"B", b"A"]
     for node in stand.nodes.values():
         replica.placed(node.state)
-    assert rebalancer.ask() > 8
-    most = []
+    assert rebalancer.ask() > AT_ONCE_FIRST
+    state = stand["A"].state
+    still, waiting = [], []
     for _ in range(80):
-        stand.run(100)
         rebalancer.step()
-        most.append(rebalancer.statistics()["under_way"])
-    assert 0 < most[0] <= AT_ONCE_FIRST
-    assert max(most) > most[0], "it rises"
+        stand.tick()
+        if state.standing:
+            still.append(len(state.standing))
+            waiting.append(sum(part.move_to is not None and part.phase == SERVING for part in state.parts))
+        stand.work()
+    assert still[0] == AT_ONCE_FIRST
+    assert waiting[0] > 0
+    assert max(still) > AT_ONCE_FIRST, "it rises"
     assert not list(misplaced(stand["A"].state))
     assert rebalancer.failed == 0
 
@@ -174,6 +180,8 @@ def test_how_long_partitions_stood_still_is_counted() -> None:
     found = rebalancer.statistics()
     assert found["holds"] == found["moved"] > 0
     assert 0 <= found["hold_ms_most"] < stand["B"].state.settings.move_wait_ms
+    assert found["at_once"] == stand["B"].state.pace.at_once
+    assert stand["A"].state.takes.count == found["moved"]
     over = [found[f"holds_over_{ms}_ms"] for ms in HOLDS_MS]
     assert over == sorted(over, reverse=True)
 
