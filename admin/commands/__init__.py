@@ -10,6 +10,8 @@ whose         which node of a cluster is to be asked about a user
 users         show, block, unblock, delete
 draining      empty a node before it is stopped
 members       who is of the cluster, and where each is operated
+clusterstatus the cluster as a node knows it
+cluster       members that come, go and change; moves of partitions
 knobs         options, changed live
 tracing       one user's frames, without what they carry
 logs          how much is logged

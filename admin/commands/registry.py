@@ -5,6 +5,7 @@ from typing import Final
 from admin.commands import (
     backup,
     cluster,
+    clusterstatus,
     draining,
     glancing,
     knobs,
@@ -30,6 +31,7 @@ COMMANDS: Final[tuple[Command, ...]] = in_order(
         *logs.COMMANDS,
         *knobs.COMMANDS,
         *draining.COMMANDS,
+        *clusterstatus.COMMANDS,
         *cluster.COMMANDS,
         *members.COMMANDS,
         *tracing.COMMANDS,

@@ -2,7 +2,7 @@
 
 from io import StringIO
 
-from admin.commands.cluster import ADDRESSES, KEYS, MEMBERS
+from admin.commands.clusterstatus import ADDRESSES, KEYS, MEMBERS
 from admin.shell.rendering import console, show
 from replication.core.state import ALIVE
 from replication.detector import Detector
