@@ -11,6 +11,7 @@ edge        what a node does with sessions that are connected to it
 ways        where things are, as the router asks a node
 founding    how clusters begin: who is of which, and what each owns
 belonging   who belongs to the cluster: rosters, what follows from them, and what operators do
+surroundings  what a node is told of its world
 node        detector, members, replica, mail, routing: one life of them
 drawing     what a seed decides
 calm        since when nothing has happened, to all or to one cluster

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import attrs
 
@@ -24,20 +24,18 @@ from node.mail.state import Effect, MailState
 from node.mail.tables import MAIL
 from node.routing import codes
 from node.routing.router import Router
-from node.routing.settings import RoutingSettings
 from node.routing.state import RoutingState
 from ops.simulation.cluster.belonging import ROSTER, Belonging, Held, is_written, write
-from ops.simulation.cluster.edge import Edge, EdgePhones
+from ops.simulation.cluster.edge import Edge
 from ops.simulation.cluster.events import Afar, Belongs, Connected, LetIn, TurnedAway
-from ops.simulation.cluster.founding import Founding
-from ops.simulation.cluster.keyring import KeyFiles
 from ops.simulation.cluster.links import SimLinks
 from ops.simulation.cluster.phone import EdgeSession
 from ops.simulation.cluster.registering import NodeAccounts
+from ops.simulation.cluster.surroundings import ClusterSurroundings
 from ops.simulation.cluster.ways import NodeWays
 from ops.simulation.machine import Machine
 from ops.simulation.mail.events import Said
-from ops.simulation.mail.node import CHECK_EVERY, GROUP, MailNode, MailSurroundings
+from ops.simulation.mail.node import CHECK_EVERY, GROUP, MailNode
 from ops.simulation.mail.phone import Session
 from ops.simulation.tables.claims import name_of, node_of
 from ops.simulation.tables.node import CONTROL, LIVENESS
@@ -48,8 +46,6 @@ from replication.detector import Detector
 from replication.detectorstate import BEAT, BOOT_SIZE, STATE
 from replication.membership.errors import MembershipError
 from replication.membership.member import REMOVED
-from replication.membership.roster import Entry
-from replication.membership.settings import MembershipSettings
 from replication.placed import Placed
 from replication.tables import CLUSTER, replicated
 from replication.zeromq.errors import MembersUnusable
@@ -59,39 +55,6 @@ from store.schema import Group
 
 KEPT: Final = attrs.evolve(MAIL, tables=(*ACCOUNTS.tables, *MAIL.tables))
 """As a node's group `users`."""
-
-
-class ClusterSurroundings(MailSurroundings, Protocol):
-    """What a node is told of the world that it is in."""
-
-    routing: RoutingSettings
-    membership: MembershipSettings
-    link_window: int
-    clients_move: bool
-    founding: Founding
-    files: KeyFiles
-    joined: dict[int, Sequence[Entry]]
-    """What those were told who have joined."""
-    gone: set[int]
-    """Those who have left."""
-    phones: EdgePhones
-
-    @property
-    def known(self) -> int:
-        """Users up to this one have accounts; others register."""
-        ...
-
-    def pin_sent(self, user: int, pin: str) -> None:
-        """A PIN is on its way to a number."""
-        ...
-
-    def removed(self, node: int) -> None:
-        """A node has left."""
-        ...
-
-    def operated(self, at: int, what: str, arguments: tuple[Any, ...], outcome: Any) -> None:
-        """What an operator was told."""
-        ...
 
 
 class ClusterNode(MailNode):
