@@ -166,6 +166,7 @@ async def _serve(
     try:
         listeners = [hub.listen(one, world.listening(one)) for one in settings.listeners]
         world.begin(parts)
+        hub.watch(cluster.links.lookout.lend(), partial(_look, cluster))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(go_round, partial(_tick, partaking), name=_tick)
             nursery.start_soon(go_round, partial(_look_for_wipes, partaking), name=_look_for_wipes)
@@ -181,12 +182,19 @@ async def _serve(
             nursery.cancel_scope.cancel()
     finally:
         hub.close()
+        cluster.links.lookout.take_back()
     if not await _finish(parts, cluster, ending.finish_s):
         log.error(
             "not everything could be written at the end; no accepted message is lost, phones repeat the rest"
         )
     if not cluster.membership.removed.is_set():
         await cluster.handing.say_gone()
+
+
+def _look(cluster: Cluster) -> None:
+    """What other nodes say is handed over in the passes in which phones are heard: one wake-up, and what is said
+    to a phone in one write."""
+    cluster.links.look()
 
 
 @attrs.define

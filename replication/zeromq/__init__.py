@@ -8,6 +8,7 @@
 Inside, from the wire upwards:
 
     adapter     a ZeroMQ socket that Trio tasks can wait for     sockets     its options, and why
+    lookout     one wake-up for all sockets of a node            binding     where peers connect
     zap         who may connect                                  words       what goes over a link, as bytes
     outbox      what waits for a link, packed into batches       boundedlog  what strangers can make us log
     link        the state of a link ← outgoing (connects, greets, sends) · incoming (reads, answers)

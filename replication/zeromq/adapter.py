@@ -9,11 +9,13 @@ that was looked at ("edge-triggered": ZMQ_FD in zmq_getsockopt(3)). Any operatio
   the edge they wait for;
 - between a successful receive and its return is no await, so a cancellation never swallows a message;
 - before a close, Trio is told (`notify_closing`).
+
+A socket that is looked after by a `Lookout` has no task that waits for it; an operation marks it there.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 import zmq
@@ -32,14 +34,23 @@ COPY_BYTES_MAX: Final = 131_072
 """Up to so much it is cheaper to copy what is sent than to tell pyzmq's collector thread when it is done with."""
 
 
-class Socket:
-    """`raw` belongs to this object; so does the duty to close it. One thread only, that of the Trio loop."""
+class Marking(Protocol):
+    """Told of a socket, by its descriptor, that may have something."""
 
-    __slots__ = ("_fd", "_lot", "_nudges", "_scope", "_waiting", "raw")
+    def mark(self, fd: int) -> None: ...
+
+
+class Socket:
+    """`raw` belongs to this object; so does the duty to close it. One thread only, that of the Trio loop. `fd`: becomes
+    readable when something has changed."""
+
+    __slots__ = ("_lookout", "_lot", "_nudges", "_scope", "_waiting", "_wanted", "fd", "raw")
 
     def __init__(self, raw: zmq.Socket[bytes]) -> None:
         self.raw = raw
-        self._fd = int(raw.getsockopt(zmq.FD))
+        self.fd = int(raw.getsockopt(zmq.FD))
+        self._wanted = 0  # the events that it is marked for
+        self._lookout: Marking | None = None
         self._scope: trio.CancelScope | None = None  # of the task that waits on the descriptor
         self._lot = trio.lowlevel.ParkingLot()  # the others
         self._waiting: list[int] = []  # what all of them wait for
@@ -63,7 +74,7 @@ class Socket:
         except zmq.Again:
             return False
         finally:
-            if self._waiting:
+            if self._waiting or self._wanted:
                 self._tell(self.events())
         return True
 
@@ -83,7 +94,7 @@ class Socket:
                 raise
             return False
         finally:
-            if self._waiting:
+            if self._waiting or self._wanted:
                 self._tell(self.events())
         return True
 
@@ -111,13 +122,43 @@ class Socket:
                     size += len(frame)
         except zmq.Again:
             pass
-        if self._waiting:
+        if self._waiting or self._wanted:
             self._tell(self.events())
         return messages
+
+    def next_nowait(self) -> Frames | None:
+        """One message, if there is one. Whoever takes some and stops before there is none has to come back, or to look
+        at `events`: nobody is told.
+
+        Raises:
+            trio.ClosedResourceError
+        """
+        self._check_open()
+        receive = self.raw.recv
+        try:
+            frame = receive(_NOBLOCK, copy=False)
+        except zmq.Again:
+            return None
+        frames = [frame]
+        while frame.more:
+            frame = receive(_NOBLOCK, copy=False)
+            frames.append(frame)
+        return frames
 
     def events(self) -> int:
         """POLLIN and POLLOUT, as they are now."""
         return int(self.raw.getsockopt(_EVENTS))
+
+    # ---- looked after ----------------------------------------------------------------------------
+
+    def attended(self, wanted: int, lookout: Marking | None) -> None:
+        """From now on `lookout` is told when an operation leaves one of these events; or nobody any more."""
+        self._wanted, self._lookout = wanted, lookout
+
+    def look_again(self, wanted: int) -> None:
+        """One of these events may be there, and an operation may have eaten what would have told of it."""
+        if self._lookout is not None and self.events() & wanted:
+            self._lookout.mark(self.fd)
 
     # ---- waiting ---------------------------------------------------------------------------------
 
@@ -166,18 +207,22 @@ class Socket:
         """Let everyone who waits come back and think again what to wait for."""
         self._nudges += 1
         self._wake()
+        if self._lookout is not None:
+            self._lookout.mark(self.fd)
 
     async def _watch(self) -> None:
         """Until the descriptor is readable, or `_wake`. Whoever is parked then looks for himself, or watches next."""
         with trio.CancelScope() as scope:
             self._scope = scope
             try:
-                await trio.lowlevel.wait_readable(self._fd)
+                await trio.lowlevel.wait_readable(self.fd)
             finally:
                 self._scope = None
                 self._lot.unpark_all()
 
     def _tell(self, ready: int) -> None:
+        if ready & self._wanted and self._lookout is not None:
+            self._lookout.mark(self.fd)
         for wanted in self._waiting:
             if wanted & ready:
                 self._wake()
@@ -194,7 +239,7 @@ class Socket:
         """At once: what ZeroMQ hasn't sent is dropped, who waits gets ClosedResourceError. Twice is once."""
         if self.raw.closed:
             return
-        trio.lowlevel.notify_closing(self._fd)
+        trio.lowlevel.notify_closing(self.fd)
         self.raw.close(linger=0)
         self._lot.unpark_all()
 

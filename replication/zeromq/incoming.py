@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import trio
 import zmq
@@ -21,6 +21,7 @@ from replication.zeromq.address import Address
 from replication.zeromq.binding import forget
 from replication.zeromq.boundedlog import BoundedLog
 from replication.zeromq.link import Entrance, Greeted, Heard, Traffic
+from replication.zeromq.lookout import Lookout
 from replication.zeromq.members import Member, Roster
 from replication.zeromq.receiver import Receiver
 from replication.zeromq.settings import (
@@ -29,7 +30,6 @@ from replication.zeromq.settings import (
     GROUP_NAME_BYTES_MAX,
     GROUPS_MAX,
     NODE_BYTES,
-    TURN_MS_MAX,
     LinkSettings,
 )
 from replication.zeromq.sockets import FAILED_HANDSHAKES, end_monitor, event_of
@@ -37,13 +37,10 @@ from replication.zeromq.versions import Versions
 from replication.zeromq.versions import refusal as apart
 from replication.zeromq.zap import USER_ID, Authorised
 
-_IN: Final = int(zmq.POLLIN)
-
 
 class Reader:
     """Reads entrances. `versions`: what peers said of their releases when they greeted last. `came` is told of a peer
-    that greeted on the control link, and whether it is a new process; `offered` of the groups that a peer has open;
-    `passed` when everything of one wake-up was handed over."""
+    that greeted on the control link, and whether it is a new process; `offered` of the groups that a peer has open."""
 
     __slots__ = (
         "_authorised",
@@ -52,8 +49,8 @@ class Reader:
         "_instances",
         "_joins",
         "_log",
+        "_lookout",
         "_offered",
-        "_passed",
         "_receiver",
         "_roster",
         "_settings",
@@ -73,7 +70,7 @@ class Reader:
         authorised: Authorised,
         came: Callable[[Member, bool], None],
         offered: Callable[[Member, dict[str, Address]], None],
-        passed: Callable[[], None],
+        lookout: Lookout,
         joins: Callable[[bytes, list[Any]], list[Any] | str],
         versions: Versions,
     ) -> None:
@@ -87,51 +84,38 @@ class Reader:
         self._authorised = authorised
         self._came = came
         self._offered = offered
-        self._passed = passed
+        self._lookout = lookout
         self._joins = joins
         self._versions = versions  # this node's own
         self.versions: dict[bytes, Versions] = {}
 
     async def keep(self, entrance: Entrance) -> None:
-        """Read until the entrance is closed."""
+        """It is read until it is closed."""
         try:
             with entrance.scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(go_round, partial(self._watch, entrance.monitor), name=self._watch)
-                    while True:
-                        await self.step(entrance)
+                self._lookout.add(entrance.socket, self, entrance)
+                await go_round(partial(self._watch, entrance.monitor))
         finally:
             entrance.closed = True
+            self._lookout.remove(entrance.socket)
             end_monitor(entrance.socket.raw, entrance.monitor)
             entrance.socket.close()
             forget(entrance)
 
-    async def step(self, entrance: Entrance) -> None:
-        """Wait for something, and hand it over."""
-        if entrance.held:
-            await entrance.bell.wait()
-        else:
-            await entrance.socket.wait(_IN)
-            self._read(entrance)
-
-    def _read(self, entrance: Entrance) -> None:
-        """A pass: what is there, for as long as a turn may be."""
-        ends_at = time.monotonic() + TURN_MS_MAX / 1000
-        self._traffic.in_pass = True
-        try:
-            for _ in range(DRAIN_MESSAGES):
-                if entrance.held or entrance.closed:
-                    break
-                received = entrance.socket.receive_nowait(1)
-                if not received:
-                    break
-                self._take(entrance, received[0])
-                if time.monotonic() > ends_at:
-                    break
-            self._receiver.passed()
-        finally:
-            self._traffic.in_pass = False
-        self._passed()
+    def attend(self, entrance: Entrance, ends_at: float) -> bool:
+        """Hand over what is there, for as long as a turn may be (`lookout.Attendant`)."""
+        if entrance.held and not entrance.closed:
+            entrance.socket.events()  # or its descriptor would be readable for ever
+        for _ in range(DRAIN_MESSAGES):
+            if entrance.held or entrance.closed:
+                return False
+            received = entrance.socket.next_nowait()
+            if received is None:
+                return False
+            self._take(entrance, received)
+            if time.monotonic() > ends_at:
+                break
+        return True
 
     async def _watch(self, monitor: Socket) -> None:
         """Count the peers that never got as far as to prove a key."""

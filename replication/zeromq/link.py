@@ -143,7 +143,6 @@ class Entrance:
     `path`. queue: messages and bytes that may wait for each peer; None: as the settings say."""
 
     __slots__ = (
-        "bell",
         "closed",
         "greeted",
         "group",
@@ -168,7 +167,6 @@ class Entrance:
         self.heard: dict[bytes, Heard] = {}
         self.held = False
         self.closed = False
-        self.bell = Bell()
         self.scope = trio.CancelScope()
 
 

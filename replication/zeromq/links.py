@@ -30,6 +30,7 @@ from replication.zeromq.errors import (
 from replication.zeromq.incoming import Reader
 from replication.zeromq.keys import Keys
 from replication.zeromq.link import Entrance, Group, Link, Traffic
+from replication.zeromq.lookout import Lookout
 from replication.zeromq.members import Member, Roster
 from replication.zeromq.outgoing import Dialer
 from replication.zeromq.peers import Peers
@@ -77,6 +78,7 @@ class Links(Peers):
         self._receiver = receiver
         self._traffic = traffic = Traffic()
         self._sockets = Sockets(keys, settings)
+        self.lookout = Lookout()
         self._binder = Binder(self._sockets, settings)
         self._authorised = Authorised(self._roster.keys())
         instance = secrets.token_bytes(NODE_BYTES)
@@ -91,6 +93,7 @@ class Links(Peers):
             chance or random.Random(),
             versions or Versions(),
             traffic.unknown,
+            self.lookout,
         )
         self._reader = Reader(
             settings,
@@ -102,7 +105,7 @@ class Links(Peers):
             self._authorised,
             self._came,
             self._offered,
-            self.flush,
+            self.lookout,
             joins,
             versions or Versions(),
         )
@@ -136,12 +139,14 @@ class Links(Peers):
                 raise AddressUnusable("this node's own address isn't known", "say where it listens")
             self._listen = await resolve(own)
             gatekeeper.start()
+            self.lookout.open()
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(gatekeeper.run)
                 entrance = self._binder.bind_control(self._listen)
                 self._enter(entrance)
                 nursery.start_soon(self._flush_when_rung)
+                nursery.start_soon(go_round, self._look_when_ready, name=self._look_when_ready)
                 nursery.start_soon(go_round, self._beat, name=self._beat)
                 task_status.started()
         finally:
@@ -149,11 +154,30 @@ class Links(Peers):
             self._nursery = None
             gatekeeper.stop()
             self._sockets.end()
+            self.lookout.close()
 
     async def _flush_when_rung(self) -> None:
         while True:
             await self._traffic.bell.wait()
             self.flush()
+
+    async def _look_when_ready(self) -> None:
+        if await self.lookout.ready():
+            self._traffic.in_pass = True
+            try:
+                self.look()
+            finally:
+                self._traffic.in_pass = False
+            self.flush()
+
+    def look(self) -> None:
+        """Hand over what links have brought, for as long as a turn may be. For whoever `lookout` was lent to.
+
+        Raises:
+            Whatever the receiver raises.
+        """
+        self.lookout.look()
+        self._receiver.passed()
 
     async def _beat(self) -> None:
         due = trio.current_time()
@@ -218,7 +242,6 @@ class Links(Peers):
         """
         entrance = self._entrance(group)
         entrance.held = True
-        entrance.socket.nudge()
 
     def release(self, group: str) -> None:
         """Read again.
@@ -228,7 +251,7 @@ class Links(Peers):
         """
         entrance = self._entrance(group)
         entrance.held = False
-        entrance.bell.ring()
+        entrance.socket.nudge()
 
     # ---- messages --------------------------------------------------------------------------------
 

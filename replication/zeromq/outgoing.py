@@ -21,6 +21,7 @@ from replication.zeromq.address import Address, resolve
 from replication.zeromq.boundedlog import BoundedLog
 from replication.zeromq.errors import AddressUnusable
 from replication.zeromq.link import EXPELLED, NOT_ADMITTED, Link
+from replication.zeromq.lookout import Lookout
 from replication.zeromq.receiver import Receiver
 from replication.zeromq.settings import FLUSH_BATCHES, LinkSettings
 from replication.zeromq.sockets import ENDS, FAILED_HANDSHAKES, Sockets, end_monitor, event_of, value_of
@@ -41,6 +42,7 @@ class Dialer:
         "_chance",
         "_instance",
         "_log",
+        "_lookout",
         "_offer",
         "_receiver",
         "_settings",
@@ -62,6 +64,7 @@ class Dialer:
         chance: random.Random,
         versions: Versions,
         unknown: Unknown,
+        lookout: Lookout,
     ) -> None:
         self._sockets = sockets
         self._settings = settings
@@ -73,6 +76,7 @@ class Dialer:
         self._chance = chance
         self._versions = versions
         self._unknown = unknown
+        self._lookout = lookout
 
     # ---- the life of a link ----------------------------------------------------------------------
 
@@ -124,10 +128,11 @@ class Dialer:
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._watch, link, monitor)
                         await self._greet(link, socket)
-                        while True:
-                            await self._converse(link, socket)
+                        self._lookout.add(socket, self, link)
+                        await trio.sleep_forever()
                 finally:
                     link.socket = None
+                    self._lookout.remove(socket)
                     end_monitor(raw, monitor)
                     socket.close()
             except (AddressUnusable, zmq.ZMQError) as error:
@@ -168,13 +173,18 @@ class Dialer:
         link.end("no welcome")
         await trio.lowlevel.checkpoint()
 
-    async def _converse(self, link: Link, socket: Socket) -> None:
-        """Wait for something to do, and do it."""
-        await socket.wait(_IN | _OUT if link.outbox.blocked else _IN)
-        for frames in socket.receive_nowait():
-            self._hear(link, frames)
-        if link.outbox.blocked and link.up:
+    def attend(self, link: Link, ends_at: float) -> bool:
+        """Hear what the peer answers, and go on with what didn't fit (`lookout.Attendant`)."""
+        socket = link.socket
+        if socket is None:
+            return False
+        ready = socket.events()
+        if ready & _IN:
+            for frames in socket.receive_nowait():
+                self._hear(link, frames)
+        if link.outbox.blocked and link.up and ready & _OUT:
             self.flush(link)
+        return False
 
     async def _watch(self, link: Link, monitor: Socket) -> None:
         while True:
@@ -251,7 +261,7 @@ class Dialer:
     def _block(self, link: Link, socket: Socket) -> None:
         if not link.outbox.blocked:
             link.outbox.blocked = True
-            socket.nudge()
+        socket.look_again(_OUT)
 
     def beat(self, links: Iterable[Link], due: float) -> None:
         """Ask every peer for a sign of life, and end the links that gave none. `due`: when this was to be called."""
@@ -265,6 +275,8 @@ class Dialer:
                     link.end("silent")
                 else:
                     link.socket.send_nowait(ping)  # not taken: then it has enough to answer
+                    if link.outbox.blocked:
+                        link.socket.look_again(_OUT)
 
 
 def _note_ends(link: Link, events: Sequence[Frames]) -> None:

@@ -103,6 +103,7 @@ class Peers:
         self._sockets.keys = keys
         for entrance in tuple(self._entrances.values()):
             await self._binder.rebind(entrance)
+            entrance.socket.nudge()  # what it did may have eaten what tells of a message
         for link in tuple(self._links.values()):
             link.end("another key")
             link.bell.ring()

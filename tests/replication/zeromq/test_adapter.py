@@ -184,7 +184,7 @@ async def test_a_receive_eats_the_edge_and_the_sender_wakes_all_the_same(pair: P
 
 def _readable(socket: Socket) -> bool:
     poller = zmq.Poller()
-    poller.register(socket._fd, zmq.POLLIN)
+    poller.register(socket.fd, zmq.POLLIN)
     return bool(poller.poll(0))
 
 
