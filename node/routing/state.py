@@ -112,7 +112,7 @@ class Peer:
 
     __slots__ = (
         "again", "choked_at", "connected", "ends", "farewells", "lost", "node", "notices", "opened", "receipts",
-        "remotes", "run", "sessions", "telling", "untaken",
+        "receipts_choked_at", "remotes", "run", "sessions", "telling", "untaken",
     )  # fmt: skip
 
     def __init__(self, node: bytes) -> None:
@@ -132,6 +132,7 @@ class Peer:
         # as a primary of recipients, of this node as the primary of senders
         self.telling: set[int] = set()  # senders' partitions of which it has told what may not be answered
         self.untaken: set[int] = set()  # those of which it has told what wasn't taken in: it is to hear READY
+        self.receipts_choked_at = 0  # when an answer to it was missed, since the link was full
         # as a primary, of this node as its edge
         self.farewells: dict[int, None] = {}  # tickets of sessions that ended: to be told
 

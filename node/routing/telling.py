@@ -7,10 +7,10 @@ Over links of their own, so that a crowd of receipts delays no message.
     (READY, [p, …])                                                    tell what you tell of senders in these, again
 
 Nobody is left to silence. Of whoever tells what isn't taken in, since its sender's partition isn't served here, there
-is no room to load the receipt, or it is dropped later, it is remembered that it told of the partition, and READY
-follows as soon as that is mended: within a tick, for many partitions at once, however many receipts they are. A release
-that doesn't know the word passes it over, and tells again by the mail core's own time. So does everybody when a
-node, a link or TOLD is lost: READY is only ever sooner.
+is no room to load the receipt, it is dropped later, or there is no room for the answer, it is remembered that it told
+of the partition, and READY follows as soon as that is mended: within a tick, for many partitions at once, however many
+receipts they are. A release that doesn't know the word passes it over, and tells again by the mail core's own time. So
+does everybody when a node, a link or TOLD is lost: READY is only ever sooner.
 
 What finds no room in a link is told again before long; when a claim or a link is new, what goes there at once.
 """
@@ -60,13 +60,17 @@ def reached(state: RoutingState, node: bytes) -> None:
 
 
 def told(state: RoutingState, effect: Effect) -> None:
-    """The mail core's TOLD. If there is no room for it, it is told again, and answered then."""
+    """The mail core's TOLD. If there is no room for it, it is asked for what it answers again, and says it then."""
     ways = state.ways
     teller: bytes = effect[1]
     if teller == ways.me:
         telling.told(state.mail, *effect[2:])
     elif not ways.send(teller, codes.RECEIPTS, (codes.TOLD, *effect[2:])):
         state.counts.told_choked += 1
+        peer = state.peers.get(teller)
+        if peer is not None:
+            peer.untaken.add(home(state, effect[2]))
+            peer.receipts_choked_at = state.mail.now
 
 
 def served(state: RoutingState, partitions: Collection[int]) -> None:
@@ -84,10 +88,11 @@ def ceased(state: RoutingState, partitions: Collection[int]) -> None:
 
 
 def tick(state: RoutingState) -> None:
-    """Say READY, once for all that is."""
+    """Say READY, once for all that is. A link that was full a moment ago is given time first."""
     room = telling.has_room(state.mail)
+    before = state.mail.now - state.settings.reopen_ms
     for peer in state.peers.values():
-        if not (room and peer.untaken and peer.receipts):
+        if not (room and peer.untaken and peer.receipts) or peer.receipts_choked_at > before:
             continue
         ready = sorted(peer.untaken & state.served)[: codes.READY_MAX]
         if ready and state.ways.send(peer.node, codes.RECEIPTS, (codes.READY, ready)):

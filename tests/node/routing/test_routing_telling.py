@@ -127,10 +127,26 @@ def test_an_answer_that_found_no_room_is_said_again() -> None:
     assert talk.is_told(), "the phone doesn't wait for it"
     stage.wait(2_000)
     assert count(stage, "told_choked") == 1
-    assert stage.b.mail.telling
+    (owed,) = stage.b.mail.telling.values()
+    assert not owed.empty()
     stage.shut.clear()
-    stage.wait(rounds.AGAIN_MS)
-    assert stage.b.mail.telling == {}
+    stage.wait(TICK_MS)
+    assert owed.empty(), "only its mark is to be deleted"
+
+
+def test_a_link_that_was_full_a_moment_ago_is_given_time() -> None:
+    stage = Stage()
+    talk = Talk(stage)
+    talk.send()
+    stage.shut.add((b"a", b"b", codes.RECEIPTS))
+    talk.ack()
+    stage.wait(1_000)
+    assert count(stage, "told_choked") == 1
+    stage.shut.clear()
+    stage.wait(stage.a.router.state.settings.reopen_ms - TICK_MS)
+    assert words(stage, codes.READY) == []
+    stage.wait(2 * TICK_MS)
+    assert len(words(stage, codes.READY)) == 1
 
 
 def test_who_found_no_room_to_be_loaded_is_called_when_there_is_some() -> None:

@@ -153,7 +153,7 @@ PLANTS = (
     Plant(
         "who told before a partition was served is left to silence",
         routed, "tick",
-        "if not (room and peer.untaken and peer.receipts):", "if True:",
+        "if not (room and peer.untaken and peer.receipts) or peer.receipts_choked_at > before:", "if True:",
         range(20, 21), {"told in bound"},
     ),
     Plant(
