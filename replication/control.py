@@ -31,7 +31,7 @@ WHOSE: Final = MappingProxyType(
     {
         **dict.fromkeys((BEAT, PROBE_REQUEST, PROBE, PROBE_REPLY, PROBE_ANSWER), DETECTOR),
         **dict.fromkeys((exchange.TELL, exchange.TALLY, exchange.WANT), MEMBERSHIP),
-        **dict.fromkeys((far.CLAIMED, far.REST, far.RESTED), FAR),
+        **dict.fromkeys((far.CLAIMED, far.REST, far.RESTED, far.CALL), FAR),
         **dict.fromkeys((operating.MOVE, operating.MOVED, operating.SOUND, operating.SOUNDS), OPERATING),
         **dict.fromkeys((handing.GOING, handing.GONE), HANDING),
     }

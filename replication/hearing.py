@@ -93,6 +93,8 @@ class Hearing:
     def connected(self, peer: bytes, group: str | None) -> None:
         """A link is up: greet."""
         with self._around.within():
+            if group is None:
+                self._around.membership.far.connected(peer)
             one = self._on(group)
             if one is not None and peer in one.carrier.state.peers:
                 state = one.carrier.state

@@ -11,6 +11,7 @@ that is cut off costs the others the beats of a few links.
     (CLAIMED, group, [[p, claim], …])   these are new in my cluster
     (REST,)                             there is nothing between us any more: shall we part?
     (RESTED,)                           we shall: whoever says it parts, too, a moment later
+    (CALL,)                             I have something to say since we parted: nobody says it who hasn't heard of that
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ log = structlog.get_logger()
 CLAIMED: Final = 20
 REST: Final = 21
 RESTED: Final = 22
+CALL: Final = 23
 
 GATEWAYS: Final = 2
 ENGAGED_MAX: Final = 256
@@ -47,7 +49,8 @@ ENGAGED_MAX: Final = 256
 LOOK_MS: Final = 1_000
 """Between two looks at who is to be engaged; as the next two, shorter where nodes rest after less than a minute."""
 QUIET_MS: Final = 5_000
-"""A node that has just parted from another one doesn't take a late word of it for a call."""
+"""A node that has just parted from another one doesn't take a late word of it for a call, unless it is CALL; which is
+said for as long after a link was asked for, and by nobody who may be about to part."""
 FAREWELL_MS: Final = 200
 """Between the word that two part and the end of the link: the word goes out, and nobody is suspected yet."""
 LOOKS: Final = 2
@@ -97,6 +100,7 @@ class Far:
         # Those that were dead when the link to them was closed, and until when others come first.
         self._away: dict[bytes, int] = {}
         self._quiet: dict[bytes, int] = {}
+        self._calling: dict[bytes, int] = {}  # who was engaged to hear something → until when it is called
         self._parting: dict[bytes, int] = {}  # who was told that it may rest → when the link is closed
         self._looked_at = -(10**12)
         self.refused = 0
@@ -129,6 +133,14 @@ class Far:
             self.engaged[node] = self._around.now()
         else:
             self.engage(node)
+            self._calling[node] = self._around.now() + self._quiet_ms
+            if self._around.links.is_connected(node, None):
+                self.connected(node)
+
+    def connected(self, node: bytes) -> None:
+        """The control link to a node is up."""
+        if self._around.now() < self._calling.get(node, 0):
+            self._around.links.send(node, None, (CALL,))
 
     def called(self, node: bytes) -> None:
         """A node that rests has connected, or says something."""
@@ -163,6 +175,7 @@ class Far:
     def part(self, node: bytes) -> None:
         """Be a peer of it no more, for now."""
         self._parting.pop(node, None)
+        self._calling.pop(node, None)
         if self.engaged.pop(node, None) is None:
             return
         if self._thought(node) == DEAD:
@@ -199,6 +212,7 @@ class Far:
             return
         self._looked_at = now
         self._quiet = {node: until for node, until in self._quiet.items() if until > now}
+        self._calling = {node: until for node, until in self._calling.items() if until > now}
         self._away = {
             row.node: self._away[row.node] for row in self._membership.others if self._is_away(row.node, now)
         }
@@ -314,6 +328,11 @@ class Far:
                 )  # it doesn't speak any more: that is no death
             case [int(code), *_] if code == RESTED and peer in self.engaged and self._is_idle(peer):
                 self.part(peer)
+            case [int(code), *_] if code == CALL:
+                self._parting.pop(peer, None)
+                self.engage(peer)
+                if peer in self.engaged:
+                    self.engaged[peer] = self._around.now()
 
     def _is_idle(self, node: bytes) -> bool:
         return self._around.now() - self.engaged[node] >= self._idle_ms // 2 and not self._in_use(node)

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from replication.detectorstate import ALIVE, DEAD, DetectorSettings
-from replication.membership.far import AWAY_TIMES, CLAIMED, REST, RESTED, Far
+from replication.membership.far import AWAY_TIMES, CALL, CLAIMED, REST, RESTED, Far
 from replication.membership.member import Member
 from tests.replication.core.stand import Stand
 
@@ -117,6 +117,70 @@ def test_what_is_to_be_said_meanwhile_keeps_the_link() -> None:
     assert A in b.far.engaged
 
 
+def parted() -> tuple[Side, Side]:
+    """Two that have parted a moment ago."""
+    a, b = Side(A), Side(B)
+    a.far.use(B)
+    b.far.use(A)
+    while a.peers or b.peers:
+        pass_time(a, b, 100)
+    return a, b
+
+
+def test_who_has_something_to_say_a_moment_after_they_parted_is_heard_at_once() -> None:
+    a, b = parted()
+    a.far.use(B)
+    pass_time(a, b, 100)
+    assert A in b.far.engaged
+    assert (CALL,) not in b.said, "who is called doesn't call"
+    pass_time(a, b, 6_000)
+    assert not a.far.engaged, "and then they part again"
+    assert not b.far.engaged
+
+
+def test_a_late_word_of_who_has_parted_is_no_call() -> None:
+    _, b = parted()
+    b.far.called(A)
+    assert not b.far.engaged
+    b.time += IDLE_MS
+    b.far.called(A)
+    assert A in b.far.engaged
+
+
+def test_a_call_is_said_when_the_link_is_up_and_not_later() -> None:
+    """Whoever is about to part may lose its link, and make a new one, before it hears that the other one has parted."""
+    a, _ = parted()
+    a.admit = lambda row: None  # type: ignore[method-assign]
+    a.said.clear()
+    a.far.use(B)
+    assert a.said == []
+    a.peers.add(B)
+    a.far.connected(B)
+    a.far.connected(B)
+    assert a.said == [(CALL,)] * 2, "what was said over the former link may be lost"
+    a.time += IDLE_MS // 2
+    a.far.connected(B)
+    assert len(a.said) == 2
+    a.far.part(B)
+    a.far.called(B)
+    a.time += IDLE_MS
+    a.far.called(B)
+    a.far.connected(B)
+    assert len(a.said) == 2
+
+
+def test_a_call_to_who_has_just_agreed_to_part_keeps_the_link() -> None:
+    a, b = Side(A), Side(B)
+    a.far.use(B)
+    b.far.use(A)
+    b.time = IDLE_MS
+    b.far.received(A, (REST,))
+    b.far.received(A, (CALL,))
+    b.time += 500
+    b.far.step()
+    assert A in b.far.engaged
+
+
 def gateway(south: int) -> tuple[Side, list[bytes]]:
     """A gateway, and the ids of another cluster's nodes."""
     side = Side(A)
@@ -183,6 +247,7 @@ def test_a_claim_is_due_until_each_gateway_has_taken_it() -> None:
     side.groups["users"] = group
     side.far.claimed("users", 1)
     side.full = True
+    side.said.clear()  # that they were called
     side.far._publish()
     assert side.said == []
     side.full = False
