@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+from replication.claim import Claim
 from replication.detectorstate import ALIVE, DEAD, DetectorSettings
 from replication.membership.far import AWAY_TIMES, CALL, CLAIMED, REST, RESTED, Far
 from replication.membership.member import Member
@@ -258,3 +259,39 @@ def test_a_claim_is_due_until_each_gateway_has_taken_it() -> None:
     side.far._publish()
     assert [message[:2] for message in side.said] == [(CLAIMED, "users")] * 2
     assert [row[0] for row in side.said[0][2]] == [1]
+
+
+def test_what_a_newer_release_appends_to_words_of_gateways_is_passed_over() -> None:
+    a, b = Side(A), Side(B)
+    stand = Stand(2, partitions=2).ready()
+    state = stand["A"].state
+    placed, carrier = SimpleNamespace(owned=True), SimpleNamespace(state=state, drain=lambda: None)
+    a.groups["users"] = SimpleNamespace(placed=placed, carrier=carrier)
+    before = state.parts[1].claim
+    assert before is not None
+    told = Claim(before.epoch + 7, bytes(range(8, 16)), None, before.floor, before.rank)
+    a.far.received(B, [CLAIMED, "users", [[1, [*told.row(), "new", {"more": 1}]]], {"new": 1}, None])
+    assert state.counts.malformed == 0
+    assert state.parts[1].claim == told
+    a.groups.clear()
+    a.far.received(B, [CALL, "new"])
+    assert B in a.far.engaged
+    a.time = b.time = IDLE_MS
+    a.far.received(B, [REST, {"new": 1}])
+    assert a.said == [(RESTED,)]
+    b.far.engaged[A] = 0
+    b.far.received(A, [RESTED, "new"])
+    assert not b.far.engaged
+
+
+def test_claims_of_a_gateway_that_make_no_sense_are_counted_and_change_nothing() -> None:
+    side = Side(A)
+    stand = Stand(2, partitions=2).ready()
+    state = stand["A"].state
+    placed, carrier = SimpleNamespace(owned=True), SimpleNamespace(state=state, drain=lambda: None)
+    side.groups["users"] = SimpleNamespace(placed=placed, carrier=carrier)
+    before = [part.claim for part in state.parts]
+    for wrong in ([[99, [1, B, None]]], [[1]], [[1, 5]], [7]):
+        side.far.received(B, [CLAIMED, "users", wrong])
+    assert state.counts.malformed == 4
+    assert [part.claim for part in state.parts] == before
