@@ -1,5 +1,5 @@
-"""A partition goes while mailboxes of another one, which stays, hold acks that aren't written and whose receipts are for
-senders of the one that goes: they are dropped from memory, too, and all that this costs is a repeat on the wire."""
+"""A partition goes while mailboxes of another one, which stays, hold acks that are not written and whose receipts are
+for senders of the one that goes: they are dropped from memory, too, and that costs a repeat on the wire."""
 
 from typing import Any
 
