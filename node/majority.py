@@ -1,6 +1,8 @@
 """Whether so many members see one another that what must not happen twice may happen: the rule for registrations.
 
-Each cluster counts its own active members. This module must never ask anybody: it judges by what one node knows.
+Each cluster counts its own active members, and only what it owns concerns it. A member that has another roster doesn't
+count: it may know of another owner, or of other members. This module must never ask anybody: it judges by what one node
+knows.
 """
 
 from __future__ import annotations
@@ -15,11 +17,19 @@ WHOLE: Final = 2
 """Twice as many as half of them."""
 
 
-def is_seen(membership: Membership, counts: Callable[[bytes], bool]) -> bool:
-    """Whether a majority of the own cluster's active members counts, as this node sees it."""
-    members = membership.roster.members
+def is_seen(membership: Membership, p: int, counts: Callable[[bytes], bool]) -> bool:
+    """Whether numbers of a partition are this cluster's to give out, and a majority of its active members counts and
+    has the same roster, as this node sees it.
+
+    Args:
+        counts: whether a member is there, as far as the node knows; itself, too.
+    """
+    if not membership.sealing.gives_out(p):
+        return False
+    members, me, knows = membership.roster.members, membership.own.node, membership.exchange.knows
     active = [node for node in membership.nodes if members[node].state == ACTIVE]
-    return WHOLE * sum(map(counts, active)) > len(active)
+    there = sum(counts(node) and (node == me or knows(node)) for node in active)
+    return WHOLE * there > len(active)
 
 
 def has_enough(membership: Membership, copies: int, wanted: int) -> bool:

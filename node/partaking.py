@@ -204,12 +204,12 @@ class Partaking:
         return address.host, address.port
 
     def may_register(self, p: int) -> bool:
-        """Whether a majority of the cluster's own active members is alive, as this node sees it, and nothing that any
-        of them has of the partition is lacking here."""
+        """Whether the partition is this cluster's, a majority of its active members is alive, as this node sees it, and
+        nothing that any of them has of the partition is lacking here."""
         state = self.group.carrier.state
         alive = self.cluster.is_alive
         return meeting.is_whole(state, p) and majority.is_seen(
-            self.cluster.membership, lambda node: alive(node) and meeting.has_met(state, node)
+            self.cluster.membership, p, lambda node: alive(node) and meeting.has_met(state, node)
         )
 
     def is_enough(self, copies: int) -> bool:

@@ -285,7 +285,10 @@ class Siege:
     def _assign(self, node: TownNode) -> None:
         """Some neighbouring partitions to this node's cluster, wherever they are."""
         first = random.Random(f"assign {self._seed} {self._faults}").randrange(1_024 - ASSIGNED)
-        self.town.assign(node, first, first + ASSIGNED - 1, self.town.label(node))
+        try:
+            self.town.assign(node, first, first + ASSIGNED - 1, self.town.label(node))
+        except StageError as error:  # not while too few of the cluster that owns them are there
+            self._tell(f"  {error}")
 
     def conclude(self, drain_seconds_max: float = DRAIN_SECONDS_MAX) -> Outcome:
         """Peace: everybody comes back, nobody sends anything new, all is delivered; then the verdict.

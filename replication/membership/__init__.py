@@ -16,5 +16,6 @@ departing     a member that leaves for good
 operating     what an operator does
 handing       what a member does when it stops, and others when they hear of it
 far           nodes of other clusters, and what gateways tell
+sealing       when a new owner of a partition may give out what must not be given out twice
 settings      times and rates
 """

@@ -37,6 +37,12 @@ class NotNow(MembershipError):
     remedy = "see with `status` who is alive and what is under way, and try again"
 
 
+class OwnerAway(MembershipError):
+    """A majority of the cluster that owns partitions doesn't hear that another one is to own them."""
+
+    remedy = "wait until most of its members are reached; if they never return, `cluster remove` each of them first"
+
+
 class JoinRefused(MembershipError):
     """A node isn't let in."""
 

@@ -51,6 +51,7 @@ class Exchange:
     """
 
     __slots__ = (
+        "_agreed",
         "_asked_at",
         "_differs",
         "_on_disk",
@@ -71,6 +72,7 @@ class Exchange:
         self._asked_at = -(10**12)
         self.heard: dict[bytes, bytes] = {}  # peer → the digest that its last beat told
         self._on_disk: set[bytes] = set()  # those who said that all of that is on their disk
+        self._agreed: set[bytes] = set()  # and those who said that a majority of their cluster has the same
         self.told = 0
         self.tallies = 0
         self.malformed = 0
@@ -82,10 +84,14 @@ class Exchange:
         message = telling(rows)
         return [(SEND, peer, message) for peer in peers if peer != self.me]
 
-    def beat(self, peer: bytes, digest: bytes, now: int, *, kept: bool = False) -> list[Effect]:
-        """A peer's beat told the digest of its roster. kept: and that all of it is on its disk."""
+    def beat(
+        self, peer: bytes, digest: bytes, now: int, *, kept: bool = False, agreed: bool = False
+    ) -> list[Effect]:
+        """A peer's beat told the digest of its roster. kept: and that all of it is on its disk; agreed: and that a
+        majority of its cluster is there, and has it on disk."""
         self.heard[peer] = digest
         (self._on_disk.add if kept else self._on_disk.discard)(peer)
+        (self._agreed.add if agreed else self._agreed.discard)(peer)
         if digest == self.roster.digest:
             self._differs.pop(peer, None)
             return []
@@ -105,10 +111,15 @@ class Exchange:
         """Whether it also has it on its disk: it knows it still after it has lost power."""
         return peer in self._on_disk and self.knows(peer)
 
+    def agrees(self, peer: bytes) -> bool:
+        """Whether a majority of its cluster has the same roster on disk as this node has."""
+        return peer in self._agreed and self.knows(peer)
+
     def gone(self, peer: bytes) -> None:
         """A peer doesn't belong to the cluster any more."""
         self._differs.pop(peer, None)
         self._on_disk.discard(peer)
+        self._agreed.discard(peer)
         self.heard.pop(peer, None)
 
     def received(self, peer: bytes, message: Sequence[Any]) -> list[Effect]:

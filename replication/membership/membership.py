@@ -24,6 +24,7 @@ from replication.membership.intents import Intents
 from replication.membership.keeping import Kept
 from replication.membership.member import ACTIVE, INVITED, REMOVED, Member, with_revoked
 from replication.membership.roster import MEMBERS_MAX, Entry, Roster
+from replication.membership.sealing import Sealing
 from replication.placed import Placed
 from replication.ranking import ByHand, Ranking
 from replication.ranking import Member as Ranked
@@ -98,6 +99,7 @@ class Membership:
             )
         self.nodes = self._belonging()
         self.far = Far(around, self, settings.membership.far_idle_ms)
+        self.sealing = Sealing(around, self)
         said: dict[str, Any] = {"speaks": self.speaks, "key": key, "next_key": ""}
         if key != own.key:  # it has ended in the middle of a change of keys
             said["revoked"] = with_revoked(own)
@@ -141,7 +143,7 @@ class Membership:
 
     def beating(self) -> tuple[Any, ...]:
         """What this node's beats say of its roster."""
-        return (self.roster.digest, int(self.is_kept))
+        return (self.roster.digest, int(self.is_kept), int(self.sealing.agreed))
 
     @property
     def is_kept(self) -> bool:
@@ -154,8 +156,9 @@ class Membership:
             self._keep_again()
         match said:
             case [bytes(digest), *more]:
-                kept = more[:1] == [1]  # a release of before doesn't say it
-                self._carry_out(self.exchange.beat(peer, digest, self._around.now(), kept=kept))
+                kept, agreed = more[:1] == [1], more[1:2] == [1]  # a release of before doesn't say it
+                now = self._around.now()
+                self._carry_out(self.exchange.beat(peer, digest, now, kept=kept, agreed=agreed))
                 if self._intents.waiting and self._is_agreed():
                     self._intents.settled()
 

@@ -11,6 +11,7 @@ Whatever concerns another node is asked of that node over the control link:
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
@@ -26,12 +27,12 @@ from replication.errors import NotOnePartition
 from replication.identity import read_identity
 from replication.membership import joining, status
 from replication.membership.departing import Departing
-from replication.membership.errors import NoSuchMember, NotNow
+from replication.membership.errors import NoSuchMember, NotNow, OwnerAway
 from replication.membership.joining import Joined
 from replication.membership.member import ACTIVE, LEAVING, NODE_BYTES, REMOVED, Member
 from replication.membership.membership import Membership
 from replication.membership.owner import Owner
-from replication.membership.reaching import LOOK_S, Reaching
+from replication.membership.reaching import LOOK_S, REACH_S, Reaching
 from replication.membership.rebalancing import STEP_S, Rebalancer
 from replication.membership.rekeying import ROTATE_S, Rekeying
 from replication.membership.removing import Removing
@@ -100,6 +101,7 @@ class Operating:
         """Time has passed."""
         self.rebalancer.step()
         self._departing.step()
+        self._membership.sealing.step()
 
     # ---- members ----------------------------------------------------------------------------------
 
@@ -128,7 +130,8 @@ class Operating:
         own, roster = self._membership.own.cluster, self._membership.roster
         if cluster == own or self._membership.others:
             return []
-        return roster.owned([p for p in self._owned() if p not in roster.owners], self._around.me, own)
+        kept = [p for p in self._owned() if p not in roster.owners]
+        return roster.owned(kept, self._around.me, own, sealed=True)
 
     def _owned(self) -> range:
         return range(
@@ -141,13 +144,23 @@ class Operating:
         Raises:
             NoSuchMember: nobody is of that cluster.
             NotOnePartition: there is none of a number.
+            OwnerAway: a majority of the cluster that owns some of them now isn't there to hear of it.
         """
         roster, wanted = self._membership.roster, sorted(set(partitions))
         if not any(row.belongs and row.cluster == cluster for row in roster.members.values()):
             raise NoSuchMember(f"nobody is of cluster {cluster!r}")
         if wanted and not (wanted[0] >= 0 and wanted[-1] < len(self._owned())):
             raise NotOnePartition(f"partitions are 0 to {len(self._owned()) - 1}")
+        await self._require_owners(wanted, cluster)
         await self._membership.edit(roster.owned(wanted, self._around.me, cluster))
+
+    async def _require_owners(self, partitions: Sequence[int], cluster: str) -> None:
+        sealing = self._membership.sealing
+        with trio.move_on_after(REACH_S):
+            while sealing.unreached(partitions, cluster):  # noqa: ASYNC110 - beats tell
+                await trio.sleep(LOOK_S)
+        if missing := sealing.unreached(partitions, cluster):
+            raise OwnerAway(f"of cluster {missing[0]!r}, which owns some of them, no majority is there")
 
     async def change(self, node: bytes, **changes: Any) -> None:
         """Another weight, server, rack, public, or address of a member; copies follow by and by.
@@ -325,16 +338,22 @@ class Operating:
         return "" if versions is None else versions.release
 
     def _clusters(self) -> dict[str, dict[str, int]]:
-        """By label: members, and partitions that each owns."""
-        own = self._membership.own.cluster
-        found = {own: {"members": len(self._membership.nodes), "partitions": 0}}
+        """By label: members, partitions that each owns, and of how many of them it doesn't give out numbers yet."""
+        own, unsealed = self._membership.own.cluster, self._membership.sealing.waiting()
+        counts: dict[str, Counter[str]] = {own: Counter(members=len(self._membership.nodes))}
         for row in self._membership.others:
-            found.setdefault(row.cluster, {"members": 0, "partitions": 0})["members"] += 1
+            counts.setdefault(row.cluster, Counter())["members"] += 1
         for p in self._owned():
             owner = self._membership.roster.owners.get(p)
             label = own if owner is None else owner.cluster
-            found.setdefault(label, {"members": 0, "partitions": 0})["partitions"] += 1
-        return found
+            counts.setdefault(label, Counter())["partitions"] += 1
+        return {
+            label: {
+                **{name: one[name] for name in ("members", "partitions")},
+                "unsealed": unsealed.get(label, 0),
+            }
+            for label, one in counts.items()
+        }
 
     # ---- what others ask --------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from replication.membership.member import NODE_BYTES, TEXT_CHARACTERS_MAX, RowUn
 
 @attrs.frozen(kw_only=True)
 class Owner:
-    """cluster: its label. counter, editor: how often it was changed, and which node did it last."""
+    """cluster: its label. counter, editor: how often it was changed, and which node did it last. rest: first, whether
+    it is sealed; a release of before says nothing of that."""
 
     partition: int
     cluster: str
@@ -34,6 +35,15 @@ class Owner:
     def rank(self) -> tuple[bool, int, bytes, bytes]:
         """Of two rows of a partition the higher one stands."""
         return (False, self.counter, self.editor, self.encoded)
+
+    @property
+    def sealed(self) -> bool:
+        """Whether the others are known to have heard of it (`sealing`)."""
+        return self.rest[:1] != (False,)
+
+    def as_sealed(self) -> Self:
+        """The same row, sealed: it stands over the one that isn't, and is the same wherever it is made."""
+        return attrs.evolve(self, rest=(True, *self.rest[1:]))
 
     @property
     def encoded(self) -> bytes:

@@ -150,14 +150,16 @@ class Roster:
             if (key in row.keys and row.node != but) or hash_ in row.revoked:
                 raise KeyTaken(f"node {row.node.hex()} has, or had, this key")
 
-    def owned(self, partitions: Iterable[int], editor: bytes, cluster: str) -> list[Owner]:
-        """The next rows of partitions that another cluster is to own."""
+    def owned(
+        self, partitions: Iterable[int], editor: bytes, cluster: str, *, sealed: bool = False
+    ) -> list[Owner]:
+        """The next rows of partitions that another cluster is to own. sealed: no other one can have owned them."""
         rows = []
         for p in partitions:
             before = self.owners.get(p)
-            rows.append(
-                Owner(
-                    partition=p, cluster=cluster, counter=before.counter + 1 if before else 1, editor=editor
+            if before is None or before.cluster != cluster:
+                counter = before.counter + 1 if before is not None else 1
+                rows.append(
+                    Owner(partition=p, cluster=cluster, counter=counter, editor=editor, rest=(sealed,))
                 )
-            )
         return rows

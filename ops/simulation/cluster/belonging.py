@@ -219,9 +219,12 @@ class Belonging:
             self._edit([self.membership.roster.edited(node, self.me, weight=weight)])
 
     def assign(self, partitions: Sequence[int], cluster: str) -> bool:
-        """Another cluster owns these from now on. False: nobody is of that cluster, as far as is known here."""
-        roster = self.membership.roster
+        """Another cluster owns these from now on. False: nobody is of that cluster, as far as is known here, or too few
+        of one that owns them are there."""
+        roster, sealing = self.membership.roster, self.membership.sealing
         if not any(row.belongs and row.cluster == cluster for row in roster.members.values()):
+            return False
+        if sealing.unreached(partitions, cluster):
             return False
         self._edit(roster.owned(partitions, self.me, cluster))
         return True

@@ -171,8 +171,11 @@ class ClusterNode(MailNode):
         self.router.connected(peer, channel)
 
     def disconnected(self, peer: bytes, channel: str) -> None:
-        """It can't any more."""
+        """It can't any more. The link of the replica, which is none here, ends with those of the router: a node that
+        has parted, and is a peer again, has forgotten what it was told."""
         self.router.disconnected(peer, channel)
+        if channel == codes.SESSIONS:
+            replica.disconnected(self.state, peer)
 
     def deliver(self, peer: int, channel: str, message: Any) -> None:
         """A message came. Whoever hasn't the key of a member isn't heard, nor whoever takes this node for another; and

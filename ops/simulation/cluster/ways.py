@@ -70,10 +70,9 @@ class NodeWays:
     def may_register(self, p: int) -> bool:
         """As a node's: it sees a majority of its cluster, and lacks nothing that these have."""
         node = self._node
-        whole = meeting.is_whole(node.state, p)
-        return (
-            whole and node.belonging is not None and majority.is_seen(node.belonging.membership, self._counts)
-        )
+        if node.belonging is None or not meeting.is_whole(node.state, p):
+            return False
+        return majority.is_seen(node.belonging.membership, p, self._counts)
 
     def _counts(self, node: bytes) -> bool:
         alive = node == self.me or self._node.detector.state_of(node) == ALIVE

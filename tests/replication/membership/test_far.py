@@ -83,8 +83,8 @@ async def test_clusters_know_one_another_over_few_links_and_partitions_move_betw
         assert set(c.nodes) == {members.node("c"), members.node("d")}
         assert primaries(members, "d") <= {"a", "b"}
         assert a.operate.status()["clusters"] == {
-            "": {"members": 2, "partitions": 8},
-            "south": {"members": 2, "partitions": 0},
+            "": {"members": 2, "partitions": 8, "unsealed": 0},
+            "south": {"members": 2, "partitions": 0, "unsealed": 0},
         }
         for node, begins_anew in ((members.node("c"), False), (members.node("b"), True)):
             a.membership.changed_at = 0
