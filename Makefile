@@ -9,11 +9,12 @@ BIN := $(VENV)/bin
 # Of tests, at the same time: they wait for disks, timers and other processes as long as they work.
 JOBS ?= 3
 CONFIG ?=
+PACKAGES := admin client node ops replication store
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL_FAILED = echo "Packages can't be installed in $(VENV) (above is why). They are downloaded: is there a network, or a mirror \
 	that pip is told of? Then the same again; if that doesn't help, make clean first."; exit 1
 
-.PHONY: run cluster test lint types unit long bench-quick lock clean help check-python
+.PHONY: run cluster test lint types unit long bytecode bench-quick lock clean help check-python
 
 run: $(VENV)/.installed
 	@$(BIN)/waystation run --guide $(if $(CONFIG),--config '$(CONFIG)')
@@ -30,11 +31,16 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(BIN)/mypy
 
-unit: $(VENV)/.installed-dev
+unit: $(VENV)/.installed-dev bytecode
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
-long: $(VENV)/.installed-dev
+long: $(VENV)/.installed-dev bytecode
 	$(BIN)/pytest -n $(JOBS) --dist worksteal -m long
+
+# Tests start hundreds of processes: each would compile all of it anew where PYTHONDONTWRITEBYTECODE is set. What can't be
+# compiled is told by the test that imports it.
+bytecode: $(VENV)/.installed
+	@-$(BIN)/python -m compileall -qq -j 2 $(PACKAGES)
 
 $(VENV)/.installed: requirements.lock pyproject.toml | check-python
 	@echo "Making an environment in $(VENV) ..."
@@ -70,6 +76,7 @@ bench-quick: $(VENV)/.installed
 	$(BIN)/waystation bench messages --seconds 5
 
 clean:
+	find $(PACKAGES) tests -name __pycache__ -prune -exec rm -rf {} +
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 help:
