@@ -151,9 +151,7 @@ def lost(state: RoutingState, node: bytes) -> None:
         if asking.what == codes.PIN:
             _fail(state, asking)
         else:
-            state.counts.asks_again += 1
-            asking.peer = None
-            _put(state, asking)
+            _put_again(state, asking)
 
 
 def tick(state: RoutingState) -> None:
@@ -163,6 +161,19 @@ def tick(state: RoutingState) -> None:
             _fail(state, asking)
         elif asking.peer is None:
             _put(state, asking)
+        elif asking.what != codes.PIN and _is_elsewhere(state, asking):
+            _put_again(state, asking)
+
+
+def _is_elsewhere(state: RoutingState, asking: Asking) -> bool:
+    """Whether another node is the primary now. The link to the one before may stand while it is silent."""
+    return state.ways.primary_of(home_once(state, asking.user)) not in (None, asking.peer)
+
+
+def _put_again(state: RoutingState, asking: Asking) -> None:
+    state.counts.asks_again += 1
+    asking.peer = None
+    _put(state, asking)
 
 
 def _fail(state: RoutingState, asking: Asking) -> None:

@@ -52,7 +52,7 @@ PLANTS = [
         "what finds no room for a session is missed in silence",
         answering, "_missed",
         "remote.gone = True", "return",
-        range(20, 26), "never at rest",
+        range(6, 8), "never at rest",
     ),
     Plant(
         "nobody is told to come back while nobody serves",
