@@ -91,6 +91,12 @@ def _place(name: str, text: str) -> str:
 
 async def _change(context: Context, arguments: Mapping[str, Any]) -> Any:
     cluster = _cluster(context)
+    if arguments["listen"] is not None:
+        raise CommandError(
+            "where a node listens isn't changed while it runs: set listen in [cluster] of its configuration, and"
+            " address if that is set there, and restart the node: it hands over what it serves first, and tells the"
+            " others where it is when it is back. Nothing was changed"
+        )
     changes = {name: arguments[name] for name in _CHANGES if arguments[name] is not None}
     if not changes:
         raise CommandError(f"say what is to be changed: --{', --'.join(_CHANGES)}")
@@ -231,6 +237,9 @@ COMMANDS: Final = (
             Parameter(name="server", help="What it stands on.", option=True, required=False),
             Parameter(name="rack", help="What its server stands in.", option=True, required=False),
             Parameter(name="address", help="Where others reach it, host:port.", option=True, required=False),
+            Parameter(
+                name="listen", help="Where it listens: this takes a restart.", option=True, required=False
+            ),
             Parameter(
                 name="public",
                 help="Where phones find it and no other, host:port; none: they aren't sent to it.",

@@ -111,6 +111,7 @@ FIXED: Final[Mapping[str, str]] = MappingProxyType(
         "registration.webhook": _GATEWAY,
         "registration.command": _GATEWAY,
         "registration.*": _MEMORY,
+        "cluster.listen": "its links to other nodes are bound to it; the node tells them when it has started again",
         "cluster.*": "the node took its place in the cluster with it at the start",
         "routing.*": "the router is made of it at the start",
         "shadow.*": "what live nodes tee to is opened with it at the start",

@@ -121,6 +121,7 @@ async def test_a_value_that_cannot_be_is_refused_and_nothing_changes(tmp_path: P
             ("mail.window 5", "takes a restart: phones are told of it"),
             ("listen.port 5", "takes a restart: the listening sockets are opened"),
             ("store.linger_ms 5", "takes a restart: the tables are opened"),
+            ("cluster.listen 10.0.0.1:75", "takes a restart: its links to other nodes are bound to it"),
             ("mail.nothing 5", "no knob of that name"),
         ):
             with pytest.raises(Refused, match=said):
