@@ -2,12 +2,11 @@
 
 import ast
 import tomllib
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("admin", "client", "node", "ops", "replication", "store")
+from tests.architecture.conftest import PACKAGES, ROOT, Module
+
 LINES_MAX = 450
 DOCSTRING_MIN = 15
 MUTABLE = (ast.Dict, ast.List, ast.Set, ast.DictComp, ast.ListComp, ast.SetComp)
@@ -16,21 +15,18 @@ MUTABLE_CALLS = frozenset(
 )
 
 
-def _modules() -> list[Path]:
-    return sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+def test_a_module_says_what_it_is_for(modules: list[Module]) -> None:
+    docstrings = {one.place: ast.get_docstring(one.tree) or "" for one in modules}
+    short = [place for place, docstring in docstrings.items() if len(docstring) < DOCSTRING_MIN]
+    assert short == []
+    assert [place for place, found in docstrings.items() if found.lower().startswith("placeholder")] == []
 
 
-@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_says_what_it_is_for(path: Path) -> None:
-    docstring = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
-    assert len(docstring) >= DOCSTRING_MIN
-    assert not docstring.lower().startswith("placeholder")
-
-
-@pytest.mark.parametrize("path", [p for p in _modules() if p.name == "__init__.py"], ids=str)
-def test_an_init_is_only_a_map(path: Path) -> None:
-    body = ast.parse(path.read_text("utf-8")).body
-    assert len(body) == 1, "re-exports would leave stale names behind when code is reloaded"
+def test_an_init_is_only_a_map(modules: list[Module]) -> None:
+    inits = [one for one in modules if one.is_init]
+    assert inits
+    more = [one.place for one in inits if len(one.tree.body) != 1]
+    assert more == [], "re-exports would leave stale names behind when code is reloaded"
 
 
 @pytest.mark.parametrize("package", [*PACKAGES, "tests"])
@@ -38,15 +34,13 @@ def test_a_package_says_why_it_is_as_it_is(package: str) -> None:
     assert (ROOT / package / "DESIGN.md").is_file()
 
 
-@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_has_one_idea(path: Path) -> None:
-    if path.name != "generated.py":
-        assert len(path.read_text("utf-8").splitlines()) <= LINES_MAX
+def test_a_module_has_one_idea(modules: list[Module]) -> None:
+    lines = {one.place: len(one.source.splitlines()) for one in modules if one.path.name != "generated.py"}
+    assert {place: count for place, count in lines.items() if count > LINES_MAX} == {}
 
 
-def mutable_globals(source: str) -> list[str]:
+def mutable_globals(tree: ast.Module) -> list[str]:
     """What a module could keep state in: `global`, and dicts, lists and sets that its own names hold."""
-    tree = ast.parse(source)
     found = [f"line {node.lineno}: `global`" for node in ast.walk(tree) if isinstance(node, ast.Global)]
     for node in tree.body:
         if not isinstance(node, ast.Assign | ast.AnnAssign):
@@ -60,13 +54,13 @@ def mutable_globals(source: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", _modules(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_module_holds_mutable_globals(path: Path) -> None:
+def test_no_module_holds_mutable_globals(modules: list[Module]) -> None:
     """State in modules would be lost, or kept twice, when code is replaced in a running node.
 
     Tables that never change are a `MappingProxyType`, a tuple or a frozenset, and can be seen not to be state.
     """
-    assert mutable_globals(path.read_text("utf-8")) == []
+    found = {one.place: mutable_globals(one.tree) for one in modules}
+    assert {place: lines for place, lines in found.items() if lines} == {}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +76,7 @@ def test_no_module_holds_mutable_globals(path: Path) -> None:
     ],
 )
 def test_a_mutable_global_is_found(source: str) -> None:
-    assert len(mutable_globals(source)) == 1
+    assert len(mutable_globals(ast.parse(source))) == 1
 
 
 @pytest.mark.parametrize(
@@ -90,7 +84,7 @@ def test_a_mutable_global_is_found(source: str) -> None:
     ["SEEN = MappingProxyType({1: 2})", "SEEN = (1,)", "SEEN = frozenset({1})", "def f():\n    x = []"],
 )
 def test_what_cannot_change_is_no_mutable_global(source: str) -> None:
-    assert mutable_globals(source) == []
+    assert mutable_globals(ast.parse(source)) == []
 
 
 def test_what_is_installed_is_locked() -> None:
