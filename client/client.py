@@ -289,6 +289,7 @@ class Client:
             "frames_ignored": core.ignored + sending.stray + receiving.ignored,
             "frames_waiting": driver.frames_waiting,
             "connections": driver.connections,
+            "moves": driver.moving.moves,
             "commits": driver.commits,
             "rows": driver.rows,
         }

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from bisect import bisect_left
 from types import TracebackType
 from typing import Final, Self
 
@@ -17,6 +18,8 @@ STEP_S: Final = 0.05
 LATE_S: Final = 0.025
 BUSY_SHARE: Final = 0.10
 """So many turns that are late by more than LATE_S: the machine was too busy for times to be judged."""
+KEPT_MAX: Final = 100_000
+"""Late turns that are remembered with their times: of hours."""
 
 
 class Lateness:
@@ -25,6 +28,9 @@ class Lateness:
     def __init__(self) -> None:
         self.turns = 0
         self.late = 0
+        self.most_s = 0.0
+        self._ends: list[float] = []  # of late turns, when they came, and how late
+        self._lates: list[float] = []
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
@@ -41,13 +47,30 @@ class Lateness:
     def _look(self) -> None:
         due = time.monotonic() + STEP_S
         while not self._ended.wait(max(0.0, due - time.monotonic())):
-            self.note(time.monotonic() - due)
+            now = time.monotonic()
+            self.note(now - due, now)
             due = time.monotonic() + STEP_S
 
-    def note(self, late_s: float) -> None:
-        """A turn came so late."""
+    def note(self, late_s: float, now: float = 0.0) -> None:
+        """A turn came so late, now."""
         self.turns += 1
-        self.late += late_s > LATE_S
+        self.most_s = max(self.most_s, late_s)
+        if late_s > LATE_S:
+            self.late += 1
+            if len(self._ends) < KEPT_MAX:
+                self._ends.append(now)
+                self._lates.append(late_s)
+
+    def lost_s(self, begin: float, end: float) -> float:
+        """How much of a span of the monotonic clock nobody here had: turns that came late in it, as far as they lie
+        in it. Where a machine is stopped, or every process of a run, that is all of it."""
+        lost = 0.0
+        for at in range(bisect_left(self._ends, begin), len(self._ends)):
+            late_from = self._ends[at] - self._lates[at]
+            if late_from >= end:
+                break
+            lost += min(end, self._ends[at]) - max(begin, late_from)
+        return lost
 
     @property
     def share(self) -> float:

@@ -11,6 +11,8 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any, Final
 
+from anyio.abc import SocketAttribute
+
 import client.link
 from node.wire import errors, verbs
 from ops.history.format import body_hash
@@ -20,7 +22,7 @@ RECORDER: ContextVar[Recorder] = ContextVar("recorder")
 """Whose link is opened next: set it before the client is opened, in the task that opens it."""
 
 _AGAIN_LATER: Final = frozenset({errors.RATE_LIMITED, errors.OVERLOADED})
-"""About one message these aren't refusals: the library sends it again."""
+"""About one message these are no refusals but another `busy`: the library sends it again."""
 
 
 class Recorder:
@@ -30,6 +32,7 @@ class Recorder:
         self.history = history
         self.user = user
         self.received = 0  # frames of mail
+        self.at = ""  # where the connection that was made last goes
         self._late: set[tuple[int, bytes, int]] = set()
 
     def outgoing(self, frame: tuple[Any, ...]) -> None:
@@ -56,9 +59,14 @@ class Recorder:
         elif verb == verbs.RECEIPT:
             _, recipient, stream, kind, first, last = frame
             self._write("receipt", self.user, recipient, stream, first, last=last, kind=kind)
-        elif verb == verbs.ERROR and frame[4] is not None and frame[1] not in _AGAIN_LATER:
-            recipient, stream, n = frame[4]
-            self._write("refused", self.user, recipient, stream, n, code=frame[1])
+        elif verb == verbs.BUSY:
+            self._write("busy", self.user, *frame[1:4])
+        elif verb == verbs.ERROR and frame[4] is not None:
+            about = (self.user, *frame[4])
+            if frame[1] in _AGAIN_LATER:
+                self._write("busy", *about, code=frame[1])
+            else:
+                self._write("refused", *about, code=frame[1])
         else:
             return
         self.received += 1
@@ -77,6 +85,8 @@ class RecordingLink(client.link.Link):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._recorder = RECORDER.get()
+        host, port = tuple(self._stream.extra(SocketAttribute.remote_address))[:2]  # noqa: S610 - anyio's, not Django's
+        self._recorder.at = f"{host}:{port}"
 
     def say(self, frames: list[tuple[Any, ...]]) -> None:
         for frame in frames:

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import enum
 import random
-import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -29,12 +28,11 @@ from ops.bench.upgrades import UPGRADE, succeeded
 from ops.faults.child import ChildError
 from ops.faults.crowd import Crowd, CrowdError
 from ops.faults.drill import Outcome
-from ops.faults.lateness import Lateness
 from ops.faults.release import make_release
 from ops.faults.stage import StageError
-from ops.faults.standing import standing, too_long
+from ops.faults.standing import standing
 from ops.faults.town import Town, TownNode
-from ops.faults.unavailable import UnavailableError
+from ops.faults.waits import Span
 from ops.history.report import check_files
 from ops.history.writer import HistoryWriter
 from ops.tables.cables import Cables, Namespaces, Plain
@@ -45,7 +43,11 @@ WHOLE_SECONDS_MAX: Final = 60.0
 MOVES: Final = 8
 ASSIGNED: Final = 64
 """Partitions that go to another cluster at once."""
+CUT_SECONDS: Final = 14.0
+"""Longer than senders wait before they are told `busy`, by a good deal."""
+HOME_SECONDS_MAX: Final = 60.0
 Tell = Callable[[str], None]
+FAILURES: Final = (StageError, NodeStartError, ChildError, CrowdError, ChannelError, Refused)
 
 
 @enum.unique
@@ -62,6 +64,9 @@ class Kind(enum.Enum):
     JOIN = "a node joins"
     LEAVE = "a node leaves"
     REMOVE = "a node is killed and removed for good"
+    CUT = "a cluster is cut off"
+    DEAF = "nobody hears a cluster"
+    ROTATE = "a node gets another key"
     APPS = "apps crash and come back"
     RELEASE = "a node is stopped and comes back with another release"
 
@@ -83,6 +88,15 @@ def drawn(seed: int, count: int, kinds: Sequence[Kind]) -> list[Fault]:
     return [Fault(hand.choice(kinds), hand.randrange(8), hand.uniform(0.5, 6.0)) for _ in range(count)]
 
 
+@attrs.frozen
+class Cut:
+    """A cluster was cut off in this span, whose name is the cluster's label. insides: for each cluster, users that it
+    serves and whose phones are with it."""
+
+    span: Span
+    insides: tuple[frozenset[int], ...]
+
+
 class Siege:
     """In `folder`, which is empty. Raises UnavailableError on entering: this machine can't split networks."""
 
@@ -95,6 +109,7 @@ class Siege:
         most: int | None = None,
         users_each: int = 2,
         network: bool = False,
+        clients_move: bool = False,
         settings: Mapping[str, Mapping[str, Any]] | None = None,
         labels: Sequence[str] = (),
         tell: Tell = lambda text: None,
@@ -106,13 +121,18 @@ class Siege:
         self._most = most or nodes
         self._users_each = users_each
         self._network = network
-        self._settings = settings
+        self._settings = dict(settings or {})
+        if clients_move:
+            self._settings["cluster"] = {**self._settings.get("cluster", {}), "clients_move": True}
         self._labels = labels
         self._tell = tell
         self._stack = ExitStack()
         self._faults = 0
         self._release: Path | None = None
         self.standing: dict[str, int] = {}  # what the members counted, once it is concluded
+        self.moves = 0  # of phones to where they were told that their primary is
+        self.spans: list[Span] = []  # what was done, from when until when
+        self.cuts: list[Cut] = []
         self._began = time.monotonic()
         self.town: Town = None  # type: ignore[assignment]  # there once it is entered
         self.crowd: Crowd = None  # type: ignore[assignment]  # likewise
@@ -190,10 +210,12 @@ class Siege:
             victims = [node for node in self.town.running if node.member]
             node = victims[fault.node % len(victims)]
             self._tell(f"{fault.kind.value}: n{node.number}, {fault.seconds:.1f} s")
+            began = time.monotonic()
             self._do(fault, node)
             self._faults += 1
             if fault.whole:
                 self.town.wait_whole(WHOLE_SECONDS_MAX)
+            self.spans.append(Span(fault.kind.name, began, time.monotonic()))
 
     def _do(self, fault: Fault, node: TownNode) -> None:
         town = self.town
@@ -218,6 +240,10 @@ class Siege:
                 time.sleep(fault.seconds)
                 town.heal()
                 self._history.write("network-heal")
+            case Kind.CUT | Kind.DEAF:
+                self._cut_off(node, max(CUT_SECONDS, fault.seconds), one_way=fault.kind is Kind.DEAF)
+            case Kind.ROTATE:
+                town.ask(node, "rotate-key")
             case Kind.MOVE:
                 self._move(node)
             case Kind.ASSIGN:
@@ -257,8 +283,10 @@ class Siege:
         return done
 
     def _house_elsewhere(self, gone: TownNode) -> None:
-        """Phones of a node that never returns go to another one."""
-        other = next(node for node in self.town.running if node.member)
+        """Phones of a node that never returns go to another one, of its cluster if there is one."""
+        there = [node for node in self.town.running if node.member]
+        label = self.town.label(gone)
+        other = next((node for node in there if self.town.label(node) == label), there[0])
         self.crowd.send_elsewhere(gone.server, other.server, other.prefix)
 
     def change_release(self, node: TownNode) -> None:
@@ -290,6 +318,47 @@ class Siege:
         except StageError as error:  # not while too few of the cluster that owns them are there
             self._tell(f"  {error}")
 
+    def _cut_off(self, node: TownNode, seconds: float, *, one_way: bool) -> None:
+        """The node's cluster. One user of each worker is served by the cluster that its phone's node is of: they are to
+        notice nothing."""
+        town, label = self.town, self.town.label(node)
+        insides = {one: frozenset(self._inside(one)) for one in town.label_of.values()}
+        for one, users in insides.items():
+            for user in users:
+                p = town.partition_of(user)
+                town.assign(node, p, p, one)
+        town.wait_whole(WHOLE_SECONDS_MAX)
+        insides = {one: self._at_home(one, users) for one, users in insides.items()}
+        began = time.monotonic()
+        self._history.write("network-cut", note=f"{label}, {'one way' if one_way else 'both ways'}")
+        town.cut_off(label, one_way=one_way)
+        time.sleep(seconds)
+        self.cuts.append(Cut(Span(label, began, time.monotonic()), tuple(insides.values())))
+        town.heal()
+        self._history.write("network-heal")
+
+    def _inside(self, label: str) -> Iterator[int]:
+        for worker in self.crowd.workers:
+            if self.town.label_of.get(worker.server) == label:
+                yield worker.users[0]
+
+    def _at_home(self, label: str, users: frozenset[int]) -> frozenset[int]:
+        """Those whose phones have gone to a node of that cluster, of whom that is to be expected: they were told so."""
+        places = {server for server, one in self.town.label_of.items() if one == label}
+        until = time.monotonic() + HOME_SECONDS_MAX
+        while True:
+            found = {
+                user: status for name, status in self.crowd.status().items() if (user := int(name)) in users
+            }
+            home = frozenset(u for u, status in found.items() if status["online"] and status["at"] in places)
+            if home == users or time.monotonic() > until:
+                return home
+            time.sleep(0.2)
+
+    def pids(self) -> list[int]:
+        """Of the nodes that run."""
+        return [node.process.pid for node in self.town.nodes if node.process is not None]
+
     def conclude(self, drain_seconds_max: float = DRAIN_SECONDS_MAX) -> Outcome:
         """Peace: everybody comes back, nobody sends anything new, all is delivered; then the verdict.
 
@@ -300,6 +369,7 @@ class Siege:
         self.crowd.start_all()
         self.crowd.hush()
         rested = self.crowd.drain(drain_seconds_max)
+        self.moves = sum(status.get("moves", 0) for status in self.crowd.status().values())
         for worker in self.crowd.workers:
             self.crowd.stop(worker)
         self.standing = standing([self.town.status(node) for node in self.town.running])
@@ -307,89 +377,3 @@ class Siege:
             self.town.stop(node)
         report = check_files([self.histories])
         return Outcome(report, rested, self._faults, time.monotonic() - self._began, self.histories)
-
-
-STANDARD: Final = (Kind.KILL, Kind.PAUSE, Kind.STOP, Kind.UPGRADE, Kind.SPLIT, Kind.MOVE, Kind.APPS)
-"""Faults after which the same members are there."""
-COMINGS: Final = (Kind.JOIN, Kind.MOVE, Kind.KILL, Kind.REMOVE)
-"""In this order, at the end of a run that may do everything: a fourth joins, and one goes for good."""
-FAILURES: Final = (StageError, NodeStartError, ChildError, CrowdError, ChannelError, Refused)
-
-
-def run(folder: Path, seed: int, count: int, only: Sequence[Kind], rate: float) -> dict[str, Any]:
-    """A whole run, as `waystation drill cluster` has it."""
-    began = time.monotonic()
-
-    def tell(text: str) -> None:
-        print(f"{time.monotonic() - began:7.1f} s  {text}", file=sys.stderr, flush=True)
-
-    kinds, network = able(only or STANDARD)
-    not_done = [kind.name for kind in only or STANDARD if kind not in kinds]
-    result: dict[str, Any] = {"seed": seed, "failure": "", "good": False, "not_done": not_done}
-    if not kinds:
-        return result | {"failure": "this machine can do nothing of what was asked for"}
-    plan = drawn(seed, count, kinds)
-    if not only:
-        plan += [Fault(kind, 3 if kind is Kind.REMOVE else 1) for kind in COMINGS]
-    paused = [fault.seconds for fault in plan if fault.kind is Kind.PAUSE]
-    outcome: Outcome | None = None
-    try:
-        with (
-            Lateness() as lateness,
-            Siege(folder, seed=seed, most=4, network=network, tell=tell) as siege,
-        ):
-            siege.begin(rate)
-            siege.suffer(plan)
-            outcome = siege.conclude()
-            result["standing"] = siege.standing
-            result["late_turns"] = round(lateness.share, 3)
-            result["failure"] = too_long(siege.standing, paused, busy=lateness.is_busy)
-    except FAILURES as error:
-        result["failure"] = f"{type(error).__name__}: {error}"
-    if outcome is not None:
-        result |= {
-            "good": outcome.report.good and outcome.rested and not result["failure"],
-            "rested": outcome.rested,
-            "faults": outcome.faults,
-            "seconds": round(outcome.seconds, 1),
-            "totals": dict(outcome.report.totals),
-            "report": outcome.report.as_text(),
-        }
-    return result
-
-
-def as_text(result: Mapping[str, Any]) -> str:
-    """For a terminal."""
-    lines = [f"{result.get('faults', 0)} faults in {result.get('seconds', 0)} s", result.get("report", "")]
-    if "standing" in result:
-        lines.append(
-            "counted by the members: " + ", ".join(f"{k} {v}" for k, v in result["standing"].items())
-        )
-    if "holds" in result:
-        lines.append("partitions stood still: " + ", ".join(f"{k} {v}" for k, v in result["holds"].items()))
-        if not result["holds_judged"]:
-            lines.append("that isn't judged: the machine was too busy with something else")
-    if result.get("not_done"):
-        lines.append(
-            f"NOT DONE, for this machine gives no namespaces of a network: {', '.join(result['not_done'])}"
-        )
-    if result["failure"]:
-        lines.append(f"FAILED: {result['failure']}")
-    if not result.get("rested", True):
-        lines.append("it never came to rest")
-    if "folder" in result:
-        lines.append(f"histories and logs: {result['folder']}")
-    if not result["good"]:
-        lines.append(f"NOT GOOD (seed {result['seed']})")
-    return "\n".join(lines)
-
-
-def able(kinds: Sequence[Kind]) -> tuple[list[Kind], bool]:
-    """Those that this machine can do, and whether networks can be split: a run says which it left out."""
-    if Kind.SPLIT not in kinds:
-        return list(kinds), False
-    try:
-        with Namespaces(1):
-            return list(kinds), True
-    except UnavailableError:
-        return [kind for kind in kinds if kind is not Kind.SPLIT], False

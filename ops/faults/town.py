@@ -28,10 +28,13 @@ from ops.history.writer import HistoryWriter
 from ops.tables.cables import Cables
 from replication.detectorstate import ALIVE, SUSPECT
 from replication.membership.joining import Joined
+from replication.placement import Placement
 from replication.zeromq.errors import LinkError
 from replication.zeromq.keys import ensure_keys
 
 READY_SECONDS_MAX: Final = 90.0
+STOP_SECONDS_MAX: Final = 120.0
+"""It hands over for ten seconds; the rest is for machines that stand still meanwhile."""
 ASK_SECONDS_MAX: Final = 120.0
 ASKED_MAX: Final = 3
 """Times that a node is asked: a handshake that a busy machine gives up looks as if the key were refused."""
@@ -55,6 +58,7 @@ class TownNode:
         self.data = folder / "data"
         self.prefix = list(prefix)
         self.links = links
+        self.host = links.rpartition(":")[0]
         self.port = port
         self.id = b""
         self.process: NodeProcess | None = None
@@ -65,8 +69,8 @@ class TownNode:
 
     @property
     def server(self) -> str:
-        """Its plain port, as a client on the same network is told."""
-        return f"127.0.0.1:{self.port}"
+        """Its plain port, as clients on the network of the members are told."""
+        return f"{self.host}:{self.port}"
 
     @property
     def is_running(self) -> bool:
@@ -116,13 +120,13 @@ class Town:
         node = TownNode(number, self.folder / f"n{number}", cables.prefix(number), links, port)
         node.folder.mkdir(parents=True, exist_ok=True)
         node.server_label = self._servers[number] if number < len(self._servers) else f"s{number}"
-        cluster: dict[str, Any] = {"listen": links, "server": node.server_label}
+        cluster: dict[str, Any] = {"listen": links, "server": node.server_label, "public": node.server}
         if cables.group_ports is not None:
             first, last = cables.group_ports
             cluster |= {"ports_first": first, "ports_last": last}
         config: dict[str, dict[str, Any]] = {
             "node": {"data": str(node.data)},
-            "listen": {"port": 0, "plain_port": port},
+            "listen": {"host": node.host, "port": 0, "plain_port": port},
             "cluster": cluster,
         }
         for tables in (GENEROUS, QUICK, self._settings):
@@ -161,6 +165,7 @@ class Town:
             rows.append(row_of(node.id, key, node.links, node.server_label, self.labels[node.number]))
         owners = owners_of(sorted(set(self.labels)))
         identity = trio.run(keep_rows, first.data, rows, owners)
+        self._placement = Placement(identity.secret, identity.partitions)
         for node in others:
             joined = Joined(
                 node=node.id,
@@ -231,7 +236,7 @@ class Town:
         """
         process, node.process = node.process, None
         assert process is not None
-        code = process.stop()
+        code = process.stop(STOP_SECONDS_MAX)
         self._history.write("node-stop")
         if code:
             raise StageError(f"n{node.number} ended with code {code}\n{process.log_tail()}")
@@ -254,6 +259,16 @@ class Town:
             if other is not node and other.member:
                 self._cables.cut(node.number, other.number)
                 self._cables.cut(other.number, node.number)
+
+    def cut_off(self, label: str, *, one_way: bool = False) -> None:
+        """Cut a cluster off from all others; one_way: what it says doesn't reach them, and it hears them."""
+        members = [node for node in self.nodes if node.member]
+        for node in members:
+            for other in members:
+                if self.label(node) == label != self.label(other):
+                    self._cables.cut(node.number, other.number)
+                    if not one_way:
+                        self._cables.cut(other.number, node.number)
 
     def heal(self) -> None:
         """End all cuts."""
@@ -350,6 +365,15 @@ class Town:
     def label(self, node: TownNode) -> str:
         """Of the cluster that it belongs to, or will."""
         return self.labels[node.number] if node.number < len(self.labels) else self.labels[0]
+
+    @property
+    def label_of(self) -> dict[str, str]:
+        """Where phones connect to → the cluster that is there, of those that are members."""
+        return {node.server: self.label(node) for node in self.nodes if node.member}
+
+    def partition_of(self, user: int) -> int:
+        """Where a user is."""
+        return self._placement.partition_of(user)
 
     def ask(self, node: TownNode, *words: str) -> dict[str, Any]:
         """A command of `cluster` over the node's channel.

@@ -47,6 +47,8 @@ SETTINGS: Final = Settings(
     ping_timeout=3.0,
     request_timeout=30.0,
     send_timeout=10.0,
+    move_spread=1.0,
+    move_pause=5.0,
     agent="waystation-faults",
 )
 
@@ -109,7 +111,9 @@ class User:
         counted = self.client.statistics() if self.client else {}
         online = self.client is not None and self.client.status is Status.ONLINE
         problem = self.problem or (str(self.client.problem) if self.client and self.client.problem else "")
-        return {"online": online, "handed": self.handed, "problem": problem, **counted}
+        return {
+            "online": online, "at": self.recorder.at, "handed": self.handed, "problem": problem, **counted,
+        }  # fmt: skip
 
     async def _register(self, client: Client) -> None:
         pins = Path(self._assignment.pins)

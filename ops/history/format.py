@@ -42,6 +42,7 @@ EVENTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "sent": (*_MESSAGE, "hash"),
         "accepted": (*_MESSAGE, "how"),
         "refused": _MESSAGE,
+        "busy": _MESSAGE,
         "skipped": _MESSAGE,
         "receipt": (*_MESSAGE, "kind"),
         # of a client: as a recipient

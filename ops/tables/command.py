@@ -38,7 +38,18 @@ app.command(
 _FAILURES: Final = (MemberError, GoneError, RestlessError, JournalError, UnavailableError)
 MEMBERS: Final = 3
 Siege = Literal[
-    "KILL", "PAUSE", "STOP", "UPGRADE", "SPLIT", "MOVE", "JOIN", "LEAVE", "REMOVE", "APPS", "RELEASE"
+    "KILL",
+    "PAUSE",
+    "STOP",
+    "UPGRADE",
+    "SPLIT",
+    "MOVE",
+    "JOIN",
+    "LEAVE",
+    "REMOVE",
+    "APPS",
+    "RELEASE",
+    "ROTATE",
 ]
 
 
@@ -131,7 +142,7 @@ def cluster(
     Parameters
     ----------
     faults:
-        How many: 20, of two clusters 4, which are drawn beside its own steps.
+        How many are drawn beside a run's own steps: 12, of two clusters 4.
     seed:
         Decides load and faults.
     rate:
@@ -139,29 +150,30 @@ def cluster(
     only:
         Faults of one cluster to choose from; by default all that the machine can do.
     clusters:
-        1: three nodes. 2: two clusters of two; partitions go from one to the other, nodes join, leave and are removed,
-        and each is brought to another release and back. What moves held up is judged, too.
+        1: three nodes. 2: two clusters of two; partitions go from one to the other, each is cut off, both ways and one
+        way, nodes join, leave and are removed, and each is brought to another release and back.
     folder:
         Where histories, logs and data are kept; by default a temporary one, kept only on failure.
     as_json:
         Print the result as JSON.
     """
+    from ops.faults import cluster as one
     from ops.faults import clusters as two
-    from ops.faults import siege
+    from ops.faults import siege, trial
 
     signal.signal(signal.SIGTERM, _end)
     place = Path(tempfile.mkdtemp(prefix="waystation-drill-")) if folder is None else folder
     if clusters == 2:
         result = two.run(place / "run", seed, 4 if faults is None else faults, rate)
     else:
-        kinds = [siege.Kind[one] for one in only]
-        result = siege.run(place / "run", seed, 20 if faults is None else faults, kinds, rate)
+        kinds = [siege.Kind[kind] for kind in only]
+        result = one.run(place / "run", seed, 12 if faults is None else faults, kinds, rate)
     keep = folder is not None or not result["good"]
     if keep:
         result["folder"] = str(place)
     else:
         shutil.rmtree(place)
-    print(json.dumps(result, indent=1) if as_json else siege.as_text(result))
+    print(json.dumps(result, indent=1) if as_json else trial.as_text(result))
     return 0 if result["good"] else 1
 
 
