@@ -185,6 +185,8 @@ def cluster(
             if against:
                 with screen.phase("ejabberd", 1):
                     asked = Wanted(wanted, NODES, users, WINDOW, seconds, sessions, idle_nodes, peer)
+                    if "failover" in wanted:
+                        result |= cluster_peer.ends(folder, NODES)
                     theirs = cluster_peer.measure(folder / "ejabberd", asked)
                 result |= {**cluster_peer.ratios(result, theirs, NODES), "ejabberd": theirs}
     except _FAILURES as error:

@@ -7,21 +7,24 @@ know how either of the two does it.
 import time
 from collections.abc import Collection, Mapping
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 from attrs import frozen
 
-from ops.bench import process
+from ops.bench import deaths, process
 from ops.bench.cluster_load import Members, load
+from ops.bench.clusters import running
+from ops.bench.deaths import ENDS, Doomed, End
 from ops.bench.ejabberd_cluster import EjabberdCluster, ejabberds
 from ops.bench.ejabberd_configuration import Profile
 from ops.bench.fleet import Fleet, pairs_shape
 from ops.bench.idle import LOGIN_S_MAX, PER_GENERATOR, REST_S, START_S_MAX, Crowd
 from ops.bench.sampling import allow_files
 
-_MEASURED: Final = frozenset(("messages", "stored", "idle"))
+_MEASURED: Final = frozenset(("messages", "stored", "failover", "idle"))
 """Parts that a peer has, too."""
 
 
@@ -58,6 +61,8 @@ def measure(folder: Path, wanted: Wanted) -> dict[str, Any]:
                 found["stored"] = attrs.asdict(
                     load(peers.members, wanted.users, wanted.window, wanted.seconds, offline=True)
                 )
+    if "failover" in parts:
+        found["ends"] = {end: _theirs_ends(folder / end, wanted, end) for end in ENDS}
     if "idle" in parts:
         crowd = Crowd.of(wanted.sessions, wanted.idle_nodes)
         allow_files(crowd.files)
@@ -65,6 +70,33 @@ def measure(folder: Path, wanted: Wanted) -> dict[str, Any]:
             found["about"] = found.get("about") or _about(peers, wanted)
             found["idle"] = _idle(peers, crowd)
     return found
+
+
+def ends(folder: Path, nodes: int) -> dict[str, Any]:
+    """What a peer's phones go through when a node ends, of our phones.
+
+    Raises:
+        LoadError, NodeStartError, StageError
+    """
+    found = {}
+    for end in ENDS:
+        with running(folder / f"ours-{end}", nodes, 2 * deaths.PAIRS) as town:
+            *others, last = town.nodes
+            act = partial(town.kill if end == "killed" else town.pause, last)
+            doomed = Doomed("waystation", last.port, [node.port for node in others], act)
+            found[end] = deaths.measure(doomed, end)
+    return {"ends": found}
+
+
+def _theirs_ends(folder: Path, wanted: Wanted, end: End) -> dict[str, Any]:
+    with ejabberds(folder, wanted.nodes, 2 * deaths.PAIRS, profile=wanted.profile) as peers:
+        *others, last = peers.nodes
+        act = last.kill if end == "killed" else last.stall
+        try:
+            return deaths.measure(Doomed(peers.dialect, last.port, [one.port for one in others], act), end)
+        finally:
+            if last.is_running:
+                last.kill()
 
 
 def ratios(ours: Mapping[str, Any], theirs: Mapping[str, Any], nodes: int) -> dict[str, float]:
@@ -75,6 +107,10 @@ def ratios(ours: Mapping[str, Any], theirs: Mapping[str, Any], nodes: int) -> di
         found |= _of_loads("", mine, theirs["online"])
     if "stored" in theirs:
         found |= _of_loads("stored_", ours["stored_at_two_copies"], theirs["stored"])
+    if "ends" in theirs:
+        for end in ENDS:
+            mine, other = (one["ends"][end]["next_deliver_s"]["p99"] for one in (ours, theirs))
+            found[f"{end}_next_deliver_ratio_ejabberd_over_waystation"] = other / mine
     if "idle" in theirs:
         found["memory_ratio_ejabberd_over_waystation"] = (
             theirs["idle"]["bytes_per_session"] / ours["bytes_per_session"]

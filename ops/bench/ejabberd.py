@@ -219,6 +219,10 @@ class EjabberdProcess:
         self._popen.wait()
         _end_all(helpers)
 
+    def stall(self) -> None:
+        """Let it stand still, with its connections open. Then `kill` ends it."""
+        os.kill(self.pid, signal.SIGSTOP)
+
     def stop(self) -> None:
         """End it and what it has started; the data is thrown away anyway, so it needn't be gentle."""
         helpers = process.children(self.pid) if self._popen.poll() is None else []

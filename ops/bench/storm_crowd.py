@@ -20,11 +20,12 @@ import msgspec
 
 from client.settings import Settings
 from node.wire.errors import REGISTRY
-from ops.bench.identities import number_of
 from ops.bench.orders import serve, write_all
 from ops.bench.session import now_us
-from ops.bench.storm_phone import AWAY, StormPhone
-from ops.bench.storm_plan import Crowd, Order, Refusal, Report, Return, Told
+from ops.bench.storm_line import AWAY, OPEN, Line, Watch
+from ops.bench.storm_phone import StormPhone
+from ops.bench.storm_plan import Crowd, Order, Phone, Refusal, Report, Return, Told
+from ops.bench.storm_xmpp import XmppPhone
 
 _EVENTS_MAX: Final = 256
 _READ_SIZE: Final = 65_536
@@ -44,8 +45,15 @@ class Away:
         self.refusals: list[Refusal] = []
 
 
+def _phone(crowd: Crowd, one: Phone, settings: Settings, random: Random, watch: Watch) -> Line:
+    if crowd.dialect == "waystation":
+        return StormPhone(one.user, one.port, crowd.ports, settings, random, watch)
+    managed = crowd.dialect == "xmpp-managed"
+    return XmppPhone(one.user, one.port, crowd.ports, settings, random, watch, managed=managed)
+
+
 class Process:
-    """All phones of this process, and what happened to them. Implements `storm_phone.Watch`."""
+    """All phones of this process, and what happened to them. Implements `storm_line.Watch`."""
 
     def __init__(self, crowd: Crowd, orders: int, answers: int) -> None:
         self._crowd = crowd
@@ -56,20 +64,18 @@ class Process:
         chance = Random(crowd.seed)
         settings = Settings(cut_spread=crowd.cut_spread)
         self._phones = {
-            one.user: StormPhone(
-                one.user, one.port, crowd.ports, settings, Random(chance.getrandbits(64)), self
-            )
+            one.user: _phone(crowd, one, settings, Random(chance.getrandbits(64)), self)
             for one in crowd.phones
         }
-        self._open: dict[int, StormPhone] = {}
+        self._open: dict[int, Line] = {}
         self._waiting = deque(self._phones.values())
         self._entering: set[int] = set()
-        self._timers: list[tuple[float, int, StormPhone]] = []
+        self._timers: list[tuple[float, int, Line]] = []
         self._timer = 0
         self._online: set[int] = set()
         self._away: dict[int, Away] = {}
-        self._senders = [(self._phones[one.user], number_of(one.to)) for one in crowd.phones if one.to >= 0]
-        self._sent: list[list[int]] = []  # [sender, at, accepted, delivered]
+        self._senders = [(self._phones[one.user], one.to) for one in crowd.phones if one.to >= 0]
+        self._sent: list[list[int]] = []  # [sender, at, accepted, delivered, returned]
         self._places: dict[tuple[int, int], int] = {}  # (sender, n) → its place there
         self._highest: dict[tuple[int, int], int] = {}  # (recipient, sender) → n
         self._undelivered = self._unaccepted = self._repeated = self._disordered = 0
@@ -133,47 +139,46 @@ class Process:
                 return
             phone, to = self._senders[self._begun % len(self._senders)]
             self._begun += 1
-            number = phone.core.send(to, bytes(self._crowd.body_bytes), time.time())
-            self._places[number_of(phone.user), number] = len(self._sent)
-            self._sent.append([phone.user, round(due * 1e6), 0, 0])
+            number = phone.send(to, bytes(self._crowd.body_bytes), now)
+            self._places[phone.user, number] = len(self._sent)
+            self._sent.append([phone.user, round(due * 1e6), 0, 0, 0])
             self._undelivered += 1
             self._unaccepted += 1
-            phone.pump(now)
 
     # ---- what phones tell --------------------------------------------------------------------------------
 
-    def opened(self, phone: StormPhone) -> None:
+    def opened(self, phone: Line) -> None:
         assert phone.sock is not None
         self._open[phone.sock.fileno()] = phone
         self._epoll.register(phone.sock.fileno(), select.EPOLLIN | select.EPOLLOUT)
         self.timed(phone)
 
-    def connected(self, phone: StormPhone) -> None:
+    def connected(self, phone: Line) -> None:
         assert phone.sock is not None
         self._epoll.modify(phone.sock.fileno(), select.EPOLLIN)
 
-    def closed(self, phone: StormPhone) -> None:
+    def closed(self, phone: Line) -> None:
         assert phone.sock is not None
         del self._open[phone.sock.fileno()]
         self._epoll.unregister(phone.sock.fileno())
 
-    def blocked(self, phone: StormPhone) -> None:
+    def blocked(self, phone: Line) -> None:
         assert phone.sock is not None
         self._epoll.modify(phone.sock.fileno(), select.EPOLLIN | select.EPOLLOUT)
 
-    def timed(self, phone: StormPhone) -> None:
+    def timed(self, phone: Line) -> None:
         if phone.due is not None:
             self._timer += 1
             heapq.heappush(self._timers, (phone.due, self._timer, phone))
 
-    def online(self, phone: StormPhone) -> None:
+    def online(self, phone: Line) -> None:
         self._online.add(phone.user)
         self._entering.discard(phone.user)
         away = self._away.get(phone.user)
         if away is not None:
             away.back, away.port = now_us(), phone.port
 
-    def lost(self, phone: StormPhone) -> None:
+    def lost(self, phone: Line) -> None:
         if phone.user in self._online:
             self._online.discard(phone.user)
             away = self._away.get(phone.user)
@@ -182,18 +187,18 @@ class Process:
             else:
                 away.back = 0
 
-    def _note_try(self, phone: StormPhone) -> None:
+    def _note_try(self, phone: Line) -> None:
         away = self._away.get(phone.user)
         if away is not None:
             away.tries += 1
             away.first_try = away.first_try or now_us()
 
-    def unanswered(self, phone: StormPhone) -> None:
+    def unanswered(self, phone: Line) -> None:
         away = self._away.get(phone.user)
         if away is not None:
             away.unanswered += 1
 
-    def put_off(self, phone: StormPhone, why: str, retry: float) -> None:
+    def put_off(self, phone: Line, why: str, retry: float) -> None:
         away = self._away.get(phone.user)
         if away is None or phone.user in self._online:
             return
@@ -203,7 +208,7 @@ class Process:
         else:
             away.refusals.append(Refusal(now_us(), round(retry * 1000), code))
 
-    def arrived(self, phone: StormPhone, sender: int, number: int) -> None:
+    def arrived(self, phone: Line, sender: int, number: int) -> None:
         place = self._places.get((sender, number))
         highest = self._highest.get((phone.user, sender), 0)
         if place is None or self._sent[place][3]:
@@ -214,11 +219,14 @@ class Process:
         self._sent[place][3] = now_us()
         self._undelivered -= 1
 
-    def accepted(self, phone: StormPhone, number: int) -> None:
-        told = self._sent[self._places[number_of(phone.user), number]]
+    def accepted(self, phone: Line, number: int) -> None:
+        told = self._sent[self._places[phone.user, number]]
         if not told[2]:
             told[2] = now_us()
             self._unaccepted -= 1
+
+    def returned(self, phone: Line, number: int) -> None:
+        self._sent[self._places[phone.user, number]][4] = now_us()
 
     # ---- orders ------------------------------------------------------------------------------------------
 
@@ -234,7 +242,15 @@ class Process:
                 self._sending, self._began, self._begun = bool(self._senders), time.monotonic(), 0
             elif order.do == "end":
                 self._sending = False
+            elif order.do == "leave":
+                self._leave(order.port)
             write_all(self._answers, msgspec.json.encode(self._report(order.do == "tell")) + b"\n")
+
+    def _leave(self, port: int) -> None:
+        now = time.monotonic()
+        for phone in tuple(self._open.values()):
+            if phone.port == port and phone.state == OPEN:
+                phone.hang_up(now, 0.0, cut=True)
 
     def _report(self, everything: bool) -> Report:
         numbers = (

@@ -8,6 +8,8 @@ from typing import Literal
 
 from attrs import field, frozen
 
+from ops.bench.plan import Dialect
+
 
 @frozen
 class Phone:
@@ -28,6 +30,7 @@ class Crowd:
         logins_parallel: at the beginning; in the storm each phone goes its own way.
         nice: phones have processors of their own; here they take what nodes leave.
         cut_spread: of the client library's settings.
+        dialect: what phones speak.
     """
 
     phones: tuple[Phone, ...]
@@ -38,13 +41,16 @@ class Crowd:
     seed: int
     nice: int
     cut_spread: float
+    dialect: Dialect = "waystation"
 
 
 @frozen
 class Order:
-    """count: report numbers · begin: send · end: send no more · tell: report everything."""
+    """count: report numbers · begin: send · end: send no more · tell: report everything · leave: who is connected
+    to this port takes the connection for cut off."""
 
-    do: Literal["count", "begin", "end", "tell"]
+    do: Literal["count", "begin", "end", "tell", "leave"]
+    port: int = 0
 
 
 @frozen
@@ -75,12 +81,14 @@ class Return:
 
 @frozen
 class Told:
-    """A message. at: sent; accepted, delivered: when its sender and its recipient heard, 0: never."""
+    """A message. at: sent; accepted, delivered: when its sender and its recipient heard, 0: never. returned: when it
+    came back to its sender as an error."""
 
     sender: int
     at: int
     accepted: int
     delivered: int
+    returned: int = 0
 
 
 @frozen

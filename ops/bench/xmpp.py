@@ -17,26 +17,32 @@ from ops.bench.engine import Engine
 from ops.bench.identities import XMPP_HOST, XMPP_PASSWORD, xmpp_name
 from ops.bench.session import LOGGING_IN, LoadError, Session
 
-_HOST: Final = XMPP_HOST.encode()
-_RESOURCE: Final = b"bench"
-_OPEN: Final = (
+HOST: Final = XMPP_HOST.encode()
+RESOURCE: Final = b"bench"
+OPEN: Final = (
     b"<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'"
-    b" version='1.0' to='" + _HOST + b"'>"
+    b" version='1.0' to='" + HOST + b"'>"
 )
 _BIND: Final = (
     b"<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>"
-    + _RESOURCE
+    + RESOURCE
     + b"</resource></bind></iq>"
 )
 _SASL: Final = b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>"
-_REQUEST: Final = b"</body><request xmlns='urn:xmpp:receipts'/></message>"
-_RECEIVED: Final = b"'><received xmlns='urn:xmpp:receipts' id='"
+REQUEST: Final = b"</body><request xmlns='urn:xmpp:receipts'/></message>"
+RECEIVED: Final = b"'><received xmlns='urn:xmpp:receipts' id='"
 _TIME_DIGITS: Final = 16
 _ENABLE: Final = b"<enable xmlns='urn:xmpp:sm:3'/>"
-_ASK: Final = b"<r xmlns='urn:xmpp:sm:3'/>"
+ASK: Final = b"<r xmlns='urn:xmpp:sm:3'/>"
 
-# Steps of a login: what is awaited.
-_FEATURES, _SUCCESS, _FEATURES_AGAIN, _BOUND, _PRESENT = range(5)
+PRESENT: Final = 4
+_AWAITED: Final = (
+    b"</stream:features>",
+    b"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
+    b"</stream:features>",
+    b"</iq>",
+)
+"""Of each step of a login."""
 
 
 class XmppSession(Session):
@@ -71,7 +77,7 @@ class XmppSession(Session):
         ]
         self.number = 0
         self.receipts = 0
-        self.step = _FEATURES
+        self.step = 0
         self.unreceipted: dict[int, int] = {}
         self.stanzas_out = 0
         self.stanzas_in = 0
@@ -93,12 +99,12 @@ class XmppEngine(Engine):
         """
         self._filler = b"x" * (self.plan.body_bytes - _TIME_DIGITS)
         self._managed = self.plan.dialect == "xmpp-managed"
-        to = b"@" + _HOST + (b"" if self.plan.flight == "accepted" else b"/" + _RESOURCE)
+        to = b"@" + HOST + (b"" if self.plan.flight == "accepted" else b"/" + RESOURCE)
         return XmppSession(index, self.plan.shape.partners_of(index), to)
 
     def greet(self, session: XmppSession) -> bytes:
         """The stream header."""
-        return b"<?xml version='1.0'?>" + _OPEN
+        return b"<?xml version='1.0'?>" + OPEN
 
     def compose(self, session: XmppSession, count: int, at: int) -> bytes:
         """Messages to the session's partners in turn, and the request that follows a burst."""
@@ -106,7 +112,7 @@ class XmppEngine(Engine):
         heads = session.heads
         size = len(heads)
         turn, number = session.turn, session.number
-        middle = b"'><body>%016x" % at + self._filler + _REQUEST
+        middle = b"'><body>%016x" % at + self._filler + REQUEST
         out = []
         for _ in range(count):
             number += 1
@@ -116,12 +122,10 @@ class XmppEngine(Engine):
         if self._managed:
             session.stanzas_out += count
             session.unaccepted.append((session.stanzas_out, at, count))
-            out.append(_ASK)
+            out.append(ASK)
         elif self.plan.flight == "accepted":
             session.unaccepted.append((number, at, count))
-            out.append(
-                b"<iq type='get' to='%b' id='b%d'><ping xmlns='urn:xmpp:ping'/></iq>" % (_HOST, number)
-            )
+            out.append(b"<iq type='get' to='%b' id='b%d'><ping xmlns='urn:xmpp:ping'/></iq>" % (HOST, number))
         session.turn, session.number = turn, number
         return b"".join(out)
 
@@ -131,9 +135,9 @@ class XmppEngine(Engine):
             data = session.remainder + data
         out: list[bytes] = []
         position = 0
-        if session.step < _PRESENT:
+        if session.step < PRESENT:
             position = self._log_in(session, data, out)
-        if session.step >= _PRESENT:
+        if session.step >= PRESENT:
             position = self._take_stanzas(session, data, position, now, out)
         session.remainder = data[position:]
         return b"".join(out)
@@ -176,11 +180,11 @@ class XmppEngine(Engine):
     def _take_other(self, session: XmppSession, name: bytes, head: bytes, now: int) -> None:
         match name:
             case b"a":
-                self._take_accepted(session, int(_quoted(head, b" h='", 0)), now)
+                self._take_accepted(session, int(quoted(head, b" h='", 0)), now)
             case b"iq":
                 session.stanzas_in += 1
                 # The answer to the request after a burst; that it is an error (nobody pings here) is no matter.
-                self._take_accepted(session, int(_quoted(head, b" id='b", 0)), now)
+                self._take_accepted(session, int(quoted(head, b" id='b", 0)), now)
             case b"presence":
                 session.stanzas_in += 1
                 if session.state == LOGGING_IN:
@@ -193,7 +197,7 @@ class XmppEngine(Engine):
     def _take_message(self, session: XmppSession, stanza: bytes, now: int, out: list[bytes]) -> None:
         received = stanza.find(b"<received ")
         if received >= 0:
-            at = session.unreceipted.pop(int(_quoted(stanza, b" id='", received)), None)
+            at = session.unreceipted.pop(int(quoted(stanza, b" id='", received)), None)
             if at is None:
                 self.repeated += 1
                 return
@@ -204,8 +208,8 @@ class XmppEngine(Engine):
             return
         if b" type='error'" in stanza[: stanza.find(b">")]:
             raise LoadError(f"user {session.index}: refused: {stanza[-300:]!r}")
-        sender = _quoted(stanza, b" from='", 0)
-        number = _quoted(stanza, b" id='", 0)
+        sender = quoted(stanza, b" from='", 0)
+        number = quoted(stanza, b" id='", 0)
         body = stanza.index(b"<body>") + 6
         self.to_deliver.add(now - int(stanza[body : body + _TIME_DIGITS], 16))
         if int(number) > session.newest.get(sender, 0):
@@ -217,7 +221,7 @@ class XmppEngine(Engine):
         session.stanzas_out += 1
         out.append(
             b"<message to='%b' type='chat' id='r%d%b%b'/></message>"
-            % (sender, session.receipts, _RECEIVED, number)
+            % (sender, session.receipts, RECEIVED, number)
         )
 
     def _take_accepted(self, session: XmppSession, position: int, now: int) -> None:
@@ -231,34 +235,33 @@ class XmppEngine(Engine):
 
     def _log_in(self, session: XmppSession, data: bytes, out: list[bytes]) -> int:
         """One step of the login if it is complete; returns how far `data` is used up."""
-        awaited = {
-            _FEATURES: b"</stream:features>",
-            _SUCCESS: b"<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>",
-            _FEATURES_AGAIN: b"</stream:features>",
-            _BOUND: b"</iq>",
-        }[session.step]
-        found = data.find(awaited)
-        if found < 0:
-            if b"<failure" in data or b"<stream:error" in data:
-                raise LoadError(f"user {session.index}: login refused: {data[-300:]!r}")
-            return 0
-        match session.step:
-            case step if step == _FEATURES:
-                name = xmpp_name(session.index)
-                secret = b64encode(f"\0{name}\0{XMPP_PASSWORD}".encode())
-                out.append(_SASL + secret + b"</auth>")
-            case step if step == _SUCCESS:
-                out.append(_OPEN)
-            case step if step == _FEATURES_AGAIN:
-                out.append(_BIND)
-            case _:
-                session.stanzas_out = 1
-                out.append(_ENABLE + b"<presence/>" if self._managed else b"<presence/>")
-        session.step += 1
-        return found + len(awaited)
+        used, answer = login_step(session.index, session.step, data, managed=self._managed)
+        if used:
+            out.append(answer)
+            session.step += 1
+            session.stanzas_out = 1 if session.step == PRESENT else 0
+        return used
 
 
-def _quoted(stanza: bytes, name: bytes, start: int) -> bytes:
+def login_step(index: int, step: int, data: bytes, *, managed: bool) -> tuple[int, bytes]:
+    """One step of a user's login, the first being 0: how much of `data` completes it, and what is said then. 0: it
+    isn't complete. After the last one, step is PRESENT, and one stanza is out: the presence.
+
+    Raises:
+        LoadError: the server refuses.
+    """
+    found = data.find(_AWAITED[step])
+    if found < 0:
+        if b"<failure" in data or b"<stream:error" in data:
+            raise LoadError(f"user {index}: login refused: {data[-300:]!r}")
+        return 0, b""
+    secret = b64encode(f"\0{xmpp_name(index)}\0{XMPP_PASSWORD}".encode())
+    ready = _ENABLE + b"<presence/>" if managed else b"<presence/>"
+    answer = (_SASL + secret + b"</auth>", OPEN, _BIND, ready)[step]
+    return found + len(_AWAITED[step]), answer
+
+
+def quoted(stanza: bytes, name: bytes, start: int) -> bytes:
     """The value of the first attribute after `start` that `name` introduces."""
     first = stanza.index(name, start) + len(name)
     return stanza[first : stanza.index(b"'", first)]

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ops.bench import cluster, cluster_load, cluster_peer, ejabberd, idle, process
+from ops.bench import cluster, cluster_load, cluster_peer, deaths, ejabberd, idle, process
 from ops.bench.cluster_peer import Wanted
+from ops.bench.deaths import Doomed
 from ops.bench.ejabberd import EjabberdMissingError, Seat, find_ejabberd
 from ops.bench.ejabberd_cluster import ejabberds
 
@@ -42,6 +43,19 @@ def test_users_of_different_members_write_to_one_another_and_nothing_is_left(dir
 @real
 @pytest.mark.long
 @pytest.mark.system
+def test_phones_of_a_member_that_is_killed_come_back_to_the_others(directory: Path) -> None:
+    with ejabberds(directory, 2, 8) as peers:
+        other, last = peers.nodes
+        found = deaths.measure(Doomed(peers.dialect, last.port, [other.port], last.kill), "killed", 4)
+    assert found["pairs"] == 4
+    assert found["messages"] > 40
+    assert found["next_deliver_s"]["last"] > 0
+    assert found["not_accepted"] <= found["not_delivered"] + found["not_delivered_and_returned"]
+
+
+@real
+@pytest.mark.long
+@pytest.mark.system
 def test_idle_sessions_of_a_peer_cost_memory(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idle, "WARM_PER_NODE", 20)
     wanted = Wanted(("idle", "rebalance"), 2, 4, 5, 1.0, 200, 2, "managed")
@@ -67,17 +81,21 @@ def test_ratios_above_one_are_in_our_favour() -> None:
         ],
         "stored_at_two_copies": {"cpu_us": 100.0, "messages_per_s": 50.0},
         "bytes_per_session": 500.0,
+        "ends": {"killed": {"next_deliver_s": {"p99": 2.0}}, "stalled": {"next_deliver_s": {"p99": 2.0}}},
     }
     theirs = {
         "online": {"cpu_us": 120.0, "messages_per_s": 100.0},
         "stored": {"cpu_us": 50.0, "messages_per_s": 100.0},
         "idle": {"bytes_per_session": 5_000.0},
+        "ends": {"killed": {"next_deliver_s": {"p99": 1.0}}, "stalled": {"next_deliver_s": {"p99": 70.0}}},
     }
     assert cluster_peer.ratios(ours, theirs, 3) == {
         "cpu_ratio_ejabberd_over_waystation": 3.0,
         "messages_ratio_waystation_over_ejabberd": 3.0,
         "stored_cpu_ratio_ejabberd_over_waystation": 0.5,
         "stored_messages_ratio_waystation_over_ejabberd": 0.5,
+        "killed_next_deliver_ratio_ejabberd_over_waystation": 0.5,
+        "stalled_next_deliver_ratio_ejabberd_over_waystation": 35.0,
         "memory_ratio_ejabberd_over_waystation": 10.0,
     }
     assert cluster_peer.ratios(ours, {}, 3) == {}

@@ -11,7 +11,8 @@ from node.wire.codec import encode
 from ops.bench import storm_figures as figures
 from ops.bench.session import LoadError
 from ops.bench.storm import pairs_of
-from ops.bench.storm_phone import AWAY, OPEN, StormPhone
+from ops.bench.storm_line import AWAY, OPEN
+from ops.bench.storm_phone import StormPhone
 from ops.bench.storm_plan import Refusal, Return, Told
 
 S = 1_000_000
