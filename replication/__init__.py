@@ -6,6 +6,7 @@
       outcome      how a write ends, and who waits for that
       procedures   what is run in a transaction
       gathering    writes of one pass become one submit
+      casting      what was written by those who wait for nothing
       asking       questions to the node that serves a partition, and from others: sent, done, answered
       forwarding   what they are, and which are under way; naming: writes as they travel
     placed         which groups there are, and where their copies are

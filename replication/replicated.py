@@ -16,9 +16,10 @@ from typing import Any, Literal
 import cbor2
 import trio
 
-from replication import forwarding
+from replication import casting, forwarding
 from replication.asking import Asking
 from replication.carrier import Carrier
+from replication.casting import Casts
 from replication.core import replica
 from replication.core.errors import ClaimLost, WritersWait
 from replication.core.state import LIVE, SERVING
@@ -36,10 +37,6 @@ from store.table import OpenTable
 from store.writes import Write
 
 Policy = Literal["local", "settled"]
-CAST_ROWS_MAX = 50_000
-"""Rows that were cast and have not been written yet."""
-CAST_BYTES_MAX = 64 << 20
-"""The same in bytes; the last cast may go beyond it."""
 AGAIN_S = 0.05
 """Between two tries of what nobody could take."""
 TRY_S = 10.0
@@ -68,9 +65,7 @@ class ReplicatedGroup:
         self._now = now
         self._procedures = procedures
         self._gathering = Gathering(self._submit, group.encoded, carrier.transact_all)
-        self._casts = 0
-        self._cast_bytes = 0
-        self.casts_failed = 0
+        self._casts = Casts(self._wake)
         self._gone: GroupGone | None = None
         self._changed = trio.Event()
 
@@ -78,6 +73,11 @@ class ReplicatedGroup:
     def name(self) -> str:
         """The group's."""
         return self.placed.group.name
+
+    @property
+    def casts_failed(self) -> int:
+        """Rows that were cast, and were not written."""
+        return self._casts.failed
 
     def table(self, name: str) -> OpenTable:
         """What this node has of a table: reads of a live copy here, as of its last commit; `subscribe` too."""
@@ -98,9 +98,9 @@ class ReplicatedGroup:
             MessageTooLarge: it can't be forwarded in one message.
             NotOnePartition, GroupGone, what `store.group.submit` raises for keys and values.
         """
-        rows = len(writes)
-        if self._casts + rows > CAST_ROWS_MAX or self._cast_bytes >= CAST_BYTES_MAX:
-            raise WritersWait(f"{self._casts} rows, {self._cast_bytes} bytes that were cast are under way")
+        rows, casts = len(writes), self._casts
+        if casts.rows + rows > casting.CAST_ROWS_MAX or casts.size >= casting.CAST_BYTES_MAX:
+            raise casts.full()
         p = self._partition(writes)
         if self.serves(p):
             size = self._gathering.add(p, writes, None)
@@ -108,38 +108,27 @@ class ReplicatedGroup:
         else:
             question, size = self._question(p, writes, False)
             self._asking.forward(
-                p, question, size, lambda _, code, *__: self._cast_ended(rows, size, failed=code != OK)
+                p, question, size, lambda _, code, *__: casts.ended(rows, size, failed=code != OK)
             )
-        self._casts += rows
-        self._cast_bytes += size
+        casts.rows += rows
+        casts.size += size
 
     def _question(self, p: int, writes: Sequence[Write], settled: bool) -> tuple[tuple[Any, ...], int]:
         self._asking.require_room(p)  # before anything large is encoded in vain
         rows, size = named(self.group, writes)
         return (forwarding.WRITES, rows, settled), size
 
-    def _cast_ended(self, rows: int, size: int, *, failed: bool) -> None:
-        self._casts -= rows
-        self._cast_bytes -= size
-        if failed:
-            self.casts_failed += rows
-        if not self._is_half_cast():
-            self._wake()
-
-    def _is_half_cast(self) -> bool:
-        return self._casts > CAST_ROWS_MAX // 2 or self._cast_bytes > CAST_BYTES_MAX // 2
-
     async def wait_room(self) -> None:
         """Wait until half of what may be cast at once is free, and half of what another node may be asked."""
         self.flush()
-        while self._is_half_cast() or self.forwarding.is_half_full():
+        while self._casts.is_half_full or self.forwarding.is_half_full():
             await self._changed.wait()
         await trio.lowlevel.checkpoint()
 
     async def drained(self) -> None:
         """Wait until nothing that was cast is under way."""
         self.flush()
-        while self._casts:
+        while self._casts.rows:
             await self._changed.wait()
         await trio.lowlevel.checkpoint()
 
@@ -384,7 +373,7 @@ class ReplicatedGroup:
     def close(self) -> None:
         """The group is about to be dropped here: whoever waits is told, and nothing more is taken."""
         self._gone = GroupGone(f"group {self.name!r} was deleted")
-        self._cast_ended(*self._gathering.close(self._gone), failed=True)
+        self._casts.ended(*self._gathering.close(self._gone), failed=True)
         self.carrier.close()
         self.forwarding.close()
         self._wake()
@@ -393,9 +382,9 @@ class ReplicatedGroup:
         """Of the copies, and of what is under way here."""
         return {
             **replica.status(self.carrier.state),
-            "casts": self._casts,
-            "cast_bytes": self._cast_bytes,
-            "casts_failed": self.casts_failed,
+            "casts": self._casts.rows,
+            "cast_bytes": self._casts.size,
+            "casts_failed": self._casts.failed,
             "forwarded": len(self.forwarding),
             "unanswered": self.forwarding.unanswered,
         }
@@ -406,7 +395,7 @@ class ReplicatedGroup:
         def durable(copies: int, error: Exception | None) -> None:
             error = heap.of_all(error)
             if heap.casts:
-                self._cast_ended(heap.casts, heap.cast_bytes, failed=error is not None)
+                self._casts.ended(heap.casts, heap.cast_bytes, failed=error is not None)
             for done in heap.local:
                 done(copies, error)
 
@@ -420,7 +409,7 @@ class ReplicatedGroup:
         except (StoreBusy, WritersWait):
             raise
         except Exception:
-            self._cast_ended(heap.casts, heap.cast_bytes, failed=True)
+            self._casts.ended(heap.casts, heap.cast_bytes, failed=True)
             raise
         self.carrier.drain()
 

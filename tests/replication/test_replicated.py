@@ -11,7 +11,7 @@ import pytest
 import trio
 import trio.testing
 
-from replication import asking, forwarding, replicated
+from replication import asking, casting, forwarding
 from replication.core.errors import ClaimLost, NoMove, UnknownMember, WritersWait
 from replication.errors import NoProcedure, NotOnePartition, NotServed
 from replication.forwarding import Refused, Unanswered
@@ -427,7 +427,7 @@ async def test_what_may_have_happened_is_written_again_only_by_who_wants_that(
 async def test_what_is_cast_is_bounded_in_bytes_on_every_node(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replicated, "CAST_BYTES_MAX", 20_000)
+    monkeypatch.setattr(casting, "CAST_BYTES_MAX", 20_000)
     async with members_of(tmp_path, "ab", ACCOUNT) as members:
         for name in "ab":
             group = members[name].group("account")
