@@ -31,6 +31,8 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.unopened: messages of peers for a partition that they hadn't opened
         routing.handled: messages of other edges that were handed to mail here
         routing.origins_forgotten: senders at other edges that were forgotten for want of room
+        routing.farewells_dropped: times that too many sessions ended while a link was full: all were announced anew
+        routing.ends_dropped: sessions elsewhere that found no room to be told their end: announced again, and told then
         routing.tells: receipts told to other primaries
         routing.tells_again: of these, told once more
         routing.tells_put_off: receipts told here that found no room to be loaded, until there was some

@@ -129,7 +129,7 @@ def backlog(state: RoutingState, effect: Effect) -> None:
     elif not handle.gone:
         peer = handle.peer
         if waiting < 0:
-            peer.ends[handle.ticket, handle.round] = errors.INTERNAL
+            hosting.end(state, handle, errors.INTERNAL)
             _missed(state, handle)
             return
         hosting.forget_coming(state, handle)

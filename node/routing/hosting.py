@@ -16,8 +16,8 @@ from node.routing.surroundings import Phone
 from node.wire import errors
 
 ENDS_MAX: int = 100_000
-"""Sessions at one edge that are to be closed, while the link there is full. The edge hears of the others when it
-announces them again."""
+"""Sessions at one edge that are to be closed, while the link there is full. Of one more the partition is opened anew,
+and the edge hears of it when it announces the session again."""
 
 
 ORIGIN_ANSWERS: int = 2
@@ -178,7 +178,7 @@ def _announced(state: RoutingState, remote: Remote) -> None:
     here, held = state.sessions.get(user), remote_of(state, user)
     if (here is not None and here.login > remote.login) or (held is not None and held.login > remote.login):
         state.counts.superseded += 1
-        _end(remote, LOWER)
+        end(state, remote, LOWER)
         return
     if here is not None:
         seating.expel(state, here, errors.SUPERSEDED)
@@ -219,15 +219,19 @@ def dismiss(state: RoutingState, remote: Remote, code: int) -> None:
     if code == errors.SUPERSEDED:
         state.counts.superseded += 1
     withdraw(state, remote)
-    _end(remote, code)
+    end(state, remote, code)
 
 
-def _end(remote: Remote, code: int) -> None:
+def end(state: RoutingState, remote: Remote, code: int) -> None:
+    """Its edge is to close it, saying why."""
     remote.gone = True
-    ends = remote.peer.ends
-    ends[remote.ticket, remote.round] = code
-    if len(ends) > ENDS_MAX:
-        del ends[next(iter(ends))]
+    peer = remote.peer
+    if len(peer.ends) < ENDS_MAX:
+        peer.ends[remote.ticket, remote.round] = code
+    else:
+        state.counts.ends_dropped += 1
+        peer.opened.discard(remote.part)  # if it was: a session may have been announced first
+        peer.notices.setdefault(remote.part, codes.SERVED)
 
 
 def withdraw(state: RoutingState, remote: Remote) -> None:

@@ -185,6 +185,7 @@ class Router:
             peer.connected = True
         elif channel == codes.SESSIONS:
             peer.sessions = True
+            peer.anew = False  # it has just been told
         else:
             peer.receipts = True
             telling.reached(state, node)
@@ -239,7 +240,7 @@ class Router:
             opening.move(state, part)
         for peer in state.peers.values():
             answering.flush(state, peer)
-            if peer.farewells and peer.sessions:
+            if (peer.farewells or peer.anew) and peer.sessions:
                 seating.flush(state, peer)
 
     # ---- the operator ----------------------------------------------------------------------------------

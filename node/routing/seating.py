@@ -11,8 +11,8 @@ from node.routing.surroundings import Phone
 from node.wire import errors
 
 FAREWELLS_MAX: int = 100_000
-"""Sessions that ended while the link to their primary was full. One more, and the primary begins anew with all of
-this node's."""
+"""Sessions that ended while the link to their primary was full. One more, and the primary is to forget all of this
+node's, as soon as there is room to say that, and they are announced anew."""
 
 
 def _part_of(state: RoutingState, session: Phone) -> Part:
@@ -69,17 +69,22 @@ def expel(state: RoutingState, session: Phone, code: int) -> None:
 
 
 def _farewell(state: RoutingState, peer: Peer, ticket: int) -> None:
-    if len(peer.farewells) >= FAREWELLS_MAX:
+    if peer.anew:
+        return
+    peer.farewells[ticket] = None
+    if len(peer.farewells) > FAREWELLS_MAX:
         peer.farewells.clear()
-        if not state.ways.send(peer.node, codes.SESSIONS, (codes.HELLO,)):
-            state.ways.reset(peer.node, codes.SESSIONS)
-        opening.lost(state, peer.node)
-    else:
-        peer.farewells[ticket] = None
+        peer.anew = True
+        state.counts.farewells_dropped += 1
 
 
 def flush(state: RoutingState, peer: Peer) -> None:
     """Tell the primary of sessions that ended."""
+    if peer.anew:
+        if not state.ways.send(peer.node, codes.SESSIONS, (codes.HELLO,)):
+            return
+        peer.anew = False
+        opening.lost(state, peer.node)
     farewells = peer.farewells
     while farewells:
         ticket = next(iter(farewells))

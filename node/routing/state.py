@@ -111,7 +111,7 @@ class Peer:
     """Another node, as edge and as primary."""
 
     __slots__ = (
-        "again", "choked_at", "connected", "ends", "farewells", "lost", "node", "notices", "opened", "receipts",
+        "again", "anew", "choked_at", "connected", "ends", "farewells", "lost", "node", "notices", "opened", "receipts",
         "receipts_choked_at", "remotes", "run", "sessions", "telling", "untaken",
     )  # fmt: skip
 
@@ -135,6 +135,7 @@ class Peer:
         self.receipts_choked_at = 0  # when an answer to it was missed, since the link was full
         # as a primary, of this node as its edge
         self.farewells: dict[int, None] = {}  # tickets of sessions that ended: to be told
+        self.anew = False  # it is to forget all sessions that are here: more of them ended than are kept
 
 
 class Asking:
@@ -241,6 +242,8 @@ class Counts:
     unopened: int = 0
     handled: int = 0
     origins_forgotten: int = 0
+    farewells_dropped: int = 0
+    ends_dropped: int = 0
     tells_choked: int = 0
     told_choked: int = 0
     tells_unserved: int = 0

@@ -1,0 +1,84 @@
+"""What a node keeps while a link is full is bounded, and what is dropped beyond that is mended when there is room."""
+
+import pytest
+
+from node.routing import codes, hosting, seating
+from node.wire import errors
+from tests.node.routing.stage import Node, Session, Stage
+
+USERS = (1, 5, 9, 13)
+"""Of partition 1, whose primary is node b."""
+
+
+def leave(node: Node, session: Session) -> None:
+    node.within(node.router.left, session)
+
+
+def known(stage: Stage) -> list[int]:
+    """Users of whom node b knows that they are connected to node a."""
+    return sorted(one.user for one in stage.b.router.state.peers[b"a"].remotes.values())
+
+
+def test_too_many_farewells_make_the_primary_begin_anew_when_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(seating, "FAREWELLS_MAX", 2)
+    stage = Stage()
+    stays, *go = [stage.a.login_of(user) for user in USERS]
+    stage.shut.add((b"a", b"b", codes.SESSIONS))
+    for session in go:
+        leave(stage.a, session)
+    stage.wait(1_000)
+    assert known(stage) == list(USERS), "nothing could be said"
+    assert stage.a.resets == []
+    assert not stage.a.router.state.peers[b"b"].farewells
+    stage.shut.clear()
+    stage.wait(1_000)
+    assert known(stage) == [stays.user]
+    assert list(stage.b.mail.sessions) == [stays.user]
+    assert stays.ended is None
+    assert stage.a.router.statistics()["farewells_dropped"] == 1
+    leave(stage.a, stays)
+    stage.run()
+    assert known(stage) == []
+
+
+def test_farewells_that_are_forgotten_are_not_missed_over_a_new_link(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seating, "FAREWELLS_MAX", 2)
+    stage = Stage()
+    stays, *go = [stage.a.login_of(user) for user in USERS]
+    stage.shut.add((b"a", b"b", codes.SESSIONS))
+    for session in go:
+        leave(stage.a, session)
+    stage.disconnect()
+    stage.mend()
+    stage.wait(1_000)
+    assert known(stage) == [stays.user]
+    assert len(stage.a.said(codes.SESSIONS, codes.HELLO)) == 2, "one for each link"
+
+
+def test_sessions_that_are_to_end_and_find_no_room_are_told_when_they_are_announced_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hosting, "ENDS_MAX", 2)
+    stage = Stage()
+    stays, *go = [stage.a.login_of(user) for user in USERS]
+    stage.shut.add((b"b", b"a", codes.MESSAGES))
+    for session in go:
+        stage.b.within(stage.b.router.end_user, session.user, errors.BLOCKED)
+    stage.wait(1_000)
+    assert len(stage.b.router.state.peers[b"a"].ends) == 2
+    assert [session.ended for session in go] == [None] * 3
+    blocked = {session.user for session in go}
+
+    def judge(user: int, stream: bytes, done: object) -> None:
+        assert callable(done)
+        done(errors.BLOCKED if user in blocked else 0)
+
+    monkeypatch.setattr(stage.b, "judge_device", judge)
+    stage.shut.clear()
+    stage.wait(1_000)
+    assert [session.ended for session in go] == [errors.BLOCKED] * 3
+    assert stays.ended is None
+    assert known(stage) == [stays.user]
+    assert stage.b.router.statistics()["ends_dropped"] == 1
