@@ -190,6 +190,10 @@ class Partaking:
         """Its link begins anew."""
         self.cluster.reset(peer, channel)
 
+    def is_cut_off(self, peer: bytes) -> bool:
+        """Whether the detector thinks that another member is dead, or that it doesn't hear this one."""
+        return self.cluster.detector.is_cut_off(peer)
+
     def public_of(self, peer: bytes) -> tuple[str, int] | None:
         """Where phones find that node and no other, if they may be sent there."""
         if not self._clients_move:

@@ -159,6 +159,11 @@ class Detector:
         """One of STATES. Raises KeyError for one that is no other member."""
         return self.state.peers[peer].state
 
+    def is_cut_off(self, peer: bytes) -> bool:
+        """Whether a member is dead or out of reach; False also of who is no peer now, of whom nothing is known."""
+        judged = self.state.peers.get(peer)
+        return judged is not None and judged.state in (DEAD, UNREACHABLE)
+
     def boot_of(self, peer: bytes) -> bytes | None:
         """The boot id last heard of."""
         return self.state.peers[peer].boot

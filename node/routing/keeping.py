@@ -186,11 +186,19 @@ def give_up(state: RoutingState, part: Part) -> None:
         give_back(state, line, min(line.kept))
 
 
-def give_up_old(state: RoutingState, before: int) -> None:
-    """What was sent before this time and is unanswered, over links that stand, is given back."""
+def give_up_old(state: RoutingState) -> None:
+    """What was sent long ago and is unanswered, over links that stand, is given back; sooner if it went to a node that
+    is out of reach: links find that out later, and nobody takes over what another cluster's node serves."""
+    settings, now, ways = state.settings, state.mail.now, state.ways
+    cut: dict[bytes | None, bool] = {None: False, ways.me: False}
     for lines in tuple(state.lines.values()):
         for line in tuple(lines.values()):
-            if line.part.open and next(iter(line.kept.values())).at < before:
+            part = line.part
+            if part.target not in cut:
+                assert part.target is not None
+                cut[part.target] = ways.is_cut_off(part.target)
+            waits = settings.patience_ms if cut[part.target] else settings.answer_ms_max
+            if part.open and next(iter(line.kept.values())).at < now - waits:
                 state.counts.unanswered += 1
                 give_back(state, line, min(line.kept))
 

@@ -96,8 +96,17 @@ def close(state: RoutingState, part: Part) -> None:
     state.moving.pop(part.number, None)
     if is_needed(part):
         if not part.since:
-            part.since = state.mail.now
+            part.since = _unserved_since(state, part)
         state.waiting[part.number] = part
+
+
+def _unserved_since(state: RoutingState, part: Part) -> int:
+    """Now; if its primary was out of reach before its link was down, since the oldest send that it didn't answer."""
+    oldest = state.mail.now
+    if part.target is not None and part.target != state.ways.me and state.ways.is_cut_off(part.target):
+        for line in part.lines.values():
+            oldest = min(oldest, next(iter(line.kept.values())).at)
+    return oldest
 
 
 def reopen(state: RoutingState, part: Part) -> None:
@@ -210,7 +219,7 @@ def tick(state: RoutingState) -> None:
         for part in state.parts:
             if part.open and (part.lines or part.sessions):
                 claimed(state, part)
-        keeping.give_up_old(state, now - settings.answer_ms_max)
+        keeping.give_up_old(state)
     for part in tuple(state.waiting.values()):
         if not is_needed(part):
             del state.waiting[part.number]  # but not since when: who comes next is told at once

@@ -17,8 +17,8 @@ class RoutingSettings:
     """The same for one partition, so that one that nobody serves doesn't take all the room."""
     kept_part_bytes_max: int = 16 * 1024 * 1024
     patience_ms: int = 5_000
-    """How long sends to a partition that nobody serves are kept before their senders are told `busy`: longer than a
-    takeover takes."""
+    """How long sends to a partition that nobody serves, or whose primary is out of reach, are kept before their senders
+    are told `busy`: longer than a takeover takes."""
     answer_ms_max: int = 15_000
     """A send that a primary hasn't answered for so long, over a link that stands, is answered `busy`."""
     reopen_ms: int = 500

@@ -46,6 +46,10 @@ class Ways(Protocol):
         """As `Links.reset`: what it says makes no sense."""
         ...
 
+    def is_cut_off(self, peer: bytes) -> bool:
+        """Whether another member is thought to be dead or out of reach. Links to it may stand for a while still."""
+        ...
+
     def public_of(self, peer: bytes) -> tuple[str, int] | None:
         """Host and port for phones, where the configuration lets them go there."""
         ...

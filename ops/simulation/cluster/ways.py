@@ -63,6 +63,10 @@ class NodeWays:
         """What it says makes no sense, which is never so here."""
         raise AssertionError(f"node {self._node.number} makes nothing of what {peer!r} says on {channel}")
 
+    def is_cut_off(self, peer: bytes) -> bool:
+        """As its detector thinks."""
+        return self._node.detector.is_cut_off(peer)
+
     def public_of(self, peer: bytes) -> tuple[str, int] | None:
         """Its number serves as a port."""
         return ("node", node_of(peer)) if self._node.around.clients_move else None

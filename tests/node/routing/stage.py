@@ -115,6 +115,9 @@ class Node:
     def reset(self, peer: bytes, channel: str) -> None:
         self.resets.append((peer, channel))
 
+    def is_cut_off(self, peer: bytes) -> bool:
+        return peer in self.stage.cut_off
+
     def public_of(self, peer: bytes) -> tuple[str, int] | None:
         return (f"{peer.decode()}.example", 7443)
 
@@ -211,6 +214,7 @@ class Stage:
         self.later: list[Callable[[], None]] = []
         self.sent: list[tuple[bytes, str, tuple[Any, ...]]] = []
         self.shut: set[tuple[bytes, bytes, str]] = set()
+        self.cut_off: set[bytes] = set()
         self.newer: set[bytes] = set()  # nodes of a release to come, which says more than this one knows
         self.a = Node(self, b"a", **settings)
         self.b = Node(self, b"b", **settings)

@@ -288,6 +288,35 @@ def test_a_send_that_is_never_answered_over_a_link_that_stands_is_given_back() -
     assert stage.a.router.statistics()["unanswered"] == 1
 
 
+def test_a_send_to_a_node_that_is_out_of_reach_is_given_back_sooner_than_its_link_knows_it() -> None:
+    stage = Stage(patience_ms=3_000, answer_ms_max=60_000)
+    session = stage.a.login_of(HERE)
+    send(stage, session, THERE, 1)
+    stage.later.clear()
+    stage.wait(4_000)
+    assert session.frames(effects.BUSY) == [], "it takes its time"
+    send(stage, session, THERE, 2)
+    stage.later.clear()
+    stage.cut_off.add(stage.b.me)
+    stage.wait(1_000)
+    assert [effect[4] for effect in session.frames(effects.BUSY)] == [1]
+    assert stage.a.router.statistics()["unanswered"] == 1
+
+
+def test_when_its_link_knows_it_too_a_send_has_waited_since_it_was_made() -> None:
+    stage = Stage(patience_ms=3_000, answer_ms_max=60_000)
+    session = stage.a.login_of(HERE)
+    send(stage, session, THERE, 1)
+    stage.later.clear()
+    stage.cut_off.add(stage.b.me)
+    stage.wait(2_000)
+    stage.disconnect()
+    stage.wait(500)
+    assert session.frames(effects.BUSY) == []
+    stage.wait(1_000)
+    assert [effect[4] for effect in session.frames(effects.BUSY)] == [1]
+
+
 def test_a_sender_is_answered_where_it_spoke_last() -> None:
     stage = Stage()
     before = stage.a.login_of(HERE)
