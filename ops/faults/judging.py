@@ -74,7 +74,7 @@ def held_talk(found: Mapping[str, Mapping[str, Any]]) -> list[str]:
 def of_cut(messages: Sequence[Message], cut: Cut, machine: Machine) -> dict[str, Any]:
     """inside: pairs of one cluster, in each of them. across: those of several; of their pairs, how many were told
     `busy`, and how many were told nothing (`silent`)."""
-    there = within(messages, cut.span)
+    there = [m for m in within(messages, cut.span) if m.sent >= cut.span.begin]
     of = {user: n for n, users in enumerate(cut.insides) for user in users}
     known = [m for m in there if m.sender in of and m.recipient in of]
     inside = [m for m in known if of[m.sender] == of[m.recipient]]

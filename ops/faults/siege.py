@@ -328,6 +328,11 @@ class Siege:
                 p = town.partition_of(user)
                 town.assign(node, p, p, one)
         town.wait_whole(WHOLE_SECONDS_MAX)
+        for worker in (
+            self.crowd.workers
+        ):  # a phone is told where its primary is when it logs in, and where it is told so
+            self.crowd.stop(worker)
+            self.crowd.start(worker)
         insides = {one: self._at_home(one, users) for one, users in insides.items()}
         began = time.monotonic()
         self._history.write("network-cut", note=f"{label}, {'one way' if one_way else 'both ways'}")
@@ -343,7 +348,7 @@ class Siege:
                 yield worker.users[0]
 
     def _at_home(self, label: str, users: frozenset[int]) -> frozenset[int]:
-        """Those whose phones have gone to a node of that cluster, of whom that is to be expected: they were told so."""
+        """Those whose phones are with a node of that cluster: all, but on a machine that has no time."""
         places = {server for server, one in self.town.label_of.items() if one == label}
         until = time.monotonic() + HOME_SECONDS_MAX
         while True:

@@ -85,6 +85,7 @@ def test_a_cut_costs_nobody_inside_anything() -> None:
     assert "within a cluster waited" in cut_of(message(11, 11.7))[0]
     assert "1 within a cluster were told busy" in cut_of(message(11, 11.1, busy=1))[0]
     assert "nobody talked within" in cut_of()[0]
+    assert cut_of(message(11, 11.1), message(5, 10.1)) == [], "that was sent before it"
 
 
 def test_senders_across_a_cut_are_told_busy_or_else_it_is_silent() -> None:
