@@ -15,6 +15,7 @@ dropping     partitions that this node doesn't serve any more are forgotten
 healing      what merged pairs say is told to their senders once more
 wipes        how far such an ending has come
 writebehind  what is due is committed, in one batch at a time
+gathering    when the next batch may go, after one of many messages
 pacing       how long a message waits for its ack before it is written
 settling     what the outcome of a commit means for those who wait for it
 presence     a user's session comes and goes

@@ -1,6 +1,6 @@
 """What the outcome of a commit means for those who wait for it: senders, recipients, and the core's own books."""
 
-from node.mail import delivery, effects, healing, pacing, receipts, telling, wipes, writebehind
+from node.mail import delivery, effects, gathering, healing, pacing, receipts, telling, wipes, writebehind
 from node.mail.intervals import Intervals
 from node.mail.pair import Pair
 from node.mail.state import Batch, MailState
@@ -16,6 +16,7 @@ def committed(state: MailState, batch: Batch, *, failed: bool, copies: int = ONE
     assert copies in (ONE_COPY, TWO_COPIES)
     assert state.committing is batch
     state.committing = None
+    gathering.begin(state, batch)
     for box in batch.boxes:
         box.dirty = False
     for pair in batch.pairs:

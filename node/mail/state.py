@@ -264,6 +264,7 @@ class MailState:
             deque()
         )  # have something to hand over, and too many rows are to be deleted
         self.committing: Batch | None = None
+        self.gather_until = 0  # the next batch waits for more until then
         self.hold_until = 0  # commits failed: until then senders are told `busy`
         self.abandoned = (
             0  # questions to the store about pairs that were dropped; the answers are still to come

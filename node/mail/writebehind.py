@@ -6,7 +6,7 @@ delay of Rick Reed, "That's 'Billion' with a 'B'", Erlang Factory 2014.) While a
 gathers, so the delay of the disk makes batches larger, not the queue of batches longer.
 """
 
-from node.mail import effects, loading, receipts, telling, wipes
+from node.mail import effects, gathering, loading, receipts, telling, wipes
 from node.mail.intervals import Intervals
 from node.mail.pair import Message, Pair
 from node.mail.settings import DAY_MS
@@ -79,7 +79,7 @@ def wake_at(state: MailState) -> int | None:
         return None
     _tidy(state)
     if state.urgent or state.purges:
-        return max(state.now, state.hold_until)
+        return max(state.now, gathering.may_write_at(state))
     due = []
     if state.delayed:
         due.append(state.delayed[0][1].due)
@@ -91,7 +91,7 @@ def wake_at(state: MailState) -> int | None:
         due.append(state.dirty_tellings[0][0])
     if state.wipes_paused:
         due.append(state.wipes_paused[0][0])
-    return max(min(due), state.hold_until) if due else None
+    return max(min(due), gathering.may_write_at(state)) if due else None
 
 
 def _tidy(state: MailState) -> None:
@@ -118,7 +118,7 @@ def collect(state: MailState) -> None:
     if state.wipes_paused:
         wipes.resume(state)
     _tidy(state)
-    if state.committing is not None or state.hold_until > state.now:
+    if not gathering.may_write(state):
         return
     batch = Batch(state.now)
     boxes: dict[int, Box] = {}
