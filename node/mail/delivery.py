@@ -283,7 +283,8 @@ def _hand(state: MailState, box: Box, pair: Pair, n: int, arrived: int, body: by
     pair.inflight[n] = (size, arrived)
     box.inflight += 1
     box.inflight_bytes += size
-    late = LATE if n < pair.handed or n < pair.gone.highest() else 0
+    gone = pair.gone.spans
+    late = LATE if n < pair.handed or (gone and n < gone[-1]) else 0
     if n > pair.handed:
         pair.handed = n
     state.out.append((effects.DELIVER, pair.recipient, pair.sender, pair.stream, n, late, arrived, body))

@@ -84,6 +84,9 @@ class Intervals:
         """Put first..last in."""
         assert first <= last
         spans = self.spans
+        if spans and spans[-1] == first - 1:
+            spans[-1] = last
+            return
         # Everything that touches or neighbours first..last melts into one interval.
         low = bisect_left(spans, first - 1)
         high = bisect_left(spans, last + 2)

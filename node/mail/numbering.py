@@ -226,7 +226,8 @@ def _took(pair: Pair, n: int) -> None:
     pair.gapped = 0
     if n > pair.high:
         pair.high = n
-        if pair.gone.highest() > n or pair.expired.highest() > n:
+        gone, expired = pair.gone.spans, pair.expired.spans
+        if (gone and gone[-1] > n) or (expired and expired[-1] > n):
             pair.climb()
 
 

@@ -22,13 +22,17 @@ _NULL: Final = b"\xf6"
 
 _SEND: Final = Struct(">BBBQBIBQBQBQB8sBIBI").pack
 _DELIVER: Final = Struct(">BBBQBIBQB8sBIBBBQ").pack
+_ACK: Final = Struct(">BBBQBQB8sBIBI").pack
+_ACCEPTED: Final = Struct(">BBBQBQBIBIB").pack
 _SEND_HEAD: Final = 0x80 + 10
 _DELIVER_HEAD: Final = 0x80 + 9
+_SIX: Final = 0x80 + 6
 _BYTE: Final = 0x18
 _LENGTH: Final = Struct(">BH").pack
 _LENGTHS: Final = tuple(bytes((0x40 + n,)) if n < 24 else bytes((0x58, n)) for n in range(256))
 
-assert STREAM_SIZE == 8 and BODY_MAX < 1 << 16 and codes.SEND < 24 and codes.DELIVER < 24  # noqa: PT018 - one layout
+assert STREAM_SIZE == 8 and BODY_MAX < 1 << 16  # noqa: PT018 - one layout
+assert max(codes.SEND, codes.DELIVER, codes.ACK, codes.ACCEPTED) < 24
 
 
 def is_sound(message: list[Any]) -> bool:
@@ -98,7 +102,7 @@ def is_sound(message: list[Any]) -> bool:
 
 
 def encoded(message: Sequence[Any]) -> bytes | None:
-    """A SEND or DELIVER of this node's own as CBOR; None for any other, and for one whose numbers are large."""
+    """One of the four, of this node's own, as CBOR; None for any other, and for one whose numbers are large."""
     code = message[0]
     if code == codes.SEND:
         _, ticket, epoch, counter, sender, recipient, stream, n, base, body = message
@@ -116,6 +120,16 @@ def encoded(message: Sequence[Any]) -> bytes | None:
             _DELIVER_HEAD, code, _U64, ticket, _U32, announcement, _U64, sender, _STREAM, stream, _U32, n,
             _BYTE, flags, _U64, arrived,
         )  # fmt: skip
+    elif code == codes.ACK:
+        _, user, sender, stream, first, last = message
+        if first >= _SMALL or last >= _SMALL:
+            return None
+        return _ACK(_SIX, code, _U64, user, _U64, sender, _STREAM, stream, _U32, first, _U32, last)
+    elif code == codes.ACCEPTED:
+        _, ticket, recipient, first, last, how = message
+        if first >= _SMALL or last >= _SMALL:
+            return None
+        return _ACCEPTED(_SIX, code, _U64, ticket, _U64, recipient, _U32, first, _U32, last, how)
     else:
         return None
     if body is None:

@@ -103,8 +103,9 @@ def read(data: bytes) -> list[Any]:
     Raises:
         Malformed: it is nothing of the above. Words other than MESSAGES are still to be checked by who reads them.
     """
+    said = io.BytesIO(data)
     decoder = cbor2.CBORDecoder(
-        io.BytesIO(data),
+        said,
         tag_hook=_refuse,
         object_hook=_refuse,
         semantic_decoders=_NO_TAGS,
@@ -116,11 +117,7 @@ def read(data: bytes) -> list[Any]:
         words = decoder.decode()
     except cbor2.CBORDecodeError as error:
         raise Malformed(f"no CBOR that is allowed here ({type(error).__name__})") from None
-    try:
-        decoder.read(1)
-    except cbor2.CBORDecodeEOF:
-        pass
-    else:
+    if said.tell() != len(data):  # what was read ahead is given back
         raise Malformed("bytes after the array")
     if type(words) is not list or not words or type(words[0]) is not int:
         raise Malformed("no array that begins with a kind")

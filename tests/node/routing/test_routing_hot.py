@@ -46,7 +46,7 @@ ODD: st.SearchStrategy[Any] = st.sampled_from(
 def test_what_is_encoded_says_the_same(message: tuple[Any, ...]) -> None:
     data = hot.encoded(message)
     if data is not None:
-        assert message[0] in (codes.SEND, codes.DELIVER)
+        assert message[0] in (codes.SEND, codes.DELIVER, codes.ACK, codes.ACCEPTED)
         assert words.read(words.alone(data)) == [words.MESSAGES, list(message)]
 
 
@@ -56,6 +56,8 @@ def test_numbers_below_four_bytes_are_encoded_here(small: int, body: bytes) -> N
     for message in (
         (codes.SEND, small, small, 2**41, USER_MAX, USER_MAX, bytes(8), small, small, body),
         (codes.DELIVER, small, small, USER_MAX, bytes(8), small, 1, 2**41, body),
+        (codes.ACK, USER_MAX, USER_MAX, bytes(8), small, small),
+        (codes.ACCEPTED, 2**53 - 1, USER_MAX, small, small, 2),
     ):
         data = hot.encoded(message)
         assert data is not None
@@ -69,6 +71,7 @@ def test_whatever_ticket_a_session_has_it_is_encoded_here() -> None:
         for message in (
             (codes.SEND, ticket, 1, 2**41, USER_MAX, USER_MAX, bytes(8), 1, 1, b""),
             (codes.DELIVER, ticket, 1, USER_MAX, bytes(8), 1, 1, 2**41, b""),
+            (codes.ACCEPTED, ticket, USER_MAX, 1, 1, 0),
         ):
             data = hot.encoded(message)
             assert data is not None
