@@ -151,7 +151,7 @@ def test_a_purge_leaves_receipts_of_a_partition_that_is_another_nodes(store: Sto
 def test_marks_are_written_and_deleted_with_a_batch(store: Store) -> None:
     tables = tables_of(store)
     group = store.group("mail")
-    telling = Telling(BOB, ALICE, STREAM, 0)
+    telling = Telling(BOB, ALICE, STREAM, 0, 0)
     for kept in (True, False):
         batch = Batch(0)
         batch.marks.append((telling, kept))
