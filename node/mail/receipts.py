@@ -145,9 +145,12 @@ def loaded(state: MailState, key: OwedKey, row: Sequence[Any] | None) -> None:
 
 
 def written(state: MailState, owed: Owed, *, stored: bool) -> None:
-    """A row was put (``stored``) or deleted. What the store knows as well need not stay in memory."""
+    """A row was put (``stored``) or deleted. Who told the same while it was written is answered; what the store knows
+    as well need not stay in memory."""
     owed.writing = False
     owed.stored = stored
+    if not owed.dirty:
+        telling.answer(state, owed)
     let_go(state, owed)
 
 

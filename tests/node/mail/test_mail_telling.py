@@ -396,6 +396,34 @@ def test_what_is_told_while_it_is_written_waits_for_the_next_writing() -> None:
     assert answers(core) == [(OTHER, ALICE, BOB, STREAM, (3, 4), (), 0)]
 
 
+def test_who_tells_what_is_being_written_is_answered_when_it_is() -> None:
+    core = core_of(1)
+    hear(core, (1, 2))
+    core.wait(1_000)
+    batch = core.batch()
+    assert batch is not None
+    telling.heard(core.state, b"third", ALICE, BOB, STREAM, (1, 1), (), 0)
+    settling.committed(core.state, batch, failed=False)
+    assert [answer[:1] + answer[4:] for answer in answers(core)] == [
+        (b"third", (1, 1), (), 0),
+        (OTHER, (1, 2), (), 0),
+    ]
+
+
+def test_who_tells_what_could_not_be_written_is_answered_when_it_is() -> None:
+    core = core_of(1)
+    hear(core, (1, 2))
+    core.wait(1_000)
+    batch = core.batch()
+    assert batch is not None
+    telling.heard(core.state, b"third", ALICE, BOB, STREAM, (1, 1), (), 0)
+    settling.committed(core.state, batch, failed=True)
+    assert answers(core) == []
+    core.wait(2_000)
+    core.commit()
+    assert sorted(answer[0] for answer in answers(core)) == sorted((OTHER, b"third"))
+
+
 def test_a_former_devices_receipts_are_taken_for_told() -> None:
     core = core_of(1)
     core.online(ALICE, stream=b"another.")
