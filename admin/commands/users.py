@@ -34,7 +34,7 @@ async def _show(context: Context, arguments: Mapping[str, Any]) -> Any:
         "since": datetime.fromtimestamp(account.since / 1000, UTC).isoformat(timespec="seconds"),
         "generation": account.generation,
         "blocked": account.blocked,
-        "session": number in service.sessions or number in service.mail.sessions,
+        "session": number in service.sessions or service.mail.session_of(number) is not None,
         "waiting": box.count + box.pending if box is not None else None,
         "wipes_unfinished": len(account.wiping),
     }

@@ -60,6 +60,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.kept_oldest_ms [ms]: for how long the oldest of them
         routing.sessions: sessions whose socket is here
         routing.sessions_remote: sessions at other edges whose users' primary this node is
+        routing.sessions_dormant: of these, idle ones of which memory keeps a few bytes
         routing.sessions_to_announce: sessions that their primary is to be told of
         routing.partitions_served: partitions that are served here, as routing knows
         routing.partitions_waiting: partitions that are needed here and open nowhere

@@ -47,6 +47,8 @@ def dropped(state: MailState, partitions: Collection[int], partition_of: Callabl
         return user in leaving or lives_there(user)
 
     ended: Ended = []
+    if state.distant is not None:
+        state.distant.wake_all(partitions)
     for sessions in (state.arriving, state.sessions):
         ended += [(user, sessions.pop(user)) for user in tuple(sessions) if goes(user)]
     for user, handle in ended:

@@ -63,7 +63,7 @@ def loaded(
         box = _make_box(state, recipient, partition, box_row, known)
         if recipient not in state.box_loading:
             # Nothing waits for a user whose box was let go while online: see let_go.
-            box.session = state.sessions.get(recipient)
+            box.session = state.session_of(recipient)
     pair = Pair(box, sender, stream)
     if row is not None:
         pair.restore(row)
@@ -172,3 +172,5 @@ def let_go(state: MailState, box: Box) -> None:
     if box.session is not None and (box.count or box.inflight or not box.scanned or box.scanning):
         return
     del state.boxes[box.user]
+    if box.session is not None and state.distant is not None:
+        state.distant.rest(box.user)

@@ -86,9 +86,19 @@ def offline(state: MailState, user: int, handle: Handle) -> None:
 def dismiss(state: MailState, user: int) -> None:
     """Whatever session the user has, it is told nothing any more."""
     state.arriving.pop(user, None)
-    session = state.sessions.get(user)
+    session = state.session_of(user)
     if session is not None:
         offline(state, user, session)
+
+
+def is_busy(state: MailState, user: int) -> bool:
+    """Whether something of the session is under way that ends with `Distant.rest`."""
+    return user in state.boxes or user in state.owed_scans or user in state.arriving
+
+
+def is_still(state: MailState, user: int) -> bool:
+    """Whether nothing else in memory is about the user, but for receipts that are being loaded."""
+    return not (user in state.owed or user in state.box_loading or user in state.loads_of)
 
 
 def release(box: Box) -> None:

@@ -64,7 +64,7 @@ def confirm(
 
 def add(state: MailState, owed: Owed, kind: int, first: int, last: int) -> None:
     """The sender is to be told of first..last, and is told at once if it is online."""
-    session = state.sessions.get(owed.sender)
+    session = state.session_of(owed.sender)
     if session is not None and session.stream != owed.stream:
         _discard(state, owed)
         return
@@ -216,7 +216,7 @@ def not_scanned(state: MailState, sender: int, handle: Handle) -> None:
     """SCAN_OWED was of no use: the rest is told at the next login."""
     scan = state.owed_scans.get(sender)
     if scan is not None and scan.handle is handle:
-        del state.owed_scans[sender]
+        _scan_over(state, sender)
         _let_all_go(state, sender)
 
 
@@ -241,10 +241,16 @@ def scanned(
     scan.scanning = False
     scan.after = after
     if after is None:
-        del state.owed_scans[sender]
+        _scan_over(state, sender)
     _let_all_go(state, sender)
     if after is not None:
         _scan_on(state, sender, scan)
+
+
+def _scan_over(state: MailState, sender: int) -> None:
+    del state.owed_scans[sender]
+    if state.distant is not None:
+        state.distant.rest(sender)
 
 
 def _let_all_go(state: MailState, sender: int) -> None:

@@ -2,7 +2,7 @@
 logic can be replaced in a running node while the state stays."""
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
 import attrs
@@ -19,6 +19,23 @@ class Handle(Protocol):
     """A session: to the core only its identity counts, and the stream of the device that logged in on it."""
 
     stream: bytes
+
+
+class Distant(Protocol):
+    """Sessions of which there is no object while nothing here is about them: whoever is to be told something is woken
+    first. None of them has a box, or is among `MailState.sessions`."""
+
+    def wake(self, user: int) -> Handle | None:
+        """Bring the user's session, if it is one of them, among `MailState.sessions`."""
+        ...
+
+    def wake_all(self, partitions: Collection[int]) -> None:
+        """The same for all users of these partitions."""
+        ...
+
+    def rest(self, user: int) -> None:
+        """Something that was about a session is over; it may become one of them when mail has nothing to do."""
+        ...
 
 
 OwedKey = tuple[int, int, bytes]
@@ -240,6 +257,7 @@ class MailState:
         self.now = now
         self.out: list[Effect] = []
         self.sessions: dict[int, Handle] = {}
+        self.distant: Distant | None = None  # other sessions; None where there is none elsewhere
         self.arriving: dict[int, Handle] = {}  # logged in, to be welcomed when the box was loaded
         self.boxes: dict[int, Box] = {}
         self.pairs: dict[PairKey, Pair] = {}
@@ -286,6 +304,13 @@ class MailState:
         self.wipes_paused: deque[tuple[int, Wipe]] = deque()  # (due, wipe)
         self.counts = Counts()
         self.latencies = Latencies()
+
+    def session_of(self, user: int) -> Handle | None:
+        """The user's session."""
+        session = self.sessions.get(user)
+        if session is None and self.distant is not None:
+            return self.distant.wake(user)
+        return session
 
     def check(self) -> None:
         """Assert what must hold between any two events; called by tests and simulations after each."""

@@ -12,6 +12,7 @@
     handover       the edge: what of a session goes to the process that takes this one's place
     asking         account requests, both sides
     hosting        the primary: sessions and senders at other edges
+    dormant        the primary: sessions that nothing is about, as rows      dormancy   when one is a row
     answering      the primary: what mail says, to phones here and elsewhere
     telling        receipts between primaries
     dispatch       a message of a peer, to whoever it is for      handling   … to the mail core

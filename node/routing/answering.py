@@ -102,13 +102,14 @@ _TO_SESSIONS: Mapping[int, int] = MappingProxyType(
 
 def tell_session(state: RoutingState, effect: Effect) -> None:
     """DELIVER, RECEIPT, CONFIRM."""
-    handle = state.mail.sessions.get(effect[1])
+    handle = state.mail.session_of(effect[1])
     if not isinstance(handle, Remote):
         if handle is not None:
             seating.told(state, effect)
         return
     if handle.gone:
         return
+    handle.used = True
     peer = handle.peer
     if peer.run is not None:
         _end_run(state, peer)

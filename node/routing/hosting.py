@@ -9,7 +9,7 @@ from functools import partial
 
 from node.mail import presence
 from node.mail.state import Handle
-from node.routing import codes, opening, seating
+from node.routing import codes, dormancy, opening, seating
 from node.routing.homes import home_once
 from node.routing.state import Login, Origin, Peer, Remote, RoutingState
 from node.routing.surroundings import Phone
@@ -86,6 +86,8 @@ def cease(state: RoutingState, partitions: Collection[int]) -> None:
         withdraw(state, remote)
         turn_away(state, remote.peer, remote.part)  # it may have announced it before its OPEN has come
     for p in partitions:
+        for edge in {row.edge for row in state.dormant.take_all(p)}:
+            turn_away(state, state.peers[edge], p)
         part = state.parts[p]
         if part.open and part.target == state.ways.me:
             opening.reopen(state, part)
@@ -112,9 +114,15 @@ def shut(peer: Peer, p: int) -> None:
 
 
 def remote_of(state: RoutingState, user: int) -> Remote | None:
-    """The user's session at another edge. Mail has it, unless it was announced a moment ago, or can't be let in."""
+    """The user's session at another edge. Mail has it, unless it was announced a moment ago, or can't be let in, or
+    nothing is about it."""
     handle = state.mail.sessions.get(user)
-    return handle if isinstance(handle, Remote) else state.coming.get(user)
+    if isinstance(handle, Remote):
+        return handle
+    coming = state.coming.get(user)
+    if coming is None and handle is None:
+        return dormancy.wake(state, home_once(state, user), user)
+    return coming
 
 
 def forget_coming(state: RoutingState, remote: Remote) -> None:
@@ -210,6 +218,8 @@ def offline(state: RoutingState, peer: Peer, ticket: int) -> None:
     remote = peer.remotes.get(ticket)
     if remote is not None:
         withdraw(state, remote)
+    else:
+        state.dormant.forget(peer.node, ticket)
     peer.lost.pop(ticket, None)
     peer.again.pop(ticket, None)
 
@@ -238,6 +248,7 @@ def withdraw(state: RoutingState, remote: Remote) -> None:
     """It isn't the user's session any more."""
     remote.gone = True
     forget_coming(state, remote)
+    state.woken.pop(remote.user, None)
     remotes = remote.peer.remotes
     if remotes.get(remote.ticket) is remote:
         del remotes[remote.ticket]
@@ -313,6 +324,7 @@ def forget_sessions(state: RoutingState, peer: Peer) -> None:
     """The edge announces all of its sessions anew."""
     for remote in tuple(peer.remotes.values()):
         withdraw(state, remote)
+    state.dormant.forget_edge(peer.node)
     peer.lost.clear()
     peer.again.clear()
     peer.ends.clear()

@@ -40,7 +40,21 @@ def check(state: "RoutingState") -> None:
 
 
 def _check_remotes(state: "RoutingState") -> None:
-    in_mail = state.mail.sessions
+    mail = state.mail
+    in_mail = mail.sessions
+    state.dormant.check()
+    for p, row in state.dormant:
+        user = row.user
+        assert p == state.ways.partition_of(user)
+        assert p in state.served, f"{row} of a partition that isn't served"
+        assert row.ticket not in state.peers[row.edge].remotes, f"{row}, and an object"
+        assert user not in in_mail, f"{row}, and {in_mail.get(user)}"
+        assert user not in state.coming, f"{row}, and {state.coming.get(user)}"
+        busy = user in mail.boxes or user in mail.arriving or user in mail.owed_scans
+        assert not busy, f"{row}, and mail has to do with it"
+        assert not any(owed.counted for owed in mail.owed.get(user, {}).values()), (
+            f"{row} was told of receipts"
+        )
     known = {remote.user: remote for peer in state.peers.values() for remote in peer.remotes.values()}
     for user, remote in known.items():
         assert remote.part in state.served, f"{remote} of a partition that isn't served"
@@ -67,7 +81,7 @@ def _check_part(state: "RoutingState", part: "Part") -> None:
         assert part.target is not None
         assert part.number not in state.waiting, part
         assert not part.since, part
-        waiting = {id(one) for one in part.unsent}
+        waiting = {id(one) for one in part.unsent or ()}
         for one in kept:
             assert one.sent or id(one) in waiting, f"{one} is never sent: {part}"
         if part.target == state.ways.me:

@@ -5,6 +5,8 @@ from typing import Final
 COUNTER_BITS: Final = 48
 """Of milliseconds since 1970: enough for eight thousand years. What a peer says is checked against it (`reading`)."""
 COUNTER_MAX: Final = (1 << COUNTER_BITS) - 1
+PACKED_SIZE: Final = 10
+"""Bytes, of a login whose claim isn't the four billionth of its partition."""
 
 
 def packed(login: tuple[int, int]) -> int:

@@ -72,18 +72,26 @@ def open_at_primary(state: RoutingState, part: Part) -> bool:
     part.before, part.since = part.since, 0
     state.waiting.pop(p, None)
     state.counts.opened += 1
-    unsent: deque[Kept] = deque()
+    part.unsent = None
     for line in part.lines.values():
-        unsent.extend(line.kept[n] for n in sorted(line.kept))
-    for kept in unsent:
-        state.counts.resent += kept.sent
-        kept.sent = False
-    part.unsent = unsent
+        for n in sorted(line.kept):
+            kept = line.kept[n]
+            state.counts.resent += kept.sent
+            kept.sent = False
+            wait(part, kept)
     part.announce = part.sessions[::-1]
-    if unsent or part.announce:
+    if part.unsent or part.announce:
         state.moving[p] = part
         move(state, part)
     return True
+
+
+def wait(part: Part, kept: Kept) -> None:
+    """To be sent when all that waits already is. Few partitions have anything that waits: a queue for each would be
+    half of what a node holds at its start."""
+    if part.unsent is None:
+        part.unsent = deque()
+    part.unsent.append(kept)
 
 
 def close(state: RoutingState, part: Part) -> None:
@@ -91,7 +99,7 @@ def close(state: RoutingState, part: Part) -> None:
     if part.open:
         part.open = False
         state.counts.closed += 1
-    part.unsent.clear()
+    part.unsent = None
     part.announce.clear()
     state.moving.pop(part.number, None)
     if is_needed(part):
@@ -131,6 +139,7 @@ def move(state: RoutingState, part: Part) -> None:
         if unsent[0].line is not None and not keeping.pass_on(state, unsent[0]):
             return
         unsent.popleft()
+    part.unsent = None
     if not part.announce:
         state.moving.pop(part.number, None)
 

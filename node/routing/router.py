@@ -28,6 +28,7 @@ from node.routing import (
     asking,
     codes,
     dispatch,
+    dormancy,
     handover,
     hosting,
     keeping,
@@ -47,6 +48,7 @@ class Router:
 
     def __init__(self, state: RoutingState) -> None:
         self.state = state
+        state.mail.distant = dormancy.Distant(state)
 
     # ---- what the mail core's driver takes -------------------------------------------------------------
 
@@ -123,7 +125,7 @@ class Router:
         if not part.open:
             opening.want(state, part)
         elif part.unsent or not keeping.pass_on(state, kept):
-            part.unsent.append(kept)
+            opening.wait(part, kept)
             state.moving[part.number] = part
 
     def hold_off(self, session: Phone, recipient: int, n: int, retry_ms: int) -> None:
@@ -230,10 +232,12 @@ class Router:
         asking.tick(self.state)
         hosting.forget_silent(self.state)
         telling.tick(self.state)
+        dormancy.tick(self.state)
 
     def end_pass(self) -> None:
         """Say to peers what was gathered, and what waited for room."""
         state = self.state
+        dormancy.rest(state)
         while state.mail.disturbed:
             hosting.stir(state, state.mail.disturbed.pop())
         for part in tuple(state.moving.values()):
@@ -258,7 +262,8 @@ class Router:
             "kept_bytes": state.kept_bytes,
             "kept_oldest_ms": max(0, state.mail.now - oldest),
             "sessions": len(state.sessions),
-            "sessions_remote": sum(len(peer.remotes) for peer in state.peers.values()),
+            "sessions_remote": len(state.dormant) + sum(len(peer.remotes) for peer in state.peers.values()),
+            "sessions_dormant": len(state.dormant),
             "sessions_to_announce": sum(len(part.announce) for part in state.moving.values()),
             "partitions_served": len(state.served),
             "partitions_waiting": len(state.waiting),

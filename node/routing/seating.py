@@ -33,8 +33,8 @@ def seat(state: RoutingState, session: Phone, user: int, stream: bytes, login: L
     session.login = login
     session.round = 0
     state.sessions[user] = session
-    state.ticket = state.tickets.take(session, state.ticket)
     part = _part_of(state, session)
+    state.ticket = state.tickets.take(session, part.number, state.ticket)
     part.sessions.append(session)
     if part.open:
         opening.announce(state, part, session)

@@ -1,7 +1,8 @@
 """Sessions by their tickets, as a list: a ticket has its place in it. A dictionary costs each session 40 bytes more.
 
 A ticket also has a number that goes up with each session, so that what is still on its way to one session never
-reaches the next one at its place; it begins anew after half a billion, when nothing is on its way any more.
+reaches the next one at its place; it begins anew after four million, when nothing is on its way any more. And it says
+its user's partition, for the primary, which needs no index of tickets then (`dormant`).
 """
 
 from array import array
@@ -12,13 +13,21 @@ from node.wire.limits import NUMBER_MAX
 if TYPE_CHECKING:
     from node.routing.surroundings import Phone
 
-PLACE_BITS: Final = 24
+PLACE_BITS: Final = 21
 PLACES_MAX: Final = 1 << PLACE_BITS
 """The first one is nobody's: no ticket is 0."""
 PLACE: Final = PLACES_MAX - 1
-NUMBERS: Final = 1 << 29
+PARTITION_BITS: Final = 10
+PARTITION: Final = (1 << PARTITION_BITS) - 1
+NUMBER_SHIFT: Final = PLACE_BITS + PARTITION_BITS
+NUMBERS: Final = 1 << 22
 """So a ticket is at most what a number may be on a link."""
-assert NUMBERS * PLACES_MAX - 1 <= NUMBER_MAX
+assert (NUMBERS << NUMBER_SHIFT) - 1 <= NUMBER_MAX
+
+
+def partition_in(ticket: int) -> int:
+    """The partition that it says, as far as it has room for it."""
+    return ticket >> PLACE_BITS & PARTITION
 
 
 class Seats:
@@ -44,8 +53,9 @@ class Seats:
             return None
         return session if session is not None and session.ticket == ticket else None
 
-    def take(self, session: "Phone", last: int) -> int:
-        """Give it a ticket, which is another one than ``last``, the one that was given last, and those before."""
+    def take(self, session: "Phone", p: int, last: int) -> int:
+        """Give it a ticket, which is another one than ``last``, the one that was given last, and those before.
+        p: its user's partition."""
         if self._free:
             place = self._free.pop()
             self._places[place] = session
@@ -53,7 +63,8 @@ class Seats:
             place = len(self._places)
             assert place < PLACES_MAX
             self._places.append(session)
-        session.ticket = ((last >> PLACE_BITS) + 1) % NUMBERS << PLACE_BITS | place
+        number = ((last >> NUMBER_SHIFT) + 1) % NUMBERS
+        session.ticket = number << NUMBER_SHIFT | (p & PARTITION) << PLACE_BITS | place
         return session.ticket
 
     def leave(self, session: "Phone") -> None:

@@ -35,6 +35,10 @@ class RoutingSettings:
     told_max: int = 64
     """Recipients of one session to which it was told to come back: what it had sent them meanwhile is passed over."""
 
+    rest_ms: int = 10_000
+    """So long after something was said to a session at another edge it is looked whether that goes on. If not, memory
+    keeps a row of it."""
+
     def __attrs_post_init__(self) -> None:
         for name, low, high in (
             ("kept_messages_max", 1, 100_000_000),
@@ -49,6 +53,7 @@ class RoutingSettings:
             ("ask_ms_max", 1, 600_000),
             ("origins_max", 1, 100_000_000),
             ("told_max", 1, 10_000_000),
+            ("rest_ms", 1, 600_000),
         ):
             value = getattr(self, name)
             if not low <= value <= high:

@@ -7,6 +7,7 @@ import attrs
 
 from node.mail.state import MailState
 from node.routing import codes, invariants
+from node.routing.dormant import Dormant, Row
 from node.routing.logins import packed, unpacked
 from node.routing.seats import Seats
 from node.routing.settings import RoutingSettings
@@ -69,7 +70,9 @@ class Part:
         self.sessions: list[
             Phone
         ] = []  # of its users: a dictionary would cost each of them six times as much
-        self.unsent: deque[Kept] = deque()  # wait for room in the link; what comes later waits behind them
+        self.unsent: deque[Kept] | None = (
+            None  # wait for room in the link; what comes later waits behind them
+        )
         self.announce: list[
             Phone
         ] = []  # sessions that the primary is to be told of, the first one at the end
@@ -81,10 +84,10 @@ class Part:
 
 
 class Remote:
-    """A session at another edge, as the mail core sees it (`node.mail.state.Handle`). There is one for nearly each
-    session of a cluster: what it has is counted in bytes (`waystation bench cluster --only idle`)."""
+    """A session at another edge, as the mail core sees it (`node.mail.state.Handle`). While nothing here is about it,
+    it is a row of `Dormant` instead."""
 
-    __slots__ = ("_login", "gone", "part", "peer", "round", "stream", "ticket", "user")
+    __slots__ = ("_login", "gone", "part", "peer", "round", "stream", "ticket", "used", "user")
 
     def __init__(
         self, peer: "Peer", part: int, user: int, stream: bytes, login: Login, ticket: int, announcement: int
@@ -97,11 +100,16 @@ class Remote:
         self.ticket = ticket
         self.round = announcement
         self.gone = False  # nothing is said to it any more
+        self.used = False  # something was said to it, since it was looked at last
 
     @property
     def login(self) -> Login:
         """Of two sessions of a user the lower one ends."""
         return unpacked(self._login)
+
+    def row(self) -> Row:
+        """All that there is to know of it."""
+        return Row(self.user, self.peer.node, self.ticket, self._login, self.round, self.stream)
 
     def __repr__(self) -> str:
         return f"Remote({self.user} at {self.peer.node.hex()}, login={self.login}, round={self.round})"
@@ -205,6 +213,9 @@ class RoutingState:
         )
         # primary
         self.coming: dict[int, Remote] = {}  # by user: announced, and not among mail's sessions yet
+        self.dormant = Dormant()  # what else is announced, and not among mail's sessions
+        self.resting: list[int] = []  # users whose sessions may be rows from now on
+        self.woken: dict[int, int] = {}  # user → when it is looked whether anything was said to the session
         self.origins: dict[int, Origin] = {}  # by sender, who spoke last at the end
         self.wanting: dict[int, dict[bytes, None]] = {}  # partition → edges that would open it
         self.counter = 0  # of logins

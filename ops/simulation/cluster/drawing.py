@@ -147,6 +147,7 @@ def knobs(hand: random.Random) -> dict[str, Any]:
             "ask_ms_max": 300,
             "origins_max": hand.choice((1, 3, 1_000, 1_000)),
             "told_max": hand.choice((1, 1_000, 1_000)),
+            "rest_ms": 100,
         },
         "replica": replicas.knobs(hand, window),
         "detector": replicas.detector(),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from node.mail import effects
 from node.routing import codes
+from node.routing.dormant import Dormant
 from node.routing.logins import COUNTER_MAX, packed, unpacked
 from node.routing.seats import Seats
 from node.session import Session as PhoneSession
@@ -31,7 +32,7 @@ def containers(node: Node) -> Iterator[tuple[str, int]]:
         fields = holder.__slots__ if hasattr(holder, "__slots__") else vars(holder)
         for field in fields:
             value = getattr(holder, field)
-            if isinstance(value, dict | list | set | deque | Seats):
+            if isinstance(value, dict | list | set | deque | Seats | Dormant):
                 yield f"{name}: {field}", len(value)
 
 
@@ -54,7 +55,7 @@ def test_sessions_that_end_leave_nothing_behind_at_their_edge_or_their_primary()
     sessions = [stage.a.login_of(user) for user in (*ELSEWHERE, *AT_HOME)]
     assert all(session.frames(effects.BACKLOG) for session in sessions)
     assert sizes(stage) != before
-    assert len(stage.b.router.state.peers[b"a"].remotes) == len(ELSEWHERE)
+    assert len(stage.b.router.state.dormant) == len(ELSEWHERE)
     for session in sessions:
         leave(stage.a, session)
     stage.run()
@@ -70,10 +71,10 @@ def test_sessions_that_a_link_took_with_it_leave_nothing_behind_when_they_end() 
     sessions = [stage.a.login_of(user) for user in ELSEWHERE]
     stage.disconnect()
     assert not stage.b.mail.sessions
-    assert not stage.b.router.state.peers[b"a"].remotes
+    assert not stage.b.router.state.dormant
     stage.mend()
     stage.wait(1_000)
-    assert len(stage.b.mail.sessions) == len(sessions), "announced anew"
+    assert len(stage.b.router.state.dormant) == len(sessions), "announced anew"
     for session in sessions:
         leave(stage.a, session)
     stage.run()
@@ -91,7 +92,7 @@ def test_an_idle_session_is_held_where_it_must_be_and_nowhere_else() -> None:
     edge, primary = ({name: now[name] - then[name] for name in now if now[name] != then[name]}
                      for now, then in zip(sizes(stage), before, strict=True))  # fmt: skip
     assert edge == {"routing: sessions": count, "routing: tickets": count, "part 1: sessions": count}
-    assert primary == {"mail: sessions": count, "peer b'a': remotes": count}
+    assert primary == {"routing: dormant": count}
 
 
 def test_whoever_is_announced_and_not_judged_yet_can_leave() -> None:
@@ -120,8 +121,8 @@ def test_the_newer_of_two_sessions_wins_while_the_older_one_is_being_judged() ->
     for done in judged:
         stage.b.within(done, 0)
     stage.run()
-    (handle,) = stage.b.mail.sessions.values()
-    assert (handle.ticket, handle.round) == (newer.ticket, newer.round)  # type: ignore[attr-defined]
+    ((_, row),) = stage.b.router.state.dormant
+    assert (row.ticket, row.round) == (newer.ticket, newer.round)
     assert stage.b.router.state.coming == {}
     assert newer.frames(effects.BACKLOG)
 

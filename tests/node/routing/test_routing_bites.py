@@ -11,8 +11,8 @@ from typing import Any
 import attrs
 import pytest
 
-from node.mail import healing, telling
-from node.routing import answering, dispatch, keeping, opening, seating
+from node.mail import healing, loading, telling
+from node.routing import answering, dispatch, hosting, keeping, opening, seating
 from tests.node.routing.world import run
 
 
@@ -33,7 +33,7 @@ PLANTS = [
     Plant(
         "what is kept isn't sent to the next primary",
         opening, "open_at_primary",
-        "unsent.extend(line.kept[n] for n in sorted(line.kept))", "pass",
+        "wait(part, kept)", "pass",
         range(4), "is never sent",
     ),
     Plant(
@@ -53,6 +53,18 @@ PLANTS = [
         answering, "_missed",
         "remote.gone = True", "return",
         range(6, 8), "never at rest",
+    ),
+    Plant(
+        "a message doesn't wake its recipient",
+        loading, "loaded",
+        "state.session_of(recipient)", "state.sessions.get(recipient)",
+        range(3, 4), "and mail has to do with it",
+    ),
+    Plant(
+        "a session that rests isn't found by a later login",
+        hosting, "remote_of",
+        "dormancy.wake(state, home_once(state, user), user)", "None",
+        range(3, 4), "and Remote",
     ),
     Plant(
         "nobody is told to come back while nobody serves",
@@ -88,7 +100,7 @@ PLANTS = [
         "receipts that were lost with their partition aren't told again",
         healing, "again",
         "for key in keys:", "for key in ():",
-        range(18, 22), "not told",
+        range(8, 9), "not told",
     ),
 ]  # fmt: skip
 

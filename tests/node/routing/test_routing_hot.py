@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from node.routing import codes, hot, reading
-from node.routing.seats import PLACES_MAX, Seats
+from node.routing.seats import NUMBER_SHIFT, PARTITION, Seats
 from node.wire.limits import BODY_MAX, NUMBER_MAX, USER_MAX
 from replication.zeromq import words
 from tests.node.routing.stage import Session
@@ -66,8 +66,8 @@ def test_numbers_below_four_bytes_are_encoded_here(small: int, body: bytes) -> N
 
 def test_whatever_ticket_a_session_has_it_is_encoded_here() -> None:
     session = Session()
-    for last in (0, NUMBER_MAX - PLACES_MAX):
-        ticket = Seats().take(session, last)
+    for last in (0, NUMBER_MAX - (1 << NUMBER_SHIFT)):
+        ticket = Seats().take(session, PARTITION, last)
         for message in (
             (codes.SEND, ticket, 1, 2**41, USER_MAX, USER_MAX, bytes(8), 1, 1, b""),
             (codes.DELIVER, ticket, 1, USER_MAX, bytes(8), 1, 1, 2**41, b""),

@@ -16,7 +16,7 @@ from itertools import accumulate
 import cbor2
 
 from node.accounts.outcomes import LoggedIn, Refused
-from node.mail import effects
+from node.mail import effects, loading
 from node.mail.committing import Outcome
 from node.mail.driver import MailDriver
 from node.mail.settings import MailSettings
@@ -37,6 +37,8 @@ FOR_PHONES = (
 )  # fmt: skip
 TRIES = 3
 TICK_MS = 20
+FORGET_EVERY = 5
+"""Passes."""
 
 
 def partition_of(user):
@@ -202,6 +204,7 @@ class Node:
         )
         self.sessions = []  # connections that it hasn't noticed the end of
         self.later = []  # what accounts will answer
+        self.passes = 0
 
     def __repr__(self):
         return f"<node {self.name!r}>"
@@ -293,6 +296,10 @@ class Node:
         self.mail.now = self.world.now
         if call is not None:
             call(*arguments)
+        self.passes += 1
+        if self.world.knobs.forgetful and self.passes % FORGET_EVERY == 0:
+            for pair in [pair for pair in self.mail.pairs.values() if pair.idle()]:
+                loading.forget(self.mail, pair)
         self.driver.drain()
         self.driver.tick()
         self.driver.drain()
@@ -364,6 +371,9 @@ class Knobs:
 
     def __init__(self, seed):
         hand = random.Random(f"routing {seed}")
+        self.forgetful = (
+            seed % 4 == 3
+        )  # memory is short, so that sessions have nothing there for most of the time
         self.nodes = hand.choice((2, 3, 3, 4))
         self.users = hand.choice((2, 3, 4, 5))
         self.warm = hand.choice((0.3, 0.8, 1))
@@ -391,6 +401,7 @@ class Knobs:
             ask_ms_max=300,
             origins_max=1000 if self.faithful else hand.choice((1, 1000)),
             told_max=hand.choice((1, 1000)),
+            rest_ms=20,
         )
         calm = hand.random() < 0.15
         stormy = not calm and hand.random() < 0.4
@@ -536,10 +547,11 @@ class World:
             assert not node.router.state.kept
             assert not node.router.state.asks
             assert all(partition_of(user) in node.router.state.served for user in node.mail.sessions)
+            assert all(p in node.router.state.served for p, _ in node.router.state.dormant)
         for phone in self.phones:
             session = phone.session
             primary = self.nodes[self.claims[partition_of(phone.user)][1]]
-            known = primary.mail.sessions.get(phone.user)
+            known = primary.mail.session_of(phone.user)
             assert known is session or (known.ticket, known.round) == (session.ticket, session.round), (
                 f"another session than the newest: {known!r}, {session}"
             )
