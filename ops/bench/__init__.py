@@ -11,11 +11,12 @@ Replicated tables         tables: tables_comparison → tables_measure → pairs
                           processes: tables_node, tables_writers), mnesia (tables_mnesia.erl), both of them a
                           tables_pair ← tables_process; tables_plan is what all agree on; tables_costs, tables_report
 A cluster                 cluster: sizes (a message, by the number of nodes), idle (sessions that say nothing),
-                          failover, on nodes of clusters under cluster_load; cluster_peer: the same on ejabberd_cluster,
-                          and deaths: a node's end as phones of both see it
+                          failover, border (two clusters), on nodes of clusters under cluster_load; cluster_peer: the
+                          same on ejabberd_cluster, and deaths: a node's end as phones of both see it
 New code                  reloads, upgrades, upgrades_cluster; adopted (a process that took another's place)
 A storm                   storm → storm_stage (nodes, and what happens to them), storm_fleet → processes of phones:
-                          storm_crowd, storm_phone or storm_xmpp, both a storm_line; storm_plan is what both sides agree on; storm_figures
+                          storm_crowd, storm_phone or storm_xmpp, both a storm_line; storm_plan is what both sides
+                          agree on; storm_figures
 A cluster's messages      events ← events_world: only cores, counted and not timed
 Command line              command
 """

@@ -17,7 +17,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 from rich.console import Console
 
-from ops.bench import cluster_peer, failover, idle, sizes
+from ops.bench import border, cluster_peer, failover, idle, sizes
 from ops.bench.cluster_peer import Wanted
 from ops.bench.clusters import load, running, spread
 from ops.bench.comparison import Peer, terminated_as_interrupted
@@ -28,14 +28,12 @@ from ops.bench.node_process import NodeStartError
 from ops.bench.sampling import TooFewFilesError, machine
 from ops.bench.screen import Screen, print_result
 from ops.bench.session import LoadError
-from ops.bench.sizes import hops
 from ops.faults.stage import StageError
 from ops.faults.standing import standing
 
 app = App(name="cluster", help="What a cluster costs, and how long phones wait when a node dies.")
 
 NODES: Final = 3
-LABELS: Final = ("east", "east", "west", "west")
 PAIRS: Final = 40
 FAILOVER_USERS: Final = 1_200
 WINDOW: Final = 5
@@ -45,15 +43,6 @@ _FAILURES: Final = (
     EjabberdMissingError, EjabberdStartError, LoadError, NotAllArrivedError, NodeStartError, StageError,
     TooFewFilesError,
 )  # fmt: skip
-
-
-def clusters(folder: Path, users: int, seconds: float) -> dict[str, Any]:
-    """Online pairs over two clusters of two, each of which owns half of the partitions."""
-    with running(folder / "clusters", len(LABELS), users, LABELS) as town:
-        cost = load(town, users, WINDOW, seconds)
-    return {
-        "two_clusters": {"nodes": len(LABELS), "hops_per_message": hops(len(LABELS)), **attrs.asdict(cost)}
-    }
 
 
 def stored(folder: Path, users: int, seconds: float) -> dict[str, Any]:
@@ -169,7 +158,7 @@ def cluster(
                     result |= sizes.measure(folder, users, WINDOW, seconds, nodes)
             if "clusters" in wanted:
                 with screen.phase("clusters", 1):
-                    result |= clusters(folder, users, seconds)
+                    result |= border.measure(folder, users, WINDOW, seconds)
             if "stored" in wanted:
                 with screen.phase("stored", 1):
                     result |= stored(folder, users, seconds)

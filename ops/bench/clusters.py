@@ -20,7 +20,7 @@ from ops.bench.plan import Plan, Shape
 from ops.bench.server import LIMITS_OFF, LOGINS_FREE
 from ops.faults.town import Town, TownNode
 from ops.history.writer import HistoryWriter
-from ops.tables.cables import Plain
+from ops.tables.cables import Cables, Plain
 
 WHOLE_SECONDS_MAX: Final = 120.0
 LOOK_SECONDS: Final = 0.1
@@ -43,11 +43,12 @@ def running(
     users: int,
     labels: Sequence[str] = (),
     settings: Mapping[str, Mapping[str, Any]] = FAST,
+    cables: Cables | None = None,
 ) -> Iterator[Town]:
     """A cluster with accounts for users 0 … users - 1, or several that know one another, if the nodes have labels of
-    clusters; ended with the block."""
+    clusters; ended with the block. cables: between them; None: loopback."""
     accounts = [(number_of(i), public_key(i), stream_of(i)) for i in range(users)]
-    with _town(folder, nodes, labels, settings) as town:
+    with _town(folder, nodes, labels, settings, cables) as town:
         town.prepare()
         for node in town.nodes:  # each has all of them: there is nothing to be copied
             provision(node.data, accounts)
@@ -90,13 +91,17 @@ def spread(folder: Path, nodes: int, users: int) -> Spread:
 
 @contextmanager
 def _town(
-    folder: Path, nodes: int, labels: Sequence[str] = (), settings: Mapping[str, Mapping[str, Any]] = FAST
+    folder: Path,
+    nodes: int,
+    labels: Sequence[str] = (),
+    settings: Mapping[str, Mapping[str, Any]] = FAST,
+    cables: Cables | None = None,
 ) -> Iterator[Town]:
     history = HistoryWriter(_made(folder) / "history.jsonl", "bench")
     try:
         with (
-            Plain(nodes) as cables,
-            Town(folder, history, cables, nodes, settings=settings, labels=labels) as town,
+            cables or Plain(nodes) as network,
+            Town(folder, history, network, nodes, settings=settings, labels=labels) as town,
         ):
             yield town
     finally:

@@ -29,15 +29,15 @@ class Crowds:
 
     @classmethod
     @contextmanager
-    def of(cls, crowds: Sequence[Crowd]) -> Iterator[Self]:
-        """A process for each; they begin to log in at once."""
+    def of(cls, crowds: Sequence[Crowd], prefixes: Sequence[Sequence[str]] = ()) -> Iterator[Self]:
+        """A process for each; they begin to log in at once. prefixes: words before the command of each."""
         one = cls()
         with ExitStack() as stack:
             stack.callback(one._end)
-            for crowd in crowds:
+            for crowd, prefix in zip(crowds, prefixes or ((),) * len(crowds), strict=True):
                 errors = stack.enter_context(tempfile.TemporaryFile())
                 started = subprocess.Popen(
-                    [sys.executable, "-m", "ops.bench.storm_crowd"],
+                    [*prefix, sys.executable, "-m", "ops.bench.storm_crowd"],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,
