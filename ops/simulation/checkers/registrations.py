@@ -1,8 +1,10 @@
 """A number is one device's: nobody is told that it has one that was granted to somebody else, or that is forgotten.
 
 *two owners*: of one generation of a number there is one device. *without a majority*: a number is granted only where
-a majority of its cluster's members reach one another, or did a moment ago. *lost registration*: at rest the number is
-the device's that was told so last, but for disks that were lost since.
+a majority of its cluster's members is reached, or was a moment ago: a member counts until it is suspected, and if the
+next split comes before, members of both sides count for that long. No less is promised, and that no number is given
+twice by it is judged by itself. *lost registration*: at rest the number is the device's that was told so last, but for
+disks that were lost since.
 """
 
 from __future__ import annotations
@@ -93,7 +95,7 @@ class Registrations:
                 self.rule, f"user {user}, generation {generation}: {key.hex()} and {before[0].hex()}"
             )
         sides = [side for _, found in self._sides for side in found if granted.edge in side]
-        if not any(2 * len(side & members) > len(members) for side in sides):
+        if 2 * len(frozenset().union(*sides) & members) <= len(members):
             raise Violation(
                 "without a majority", f"{granted}: node {granted.edge} reached {sides} of {sorted(members)}"
             )
