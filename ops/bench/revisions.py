@@ -43,7 +43,8 @@ class Revisions:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         for package in COPIED:
-            shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
+            # With bytecode, if there is any: it is of these files as long as they keep their times.
+            shutil.copytree(ROOT / package, folder / package)
         files = {*CHANGED, *(file for file, _, _ in FAULTS.values())}
         self._texts = {name: (folder / name).read_text("utf-8") for name in sorted(files)}
 

@@ -14,18 +14,23 @@ from ops.faults.plan import Kind, make_plan
 SLOW_SYNC_MS = 40
 
 
-def test_kills_stalls_and_restarts_of_node_and_clients(make_drill: Callable[..., Drill]) -> None:
+@pytest.mark.parametrize(
+    ("kills", "of_clients", "messages"), [(2, 1, 120), pytest.param(4, 2, 200, marks=pytest.mark.long)]
+)
+def test_kills_stalls_and_restarts_of_node_and_clients(
+    make_drill: Callable[..., Drill], kills: int, of_clients: int, messages: int
+) -> None:
     drill = make_drill(seed=20)
     drill.begin(rate=40)
     wanted = {
-        Kind.NODE_KILL: 4,
+        Kind.NODE_KILL: kills,
         Kind.NODE_PAUSE: 1,
         Kind.NODE_STOP: 1,
-        Kind.CLIENT_KILL: 2,
+        Kind.CLIENT_KILL: of_clients,
         Kind.CLIENT_PAUSE: 1,
     }
     drill.suffer(make_plan(20, wanted, pause=0.6, haste=2.0))
-    must_hold(drill.conclude(), messages=200)
+    must_hold(drill.conclude(), messages=messages)
 
 
 @pytest.mark.long

@@ -21,12 +21,15 @@ def load_while_some_are_away(drill: Drill) -> None:
     drill.crowd.stop(drill.crowd.workers[-1])
 
 
-def test_accepted_messages_survive_power_loss(make_drill: Callable[..., Drill], shim: Path) -> None:
+@pytest.mark.parametrize(("losses", "messages"), [(2, 50), pytest.param(3, 80, marks=pytest.mark.long)])
+def test_accepted_messages_survive_power_loss(
+    make_drill: Callable[..., Drill], shim: Path, losses: int, messages: int
+) -> None:
     drill = make_drill(seed=30, shim=shim)
     drill.stage.sync_ms = SLOW_SYNC_MS
     load_while_some_are_away(drill)
-    drill.suffer(make_plan(30, {Kind.POWER_LOSS: 3}, pause=0.8))
-    must_hold(drill.conclude(), messages=80)
+    drill.suffer(make_plan(30, {Kind.POWER_LOSS: losses}, pause=0.8))
+    must_hold(drill.conclude(), messages=messages)
 
 
 def test_the_same_run_with_an_fsync_that_lies_loses_messages(

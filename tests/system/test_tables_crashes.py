@@ -20,7 +20,7 @@ KEYS = 20
     "kinds",
     [
         (Kind.KILL_PRIMARY, Kind.RESTART_AT_ONCE),
-        (Kind.KILL_HEIR, Kind.KILL_TWO),
+        pytest.param((Kind.KILL_HEIR, Kind.KILL_TWO), marks=pytest.mark.long),
         pytest.param((Kind.KILL_ALL, Kind.MOVE), marks=pytest.mark.long),
         pytest.param((Kind.PAUSE_PRIMARY, Kind.PAUSE_HEIR), marks=pytest.mark.long),
     ],

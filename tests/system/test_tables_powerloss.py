@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import trio
 from fleets import drill_in, fault, suffer
 
@@ -12,6 +13,7 @@ from ops.tables.plan import Kind
 from ops.tables.quiet import rest
 
 
+@pytest.mark.long
 async def test_what_was_settled_survives_power_loss_of_all(tmp_path: Path, shim: Path) -> None:
     async with drill_in(tmp_path, seed=73, shim=shim) as drill:
         for seat in drill.fleet.seats:
@@ -19,6 +21,7 @@ async def test_what_was_settled_survives_power_loss_of_all(tmp_path: Path, shim:
         await suffer(drill, [fault(Kind.POWER_LOSS_OF_ALL, seed=seed) for seed in (1, 2)])
 
 
+@pytest.mark.long
 async def test_the_same_with_an_fsync_that_lies_loses_what_was_settled(tmp_path: Path, shim: Path) -> None:
     async with drill_in(tmp_path, seed=73, shim=shim) as drill:
         fleet = drill.fleet

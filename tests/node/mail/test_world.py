@@ -11,13 +11,20 @@ import pytest
 from tests.node.mail.stored import Stored
 from tests.node.mail.world import Knobs, World, run
 
-SEEDS = 400
+SEEDS = 200
+SEEDS_LONG = 400
 CHUNK = 50
 STORED = range(10_000, 10_030)
 """Seeds that are run on a real store as well. A crash opens the directory anew."""
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+@pytest.mark.parametrize(
+    "first",
+    [
+        *range(0, SEEDS, CHUNK),
+        *(pytest.param(first, marks=pytest.mark.long) for first in range(SEEDS, SEEDS_LONG, CHUNK)),
+    ],
+)
 def test_no_seed_breaks_a_promise(first: int) -> None:
     for seed in range(first, first + CHUNK):
         run(seed)

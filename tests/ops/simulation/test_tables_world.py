@@ -24,13 +24,20 @@ from store.reading import Reading
 from store.transaction import Transaction
 from tests.ops.simulation.test_worlds import elsewhere
 
-SEEDS = 300
+SEEDS = 100
+SEEDS_LONG = 300
 SLICE = 25
 STEPS = 100
 """Longer worlds are for `waystation simulate`."""
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, SLICE))
+@pytest.mark.parametrize(
+    "first",
+    [
+        *range(0, SEEDS, SLICE),
+        *(pytest.param(first, marks=pytest.mark.long) for first in range(SEEDS, SEEDS_LONG, SLICE)),
+    ],
+)
 def test_every_promise_holds(first: int) -> None:
     for seed in range(first, first + SLICE):
         outcome = running.perform(running.draw("tables", seed, None, STEPS))
