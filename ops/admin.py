@@ -145,6 +145,11 @@ def _takes_all(words: Sequence[str]) -> bool:
 @app.default
 def admin(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)]) -> None:
     """Ask a running node for one command."""
+    ask(tokens)
+
+
+def ask(tokens: Sequence[str], view: Callable[[Any], Any] = lambda result: result) -> None:
+    """The same. view: what of a result is shown to a person; JSON is as the node said it."""
     if not tokens or tokens[0] in ("--help", "-h"):
         sys.stdout.write(USAGE)
         return
@@ -160,10 +165,10 @@ def admin(*tokens: Annotated[str, Parameter(allow_leading_hyphen=True, show=Fals
 
             silence_s = read_duration(line.timeout, "--timeout") if line.timeout else None
             sys.exit(ask_all(line.entries(), words, silence_s, as_json=line.json))
-        _ask_one(line, words)
+        _ask_one(line, words, view)
 
 
-def _ask_one(line: Line, words: Sequence[str]) -> None:
+def _ask_one(line: Line, words: Sequence[str], view: Callable[[Any], Any]) -> None:
     (entry,) = line.entries()
     write, tell = _writers(as_json=line.json)
 
@@ -174,7 +179,8 @@ def _ask_one(line: Line, words: Sequence[str]) -> None:
     keep, words = _kept(line, words)
     with Client(entry.target()) as client:
         try:
-            write(keep(client.ask(words, told)))
+            result = keep(client.ask(words, told))
+            write(result if line.json else view(result))
             sys.stdout.flush()
         except KeyboardInterrupt:
             sys.exit(130)

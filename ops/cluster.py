@@ -15,7 +15,8 @@ from cyclopts.validators import Number
 
 from admin.channel.errors import ChannelError
 from node.founding import FoundingError, found, join
-from ops.admin import admin
+from ops.admin import admin, ask
+from ops.clusterglance import glance
 from ops.clusterhere import NODES_MAX, PORT, HereError, run_here
 from ops.clustering import place_of
 from ops.config import Config, ConfigError, read_config
@@ -90,7 +91,7 @@ def init(
         place = f"{founded.key}@{read.cluster.reached_at}"
         _say(
             as_json,
-            _BEGUN.format(name=name, node=founded.node.hex(), place=place),
+            _BEGUN.format(name=name, node=founded.node.hex(), place=place, data=read.data),
             name=name,
             node=founded.node.hex(),
             key=founded.key,
@@ -103,9 +104,12 @@ _BEGUN: Final = """\
 The cluster {name!r} has one member, {node}. Start it with `waystation run`. For each further node:
 
     there    waystation cluster key                     prints its key
-    here     waystation cluster invite KEY              while this node runs
+    here     waystation cluster invite KEY {data}
+             --server NAME                              while this node runs; what the new one stands on
     there    waystation cluster join '{place}'
-    there    waystation run"""
+    there    waystation run
+
+`there` with --config, as here."""
 
 
 def named_member(text: str) -> tuple[str, str]:
@@ -174,8 +178,12 @@ Key = Annotated[str, Parameter(help="The secret key to ask with; else as `waysta
 
 
 def _ask(node: str, key: str, as_json: bool, *words: str) -> None:
+    admin(*_line(node, key, as_json, *words))
+
+
+def _line(node: str, key: str, as_json: bool, *words: str) -> list[str]:
     options = [*(["--json"] if as_json else []), *([f"--key={key}"] if key else [])]
-    admin(node, *options, "cluster", *words)
+    return [node, *options, "cluster", *words]
 
 
 def _options(**given: Any) -> list[str]:
@@ -187,7 +195,7 @@ def _options(**given: Any) -> list[str]:
 @app.command
 def status(node: Node = "data", *, key: Key = "", as_json: AsJson = False) -> None:
     """Show members, partitions, those at one copy and since when, links and versions."""
-    _ask(node, key, as_json, "status")
+    ask(_line(node, key, as_json, "status"), glance)
 
 
 @app.command(

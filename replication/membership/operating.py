@@ -29,7 +29,7 @@ from replication.membership import joining, status
 from replication.membership.departing import Departing
 from replication.membership.errors import NoSuchMember, NotNow, OwnerAway
 from replication.membership.joining import Joined
-from replication.membership.member import ACTIVE, LEAVING, NODE_BYTES, REMOVED, Member
+from replication.membership.member import ACTIVE, INVITED, LEAVING, NODE_BYTES, REMOVED, Member
 from replication.membership.membership import Membership
 from replication.membership.owner import Owner
 from replication.membership.reaching import LOOK_S, REACH_S, Reaching
@@ -108,7 +108,7 @@ class Operating:
     async def invite(
         self, key: str, *, server: str, rack: str = "", weight: int = 100, cluster: str = ""
     ) -> bytes:
-        """Let whoever has this key join. The id that it will have.
+        """Let whoever has this key join. The id that it will have: the same again, if it is invited just so already.
 
         Raises:
             KeyTaken, RosterFull
@@ -116,10 +116,15 @@ class Operating:
         """
         if not is_public_key(key):
             raise ValueError(f"{key!r} isn't 40 characters of Z85")
+        own = self._membership.own.cluster
+        said = (key, INVITED, server, rack, weight, cluster or own)
+        for one in self._membership.roster.members.values():
+            if (one.key, one.state, one.server, one.rack, one.weight, one.cluster) == said:
+                return one.node
         node = secrets.token_bytes(NODE_BYTES)
         row = self._membership.roster.invited(
             node, self._around.me, key, server=server, rack=rack, weight=weight,
-            cluster=cluster or self._membership.own.cluster,
+            cluster=cluster or own,
         )  # fmt: skip
         Member.from_row(row.row())  # within its limits
         await self._membership.edit([row, *self._kept_by(row.cluster)])

@@ -11,6 +11,7 @@ from replication.core.state import LIVE, ReplicaState
 from replication.detector import Detector
 from replication.membership.member import STATES, Member
 from replication.replicated import ReplicatedGroup
+from replication.schema import declared
 
 
 @attrs.frozen
@@ -43,11 +44,11 @@ def members(
     release: Callable[[bytes], str],
 ) -> list[dict[str, Any]]:
     """One of each node: its row, what its release is called, whether it is alive, and how many partitions it is primary
-    and heir of, as far as this node knows."""
+    and heir of, as far as this node knows, without the one of the schema."""
     primary: dict[bytes, int] = {}
     heir: dict[bytes, int] = {}
-    for group in groups.values():
-        for part in group.carrier.state.parts:
+    for name, group in groups.items():
+        for part in group.carrier.state.parts if name != declared.NAME else ():
             if part.claim is not None:
                 primary[part.claim.primary] = primary.get(part.claim.primary, 0) + 1
                 if part.claim.heir is not None:
