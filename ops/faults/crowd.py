@@ -23,6 +23,9 @@ from ops.powerloss.watch import WatchedDirectory
 
 FIRST_NUMBER: Final = 15_550_100_001
 QUIET_SECONDS: Final = 1.5
+STOP_SECONDS_MAX: Final = 120.0
+ASK_SECONDS_MAX: Final = 60.0
+"""Of a machine that others keep busy, or that stands still meanwhile."""
 
 
 class CrowdError(Exception):
@@ -129,7 +132,7 @@ class Crowd:
         environment = worker.watched.environment() if worker.watched else {}
         worker.child = Child(command, self._folder / f"{worker.name}.log", environment)
         if self._rate:
-            worker.child.ask(f"load {self._rate}", 20)
+            worker.child.ask(f"load {self._rate}", ASK_SECONDS_MAX)
 
     def send_elsewhere(self, gone: str, server: str, prefix: Sequence[str]) -> None:
         """The node at `gone` never returns: its apps end, and go on at another one, on their states."""
@@ -183,7 +186,7 @@ class Crowd:
         """
         assert worker.child is not None
         child, worker.child = worker.child, None
-        if code := child.end():
+        if code := child.end(STOP_SECONDS_MAX):
             raise ChildError(f"{worker.name} ended with code {code}\n{child.log_tail()}")
 
     # ---- orders ------------------------------------------------------------------------------------------
@@ -237,7 +240,7 @@ class Crowd:
         return self._folder / "states" / worker.name
 
     def _all(self, order: str) -> list[dict[str, Any]]:
-        return [w.child.ask(order, 20) for w in self.workers if w.child is not None]
+        return [w.child.ask(order, ASK_SECONDS_MAX) for w in self.workers if w.child is not None]
 
     def _until(self, what: str, seconds_max: float, holds: Any) -> None:
         end = time.monotonic() + seconds_max
