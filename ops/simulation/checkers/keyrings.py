@@ -24,7 +24,7 @@ REVOKED: Final = 15
 """Where a row of a member has them."""
 LAST_MS: Final = 250
 """Of the rest: for so long nobody may have been turned away."""
-LOCKED_MS: Final = 6_000
+LOCKED_MS: Final = 4_000
 """After peace: until then a change of keys has ended, and everybody has heard of it."""
 
 

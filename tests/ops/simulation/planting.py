@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import inspect
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
 import pytest
 
+from ops.simulation.plan import Plan
 from ops.simulation.running import draw, perform
 from ops.simulation.world import Outcome
 
 
 @attrs.frozen
 class Plant:
-    """A bug, in words; the function and what is changed in it; the seeds in which it is found, and by which rules."""
+    """A bug, in words; the function and what is changed in it; the seeds in which it is found, and by which rules.
+
+    plan: what each seed stands for, if it isn't drawn: a history in which little else happens.
+    """
 
     what: str
     where: Any
@@ -27,6 +31,7 @@ class Plant:
     rules: set[str]
     world: str = "cluster"
     steps: int = 120
+    plan: Callable[[int], Plan] | None = None
 
     def put(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Change the function."""
@@ -40,7 +45,8 @@ class Plant:
     def outcomes(self) -> Iterator[Outcome]:
         """Of its seeds."""
         for seed in self.seeds:
-            yield perform(draw(self.world, seed, None, self.steps))
+            plan = self.plan(seed) if self.plan else draw(self.world, seed, None, self.steps)
+            yield perform(plan)
 
     def found(self) -> str:
         """The first rule that is broken; nothing if none is."""

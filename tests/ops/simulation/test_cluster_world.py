@@ -114,6 +114,23 @@ def test_an_heir_on_its_primarys_server_is_found(monkeypatch: pytest.MonkeyPatch
     assert perform(back(0)).rule == "on one server"
 
 
+# ---- receipts -----------------------------------------------------------------------------------------------
+
+
+def in_haste(seed: int) -> Plan:
+    """One user writes to another so fast that each receipt that is told has grown before it is answered; then the
+    sender's primary dies, with what it hasn't written down."""
+    drawn = draw("cluster", seed, 3, 0)
+    steps = [Step(500 + at * 8, "compose", (at, 1, 2)) for at in range(100)]
+    steps.append(Step(800 + seed * 20, "crash", (2,)))
+    mail = drawn.knobs["mail"] | {
+        "flush_delay_ms": 200, "sync_delay_ms": 5, "window": 16, "pair_share": 16,
+        "mailbox_messages_max": 100, "commit_messages_max": 100,
+    }  # fmt: skip
+    knobs = {**drawn.knobs, "founders": 3, "newcomers": 0, "mail": mail}
+    return attrs.evolve(drawn, knobs=knobs, steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
 # ---- planted bugs -----------------------------------------------------------------------------------------
 
 
@@ -143,6 +160,12 @@ PLANTS = (
         telling, "_tell",
         "state.out.append((effects.TELL", "over(state, telling) or state.out.append((effects.TELL",
         range(10), {"receipts"},
+    ),
+    Plant(
+        "TOLD is taken as everything that was told since",
+        telling, "told",
+        "if telling.empty():", "if True:",
+        range(2, 14), {"receipts"}, plan=in_haste,
     ),
     Plant(
         "TOLD is said before it is durable",

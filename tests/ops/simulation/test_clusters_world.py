@@ -6,13 +6,16 @@ from __future__ import annotations
 import attrs
 import pytest
 
+from node import majority
 from node.accounts import registrar, registration
+from node.routing import keeping
+from ops.simulation.cluster.drawing import NUMBER, USERS
 from ops.simulation.cluster.node import KEPT
 from ops.simulation.cluster.scenario import Cluster
 from ops.simulation.plan import Plan, Step
 from ops.simulation.running import draw, perform
 from replication.membership import far, rebalancing, rekeying
-from replication.membership.exchange import Exchange
+from replication.membership.membership import Membership
 from replication.zeromq import members
 from tests.ops.simulation.planting import Plant
 
@@ -74,9 +77,34 @@ def test_a_key_that_others_know_and_have_not_on_their_disks_is_not_used() -> Non
     assert outcome.totals["keys changed"] == 0
 
 
-def test_a_key_that_is_used_when_all_have_only_heard_of_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Exchange, "has_kept", Exchange.knows)
-    assert perform(forgotten(0)).rule == "locked out"
+# ---- a cluster that is cut off, and a side without a majority ------------------------------------------------
+
+
+def cut_off(seed: int) -> Plan:
+    """One of two clusters is cut off while users of both write to everybody."""
+    drawn = draw("clusters", seed, 4, 0)
+    composed = [
+        Step(1_000 + at * 20, "compose", (at, at % USERS + 1, (at + 3) % USERS + 1)) for at in range(100)
+    ]
+    knobs = {"founders": 4, "newcomers": 0, "labels": ["north", "north", "south", "south"]}
+    return attrs.evolve(
+        drawn, knobs={**drawn.knobs, **knobs}, steps=(Step(500, "split", ((0, 1),)), *composed)
+    )
+
+
+def test_a_cluster_that_is_cut_off_costs_the_others_nothing() -> None:
+    outcome = perform(cut_off(0))
+    assert not outcome.rule, outcome
+    assert outcome.totals["busy"] > 0
+    assert outcome.totals["handed"] == 100
+
+
+def minority(seed: int) -> Plan:
+    """Two nodes of five are cut off when numbers are asked for, everywhere."""
+    drawn = draw("cluster", seed, 5, 0)
+    asked = [Step(1_500, "register", (NUMBER + one,)) for one in range(3)]
+    steps = (Step(300, "split", ((0, 1),)), *asked, Step(4_000, "heal"))
+    return attrs.evolve(drawn, knobs={**drawn.knobs, "founders": 5, "newcomers": 3}, steps=steps)
 
 
 # ---- planted bugs -----------------------------------------------------------------------------------------
@@ -110,13 +138,51 @@ PLANTS = (
         "what another cluster is to own stays",
         rebalancing, "misplaced",
         "if ranked[0] != state.me and", "if ranked[0] != state.me and ranked[0] not in state.far and",
-        range(1), {"progress"}, world="clusters", steps=60,
+        range(1), {"owned"}, world="clusters", steps=60,
     ),
     Plant(
         "nodes of other clusters never rest",
         far.Far, "step",
         "now - used_at >= self._idle_ms", "False",
-        range(2, 3), {"progress"}, world="clusters", steps=60,
+        range(2, 3), {"far links"}, world="clusters", steps=60,
+    ),
+    Plant(
+        "a key is used before anybody has heard of it",
+        rekeying.Rotation, "missing",
+        "if membership.own.next_key != self._key", "if True:\n        return []\n    if False",
+        range(5, 10), {"locked out"}, steps=60,
+    ),
+    Plant(
+        "a key is used when all have only heard of it",
+        rekeying.Rotation, "missing",
+        "membership.exchange.has_kept", "membership.exchange.knows",
+        range(1), {"locked out"}, plan=forgotten,
+    ),
+    Plant(
+        "owners that others tell of aren't written",
+        Membership, "_carry_out",
+        "self._kept.keep_soon(effect[1])",
+        "self._kept.keep_soon([row for row in effect[1] if isinstance(row, Member)])",
+        range(1), {"owners agree"}, world="clusters", steps=60,
+    ),
+    Plant(
+        "any members are a majority",
+        majority, "is_seen",
+        "return WHOLE * there > len(active)", "return there > 0",
+        range(1, 6), {"without a majority"}, plan=minority,
+    ),
+    Plant(
+        "the end of a wipe forgets whose number it is",
+        registrar, "wiped_in",
+        "txn.put(ACCOUNT.name, key, done.to_value())", "txn.delete(ACCOUNT.name, key)",
+        range(2, 5), {"lost registration"}, steps=60,
+    ),
+    Plant(
+        "sends wait until every partition has a primary",
+        keeping, "pass_on",
+        "assert line is not None",
+        "assert line is not None\n    if any(one.since for one in state.parts): return False",
+        range(5), {"late in the calm"}, plan=cut_off,
     ),
 )  # fmt: skip
 
