@@ -171,6 +171,12 @@ class Cluster(Changing):
         many = sorted(user for user, count in sessions.items() if count > 1)
         return f"users {many} have sessions at several edges" if many else ""
 
+    def restless(self) -> str:
+        """What hasn't ended. Whoever has a number that is forgotten can't log in, and that is what is broken then."""
+        if not super()._unsettled():
+            self.registrations.verdict(self.disks)
+        return super().restless()
+
     # ---- between phones and nodes ---------------------------------------------------------------------
 
     def seek(self, phone: Phone, node: int) -> None:

@@ -57,6 +57,13 @@ class Clusters(Cluster):
             return violation.words
         return words
 
+    def restless(self) -> str:
+        """What hasn't ended. If it is only what is judged at rest that doesn't hold, that is what is broken."""
+        if not super()._unsettled():
+            for checker in self._at_rest:
+                checker.verdict(self.disks)
+        return super().restless()
+
     def _sessions_at(self) -> list[tuple[int, int]]:
         """(partition, node) of each phone that is connected."""
         phones = self._by_user.values()
