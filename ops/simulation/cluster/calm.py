@@ -18,6 +18,8 @@ class Calm:
         self._world = world
         self._labels = tuple(labels)
         self._happened = dict.fromkeys(labels, 0)
+        self.lasting: set[tuple[int, int, str]] = set()
+        """Links that are full: (node, peer, channel)."""
         for kind in (Up, Down, DiskLost):
             world.trace.subscribe(kind, self._to_node)
         world.trace.subscribe(Fault, self._fault)
@@ -30,6 +32,8 @@ class Calm:
 
     def since(self, label: str | None = None) -> int | None:
         """In this cluster, or in all; None: something is the matter that goes on."""
+        if self.lasting:
+            return None
         nodes = [node for node, one in enumerate(self._labels) if label in (None, one)]
         machines = [self._world.machines[node] for node in nodes]
         if any(machine.paused or machine.slow or machine.disk.full for machine in machines):

@@ -18,7 +18,7 @@ from ops.simulation.mail.node import MailNode
 from ops.simulation.mail.scenario import Mail
 from ops.simulation.plan import Step
 from ops.simulation.tables.claims import name_of
-from ops.simulation.trace import DiskLost
+from ops.simulation.trace import DiskLost, Peace
 from ops.simulation.world import World
 from replication.membership.member import ACTIVE, LEAVING
 from replication.membership.roster import Entry
@@ -43,11 +43,15 @@ class Changing(Mail):
         self.lost: set[int] = set()
         self.leaving: set[int] = set()
         super().__init__(world)
+        world.trace.subscribe(Peace, self._unclog_all)
 
     # ---- what operators do ----------------------------------------------------------------------------
 
     def act(self, step: Step) -> bool:
         """As in the world of mail; and what operators do."""
+        if step.kind in ("clog", "unclog"):
+            self._clog(step.kind, *step.arguments)
+            return True
         if step.kind not in ("join", "weigh", "leave", "lose", "assign", "rotate"):
             return super().act(step)
         if step.kind == "rotate":
@@ -69,6 +73,17 @@ class Changing(Mail):
         if node not in self.gone and (step.kind != "join" or node not in self.joined):
             self.world.machines[via].ask(ClusterNode.operate, what, *arguments)
         return True
+
+    def _clog(self, what: str, node: int, peer: int, channel: str) -> None:
+        """A link's queue is full, or no longer."""
+        clogged = self.calm.lasting
+        (clogged.add if what == "clog" else clogged.discard)((node, peer, channel))
+        self.world.machines[node].ask(getattr(ClusterNode, what), peer, channel)
+        self.calm.disturb()
+
+    def _unclog_all(self, _: Peace) -> None:
+        for node, peer, channel in sorted(self.calm.lasting):
+            self._clog("unclog", node, peer, channel)
 
     def _place(self, node: int) -> list[Any]:
         return [self.founding.servers, self.founding.label(node)]

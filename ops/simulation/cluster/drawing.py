@@ -6,15 +6,21 @@ import random
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+from node.routing import codes
 from ops.simulation import replicas
 from ops.simulation.faults import Faults
+from ops.simulation.mail.node import GROUP
 from ops.simulation.plan import Plan, Step
+from ops.simulation.tables.node import CONTROL
 
 NAME: Final = "cluster"
 PARTITIONS: Final = 8
 USERS: Final = 10
 NUMBER: Final = 15_550_100_001
 """The first of those that nobody has at first."""
+CLOGS_FROM: Final = 100
+"""Lower seeds know no full links: planted bugs are looked for in them, and were before there was this fault."""
+CHANNELS: Final = (*codes.CHANNELS, GROUP, CONTROL)
 PATIENCE_MS: Final = 400
 """As `patience_ms` of routing: longer than a takeover takes in such a world."""
 ANSWER_MS_MAX: Final = 600
@@ -32,6 +38,7 @@ def plan(seed: int, nodes: int | None, steps: int) -> Plan:
     done += rotations(random.Random(f"cluster keys {seed}"), nodes, done, at)
     come, some = newcomers(random.Random(f"cluster newcomers {seed}"), at)
     done += some
+    done += clogs(seed, nodes, at)
     done.sort(key=lambda step: step.at)
     return Plan(NAME, seed, nodes, {**knobs(hand), "founders": founders, "newcomers": come}, tuple(done))
 
@@ -88,6 +95,22 @@ def newcomers(hand: random.Random, end: int) -> tuple[int, list[Step]]:
     """Numbers that nobody has at first, and when their devices begin to want them."""
     count = hand.choice((0, 0, 1, 3))
     return count, [Step(hand.randrange(end + 1), "register", (NUMBER + one,)) for one in range(count)]
+
+
+def clogs(seed: int, nodes: int, end: int) -> list[Step]:
+    """Links whose queues are full for a while, each channel by itself."""
+    hand = random.Random(f"clogs {seed}")
+    if seed < CLOGS_FROM or nodes < 2 or hand.random() > 0.25:
+        return []
+    found = []
+    lasting = hand.choice((20, 100, 400))
+    channels = hand.sample(CHANNELS, hand.choice((1, 2, len(CHANNELS))))
+    for _ in range(hand.choice((2, 8, 30))):
+        at = hand.randrange(end + 1)
+        link = (*hand.sample(range(nodes), 2), hand.choice(channels))
+        found.append(Step(at, "clog", link))
+        found.append(Step(at + 1 + int(hand.expovariate(1 / lasting)), "unclog", link))
+    return found
 
 
 def _comings_and_goings(hand: random.Random, nodes: int, founders: int, end: int) -> list[Step]:

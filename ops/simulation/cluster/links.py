@@ -97,6 +97,9 @@ class SimLinks:
         self.now = 0
         self.refused = 0
         self.broken = 0
+        self.clogged: set[Key] = set()
+        """Nothing is taken for these now, as if their queues were full."""
+        self.choked = 0  # how often that was so
 
     def meet(self, peers: Sequence[bytes]) -> None:
         """From now on there are links to these peers, and to no others."""
@@ -120,6 +123,8 @@ class SimLinks:
     def send(self, peer: bytes, channel: str, message: Sequence[Any]) -> bool:
         """Queue it. False: not connected, or too much is under way."""
         link = self._out.get((peer, channel))
+        if self.clogs(peer, channel):
+            return False
         if link is None or not link.up or link.sent - link.acknowledged >= self._window:
             self.refused += 1
             return False
@@ -128,6 +133,12 @@ class SimLinks:
         if link.sent - link.acknowledged > self._window // 2 and self.now > link.pinged:
             self._ping(peer, channel, link)
         return True
+
+    def clogs(self, peer: bytes, channel: str) -> bool:
+        """Whether what is to be sent now isn't taken; counted."""
+        found = (peer, channel) in self.clogged
+        self.choked += found
+        return found
 
     def _ping(self, peer: bytes, channel: str, link: Outgoing) -> None:
         link.pinged = self.now

@@ -152,6 +152,8 @@ class ClusterNode(MailNode):
             return
         if channel == CONTROL:
             message = belonging.beating(message)
+        if channel not in codes.CHANNELS and self.links.clogs(peer, channel):
+            return
         if belonging.is_far(peer):
             self.around.trace.observe(Afar(self.number, node_of(peer)))
         super()._send(channel, peer, (belonging.links.key, belonging.links.dialled(peer), message))
@@ -248,6 +250,16 @@ class ClusterNode(MailNode):
     def meet(self, peers: Sequence[bytes]) -> None:
         """Links to these, and to nobody else."""
         self.links.meet(peers)
+
+    def clog(self, peer: int, channel: str) -> None:
+        """There is no room for what is to be said to a node on one channel, for now."""
+        if self.belonging is not None:
+            self.links.clogged.add((name_of(peer), channel))
+
+    def unclog(self, peer: int, channel: str) -> None:
+        """There is again."""
+        if self.belonging is not None:
+            self.links.clogged.discard((name_of(peer), channel))
 
     def break_links(self) -> None:
         """This node has another key: all begin anew."""

@@ -297,4 +297,5 @@ class Cluster(Changing):
             self._add("announced again", counts.announced_again)
             self._add("superseded", counts.superseded)
             self._add("connections lost", node.links.broken)
+            self._add("found no room", node.links.choked)
             self._add("moved home", node.belonging.rebalancer.moved)

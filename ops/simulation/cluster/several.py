@@ -10,7 +10,7 @@ from typing import ClassVar, Final
 from ops.simulation.checkers.base import Checker, Violation
 from ops.simulation.checkers.farlinks import FarLinks
 from ops.simulation.checkers.owned import Owned
-from ops.simulation.cluster.drawing import PARTITIONS, knobs, mishaps, newcomers, rotations
+from ops.simulation.cluster.drawing import PARTITIONS, clogs, knobs, mishaps, newcomers, rotations
 from ops.simulation.cluster.scenario import Cluster
 from ops.simulation.mail.node import GROUP
 from ops.simulation.plan import Plan, Step
@@ -86,6 +86,7 @@ class Clusters(Cluster):
         done += rotations(hand, founders, done, end)
         come, some = newcomers(hand, end)
         done += some
+        done += clogs(seed, nodes, end)
         done.sort(key=lambda step: step.at)
         set_so = knobs(hand)
         set_so["membership"] |= {"far_idle_ms": hand.choice((200, 400, 1_000)), "calm_ms": 100}
