@@ -141,15 +141,29 @@ async def _remove(context: Context, arguments: Mapping[str, Any]) -> Any:
             {"group": one.group, "partition": one.partition, "why": one.why} for one in losses.lost
         ],
         "not_answered": [{"node": one.hex()} for one in losses.silent],
-        "hint": "" if arguments["yes"] else "nothing was changed: add --yes to remove it for good",
+        "hint": _hint(cluster, node) if not arguments["yes"] else "",
     }
+
+
+def _hint(cluster: Cluster, node: bytes) -> str:
+    if cluster.is_alive(node):
+        return (
+            "nothing was changed: it is alive, so let it leave (cluster leave); it is removed when it is dead"
+        )
+    return "nothing was changed: add --yes to remove it for good"
+
+
+def _require_partition(cluster: Cluster, partition: int) -> None:
+    count = cluster.groups[USERS.name].placed.partitions
+    if partition >= count:
+        raise CommandError(f"there is no partition {partition}: they are numbered from 0 to {count - 1}")
 
 
 async def _move(context: Context, arguments: Mapping[str, Any]) -> Any:
     cluster = _cluster(context)
     node, partition = _node(cluster, arguments["node"]), arguments["partition"]
+    _require_partition(cluster, partition)
     with Done():
-        cluster.groups[USERS.name].placed.check(partition)
         if cluster.groups[USERS.name].primary(partition) != node:
             await cluster.operate.move(USERS.name, partition, node)
     return {"partition": partition, "primary": node.hex()}
@@ -159,8 +173,10 @@ async def _assign(context: Context, arguments: Mapping[str, Any]) -> Any:
     first, last = arguments["first"], arguments["last"]
     if last < first:
         raise CommandError(f"{first} to {last}: the first partition comes first")
+    cluster = _cluster(context)
+    _require_partition(cluster, last)
     with Done():
-        await _cluster(context).operate.assign(range(first, last + 1), arguments["cluster"])
+        await cluster.operate.assign(range(first, last + 1), arguments["cluster"])
     return {"partitions": last - first + 1, "cluster": arguments["cluster"]}
 
 

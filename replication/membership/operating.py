@@ -291,7 +291,7 @@ class Operating:
             raise NotNow(f"node {primary.hex()}, which serves it, isn't reached")
         told = await self._ask(primary, MOVE, (group, p, target), MOVE_S)
         if told:
-            raise NoMove(str(told))
+            raise NoMove(str(told).removesuffix(f"; {NoMove.remedy}"))
 
     def _require_owner(self, opened: ReplicatedGroup, p: int, target: bytes) -> None:
         roster = self._membership.roster

@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from replication.core import members as core
+from replication.core.errors import NoMove
 from replication.detectorstate import DEAD
 from replication.membership.errors import JoinRefused, KeyTaken, MemberRemoved, NotNow
 from replication.membership.member import ACTIVE, REMOVED
@@ -194,6 +195,24 @@ async def test_who_is_not_invited_does_not_join_and_a_key_joins_once(tmp_path: P
         assert node not in members["b"].nodes
         assert (await members["a"].operate.remove(node)).lost == ()
         await until(lambda: members["b"].membership.roster.members[node].state == REMOVED)
+
+
+async def test_why_another_node_made_no_move_is_said_with_its_remedy_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        a, b = members["a"], members.node("b")
+        group = a.group("kept")
+        await until(lambda: any(group.primary(p) == b for p in range(KEPT.partitions)))
+        p = next(p for p in range(KEPT.partitions) if group.primary(p) == b)
+
+        async def told(*_: object) -> str:
+            return str(NoMove("it isn't there"))
+
+        monkeypatch.setattr(a.operate, "_ask", told)
+        with pytest.raises(NoMove) as raised:
+            await a.operate.move("kept", p, a.me)
+        assert str(raised.value) == str(NoMove("it isn't there"))
 
 
 async def test_labels_and_weights_are_changed_on_any_node_and_are_there_after_a_start(tmp_path: Path) -> None:
