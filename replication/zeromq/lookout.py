@@ -84,14 +84,19 @@ class Lookout:
         self._lent = False
         self._back.ring()
 
-    def add(self, socket: Socket, attendant: Attendant, subject: Any) -> None:
-        """See to it from now on, and at once. No task waits for it meanwhile."""
+    def add(self, socket: Socket, attendant: Attendant, subject: Any, *, marked: bool = True) -> None:
+        """See to it from now on, and at once. No task waits for it meanwhile.
+
+        Args:
+            marked: whether each operation looks if there is something to be read, and marks it, which is a system call
+            for each. If not, what comes while something is sent is seen with what comes next.
+        """
         assert self._epoll is not None, "opened"
         fd = socket.fd
         assert fd not in self._entries
         self._entries[fd] = (socket, attendant, subject)
         self._epoll.register(fd, select.EPOLLIN)
-        socket.attended(_IN, self)
+        socket.attended(_IN if marked else 0, self)
         self.mark(fd)
 
     def remove(self, socket: Socket) -> None:

@@ -128,7 +128,8 @@ class Dialer:
                     async with trio.open_nursery() as nursery:
                         nursery.start_soon(self._watch, link, monitor)
                         await self._greet(link, socket)
-                        self._lookout.add(socket, self, link)
+                        # What is missed by a send is seen with the answer to the next heartbeat, at the latest.
+                        self._lookout.add(socket, self, link, marked=False)
                         await trio.sleep_forever()
                 finally:
                     link.socket = None

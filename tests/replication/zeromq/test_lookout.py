@@ -150,6 +150,20 @@ async def test_a_send_that_eats_the_edge_marks_the_socket(place: Place) -> None:
     assert place.reader.numbers("a") == [1]
 
 
+async def test_one_that_isnt_marked_by_its_sends_is_seen_to_when_something_comes(place: Place) -> None:
+    near, far = place.pair("a")
+    place.lookout.remove(far)
+    place.lookout.add(far, place.reader, ("a", far), marked=False)
+    place.look()
+    calls = place.reader.calls
+    say(far, 9)
+    assert not place.is_readable()
+    assert place.reader.calls == calls
+    say(near, 1)
+    place.look()
+    assert place.reader.numbers("a") == [1]
+
+
 async def test_a_mark_that_is_made_while_it_is_seen_to_is_kept(place: Place) -> None:
     near, far = place.pair("a")
     place.look()
