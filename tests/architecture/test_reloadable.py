@@ -59,8 +59,9 @@ def endless_loops(tree: ast.Module) -> list[str]:
     for function in ast.walk(tree):
         if isinstance(function, ast.AsyncFunctionDef):
             for loop in ast.walk(function):
-                endless = isinstance(loop, ast.While) and isinstance(loop.test, ast.Constant)
-                if endless and sum(1 for one in loop.body for _ in _statements(one)) > LOOP_STATEMENTS_MAX:
+                if not isinstance(loop, ast.While) or not isinstance(loop.test, ast.Constant):
+                    continue
+                if sum(len(_statements(one)) for one in loop.body) > LOOP_STATEMENTS_MAX:
                     found.append(f"line {loop.lineno}: {function.name}")
     return found
 

@@ -43,7 +43,7 @@ class _Real:
         deadline = time.monotonic() + 10.0
         while time.monotonic() < deadline:
             text = (self._directory / "out").read_text() + (self._directory / "err").read_text()
-            pins = re.findall(r"PIN \+\d+ (\d+)", text)
+            pins: list[str] = re.findall(r"PIN \+\d+ (\d+)", text)
             if len(pins) > self._used:
                 self._used = len(pins)
                 return pins[-1]

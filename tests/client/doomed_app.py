@@ -43,6 +43,7 @@ async def receive(state: str, address: str) -> None:
 if __name__ == "__main__":
     what, state_path, server, *numbers = sys.argv[1:]
     if what == "send":
-        anyio.run(send, state_path, server, *(int(number) for number in numbers))
+        first, last = map(int, numbers)
+        anyio.run(send, state_path, server, first, last)
     else:
         anyio.run(receive, state_path, server, backend="trio")

@@ -269,7 +269,9 @@ class FakeNode:
             pair.high = max(pair.high, number)
             sender = self.sessions.get(key[1])
             frame = (verbs.ACCEPTED, key[0], key[2], number, number, verbs.ONE_COPY)
-            if (sender, frame) in self.owed:  # acked before it was written: delivered at once
+            if (
+                sender is not None and (sender, frame) in self.owed
+            ):  # acked before it was written: delivered at once
                 self.owed.remove((sender, frame))
                 self._note_body(key, number)
                 pair.told_gone.add(number)

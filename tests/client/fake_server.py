@@ -45,8 +45,9 @@ def on_both(test: Callable[..., Any]) -> Callable[..., None]:
         anyio.run(main, backend=backend)
 
     names = [name for name in test.__annotations__ if name != "return"]
-    run.__signature__ = _signature(["backend", *names])  # type: ignore[attr-defined]
-    return run
+    made: Callable[..., None] = run
+    made.__signature__ = _signature(["backend", *names])  # type: ignore[attr-defined]
+    return made
 
 
 def _signature(names: list[str]) -> Any:

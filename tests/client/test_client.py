@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import attrs
@@ -65,7 +66,7 @@ async def receipts(client: Client, count: int) -> list[Receipt]:
     raise AssertionError("unreachable")
 
 
-def connect(path: Path, name: str, server: Serving, **changes: object):  # type: ignore[no-untyped-def]
+def connect(path: Path, name: str, server: Serving, **changes: Any):  # type: ignore[no-untyped-def]
     return Client.open(path / name, server.address, tls=Plain(), settings=attrs.evolve(FAST, **changes))
 
 
@@ -364,7 +365,7 @@ async def test_a_cancelled_auto_ack_loses_nothing_in_this_process(tmp_path: Path
         await register(alice, server, ALICE)
         for n in range(5):
             await (await alice.send_text(ALICE, str(n))).accepted()
-        texts = []
+        texts: list[str] = []
         while len(texts) < 5:
             with anyio.CancelScope() as scope:
                 if len(texts) % 2 == 0:
@@ -417,7 +418,7 @@ async def test_a_send_returns_only_when_its_own_commit_is_done(tmp_path: Path) -
             commit(writes)
             committed.append({key[1] for table, key, _ in writes if table == OUTBOX})
 
-        alice._driver.state.commit = slow_commit  # type: ignore[method-assign]
+        alice._driver.state.commit = slow_commit
         returned = list[int]()
 
         async def send() -> None:
@@ -451,9 +452,10 @@ async def test_a_cancelled_client_leaves_no_hole_in_its_numbers(tmp_path: Path) 
 
                 def slow_read(after: int, limit: int) -> list[StoredMessage]:
                     assert gate.wait(20)
-                    return read(after, limit)
+                    found: list[StoredMessage] = read(after, limit)
+                    return found
 
-                alice._driver.state.inbox = slow_read  # type: ignore[method-assign]
+                alice._driver.state.inbox = slow_read
                 group.start_soon(alice._driver.read_inbox, 0, 1)
                 await anyio.wait_all_tasks_blocked()
                 group.start_soon(

@@ -1,6 +1,7 @@
 """One recipient's numbers, as a conversation: what is sent, what is answered, what is sent then."""
 
 from random import Random
+from typing import TypeVar
 
 import attrs
 import pytest
@@ -12,6 +13,8 @@ from client.records import Snapshot
 from client.sending import Sending
 from client.settings import Settings
 from node.wire import errors, verbs
+
+E = TypeVar("E", bound=Event)
 
 STREAM, TO = b"streams!", 1002
 SETTINGS = Settings(in_flight_max=8, in_flight_recipient_max=6, outbox_max=20, send_timeout=60.0)
@@ -65,7 +68,7 @@ class Conversation:
         self.now += seconds
         self.sending.advance(self.now)
 
-    def events(self, kind: type[Event]) -> list[Event]:
+    def events(self, kind: type[E]) -> list[E]:
         return [event for event in self.effects.events if isinstance(event, kind)]
 
     def news(self) -> list[tuple[Kind, int, int]]:

@@ -52,7 +52,12 @@ async def test_an_authority_or_a_fingerprint_lets_in(tmp_path: Path) -> None:
 async def test_another_server_is_not_talked_to(tmp_path: Path) -> None:
     certificate, other = make_certificate(tmp_path), make_certificate(tmp_path, "other")
     async with serve(certificate) as server:
-        for at, way in enumerate([Authority(other.file), Fingerprint(other.fingerprint), Authority()]):
+        ways: list[Authority | Fingerprint] = [
+            Authority(other.file),
+            Fingerprint(other.fingerprint),
+            Authority(),
+        ]
+        for at, way in enumerate(ways):
             async with Client.open(tmp_path / str(at), server.address, tls=way, settings=FAST) as client:
                 with pytest.raises(ServerNotTrusted):
                     await client.request_pin(ALICE)

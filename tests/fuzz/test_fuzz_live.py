@@ -24,7 +24,7 @@ def served(folder: Path) -> Any:
     return live_node(
         folder,
         devices=devices(),
-        time=time.monotonic,
+        time=time.monotonic,  # type: ignore[arg-type]  # a node takes any clock
         committer="thread",
         hub=HubSettings(**CONFIG["limits"]),
         mail=MailSettings(**CONFIG["mail"]),

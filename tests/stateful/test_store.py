@@ -63,7 +63,8 @@ def one_write(draw: Any, names: list[str]) -> tuple[Any, ...]:
 def one_submit(draw: Any) -> list[tuple[Any, ...]]:
     # Mostly one table at a time and many writes: what can go wrong needs the same key twice.
     names = draw(st.sampled_from([[name] for name in NAMES]) | st.just(NAMES))
-    return draw(st.lists(one_write(names), min_size=3, max_size=20))
+    writes: list[tuple[Any, ...]] = draw(st.lists(one_write(names), min_size=3, max_size=20))
+    return writes
 
 
 def as_submitted(write: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import trio
@@ -109,13 +109,14 @@ async def test_a_dropped_table_is_gone_at_once_and_cleared_in_steps(tmp_path: Pa
         with pytest.raises(TableNotEmpty):
             await group.alter(DropTable("made", only_empty=True))
         await group.alter(DropTable("made"))
-        for use in (
+        uses: tuple[Callable[[], object], ...] = (
             lambda: table.get((0, 0)),
             lambda: table.count(),
             lambda: table.index("town", ()),
             lambda: group.table("made"),
             lambda: group.submit([(PUT, table.id, (1, 1), 1)], lambda result: None),
-        ):
+        )
+        for use in uses:
             with pytest.raises(UnknownTable):
                 use()
         verify_group(group)
@@ -275,7 +276,8 @@ async def test_a_table_moves_to_memory_and_back_while_writes_go_on(
                 ) == [(1, n) for n in sorted(wanted) if n % 5 == 1]
                 verify_group(group)
 
-        for start, storage in ((0, "ram"), (3, "disc"), (2, "ram")):
+        storages: tuple[tuple[int, Literal["ram", "disc"]], ...] = ((0, "ram"), (3, "disc"), (2, "ram"))
+        for start, storage in storages:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(write, start)
                 await group.alter(ChangeStorage("made", storage))
@@ -472,8 +474,8 @@ def test_a_schema_can_be_discovered(tmp_path: Path, read_only: bool) -> None:
         assert store.group("plain").table("one").index("town", ("Ulm",)) == [((1, 1), {"town": "Ulm"})]
         assert store.group("coded").table("two").get((1, 1)) == {"town": "Ulm"}
         assert store.group("coded").table("three").get((1, 1)) == {"town": "Ulm"}
-        for group in store.groups:
-            verify_group(group)
+        for opened in store.groups:
+            verify_group(opened)
     with pytest.raises(UnknownTable):
         Store.open(tmp_path, [groups[0], Group("coded", (Table("three"),))], committer="inline")
 

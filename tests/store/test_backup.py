@@ -88,7 +88,12 @@ def test_a_backup_taken_while_others_write_is_one_moment(tmp_path: Path) -> None
                 done = threading.Event()
                 value = [n, os.urandom(300)]
                 writes = [(PUT, table, (n % 7, n % 50), value) for table in (0, 1)]
-                group.submit(writes, lambda result, done=done: (failures.append(result.error), done.set()))  # type: ignore[misc]
+
+                def ended(result: Result, done: threading.Event = done) -> None:
+                    failures.append(result.error)
+                    done.set()
+
+                group.submit(writes, ended)
                 while not done.wait(0.0005):
                     store.deliver_results()
                 n += 1

@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,10 +34,11 @@ with Store.open(sys.argv[1], GROUPS, committer="inline") as store:
 
 
 @pytest.fixture
-def writer(tmp_path: Path):
+def writer(tmp_path: Path) -> Iterator[Path]:
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path / "store")], stdout=subprocess.PIPE, text=True
     )
+    assert process.stdout is not None
     assert process.stdout.readline() == "going\n"
     yield tmp_path / "store"
     assert process.poll() is None, "the writer must not notice"
@@ -49,7 +52,7 @@ def look(path: Path) -> Store:
 
 
 def test_a_look_sees_whole_commits_and_later_ones_later(writer: Path) -> None:
-    seen = []
+    seen: list[Any] = []
     with look(writer) as store:
         group = store.group("g")
         while len(set(seen)) < 3:

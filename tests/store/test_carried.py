@@ -247,11 +247,12 @@ def test_a_delete_without_a_tombstone_is_believed_only_from_a_stream(source: Pee
 
 def test_indexes_are_kept_on_the_applying_side(source: Peer, target: Peer) -> None:
     table = target.group.table("coloured")
-    for writes, red in [
+    steps: list[tuple[list[tuple[Any, ...]], list[str]]] = [
         ([(PUT, (1, "a"), "red"), (PUT, (1, "b"), "blue")], ["a"]),
         ([(PUT, (1, "b"), "red")], ["a", "b"]),
         ([(DELETE, (1, "a"))], ["b"]),
-    ]:
+    ]
+    for writes, red in steps:
         source.commit(*((op, source.id("coloured"), *rest) for op, *rest in writes))
         target.apply(source.tapped[-1].parts)
         assert [key[1] for key, _ in table.index("colour", ("red",))] == red

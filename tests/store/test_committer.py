@@ -75,12 +75,12 @@ class FailingEnvironment(Environment):
         super().commit(transaction)
 
 
-class Failure(lmdb.Error):  # type: ignore[misc]
+class Failure(lmdb.Error):
     """As LMDB reports an error number of the operating system."""
 
     def __init__(self, code: int) -> None:
         super().__init__(f"errno {code}", code)
-        self.code = code
+        self.code = code  # type: ignore[misc]
 
 
 def open_store(path: Path, **options: Any) -> Store:
@@ -480,6 +480,7 @@ async def test_a_defect_in_the_committer_is_told_to_everybody_who_waits_and_who_
         while len(results) < 2:
             await store.step()
     assert [type(result.error) for result in results] == [CommitterDied, CommitterDied]
+    assert store.fatal is not None
     assert isinstance(store.fatal.__cause__, SystemExit)
     assert "SystemExit" in str(store.fatal)
     assert "a body" not in str(store.fatal)

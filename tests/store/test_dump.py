@@ -45,7 +45,7 @@ def fill(store: Store) -> None:
 
 
 def contents(store: Store) -> Any:
-    rows = {}
+    rows: dict[tuple[str, ...], Any] = {}
     for group in store.groups:
         with group.snapshot() as reader:
             for table in group.tables:

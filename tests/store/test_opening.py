@@ -82,8 +82,10 @@ def test_a_second_process_is_refused(tmp_path: Path) -> None:
         )
         assert (done.returncode, done.stderr) == (7, "")
         assert DirectoryInUse.remedy in done.stdout
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "s")], capture_output=True, check=False)
-    assert done.returncode == 0
+    again = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "s")], capture_output=True, check=False
+    )
+    assert again.returncode == 0
 
 
 def test_a_second_open_in_the_same_process_is_refused_too(tmp_path: Path) -> None:
@@ -353,7 +355,7 @@ def test_read_only_reads_and_writes_nothing(tmp_path: Path) -> None:
     make(tmp_path / "s")
     before = (tmp_path / "s" / "mail" / "data.mdb").read_bytes()
     for committer in ("inline", "thread"):
-        with Store.open(tmp_path / "s", GROUPS, read_only=True, committer=committer) as store:  # type: ignore[arg-type]
+        with Store.open(tmp_path / "s", GROUPS, read_only=True, committer=committer) as store:
             assert store.group("mail").table("message").count() == 100
             verify_group(store.group("mail"))
             with pytest.raises(TableReadOnly):

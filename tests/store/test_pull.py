@@ -143,7 +143,7 @@ def test_damaged_records_are_passed_over_and_named(peer: Peer) -> None:
     place = peer.group.table("last").state.place
     with peer.group.state.environment.env.begin(write=True) as transaction:
         key = keys.encode((1, 1))
-        raw = bytearray(transaction.get(key, db=place))
+        raw = bytearray(transaction.get(key, db=place) or b"")
         raw[-6] ^= 1
         transaction.put(key, bytes(raw), db=place)
     pulled = pull(peer, [(1, 0)])
@@ -218,7 +218,7 @@ def test_a_digest_does_not_vouch_for_a_damaged_record(peer: Peer) -> None:
     peer.put("last", (1, 1), "x")
     place = peer.group.table("last").state.place
     with peer.group.state.environment.env.begin(write=True) as transaction:
-        raw = bytearray(transaction.get(keys.encode((1, 1)), db=place))
+        raw = bytearray(transaction.get(keys.encode((1, 1)), db=place) or b"")
         raw[-6] ^= 1
         transaction.put(keys.encode((1, 1)), bytes(raw), db=place)
     with pytest.raises(DamagedRecord):

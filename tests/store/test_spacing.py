@@ -219,12 +219,12 @@ def test_what_fails_for_want_of_room_for_the_long_value_is_seen_by_no_transactio
         writer.verify()
 
 
-class NoRoom(lmdb.Error):  # type: ignore[misc]
+class NoRoom(lmdb.Error):
     """As LMDB reports it."""
 
     def __init__(self) -> None:
         super().__init__("no room", errno.ENOSPC)
-        self.code = errno.ENOSPC
+        self.code = errno.ENOSPC  # type: ignore[misc]
 
 
 class FullOnce(Environment):

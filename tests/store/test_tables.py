@@ -78,7 +78,9 @@ def test_prefix_goes_on_after_a_key_without_gap_or_repeat(world: World, table: s
     seen: list[Any] = []
     after = None
     while True:
-        page = world.read(lambda reader, after=after: reader.prefix(table, (1, 7, b"s"), after, 2))
+        page = world.read(
+            lambda reader, after=after: reader.prefix(table, (1, 7, b"s"), after, 2)  # type: ignore[misc]
+        )
         if not page:
             break
         seen += [key for key, _ in page]
@@ -212,7 +214,9 @@ def test_a_transaction_that_raises_leaves_nothing(world: World) -> None:
 def test_bounds_that_are_keys(world: World, table: str) -> None:
     world.commit([(PUT, ID[table], (1, n), n) for n in range(6)])
     both = [
-        world.read(lambda reader, reverse=reverse: reader.range(table, (1, 2), (1, 4), reverse=reverse))
+        world.read(
+            lambda reader, reverse=reverse: reader.range(table, (1, 2), (1, 4), reverse=reverse)  # type: ignore[misc]
+        )
         for reverse in (False, True)
     ]
     assert both == [[((1, 2), 2), ((1, 3), 3)], [((1, 3), 3), ((1, 2), 2)]]

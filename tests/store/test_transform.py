@@ -12,7 +12,7 @@ import trio
 from store import transform as transforms
 from store.errors import TableReadOnly, UnknownTable, ValueNotStorable
 from store.fieldindex import FieldIndex
-from store.limits import StoreSettings
+from store.limits import TRANSFORM_ROWS, StoreSettings
 from store.operations import AddIndex, SetReadOnly
 from store.schema import Group, Table
 from store.store import Store
@@ -38,7 +38,7 @@ async def group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 
 def small(fn: Any) -> tuple[Any, ...]:
     """Seven rows to a transaction."""
-    return tuple(7 if default == transforms.TRANSFORM_ROWS else default for default in fn.__defaults__)
+    return tuple(7 if default == TRANSFORM_ROWS else default for default in fn.__defaults__)
 
 
 async def test_every_record_gets_its_new_value_as_an_ordinary_write(group: Any) -> None:

@@ -16,7 +16,7 @@ async def _run(context: Context, arguments: Mapping[str, Any]) -> Any:
 
 def _command(name: str = "a thing", **changes: Any) -> Command:
     return Command(
-        **{  # type: ignore[arg-type]
+        **{
             "name": name,
             "role": Role.VIEWER,
             "summary": "Does.",

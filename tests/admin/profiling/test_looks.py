@@ -2,6 +2,7 @@
 
 import gc
 import threading
+import tracemalloc
 
 import pytest
 import trio
@@ -126,7 +127,7 @@ async def test_the_lines_that_keep_memory_are_found() -> None:
     assert "test_looks.py" in found["lines"][0]["line"]
     assert found["lines"][0]["bytes"] >= 200_000
     assert not found["full"]
-    assert not allocations.tracemalloc.is_tracing()
+    assert not tracemalloc.is_tracing()
 
 
 async def test_tracing_ends_early_when_it_has_grown_to_its_bound_and_also_when_cancelled() -> None:
@@ -134,7 +135,7 @@ async def test_tracing_ends_early_when_it_has_grown_to_its_bound_and_also_when_c
         assert (await allocations.trace(3_600, bytes_max=0)).full
     with trio.move_on_after(0.01):
         await allocations.trace(3_600)
-    assert not allocations.tracemalloc.is_tracing()
+    assert not tracemalloc.is_tracing()
 
 
 async def test_two_of_a_kind_at_a_time_are_refused_and_a_profile_can_be_ended() -> None:

@@ -1,5 +1,7 @@
 """Verdicts on pictures made up: each sign alone makes a node worse, and what is usual doesn't."""
 
+from typing import Any
+
 import attrs
 import pytest
 
@@ -86,14 +88,19 @@ MORE = (
 )
 
 
+def counts(named: dict[str, int]) -> dict[str, Any]:
+    """Fields whose names a test is given."""
+    return named
+
+
 @pytest.mark.parametrize(("what", "of", "told"), MORE)
 def test_what_is_refused(what: str, of: str, told: str) -> None:
     """In a minute 10,000 of it and 100 refused; then 1,000 more of it."""
-    before = (START, attrs.evolve(BEFORE[-1], **{of: 10_000, what: 100}))
-    usual = attrs.evolve(_after()[0], **{of: 11_000, what: 110})
+    before = (START, attrs.evolve(BEFORE[-1], **counts({of: 10_000, what: 100})))
+    usual = attrs.evolve(_after()[0], **counts({of: 11_000, what: 110}))
     assert verdict(before, (usual,)) == ""
-    assert verdict(before, (attrs.evolve(usual, **{what: 100 + 600}),)).startswith(told)
-    few = attrs.evolve(usual, **{of: 10_010, what: 110})
+    assert verdict(before, (attrs.evolve(usual, **counts({what: 100 + 600})),)).startswith(told)
+    few = attrs.evolve(usual, **counts({of: 10_010, what: 110}))
     assert verdict(before, (few,)) == "", "ten are no trend"
 
 
@@ -113,8 +120,8 @@ def test_faults_beside_the_hub(faults: int, worse: bool) -> None:
 )
 def test_messages_that_come_to_nothing(what: str, at_s: int, count: int, worse: bool) -> None:
     """100 a second before."""
-    before = (START, attrs.evolve(BEFORE[-1], **{what: 6_000}))
-    after = attrs.evolve(_after()[0], at_s=at_s, **{what: count})
+    before = (START, attrs.evolve(BEFORE[-1], **counts({what: 6_000})))
+    after = attrs.evolve(_after()[0], at_s=at_s, **counts({what: count}))
     assert (what in verdict(before, (after,))) is worse
 
 

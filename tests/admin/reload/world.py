@@ -123,7 +123,8 @@ def _picture(owner: Any) -> dict[str, Any]:
         if name in ("__builtins__", "__cached__", "__spec__", "__loader__"):
             continue
         found[name] = value
-        for inner in (value, getattr(value, "__func__", None), getattr(value, "fget", None)):
+        inners: list[Any] = [value, getattr(value, "__func__", None), getattr(value, "fget", None)]
+        for inner in inners:
             if hasattr(inner, "__code__"):
                 found[f"{name} of {id(inner)}"] = (
                     inner.__code__,

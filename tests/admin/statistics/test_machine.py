@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from admin.statistics import machine
+from admin.statistics.catalogue import CATALOGUE
 from admin.statistics.figures import UNKNOWN
 from admin.statistics.garbage import Garbage
 from admin.statistics.machine import Machine
-from admin.statistics.sampler import CATALOGUE, take, values
+from admin.statistics.sampler import take, values
 from admin.statistics.series import SamplerState
 
 

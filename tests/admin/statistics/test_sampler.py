@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from admin.statistics import sampler
+from admin.statistics.catalogue import CATALOGUE
 from admin.statistics.figures import COUNTER, GAUGE, UNKNOWN
 from admin.statistics.queues import ARRIVALS_MAX, QUEUES
 from admin.statistics.series import SamplerState
@@ -86,14 +87,14 @@ def test_a_figure_that_is_gone_is_forgotten_and_a_new_one_begins() -> None:
 
 
 def test_a_figure_that_nobody_knows_is_a_level() -> None:
-    assert sampler.CATALOGUE.of("what.is.this") is UNKNOWN
-    assert sampler.CATALOGUE.of("hub.closed.bye").kind == COUNTER
-    assert sampler.CATALOGUE.of("hub.connections").kind == GAUGE
+    assert CATALOGUE.of("what.is.this") is UNKNOWN
+    assert CATALOGUE.of("hub.closed.bye").kind == COUNTER
+    assert CATALOGUE.of("hub.connections").kind == GAUGE
     assert sampler.values(sampled({"what": {"is": 3}}))["what.is"] == 3
 
 
 def test_a_name_at_the_end_of_a_path_may_have_points() -> None:
-    figure = sampler.CATALOGUE.of("reload.modules.node.mail.acking")
+    figure = CATALOGUE.of("reload.modules.node.mail.acking")
     assert figure.labels(("reload", "modules", "node", "mail", "acking")) == (("module", "node.mail.acking"),)
 
 
@@ -201,7 +202,7 @@ def test_every_group_of_the_store_has_its_queues() -> None:
 
 
 def test_queues_read_figures_that_are_known() -> None:
-    known = {".".join(figure.path): figure for figure in sampler.CATALOGUE.figures}
+    known = {".".join(figure.path): figure for figure in CATALOGUE.figures}
     for queue in QUEUES:
         for path in (*queue.length, queue.limit or queue.length[0]):
             assert known[path].kind == GAUGE, path

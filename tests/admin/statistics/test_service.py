@@ -130,7 +130,8 @@ async def test_what_it_costs_is_counted(tmp_path: Path) -> None:
 async def test_a_part_that_fails_costs_a_sample_and_not_the_node(tmp_path: Path) -> None:
     clock = Clock()
     statistics = statistics_of(tmp_path, {"mail": {"sends": 1}}, clock)
-    statistics.parts["broken"] = lambda: {}["nothing"]
+    nothing: dict[str, Any] = {}
+    statistics.parts["broken"] = lambda: nothing["nothing"]
     with structlog.testing.capture_logs() as logs:
         await statistics.look(0.0)
         await statistics.look(0.0)

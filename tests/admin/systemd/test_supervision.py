@@ -146,6 +146,8 @@ def test_after_an_upgrade_systemd_looks_whose_child_the_new_process_is(
     """It looks only when another process becomes the main one."""
     lived: list[str] = []
 
+    other = 0
+
     class Heard(Notifier):
         def barrier(self, seconds_max: float) -> bool:
             lived.extend(name for name in os.listdir("/proc") if name == str(other))
@@ -156,7 +158,6 @@ def test_after_an_upgrade_systemd_looks_whose_child_the_new_process_is(
             other = other or int(lines[0].removeprefix("MAINPID="))
             return super().tell(*lines, descriptors=descriptors)
 
-    other = 0
     parents = iter((41, 41, 41, 1, 1))
     monkeypatch.setattr(os, "getppid", lambda: next(parents))
     with closing(Supervision(Heard(str(tmp_path / "notify")), Inherited({}), 1.0)) as supervision:

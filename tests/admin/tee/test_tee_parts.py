@@ -11,7 +11,7 @@ from admin.tee import records, tap
 from admin.tee.choice import is_chosen, limit_of
 from admin.tee.figures import side_by_side
 from admin.tee.records import NotRecords
-from admin.tee.settings import JOINED_MAX, ShadowSettings
+from admin.tee.settings import JOINED_MAX, SHED_SHARE, ShadowSettings
 from admin.tee.stripping import Stripper
 from admin.tee.tap import CLOSED, OPENED, Counts, Tapping
 from node.seen import TappedSession
@@ -166,7 +166,7 @@ def test_a_share_that_is_too_much_becomes_smaller_and_who_is_left_stays() -> Non
     for session in sessions:
         one.received(session, b"x")
     one.shrink()
-    assert one.share == tap.SHED_SHARE
+    assert one.share == SHED_SHARE
     for session in sessions:
         one.let_go(session)
     kept = [session for session in sessions if session in one.sessions]
