@@ -81,7 +81,7 @@ def measure(doomed: Doomed, end: End, pairs: int = PAIRS) -> dict[str, Any]:
         at = now_us()
         doomed.end()
         if end == "stalled":
-            fleet.order(Order("leave", port=doomed.port))
+            fleet.order(Order("leave", ports=(doomed.port,)))
         else:
             fleet.wait(lambda one: one.online < everybody, LOGIN_S_MAX)
         back = fleet.wait(lambda one: one.online == everybody, BACK_S_MAX)

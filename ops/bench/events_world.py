@@ -1,7 +1,7 @@
 """Many nodes' cores in one process, to count what they say when a node dies, comes, or a partition changes hands.
 
-Detectors, rosters and replicas are the real ones; links deliver at the next step, disks are done at once and hold no
-records. So what is counted is what is said of nodes and claims, and not what their data weighs.
+Detectors, rosters, replicas and routers (`events_edges`) are the real ones; links deliver at the next step, disks are
+done at once and hold no records. So what is said of nodes, claims and sessions is counted, not what data weighs.
 """
 
 from __future__ import annotations
@@ -9,26 +9,18 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
-from types import MappingProxyType
 from typing import Any, Final
 
 import cbor2
 
-from replication.core import effects, members, messages, replica
+from ops.bench.events_edges import SESSIONS_EACH, Edge
+from ops.bench.events_kinds import CONTROL, GROUP, PERIODIC, kind_of
+from replication.core import effects, members, replica
 from replication.core.settings import ReplicaSettings
 from replication.core.state import ALIVE, DEAD, SERVING, SILENT, UNKNOWN, ReplicaState
 from replication.detector import Detector
-from replication.detectorstate import (
-    BEAT,
-    PROBE,
-    PROBE_ANSWER,
-    PROBE_REPLY,
-    PROBE_REQUEST,
-    SEND,
-    STATE,
-    DetectorSettings,
-)
-from replication.membership.exchange import TALLY, TELL, WANT, Exchange
+from replication.detectorstate import BEAT, SEND, STATE, DetectorSettings
+from replication.membership.exchange import TELL, Exchange
 from replication.membership.member import ACTIVE, REMOVED, Member
 from replication.membership.roster import Roster
 from replication.membership.settings import MembershipSettings
@@ -39,25 +31,11 @@ from replication.ranking import Ranking
 STEP_MS: Final = 100
 REPLICA: Final = ReplicaSettings(start_wait_ms=500, check_ms=0, purge_ms=0)
 DETECTOR: Final = DetectorSettings()
-CONTROL: Final = "control"
-GROUP: Final = "group"
 SETTLED_MS: Final = 2_000
 """After a start, before anything is done."""
 STEPS_MAX: Final = 600
 AFTER_MS: Final = 300
 """What an event is still counted for when everybody agrees: acks, and relays that gather."""
-BEATEN: Final = "beat"
-HAILED: Final = "hail"
-PERIODIC: Final = frozenset((BEATEN, HAILED))
-"""What is said all the time, event or not."""
-CONTROL_NAMES: Final = MappingProxyType(
-    {
-        BEAT: BEATEN, PROBE_REQUEST: "probe", PROBE: "probe", PROBE_REPLY: "probe", PROBE_ANSWER: "probe",
-        TELL: "roster", TALLY: "roster", WANT: "roster",
-    }
-)  # fmt: skip
-OF_NODES: Final = frozenset(("probe", "roster", "claims", "spread"))
-"""What everybody has to hear. The rest goes between those whose partitions changed hands."""
 
 
 class Node:
@@ -72,6 +50,7 @@ class Node:
             row.node, self.belonging(), world.partitions, self.ranked(), REPLICA,
             incarnation=int.from_bytes(row.node, "big"), sequence=0, position=lambda *_: 0, now=world.now,
         )  # fmt: skip
+        self.edge = Edge(self, world.partitions, world.send)
 
     def belonging(self) -> list[bytes]:
         """Who takes part, by this node's roster."""
@@ -89,11 +68,14 @@ class Node:
         self.thought(self.detector.tick(now))
         replica.tick(self.state)
         self.carry_out()
+        self.edge.step(now)
 
     def received(self, peer: bytes, channel: str, message: list[Any]) -> None:
         """A message came."""
         now = self.state.now = self.world.now
-        if channel == GROUP:
+        if channel not in (GROUP, CONTROL):
+            self.edge.received(peer, channel, message)
+        elif channel == GROUP:
             self.thought(self.detector.heard(peer, now))
             replica.received(self.state, peer, message)
             self.carry_out()
@@ -186,6 +168,16 @@ class World:
             self.rows[row.node] = row
         for row in tuple(self.rows.values()):
             self.nodes[row.node] = Node(self, row)
+        for place, node in enumerate(self.nodes.values()):
+            self._link(node)
+            for user in range(SESSIONS_EACH):
+                node.edge.log_in(place * SESSIONS_EACH + user)
+
+    def _link(self, node: Node) -> None:
+        """Its links to all others stand, from this side."""
+        for other in self.nodes.values():
+            if other is not node:
+                node.edge.connected(other.name)
 
     def row(self) -> Member:
         """Of a node that is new."""
@@ -200,10 +192,8 @@ class World:
 
     def send(self, a: bytes, b: bytes, channel: str, message: Sequence[Any]) -> None:
         """A message goes out."""
-        code = message[0]
-        kind = messages.NAMES[code] if channel == GROUP else CONTROL_NAMES.get(code, CONTROL)
         data = cbor2.dumps(message)
-        self.said[kind] += 1
+        self.said[kind_of(channel, message[0])] += 1
         self.bytes += len(data)
         self._flying.append((a, b, channel, data))
 
@@ -254,8 +244,6 @@ class World:
                 return False
         return True
 
-    # ---- events --------------------------------------------------------------------------------
-
     def settle(self) -> None:
         """Everybody has started, everything is served."""
         self.run(SETTLED_MS)
@@ -263,15 +251,24 @@ class World:
         self.run(REPLICA.hail_ms)
 
     def die(self) -> None:
-        """A node is gone from one moment to the next."""
-        del self.nodes[next(iter(self.nodes))]
+        """A node that serves something is gone from one moment to the next."""
+        claim = next(iter(self.nodes.values())).state.parts[0].claim
+        assert claim is not None
+        gone = claim.primary
+        del self.nodes[gone]
+        for node in self.nodes.values():
+            node.edge.disconnected(gone)
 
     def come(self) -> None:
         """A node joins: somebody invited it, and it runs."""
         row = self.row()
         next(iter(self.nodes.values())).edit(row)
         self.rows[row.node] = row
-        self.nodes[row.node] = Node(self, row)
+        node = self.nodes[row.node] = Node(self, row)
+        for other in tuple(self.nodes.values()):
+            if other is not node:
+                other.edge.connected(node.name)
+        self._link(node)
 
     def hand_over(self) -> None:
         """A partition is moved to its heir."""
@@ -285,6 +282,12 @@ class World:
         assert part.claim.heir is not None
         replica.move(node.state, part.number, part.claim.heir, lambda *_: None)
         node.carry_out()
+
+    def at_rest(self, length_ms: int) -> Counter[str]:
+        """What is said in so long when nothing happens, by kind."""
+        self.said.clear()
+        self.run(length_ms)
+        return Counter(self.said)
 
     def counted(self, event: Callable[[], None]) -> tuple[Counter[str], int]:
         """Messages by kind from an event until all agree again, and everything is served, beyond what is said all

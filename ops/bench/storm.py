@@ -36,7 +36,9 @@ from ops.faults.stage import StageError
 
 app = App(name="storm", help="What happens when a node or a switch is lost with 10,000 sessions.")
 
-EVENTS: Final[tuple[Event, ...]] = ("killed", "switch", "stopped")
+EVENTS: Final[tuple[Event, ...]] = ("killed", "switch", "silent", "stopped")
+SILENCE_S: Final = 60.0
+"""How much longer a storm may last of which nobody is told: phones ask first whether the node is there."""
 CANDIDATES: Final = 6
 """For each of two who write to one another, so that their partitions are at the nodes that are wanted."""
 CROWD_MAX: Final = 5_000
@@ -152,6 +154,8 @@ def measure(folder: Path, load: Load, event: Event, screen: Screen) -> dict[str,
     with stage(folder, load.nodes, load.users) as here, ThreadPoolExecutor(load.nodes) as pool:
         crowds, kind_of = crowds_of(load, here, event)
         everybody = sum(len(crowd.phones) for crowd in crowds)
+        ports = {node.port for node in here.doomed(event)}
+        cut_off = sum(phone.port in ports for crowd in crowds for phone in crowd.phones)
         with Crowds.of(crowds) as fleet:
             with screen.phase(f"{event}: logging in", everybody) as phase:
                 began, cpu = time.monotonic(), cpu_seconds(here.town.nodes)
@@ -162,7 +166,7 @@ def measure(folder: Path, load: Load, event: Event, screen: Screen) -> dict[str,
                 entered, cpu = time.monotonic() - began, cpu_seconds(here.town.nodes) - cpu
                 here.limit_logins(load.logins_per_s)
             with screen.phase(f"{event}: the storm", everybody) as phase:
-                result = _storm(load, here, event, fleet, pool, phase, everybody, kind_of)
+                result = _storm(load, here, event, fleet, pool, phase, everybody, cut_off, kind_of)
     at_first = {"logins_per_s": everybody / entered, "node_cpu_ms_each": cpu / everybody * 1000}
     return {"at_first": at_first, **result}
 
@@ -175,11 +179,13 @@ def _storm(
     pool: ThreadPoolExecutor,
     phase: Phase,
     everybody: int,
+    cut_off: int,
     kind_of: Callable[[Told], str],
 ) -> dict[str, Any]:
     town = here.town
     doomed = here.doomed(event)
     alive = [node for node in town.nodes if node not in doomed]
+    seconds_max = load.seconds_max + (SILENCE_S if event == "silent" else 0.0)
     fleet.order(Order("begin"))
     time.sleep(CALM_S / 2)
     rest = [town.status(node)["links"]["sent"] for node in alive]
@@ -191,10 +197,14 @@ def _storm(
     before, cpu = here.counters(alive), cpu_seconds(alive)
     others = Disturbance(cpu + fleet.cpu_seconds())
     lost = here.happen(event, pool)
+    if event == "silent":
+        fleet.order(Order("silence", ports=tuple(node.port for node in doomed)))
     mending = Mending(town, alive, lost)
-    whole = mending.wait(load.seconds_max, lambda: phase.show(fleet.order(Order("count"))[0].online))
-    left = max(0.0, load.seconds_max - (now_us() - lost) / 1e6)
-    back = fleet.wait(lambda one: one.online == everybody, left, lambda one: phase.show(one.online))
+    whole = mending.wait(seconds_max, lambda: phase.show(fleet.order(Order("count"))[0].online))
+    left = max(0.0, seconds_max - (now_us() - lost) / 1e6)
+    back = fleet.wait(
+        lambda one: one.online == everybody and one.lost >= cut_off, left, lambda one: phase.show(one.online)
+    )
     over = now_us()
     storm_s = (over - lost) / 1e6
     mending.look()
@@ -219,7 +229,7 @@ def _storm(
         "at_one_copy_most": mending.at_one_copy_most,
         "served_by_nobody_most": mending.unserved_most,
         "wrong_deaths": sum(one["detector"]["wrong_deaths"] for one in mending.statuses),
-        "between_nodes": _between(mending.statuses, sent, rest, rest_s, storm_s),
+        "between_nodes": figures.between(mending.statuses, sent, rest, rest_s, storm_s),
         "announced_per_session": counted.get("routing_announced_total", 0) / max(1, returns["back"]),
         "counted": {name.removesuffix("_total"): counted.get(name, 0) for name in _COUNTED},
         "storm_s": storm_s,
@@ -228,25 +238,6 @@ def _storm(
         "others_cores": others_cores,
         "warnings": Disturbance.warnings(others_cores),
     }
-
-
-def _between(
-    statuses: Sequence[dict[str, Any]],
-    sent: Sequence[dict[str, int]],
-    rest: Sequence[dict[str, int]],
-    rest_s: float,
-    storm_s: float,
-) -> dict[str, dict[str, float]]:
-    """Messages between nodes by channel: in the storm, and as many as there would have been without it."""
-    found: dict[str, dict[str, float]] = {}
-    for channel in sorted({name for one in sent for name in one}):
-        whole = sum(
-            status["links"]["sent"].get(channel, 0) - before.get(channel, 0)
-            for status, before in zip(statuses, sent, strict=True)
-        )
-        calm = sum(after.get(channel, 0) - one.get(channel, 0) for after, one in zip(sent, rest, strict=True))
-        found[channel] = {"messages": whole, "without_it": calm / rest_s * storm_s}
-    return found
 
 
 @app.default
@@ -280,7 +271,7 @@ def storm(
     directory: Annotated[Path | None, Parameter(help="Where the nodes' directories are made.")] = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """A node is killed, a switch is lost with half of the nodes, a node is stopped: each on a cluster of its own."""
+    """A node is killed, a switch is lost with half of the nodes, aloud or in silence, a node is stopped."""
     load = Load(nodes, sessions, share, busy - busy % 4, rate, logins_per_s, spread, seconds_max)
     result: dict[str, Any] = {"benchmark": "storm", "settings": asdict(load), "machine": machine()}
     screen = Screen()

@@ -243,13 +243,16 @@ class Process:
             elif order.do == "end":
                 self._sending = False
             elif order.do == "leave":
-                self._leave(order.port)
+                self._leave(order.ports)
+            elif order.do == "silence":
+                for phone in self._phones.values():
+                    phone.silent = frozenset(order.ports)
             write_all(self._answers, msgspec.json.encode(self._report(order.do == "tell")) + b"\n")
 
-    def _leave(self, port: int) -> None:
+    def _leave(self, ports: tuple[int, ...]) -> None:
         now = time.monotonic()
         for phone in tuple(self._open.values()):
-            if phone.port == port and phone.state == OPEN:
+            if phone.port in ports and phone.state == OPEN:
                 phone.hang_up(now, 0.0, cut=True)
 
     def _report(self, everything: bool) -> Report:
@@ -259,6 +262,7 @@ class Process:
             self._unaccepted + self._undelivered,
             self._repeated,
             self._disordered,
+            len(self._away),
         )
         if not everything:
             return Report(*numbers)

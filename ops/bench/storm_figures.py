@@ -114,3 +114,22 @@ def lost_messages(messages: Sequence[Told]) -> dict[str, int]:
 def grown(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
     """Counters' differences."""
     return {name: value - before.get(name, 0) for name, value in after.items()}
+
+
+def between(
+    statuses: Sequence[dict[str, Any]],
+    sent: Sequence[dict[str, int]],
+    rest: Sequence[dict[str, int]],
+    rest_s: float,
+    storm_s: float,
+) -> dict[str, dict[str, float]]:
+    """Messages between nodes by channel: in the storm, and as many as there would have been without it."""
+    found: dict[str, dict[str, float]] = {}
+    for channel in sorted({name for one in sent for name in one}):
+        whole = sum(
+            status["links"]["sent"].get(channel, 0) - before.get(channel, 0)
+            for status, before in zip(statuses, sent, strict=True)
+        )
+        calm = sum(after.get(channel, 0) - one.get(channel, 0) for after, one in zip(sent, rest, strict=True))
+        found[channel] = {"messages": whole, "without_it": calm / rest_s * storm_s}
+    return found

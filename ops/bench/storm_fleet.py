@@ -91,7 +91,7 @@ class Crowds:
 
 def together(reports: Sequence[Report]) -> Report:
     """One report of all."""
-    names = ("online", "sent", "open", "repeated", "disordered")
+    names = ("online", "sent", "open", "repeated", "disordered", "lost")
     sums = {name: sum(getattr(report, name) for report in reports) for name in names}
     return attrs.evolve(
         Report(**sums),

@@ -16,6 +16,8 @@ from ops.bench.session import source_of
 
 _READ_SIZE: Final = 65_536
 AWAY, CONNECTING, OPEN = range(3)
+NEXT_S: Final = 0.25
+"""Until the next address of a name is tried beside one that doesn't answer, as the client library does (RFC 8305)."""
 
 
 class Watch(Protocol):
@@ -63,6 +65,8 @@ class Line:
 
     Attributes:
         due: when `advance` is to be called, by the monotonic clock; None: never.
+        silent: ports of nodes that don't answer whoever wants to connect. The kernel of this machine would: it takes
+            connections for a process that stands still.
     """
 
     __slots__ = (
@@ -75,6 +79,7 @@ class Line:
         "due",
         "pending",
         "port",
+        "silent",
         "sock",
         "state",
         "user",
@@ -95,6 +100,7 @@ class Line:
         self.pending = b""
         self.port = port
         self.due: float | None = None
+        self.silent: frozenset[int] = frozenset()
         self._places = [port]
         self._returning = Returning(settings, random)
         self._settings = settings
@@ -130,6 +136,10 @@ class Line:
         """Begin a connection, to the first node that takes one."""
         while self._places:
             self.port = self._places.pop()
+            if self.port in self.silent:
+                self.due = now + NEXT_S
+                self._watch.timed(self)
+                return
             sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -147,7 +157,8 @@ class Line:
     def advance(self, now: float) -> None:
         """Its time has come: to come back, to give a connection up, or whatever its dialect waits for."""
         if self.state == AWAY:
-            self._places = self._random.sample(self._ask, len(self._ask))
+            if not self._places:
+                self._places = self._random.sample(self._ask, len(self._ask))
             self.connect(now)
         elif self.state == CONNECTING:
             self._watch.unanswered(self)
@@ -174,6 +185,7 @@ class Line:
     def open(self, now: float) -> None:
         """The connection stands."""
         self.state = OPEN
+        self._places.clear()
         self.begin(now)
 
     def _read(self, now: float) -> bool:

@@ -47,10 +47,10 @@ class Crowd:
 @frozen
 class Order:
     """count: report numbers · begin: send · end: send no more · tell: report everything · leave: who is connected
-    to this port takes the connection for cut off."""
+    to one of these ports takes the connection for cut off · silence: connections to them are answered by nobody."""
 
-    do: Literal["count", "begin", "end", "tell", "leave"]
-    port: int = 0
+    do: Literal["count", "begin", "end", "tell", "leave", "silence"]
+    ports: tuple[int, ...] = ()
 
 
 @frozen
@@ -93,9 +93,10 @@ class Told:
 
 @frozen
 class Report:
-    """Answer to an order. online: phones; open: messages that are unaccepted or not delivered.
+    """Answer to an order. online: phones; lost: those whose connection has ended at some time.
 
-    repeated, disordered: messages that the app got twice, or before an earlier one. reason: why the process gives up.
+    open: messages that are unaccepted or not delivered; repeated, disordered: those that the app got twice, or before
+    an earlier one. reason: why the process gives up.
     """
 
     online: int = 0
@@ -103,6 +104,7 @@ class Report:
     open: int = 0
     repeated: int = 0
     disordered: int = 0
+    lost: int = 0
     returns: tuple[Return, ...] = field(factory=tuple)
     messages: tuple[Told, ...] = field(factory=tuple)
     reason: str = ""

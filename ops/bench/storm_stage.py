@@ -28,7 +28,7 @@ from ops.faults.town import Town, TownNode
 from ops.history.writer import HistoryWriter
 from ops.tables.cables import Plain
 
-Event = Literal["killed", "switch", "stopped"]
+Event = Literal["killed", "switch", "silent", "stopped"]
 WHOLE_SECONDS_MAX: Final = 120.0
 LOOK_SECONDS: Final = 0.25
 PLAIN: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
@@ -84,7 +84,7 @@ class Stage:
     def doomed(self, event: Event) -> list[TownNode]:
         """Who is lost by it."""
         nodes = self.town.nodes
-        if event == "switch":
+        if event in ("switch", "silent"):
             return [
                 node for node, label in zip(nodes, self.switches, strict=True) if label != self.switches[0]
             ]
@@ -109,6 +109,9 @@ class Stage:
         at = now_us()
         if event == "stopped":
             pool.submit(self.town.stop, doomed[0])
+        elif event == "silent":
+            for node in doomed:
+                self.town.pause(node)
         else:
             for node in doomed:
                 pool.submit(self.town.kill, node)

@@ -6,7 +6,7 @@ from typing import Any
 from client.settings import Settings
 from ops.bench import deaths
 from ops.bench.deaths import Doomed
-from ops.bench.storm_line import AWAY, OPEN
+from ops.bench.storm_line import AWAY, NEXT_S, OPEN
 from ops.bench.storm_plan import Report, Return, Told
 from ops.bench.storm_xmpp import XmppPhone
 
@@ -127,3 +127,16 @@ def test_an_xmpp_phone_that_nobody_answers_goes_elsewhere() -> None:
     phone.advance(phone.due)
     assert ("put_off", "no answer", 0.0) in seen.told
     assert phone.state == AWAY
+
+
+def test_a_node_that_is_silent_takes_no_connection_and_the_next_one_is_tried_soon() -> None:
+    seen = Seen()
+    phone = XmppPhone(4, 71, [71, 72], Settings(), Random(1), seen, managed=False)
+    phone.silent = frozenset((71, 72))
+    phone.advance(10.0)
+    assert (phone.state, phone.due) == (AWAY, 10.0 + NEXT_S)
+    phone.advance(phone.due)
+    assert phone.due == 10.0 + 2 * NEXT_S
+    phone.advance(phone.due)
+    assert phone.due > 10.0 + 2 * NEXT_S, "all were tried: it waits before the next time"
+    assert not [one for one in seen.told if one[0] == "opened"]

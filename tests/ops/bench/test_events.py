@@ -15,14 +15,27 @@ def test_the_exponent_is_that_of_the_power() -> None:
 
 
 def test_a_death_a_join_and_a_change_of_hands_cost_messages_in_proportion_to_nodes() -> None:
-    counted = {nodes: count(nodes, 32) for nodes in (3, 10, 30)}
-    for event, found in fitted(counted).items():
-        assert found["messages"] <= 1.2, (event, counted)
+    counted = {nodes: count(nodes, 16) for nodes in (3, 8, 20)}
+    exponents = fitted(counted)
+    for event in EVENTS:
+        assert exponents[event]["messages"] <= 1.2, (event, counted)
     for found in counted.values():
         assert found["die"]["kinds"]["probe"] > 0
+        assert found["die"]["kinds"]["open"] > 0
         assert found["come"]["kinds"]["roster"] > 0
         assert found["hand_over"]["kinds"]["claims"] > 0
-    assert all(counted[30][event]["took_ms"] <= 3_000 for event in EVENTS)
+        assert found["hand_over"]["kinds"]["open"] == found["hand_over"]["kinds"]["announce"]
+        assert found["come"]["kinds"]["link"] > 0
+    assert all(counted[20][event]["took_ms"] <= 3_000 for event in EVENTS)
+
+
+def test_at_rest_a_node_says_as_much_as_there_are_others() -> None:
+    counted = {nodes: count(nodes, 4) for nodes in (3, 7)}
+    assert fitted(counted)["rest"]["messages_per_s_of_a_node"] == pytest.approx(
+        exponent([(3, 2), (7, 6)]), abs=0.1
+    )
+    for found in counted.values():
+        assert set(found["rest"]["kinds"]) == {"beat", "hail"}, "nothing else is said when nothing happens"
 
 
 def test_the_command_prints_what_was_counted(capsys: pytest.CaptureFixture[str]) -> None:
@@ -31,4 +44,4 @@ def test_the_command_prints_what_was_counted(capsys: pytest.CaptureFixture[str])
     assert not ended.value.code
     result = json.loads(capsys.readouterr().out)
     assert result["partitions"] == 8
-    assert set(result["exponents"]) == set(EVENTS)
+    assert set(result["exponents"]) == {*EVENTS, "rest"}
