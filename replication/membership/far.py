@@ -321,11 +321,11 @@ class Far:
             case [int(code), str(name), list(told), *_] if code == CLAIMED and name in self._around.groups:
                 self._learn(self._around.groups[name], told)
             case [int(code), *_] if code == REST and peer in self.engaged and self._is_idle(peer):
-                self._around.links.send(peer, None, (RESTED,))
-                self._around.links.flush()
-                self._parting[peer] = (
-                    self._around.now() + self._farewell_ms
-                )  # it doesn't speak any more: that is no death
+                if self._around.links.send(peer, None, (RESTED,)):  # else it asks again
+                    self._around.links.flush()
+                    self._parting[peer] = (
+                        self._around.now() + self._farewell_ms
+                    )  # it doesn't speak any more: that is no death
             case [int(code), *_] if code == RESTED and peer in self.engaged and self._is_idle(peer):
                 self.part(peer)
             case [int(code), *_] if code == CALL:

@@ -139,6 +139,24 @@ def test_who_has_something_to_say_a_moment_after_they_parted_is_heard_at_once() 
     assert not b.far.engaged
 
 
+def test_who_could_not_answer_that_it_rests_is_asked_again() -> None:
+    """Whoever parted without that word would be taken for dead."""
+    a, b = Side(A), Side(B)
+    a.far.use(B)
+    b.far.use(A)
+    b.time = IDLE_MS
+    b.full = True
+    b.far.received(A, (REST,))
+    b.time += 500
+    b.far.step()
+    assert A in b.far.engaged
+    b.full = False
+    b.far.received(A, (REST,))
+    b.time += 500
+    b.far.step()
+    assert A not in b.far.engaged
+
+
 def test_a_late_word_of_who_has_parted_is_no_call() -> None:
     _, b = parted()
     b.far.called(A)
