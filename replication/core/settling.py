@@ -129,18 +129,15 @@ def reached(state: ReplicaState, peer: Peer, to: int) -> None:
         claim = part.claim
         if claim is None or claim.heir != peer.id or opened.get(p, acked + 1) > acked:
             continue
-        waiting = part.waiting
-        while waiting and waiting[0].sequence <= to:
-            _settle(state, waiting.popleft(), 2)
-        if not waiting and not part.early:
+        _settle_to(state, part.waiting, to)
+        if not part.waiting and not part.early:
             emptied.append(p)
     state.waiting_on.difference_update(emptied)
 
 
 def early_reached(state: ReplicaState, part: Partition, to: int) -> None:
     """The heir has everything that was written up to a sequence of ours, also before its stream was open."""
-    while part.early and part.early[0].sequence <= to:
-        _settle(state, part.early.popleft(), 2)
+    _settle_to(state, part.early, to)
     if not part.waiting and not part.early:
         state.waiting_on.discard(part.number)
 
@@ -160,22 +157,34 @@ def carry_on(part: Partition) -> None:
 
 def alone(state: ReplicaState, part: Partition) -> None:
     """There is no heir any more: what waits stands on this node only, and that is what is said."""
-    for waiting in (part.early, part.waiting):
-        while waiting:
+    for queue in (part.early, part.waiting):
+        for waiting in queue:
             state.counts.single += 1
-            _settle(state, waiting.popleft(), 1)
+            _settle(state, waiting, 1)
+        queue.clear()
     state.waiting_on.discard(part.number)
 
 
 def lose(state: ReplicaState, part: Partition) -> None:
     """The claim is another's."""
     error = ClaimLost(_whose(state, part))
-    for waiting in (part.early, part.waiting):
-        while waiting:
+    for queue in (part.early, part.waiting):
+        for waiting in queue:
             state.waiting -= 1
             state.counts.lost += 1
-            state.out.append((effects.DONE, waiting.popleft().done, 0, error))
+            state.out.append((effects.DONE, waiting.done, 0, error))
+        queue.clear()
     state.waiting_on.discard(part.number)
+
+
+def _settle_to(state: ReplicaState, queue: list[Waiting], to: int) -> None:
+    settled = 0
+    for waiting in queue:
+        if waiting.sequence > to:
+            break
+        _settle(state, waiting, 2)
+        settled += 1
+    del queue[:settled]
 
 
 def _settle(state: ReplicaState, waiting: Waiting, copies: int) -> None:

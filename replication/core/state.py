@@ -89,8 +89,9 @@ class Partition:
         self.touched: dict[
             bytes | None, int
         ] = {}  # who changed it here (None: this node) → last local sequence
-        self.waiting: deque[Waiting] = deque()  # what the heir gets in frames
-        self.early: deque[Waiting] = deque()  # written before the partition was opened on the heir's stream
+        # Lists: an empty deque has 600 bytes, and a node has two of these for each of 1,024 partitions.
+        self.waiting: list[Waiting] = []  # what the heir gets in frames
+        self.early: list[Waiting] = []  # written before the partition was opened on the heir's stream
         self.heir_live = False
         self.since = 0  # local sequence at which this node began to serve it
         self.differed = 0  # times that the copy was found to differ, each soon after it was mended
