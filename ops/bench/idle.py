@@ -34,6 +34,8 @@ FILES_SPARE: Final = 400
 ALONE_MAX: Final = 15_000
 """Sessions of the node that stands alone."""
 REST_S: Final = 3.0
+STILL_S: Final = 6.0
+"""No partition has moved for so long."""
 IDLE_S: Final = 5.0
 START_S_MAX: Final = 60.0
 LOGIN_S_MAX: Final = 0.05
@@ -116,7 +118,20 @@ def _begin_anew(town: Town) -> None:
     for node in town.nodes:
         town.kill(node)
     town.start_all()
-    town.wait_whole(WHOLE_SECONDS_MAX)
+    _wait_still(town)
+
+
+def _wait_still(town: Town) -> None:
+    """Until every partition is where it is wanted: whoever was started first has most of them, and sessions that are
+    announced to one primary after another aren't idle."""
+    until = time.monotonic() + WHOLE_SECONDS_MAX
+    before: list[int] = []
+    since = time.monotonic()
+    while time.monotonic() < min(until, since + STILL_S):
+        found = [one["primary"] for one in town.wait_whole(WHOLE_SECONDS_MAX)["members"]]
+        if found != before:
+            before, since = found, time.monotonic()
+        time.sleep(0.5)
 
 
 def _over(town: Town, crowd: Crowd) -> dict[str, Any]:
