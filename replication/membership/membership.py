@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, Protocol
 
+import attrs
 import structlog
 import trio
 
@@ -22,7 +23,7 @@ from replication.membership.exchange import CHANGED, SEND, Effect, Exchange
 from replication.membership.far import Far, others_of
 from replication.membership.intents import Intents
 from replication.membership.keeping import Kept
-from replication.membership.member import ACTIVE, INVITED, REMOVED, Member, with_revoked
+from replication.membership.member import ACTIVE, INVITED, REMOVED, Member, key_hash, with_revoked
 from replication.membership.roster import MEMBERS_MAX, Entry, Roster
 from replication.membership.sealing import Sealing
 from replication.placed import Placed
@@ -86,6 +87,7 @@ class Membership:
         self.changed_at = around.now()
         self._refused_since: int | None = None
         self._kept_at = -(10**12)
+        self._said: dict[bytes, Member] = {}  # nodes' rows as they themselves made them last
         self._waits = False  # it has said that nobody knows it
         self.nodes: tuple[bytes, ...] = ()  # of this cluster
         self.others: tuple[Member, ...] = ()  # members of other clusters
@@ -119,7 +121,18 @@ class Membership:
         ]
 
     def link_to(self, row: Member) -> Linked | None:
-        """A member as links need it; None: it was removed."""
+        """A member as links need it; None: it was removed.
+
+        Somebody who changes its row and hasn't heard of a change of its keys takes that back, on all of one side of a
+        split perhaps. Whoever has heard the node itself goes on letting it in, so that it can say it again.
+        """
+        if row.editor == row.node:
+            self._said[row.node] = row
+        said = self._said.get(row.node, row)
+        if row.key == said.key:
+            return _linked(attrs.evolve(row, next_key=row.next_key or said.next_key))
+        if key_hash(row.key) in said.revoked:
+            return _linked(attrs.evolve(row, key=said.key, next_key=said.next_key))
         return _linked(row)
 
     def know_others(self) -> None:
@@ -312,7 +325,7 @@ class Membership:
             self.edit_soon(corrected)
 
     def _link(self, row: Member) -> None:
-        linked = _linked(row)
+        linked = self.link_to(row)
         if linked is not None and (self._is_near(row) or row.node in self.far.engaged):
             self._around.links.admit(linked)
         elif linked is not None:

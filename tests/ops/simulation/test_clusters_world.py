@@ -150,7 +150,7 @@ PLANTS = (
         "a key is used before anybody has heard of it",
         rekeying.Rotation, "missing",
         "if membership.own.next_key != self._key", "if True:\n        return []\n    if False",
-        range(5, 10), {"locked out"}, steps=60,
+        range(29, 30), {"locked out"}, steps=60,
     ),
     Plant(
         "a key is used when all have only heard of it",
