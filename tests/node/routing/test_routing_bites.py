@@ -46,7 +46,7 @@ PLANTS = [
         "a link that was lost is taken for one that wasn't",
         dispatch, "messages",
         "opening.lost(state, peer.node)", "pass",
-        range(8), "never at rest|kept for too long|opened",
+        range(8, 12), "never at rest|kept for too long|opened",
     ),
     Plant(
         "what finds no room for a session is missed in silence",
