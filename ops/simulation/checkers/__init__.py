@@ -12,6 +12,7 @@ cursors      what a node has written down that it knows of a peer, it has
 answers      every send is answered in bound by the edge that took it
 logins       nobody is put out by a session that logged in before
 traffic      what routers say to one another is in proportion to what happens
+bound        how long something has waited while nothing happened
 serving      a partition of which a copy counts has a primary again in bound
 told         what a sender's primary owes it is told in bound
 apart        primary and heir of a partition are on different servers once copies had time to go there

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection
 from typing import ClassVar
 
 from ops.simulation.checkers.base import Disks, Violation
+from ops.simulation.checkers.bound import Bound
 from ops.simulation.tables.claims import highest, node_of
 
 
@@ -16,33 +17,24 @@ class Apart:
     """Looks at claims, whenever it is asked to.
 
     Args:
+        bound: how long it may take until copies are where they are wanted.
         members: who may hold copies now, if all of them run; else nobody.
         server_of: what a node is on.
-        calm_since: since when nothing has happened among these nodes; None if something is the matter now.
-        bound_ms: how long it may take until copies are where they are wanted.
     """
 
     rule: ClassVar[str] = "on one server"
 
     def __init__(
         self,
-        disks: Disks,
-        group: str,
+        bound: Bound,
         partitions: int,
-        now: Callable[[], int],
         members: Callable[[], Collection[int]],
         server_of: Callable[[int], str],
-        calm_since: Callable[[Collection[int]], int | None],
-        bound_ms: int,
     ) -> None:
-        self._disks = disks
-        self._group = group
+        self._bound = bound
         self._partitions = partitions
-        self._now = now
         self._members = members
         self._server_of = server_of
-        self._calm_since = calm_since
-        self._bound = bound_ms
         self.looked = 0
 
     def subscriptions(self) -> dict[type, object]:
@@ -52,14 +44,14 @@ class Apart:
     def look(self) -> None:
         """Called every few milliseconds. Raises Violation."""
         members = self._members()
-        calm = self._calm_since(members)
-        if calm is None or self._now() - calm <= self._bound:
+        waited = self._bound.overdue(members)
+        if waited is None:
             return
         if len({self._server_of(node) for node in members}) < 2:
             return
         self.looked += 1
         for p in range(self._partitions):
-            claim = highest(self._disks, self._group, p)
+            claim = highest(self._bound.disks, self._bound.group, p)
             if claim is None or claim.heir is None:
                 continue
             primary, heir = node_of(claim.rank[1]), node_of(claim.heir)
@@ -67,7 +59,7 @@ class Apart:
                 raise Violation(
                     self.rule,
                     f"partition {p} is on nodes {primary} and {heir}, both on {self._server_of(heir)},"
-                    f" {self._now() - calm} ms after the last thing that happened",
+                    f" {waited} ms after the last thing that happened",
                 )
 
     def verdict(self, disks: Disks) -> None:

@@ -6,10 +6,11 @@ written down that it is complete.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from ops.simulation.checkers.base import Disks, Violation
+from ops.simulation.checkers.bound import Bound
 from ops.simulation.tables.claims import highest, is_live_on, node_of
 from ops.simulation.tables.events import Ceased, Serving
 from ops.simulation.trace import Down
@@ -19,29 +20,15 @@ class Served:
     """Looks at what is served, whenever it is asked to.
 
     Args:
+        bound: how long it may take.
         runs: whether a node is up.
-        calm_since: since when nothing has happened among these nodes; None if something is the matter now.
     """
 
     rule: ClassVar[str] = "served again"
 
-    def __init__(
-        self,
-        disks: Disks,
-        group: str,
-        partitions: int,
-        now: Callable[[], int],
-        runs: Callable[[int], bool],
-        calm_since: Callable[[Collection[int]], int | None],
-        bound_ms: int,
-    ) -> None:
-        self._disks = disks
-        self._group = group
-        self._partitions = partitions
-        self._now = now
+    def __init__(self, bound: Bound, partitions: int, runs: Callable[[int], bool]) -> None:
+        self._bound = bound
         self._runs = runs
-        self._calm_since = calm_since
-        self._bound = bound_ms
         self._by: dict[int, set[int]] = {p: set() for p in range(partitions)}
         self._since: dict[int, int] = dict.fromkeys(range(partitions), 0)  # when it was served last
         self.looked = 0
@@ -51,11 +38,11 @@ class Served:
         return {Serving: self._serves, Ceased: self._ceases, Down: self._down}
 
     def _serves(self, serving: Serving) -> None:
-        if serving.group == self._group:
+        if serving.group == self._bound.group:
             self._by[serving.partition].add(serving.node)
 
     def _ceases(self, ceased: Ceased) -> None:
-        if ceased.group == self._group:
+        if ceased.group == self._bound.group:
             self._leaves(ceased.partition, ceased.node)
 
     def _down(self, down: Down) -> None:
@@ -65,30 +52,29 @@ class Served:
     def _leaves(self, p: int, node: int) -> None:
         if node in self._by[p]:
             self._by[p].discard(node)
-            self._since[p] = self._now()
+            self._since[p] = self._bound.now()
 
     def look(self) -> None:
         """Called every few milliseconds. Raises Violation."""
+        disks, group = self._bound.disks, self._bound.group
         for p, nodes in self._by.items():
-            if nodes or self._now() - self._since[p] <= self._bound:
+            if nodes or self._bound.now() - self._since[p] <= self._bound.ms:
                 continue
-            claim = highest(self._disks, self._group, p)
+            claim = highest(disks, group, p)
             if claim is None:
                 continue
             holders = [node_of(claim.rank[1])]
             if claim.heir is not None:
                 holders.append(node_of(claim.heir))
-            calm = self._calm_since(holders)
-            if calm is None or self._now() - max(calm, self._since[p]) <= self._bound:
+            waited = self._bound.overdue(holders, self._since[p])
+            if waited is None:
                 continue
-            able = [
-                node for node in holders if self._runs(node) and is_live_on(self._disks[node], self._group, p)
-            ]
+            able = [node for node in holders if self._runs(node) and is_live_on(disks[node], group, p)]
             if able:
                 raise Violation(
                     self.rule,
-                    f"nobody serves partition {p}, {self._now() - calm} ms after the last thing that happened, since"
-                    f" {self._since[p]} ms; nodes {able} could, by {claim}",
+                    f"nobody serves partition {p}, for {waited} ms in which nothing happened; nodes {able} could, by"
+                    f" {claim}",
                 )
         self.looked += 1
 

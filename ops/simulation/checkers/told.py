@@ -7,10 +7,11 @@ those of a pair that doesn't change are judged, for each ack is told anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from ops.simulation.checkers.base import Disks, Violation
+from ops.simulation.checkers.bound import Bound
 from ops.simulation.records import Version, every, find
 from ops.simulation.tables.claims import holders
 from ops.simulation.tables.events import Ceased, Serving
@@ -24,28 +25,15 @@ class Told:
     """Looks at marks on the disks of those that serve, whenever it is asked to.
 
     Args:
+        bound: how long it may take to tell, to hear that it is durable, and to write that down.
         partition_of: where a user lives.
-        calm_since: since when nothing has happened among these nodes; None if something is the matter now.
-        bound_ms: how long it may take to tell, to hear that it is durable, and to write that down.
     """
 
     rule: ClassVar[str] = "told in bound"
 
-    def __init__(
-        self,
-        disks: Disks,
-        group: str,
-        now: Callable[[], int],
-        partition_of: Callable[[int], int],
-        calm_since: Callable[[Collection[int]], int | None],
-        bound_ms: int,
-    ) -> None:
-        self._disks = disks
-        self._group = group
-        self._now = now
+    def __init__(self, bound: Bound, partition_of: Callable[[int], int]) -> None:
+        self._bound = bound
         self._partition_of = partition_of
-        self._calm_since = calm_since
-        self._bound = bound_ms
         self._serves: dict[tuple[int, int], int] = {}  # (partition, node) → since when
         self._marks: dict[Mark, tuple[Version, int]] = {}  # → the pair's row as it was seen, and since when
         self.looked = 0
@@ -55,11 +43,11 @@ class Told:
         return {Serving: self._begins, Ceased: self._ends, Down: self._down}
 
     def _begins(self, serving: Serving) -> None:
-        if serving.group == self._group:
-            self._serves[serving.partition, serving.node] = self._now()
+        if serving.group == self._bound.group:
+            self._serves[serving.partition, serving.node] = self._bound.now()
 
     def _ends(self, ceased: Ceased) -> None:
-        if ceased.group == self._group:
+        if ceased.group == self._bound.group:
             self._serves.pop((ceased.partition, ceased.node), None)
 
     def _down(self, down: Down) -> None:
@@ -70,21 +58,21 @@ class Told:
         before, self._marks = self._marks, {}
         serving = {node for _, node in self._serves}
         for node in sorted(serving):
-            for key, found in every(self._disks[node], self._group, "telling"):
+            for key, found in every(self._bound.disks[node], self._bound.group, "telling"):
                 if found.payload is not None and (key[0], node) in self._serves:
                     self._see(before, node, key)
 
     def _see(self, before: Mapping[Mark, tuple[Version, int]], node: int, key: tuple[object, ...]) -> None:
-        pair = find(self._disks[node], self._group, "pair", key)
+        pair = find(self._bound.disks[node], self._bound.group, "pair", key)
         if pair is None:
             return
-        now = self._now()
+        now = self._bound.now()
         version, since = before.get((node, key), (pair.version, now))
         if version != pair.version:
             since = now
         self._marks[node, key] = pair.version, since
         self.looked += 1
-        if now - since > self._bound:
+        if now - since > self._bound.ms:
             self._judge(node, key, since)
 
     def _judge(self, node: int, key: tuple[object, ...], since: int) -> None:
@@ -93,12 +81,12 @@ class Told:
         assert isinstance(sender, int)
         home = self._partition_of(sender)
         theirs = [at for (partition, _), at in self._serves.items() if partition == home]
-        concerned = {*holders(self._disks, self._group, p), *holders(self._disks, self._group, home)}
-        calm = self._calm_since(concerned)
-        if calm is None or len(theirs) != 1:
+        if len(theirs) != 1:
             return
-        waited = self._now() - max(since, calm, self._serves[p, node], *theirs)
-        if waited > self._bound:
+        disks, group = self._bound.disks, self._bound.group
+        concerned = {*holders(disks, group, p), *holders(disks, group, home)}
+        waited = self._bound.overdue(concerned, since, self._serves[p, node], *theirs)
+        if waited is not None:
             raise Violation(
                 self.rule,
                 f"node {node} has owed {sender} a receipt of {recipient} for {waited} ms, in which its partition {home}"

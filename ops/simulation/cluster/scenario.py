@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from node.routing.settings import RoutingSettings
 from ops.simulation.checkers.answers import Answers
 from ops.simulation.checkers.apart import Apart
+from ops.simulation.checkers.bound import Bound
 from ops.simulation.checkers.keyrings import Keyrings
 from ops.simulation.checkers.logins import Logins
 from ops.simulation.checkers.registrations import Registrations
@@ -89,26 +90,16 @@ class Cluster(Changing):
         soon = ANSWERED_MS if slow else CALM_ANSWERED_MS
         self.answers = Answers(lambda: world.clock.now, self._stands_still, self._calm_for, ANSWERED_MS, soon)
         self.served = Served(
-            self.disks,
-            GROUP,
+            self._within(SERVED_MS),
             PARTITIONS,
-            lambda: world.clock.now,
             lambda node: world.machines[node].up and node not in self.gone,
-            self._calm_among,
-            SERVED_MS,
         )
-        self.told = Told(
-            self.disks, GROUP, lambda: world.clock.now, self.partition_of, self._calm_among, TOLD_MS
-        )
+        self.told = Told(self._within(TOLD_MS), self.partition_of)
         self.apart = Apart(
-            self.disks,
-            GROUP,
+            self._within(APART_MS),
             PARTITIONS,
-            lambda: world.clock.now,
             self._whole,
             lambda node: server_of(node, self.founding.servers),
-            self._calm_among,
-            APART_MS,
         )
         self.traffic = Traffic(EACH, CHANGE, LEAST)
         keyrings = Keyrings(lambda: world.clock.now, self.belonging, self.files.of, self.files.former)
@@ -244,6 +235,9 @@ class Cluster(Changing):
 
     def _stands_still(self, edge: int) -> bool:
         return self.world.machines[edge].paused
+
+    def _within(self, ms: int) -> Bound:
+        return Bound(self.disks, GROUP, lambda: self.world.clock.now, self._calm_among, ms)
 
     def _calm_among(self, nodes: Collection[int]) -> int | None:
         """Since when nothing has happened to these nodes' cluster, or to all if they are of several."""
