@@ -22,7 +22,7 @@ NODES: Final = (3, 10, 30, 100)
 PARTITIONS: Final = 64
 EVENTS: Final = ("hand_over", "come", "die")
 REST: Final = "rest"
-REST_MS: Final = 10_000
+REST_MS: Final = 4_000
 
 
 def count(nodes: int, partitions: int) -> dict[str, dict[str, Any]]:
