@@ -221,7 +221,7 @@ def test_an_heir_that_accepts_a_lower_epoch_is_found(monkeypatch: pytest.MonkeyP
     else goes wrong, that is some seeds in a hundred."""
     monkeypatch.setattr(inbound, "_may", lambda state, peer, p, epoch: p in peer.source.opened)
     only_cuts(monkeypatch)
-    found({"refused epoch"}, range(20, 60), 150, nodes=3)
+    found({"refused epoch"}, range(257, 270), 150, nodes=3)
 
 
 def only_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
