@@ -11,14 +11,14 @@ from typing import Final
 
 import structlog
 
-from replication.membership.member import Member
+from replication.membership.member import NODE_BYTES, Member
 from replication.membership.owner import Owner
 from replication.membership.roster import Entry, Roster
 from replication.tables import CLUSTER, MEMBER, OWNER
 from store.errors import StoreError
 from store.group import OpenGroup
 from store.store import Store
-from store.writes import PUT, Write
+from store.writes import DELETE, PUT, Write
 
 log = structlog.get_logger()
 
@@ -88,11 +88,39 @@ class Kept:
         return bool(self._due)
 
     def keep_due(self, roster: Roster) -> None:
-        """Give it to the disk again, as it is now."""
+        """Give it to the disk again, as it is now. Of what never came into use, as the disk took no new row, there is
+        nothing to be known after a loss of power either."""
         due, self._due = sorted(self._due), set()
         rows = [row for one in due if (row := roster.entry(one)) is not None]
         self._unsure.difference_update(row.id for row in rows if not _is_stored(row))
         self.keep_soon(rows)
+        self._undo_soon([one for one in due if roster.entry(one) is None])
+
+    def _undo_soon(self, ids: Sequence[bytes]) -> None:
+        """Whoever gave these up may have done so before the disk had its turn."""
+        if not ids:
+            return
+        for one in ids:
+            self._handed.pop(one, None)
+        try:
+            self._group.submit(
+                [self._without(one) for one in ids], lambda result: self._undone(ids, result.error)
+            )
+        except StoreError as error:
+            self._undone(ids, error)
+
+    def _without(self, one: bytes) -> Write:
+        if len(one) == NODE_BYTES:
+            return (DELETE, self._group.table(MEMBER.name).id, (one,))
+        return (DELETE, self._group.table(OWNER.name).id, (int.from_bytes(one, "big"),))
+
+    def _undone(self, ids: Sequence[bytes], error: BaseException | None) -> None:
+        """What was given meanwhile comes behind that."""
+        if isinstance(error, Exception):
+            log.warning("roster_not_kept", cause=str(error))
+        for one in ids:
+            if one not in self._handed:
+                (self._due.add if error is not None else self._unsure.discard)(one)
 
     def _give(self, rows: Iterable[Entry]) -> list[Write]:
         for row in rows:

@@ -130,6 +130,45 @@ async def test_what_could_not_be_kept_and_is_not_used_is_undone_when_there_is_ro
     assert node.after_a_crash() == [ROW]
 
 
+async def test_what_is_new_and_could_not_be_kept_is_missed_by_nobody(node: Node) -> None:
+    """An invitation, and the first owner of a partition: the roster has no row of them."""
+    node.disk.full = True
+    for rows in ([NEXT], Roster().owned((3,), b"A" * 8, "south")):
+        with pytest.raises(ExceptionGroup):
+            await node.keep(list(rows))
+    node.kept.keep_due(Roster())
+    node.write()
+    assert node.kept.has_due
+    node.disk.full = False
+    node.kept.keep_due(Roster())
+    node.write()
+    assert node.kept.is_whole
+    assert not node.kept.has_due
+    assert node.after_a_crash() == []
+
+
+async def test_what_was_given_up_while_the_disk_had_it_is_not_there_later(node: Node) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await node.kept.keep([ROW])
+    node.kept.keep_due(Roster())
+    node.write()
+    assert node.kept.is_whole
+    assert node.after_a_crash() == []
+
+
+async def test_what_is_given_again_stays_though_it_was_given_up_before(node: Node) -> None:
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await node.kept.keep([ROW])
+    node.kept.keep_due(Roster())
+    node.kept.keep_soon([NEXT])
+    assert not node.kept.is_whole
+    node.write()
+    assert node.kept.is_whole
+    assert node.after_a_crash() == [NEXT]
+
+
 async def test_a_row_that_nobody_waits_for_any_more_counts_as_not_kept(node: Node) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
