@@ -40,7 +40,10 @@ class NotNow(MembershipError):
 class OwnerAway(MembershipError):
     """A majority of the cluster that owns partitions doesn't hear that another one is to own them."""
 
-    remedy = "wait until most of its members are reached; if they never return, `cluster remove` each of them first"
+    remedy = (
+        "wait until most of its members are reached; if they are, and run a release that doesn't say what others have, "
+        "bring them on first; if they never return, `cluster remove` each of them first"
+    )
 
 
 class JoinRefused(MembershipError):
