@@ -1,6 +1,10 @@
 """Keys of nodes, which change while everybody runs: at rest nobody is locked out, and what was revoked opens nothing.
 
-*locked out*: between two members nobody is turned away, nor goes on being turned away in peace.
+*locked out*: between two members nobody goes on being turned away in peace. Once is no lock: a message that was under
+way when its sender changed its key comes with the former one, after the row that revokes it, and is turned away by a
+node that lets its sender in. A connection would have ended with it. So a world rests when nobody has been turned away
+for `LAST_MS` (`turned_away`), in which a node that is locked out would have been: all beat several times in it. One
+that stays locked out keeps the world from resting, and is found after `LOCKED_MS`, or when the world's time is up.
 *own key*: all members have the key that a node has in its file, none that it is about to have, and its former ones as
 revoked. *revoked key*: no member hears whoever comes with a former key.
 """
@@ -23,7 +27,8 @@ NEXT: Final = 5
 REVOKED: Final = 15
 """Where a row of a member has them."""
 LAST_MS: Final = 250
-"""Of the rest: for so long nobody may have been turned away."""
+"""Before the rest: for so long nobody may have been turned away. Ten beats, and longer than any message is under way in
+peace."""
 LOCKED_MS: Final = 4_000
 """After peace: until then a change of keys has ended, and everybody has heard of it."""
 
@@ -62,7 +67,7 @@ class Keyrings:
     def _was_turned_away(self, turned: TurnedAway) -> None:
         self._turned[turned.node, turned.peer] = self._now()
         if self._peace is not None and self._now() - self._peace > LOCKED_MS:
-            self._require_let_in(self._members())  # such a world never rests
+            self.require_let_in()  # such a world never rests
 
     def _was_let_in(self, let_in: LetIn) -> None:
         if let_in.key != self._key_of(let_in.peer):
@@ -73,15 +78,24 @@ class Keyrings:
     def verdict(self, disks: Disks) -> None:
         """All members, of all members."""
         members = sorted(self._members())
-        self._require_let_in(members)
+        self.require_let_in()
         for node in members:
             for peer in members:
                 self._compare(disks, node, peer)
 
-    def _require_let_in(self, members: Collection[int]) -> None:
+    def turned_away(self) -> str:
+        """Whom a member has turned away just now, of the members; "": nobody."""
+        members = self._members()
         for (node, peer), at in self._turned.items():
             if node in members and peer in members and self._now() - at <= LAST_MS:
-                raise Violation(self.rule, f"node {node} turns node {peer} away, in peace")
+                return f"node {node} turns node {peer} away"
+        return ""
+
+    def require_let_in(self) -> None:
+        """Raises Violation: somebody is still turned away."""
+        words = self.turned_away()
+        if words:
+            raise Violation(self.rule, f"{words}, in peace")
 
     def _compare(self, disks: Disks, node: int, peer: int) -> None:
         found = find(disks[node], CLUSTER, "member", (name_of(peer),))

@@ -102,7 +102,7 @@ class Cluster(Changing):
             lambda node: server_of(node, self.founding.servers),
         )
         self.traffic = Traffic(EACH, CHANGE, LEAST)
-        keyrings = Keyrings(lambda: world.clock.now, self.belonging, self.files.of, self.files.former)
+        self.keyrings = Keyrings(lambda: world.clock.now, self.belonging, self.files.of, self.files.former)
         self.registrations = Registrations(
             self.disks,
             GROUP,
@@ -121,7 +121,7 @@ class Cluster(Changing):
             self.apart,
             Logins(),
             self.traffic,
-            keyrings,
+            self.keyrings,
         )
         world.clock.after(LOOK_MS, self._look)
 
@@ -160,12 +160,13 @@ class Cluster(Changing):
         nodes = [node for node in self.members() if isinstance(node, ClusterNode)]
         sessions = Counter(user for node in nodes for user in node.router.state.sessions)
         many = sorted(user for user, count in sessions.items() if count > 1)
-        return f"users {many} have sessions at several edges" if many else ""
+        return f"users {many} have sessions at several edges" if many else self.keyrings.turned_away()
 
     def restless(self) -> str:
         """What hasn't ended. Whoever has a number that is forgotten can't log in, and that is what is broken then."""
         if not super()._unsettled():
             self.registrations.verdict(self.disks)
+            self.keyrings.require_let_in()
         return super().restless()
 
     # ---- between phones and nodes ---------------------------------------------------------------------
