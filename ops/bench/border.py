@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import attrs
 
-from ops.bench.clusters import FAST, cpu_seconds, load, running
+from ops.bench.clusters import FAST, cpu_seconds, load, running, wait_placed
 from ops.bench.failover import primaries
 from ops.bench.identities import number_of
 from ops.bench.session import LoadError, now_us
@@ -75,6 +75,7 @@ def cut_off(folder: Path) -> dict[str, Any]:
     """
     nodes = len(LABELS)
     with running(folder, nodes, CANDIDATES, LABELS, INSIDE, Namespaces(nodes)) as town:
+        wait_placed(town)
         near = [node for node in town.nodes if town.label(node) == LABELS[0]]
         is_near = owned(town, near)
         crowds = crowds_of([node.port for node in near], is_near)

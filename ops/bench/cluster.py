@@ -19,7 +19,7 @@ from rich.console import Console
 
 from ops.bench import border, cluster_peer, failover, idle, sizes
 from ops.bench.cluster_peer import Wanted
-from ops.bench.clusters import load, running, spread
+from ops.bench.clusters import load, running, spread, wait_placed
 from ops.bench.comparison import Peer, terminated_as_interrupted
 from ops.bench.ejabberd import EjabberdMissingError, EjabberdStartError, find_ejabberd
 from ops.bench.ejabberd_configuration import Profile
@@ -61,6 +61,7 @@ def stored(folder: Path, users: int, seconds: float) -> dict[str, Any]:
 def die(folder: Path) -> dict[str, Any]:
     """A node is killed under a light load."""
     with running(folder / "failover", NODES, FAILOVER_USERS) as town:
+        wait_placed(town)
         victim, *others = reversed(town.nodes)
         partition_of, claims = failover.primaries(victim.data)
         ports = [node.port for node in others]

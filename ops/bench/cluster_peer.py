@@ -16,7 +16,7 @@ from attrs import frozen
 
 from ops.bench import deaths, process
 from ops.bench.cluster_load import Members, load
-from ops.bench.clusters import running
+from ops.bench.clusters import running, wait_placed
 from ops.bench.deaths import ENDS, Doomed, End
 from ops.bench.ejabberd_cluster import EjabberdCluster, ejabberds
 from ops.bench.ejabberd_configuration import Profile
@@ -81,6 +81,7 @@ def ends(folder: Path, nodes: int) -> dict[str, Any]:
     found = {}
     for end in ENDS:
         with running(folder / f"ours-{end}", nodes, 2 * deaths.PAIRS) as town:
+            wait_placed(town)
             *others, last = town.nodes
             act = partial(town.kill if end == "killed" else town.pause, last)
             doomed = Doomed("waystation", last.port, [node.port for node in others], act)

@@ -17,7 +17,7 @@ import attrs
 from attrs import frozen
 
 from ops.bench import connections, process
-from ops.bench.clusters import FAST, WHOLE_SECONDS_MAX, cpu_seconds, plan_of, running
+from ops.bench.clusters import FAST, WHOLE_SECONDS_MAX, cpu_seconds, plan_of, running, wait_placed
 from ops.bench.connections import Connections
 from ops.bench.failover import primaries
 from ops.bench.fleet import Fleet, pairs_shape
@@ -34,8 +34,6 @@ FILES_SPARE: Final = 400
 ALONE_MAX: Final = 15_000
 """Sessions of the node that stands alone."""
 REST_S: Final = 3.0
-STILL_S: Final = 6.0
-"""No partition has moved for so long."""
 IDLE_S: Final = 5.0
 START_S_MAX: Final = 60.0
 LOGIN_S_MAX: Final = 0.05
@@ -118,20 +116,8 @@ def _begin_anew(town: Town) -> None:
     for node in town.nodes:
         town.kill(node)
     town.start_all()
-    _wait_still(town)
-
-
-def _wait_still(town: Town) -> None:
-    """Until every partition is where it is wanted: whoever was started first has most of them, and sessions that are
-    announced to one primary after another aren't idle."""
-    until = time.monotonic() + WHOLE_SECONDS_MAX
-    before: list[int] = []
-    since = time.monotonic()
-    while time.monotonic() < min(until, since + STILL_S):
-        found = [one["primary"] for one in town.wait_whole(WHOLE_SECONDS_MAX)["members"]]
-        if found != before:
-            before, since = found, time.monotonic()
-        time.sleep(0.5)
+    town.wait_whole(WHOLE_SECONDS_MAX)
+    wait_placed(town)  # sessions that are announced to one primary after another aren't idle
 
 
 def _over(town: Town, crowd: Crowd) -> dict[str, Any]:
