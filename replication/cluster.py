@@ -291,7 +291,7 @@ class Cluster:
         await trio.sleep(self.settings.detector.tick_ms / 1000)
         with self.within():
             self._judged(self.detector.tick(self.now()))
-        self.membership.look_whether_refused()
+        self.membership.refusal.look()
         self._apart.look()
 
     async def _flush(self) -> None:

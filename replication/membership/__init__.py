@@ -12,6 +12,7 @@ rebalancing   brings partitions to where they are wanted
 status        what an operator sees
 intents       what this node has changed, until everybody has heard of it
 rekeying      another key for a node
+refusal       nobody lets this node in, and why
 departing     a member that leaves for good
 operating     what an operator does
 handing       what a member does when it stops, and others when they hear of it

@@ -24,6 +24,7 @@ from replication.membership.far import Far, others_of
 from replication.membership.intents import Intents
 from replication.membership.keeping import Kept
 from replication.membership.member import ACTIVE, INVITED, REMOVED, Member, key_hash, with_revoked
+from replication.membership.refusal import Refusal
 from replication.membership.roster import MEMBERS_MAX, Entry, Roster
 from replication.membership.sealing import Sealing
 from replication.placed import Placed
@@ -32,15 +33,12 @@ from replication.ranking import Member as Ranked
 from replication.replicated import ReplicatedGroup
 from replication.zeromq.address import Address
 from replication.zeromq.errors import AddressUnusable, MembersUnusable
-from replication.zeromq.link import EXPELLED, NOT_ADMITTED
 from replication.zeromq.links import Links
 from replication.zeromq.members import Member as Linked
 from store.store import Store
 
 log = structlog.get_logger()
 
-REFUSED_MS: Final = 500
-"""Shorter than a node listens before it claims (`ReplicaSettings.start_wait_ms`): who was removed serves nothing."""
 KEEP_MS: Final = 1_000
 """Between two tries to write what the disk hasn't taken."""
 RELAYS_SINCE: Final = 2
@@ -85,10 +83,9 @@ class Membership:
         self.exchange = Exchange(around.me, self.roster, settings.membership)
         self.removed = trio.Event()
         self.changed_at = around.now()
-        self._refused_since: int | None = None
+        self.refusal = Refusal(around, self.roster, self.removed)
         self._kept_at = -(10**12)
         self._said: dict[bytes, Member] = {}  # nodes' rows as they themselves made them last
-        self._waits = False  # it has said that nobody knows it
         self.nodes: tuple[bytes, ...] = ()  # of this cluster
         self.others: tuple[Member, ...] = ()  # members of other clusters
         self.speaks = settings.speaks
@@ -102,7 +99,9 @@ class Membership:
         self.nodes = self._belonging()
         self.far = Far(around, self, settings.membership.far_idle_ms)
         self.sealing = Sealing(around, self)
-        said: dict[str, Any] = {"speaks": self.speaks, "key": key, "next_key": ""}
+        said: dict[str, Any] = {
+            "speaks": self.speaks, "key": key, "next_key": "", "revoked": own.revoked
+        }  # fmt: skip
         if key != own.key:  # it has ended in the middle of a change of keys
             said["revoked"] = with_revoked(own)
         self._intents = Intents(around.me, said)
@@ -256,35 +255,6 @@ class Membership:
         return all(map(self.exchange.knows, others))
 
     # ---- using it ---------------------------------------------------------------------------------
-
-    def look_whether_refused(self) -> None:
-        """A node that was removed while it was away isn't let in any more, and is told why. One that nobody lets in who
-        answers, as they have not heard of it yet, waits: until somebody knows it, it claims nothing."""
-        now, refused = self._around.now(), self._around.links.refused()
-        if refused == NOT_ADMITTED and not self.removed.is_set():
-            self._wait()
-        if refused != EXPELLED or self.removed.is_set():
-            self._refused_since = None
-        elif self._refused_since is None:
-            self._refused_since = now
-        elif now - self._refused_since >= REFUSED_MS:
-            log.error(
-                "this node was removed from its cluster: a member says so, and nobody lets it in",
-                remedy="join again with another key and an empty data directory",
-            )
-            self.removed.set()
-
-    def _wait(self) -> None:
-        for group in self._around.groups.values():
-            state = group.carrier.state
-            if state.starting:
-                state.started_at = self._around.now()
-        if not self._waits:
-            self._waits = True
-            log.warning(
-                "nobody who answers knows this node yet: it waits",
-                remedy="start a member that knows it; if there is none any more, join again with an empty directory",
-            )
 
     def judged(self, node: bytes) -> None:
         """Something else is thought of a peer. Other clusters keep nothing from going home in this one."""

@@ -24,6 +24,8 @@ NOT_ADMITTED: Final = "not admitted"
 """Why a connection ended: the peer doesn't know this node's key."""
 EXPELLED: Final = "removed there"
 """… or knows that it was removed."""
+STRANGE: Final = "handshake failed"
+"""… or whoever listens there hasn't the key by which this node knows the peer."""
 
 
 class Bell:

@@ -6,7 +6,7 @@ it back (`admit`) when it calls, or when there is something to say to it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import trio
 
@@ -15,7 +15,7 @@ from replication.zeromq.binding import Binder
 from replication.zeromq.errors import LinksClosed
 from replication.zeromq.incoming import Reader
 from replication.zeromq.keys import Keys
-from replication.zeromq.link import EXPELLED, NOT_ADMITTED, Entrance, Group, Link
+from replication.zeromq.link import EXPELLED, NOT_ADMITTED, STRANGE, Entrance, Group, Link
 from replication.zeromq.members import Member, Roster
 from replication.zeromq.sockets import Sockets
 from replication.zeromq.versions import Versions
@@ -113,13 +113,16 @@ class Peers:
         """Whether a node is known, and nothing is kept up to it."""
         return node in self._resting
 
-    def refused(self) -> str:
+    def refused(self, but: Container[bytes] = ()) -> str:
         """EXPELLED if a peer says that this node was removed, else NOT_ADMITTED if one that answers doesn't know its
-        key; "" if a peer lets it in, or nobody answers."""
+        key, else STRANGE if one that answers has another key itself; "" if a peer lets it in, or nobody answers. `but`:
+        peers whose word doesn't count."""
         if self.is_heard():
             return ""
-        said = {link.ended for (group, _), link in self._links.items() if group is None}
-        return next((why for why in (EXPELLED, NOT_ADMITTED) if why in said), "")
+        said = {
+            link.ended for (group, node), link in self._links.items() if group is None and node not in but
+        }
+        return next((why for why in (EXPELLED, NOT_ADMITTED, STRANGE) if why in said), "")
 
     def apart(self) -> dict[bytes, str]:
         """Peers that refuse this node since their releases have no version in common, and what they say."""

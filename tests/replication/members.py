@@ -133,8 +133,10 @@ class Members:
             self.up.pop(name, None)
             ended.set()
 
-    async def join(self, name: str, via: str, *, weight: int = 100, cluster: str = "") -> None:
-        """A node that nobody has heard of is invited, asks, and is started."""
+    async def join(
+        self, name: str, via: str, *, weight: int = 100, cluster: str = "", run: bool = True
+    ) -> None:
+        """A node that nobody has heard of is invited, asks, and is started, if it is to run at once."""
         data = self._data / name
         data.mkdir()
         keys = ensure_keys(data)
@@ -154,7 +156,8 @@ class Members:
                 await joining.keep(store.group(CLUSTER.name), joined)
                 nursery.cancel_scope.cancel()
         self._joined[name] = {"node": joined.node, "secret": joined.secret, "members": ()}
-        await self.start(name)
+        if run:
+            await self.start(name)
 
     async def stop(self, names: str) -> None:
         """Stop some of them."""
