@@ -272,6 +272,7 @@ class MailState:
         self.urgent: deque[tuple[Pair, Message]] = deque()  # to be committed with the next batch
         self.delayed: deque[tuple[Pair, Message]] = deque()  # offered to the recipient, waiting for its ack
         self.drawn_ms = 0.0  # by how much the sync delay is drawn out: see `pacing`
+        self.drawn_at = 0  # when that was halved last
         self.dirty: deque[tuple[int, Pair]] = deque()  # (due, pair)
         self.dirty_owed: deque[tuple[int, Owed]] = deque()
         self.pending = 0  # messages in memory, in a batch or not

@@ -85,6 +85,29 @@ def test_who_answers_in_time_draws_it_in() -> None:
     assert one.state.drawn_ms == 0
 
 
+def test_it_ends_with_the_load() -> None:
+    one = core(sync_delay_ms_max=100)
+    for n in range(1, 91):
+        write(one, n, in_vain=True)
+    drawn = pacing.delay_ms(one.state) - 10
+    assert drawn > 20
+    one.wait(pacing.HALVED_MS)
+    assert pacing.delay_ms(one.state) - 10 == pytest.approx(drawn / 2, abs=1)
+    one.wait(10 * pacing.HALVED_MS)
+    assert pacing.delay_ms(one.state) == 10
+    assert one.state.drawn_ms == 0
+
+
+def test_a_clock_that_is_set_back_does_not_keep_it() -> None:
+    one = core(sync_delay_ms_max=100)
+    for n in range(1, 51):
+        write(one, n, in_vain=True)
+    one.state.now -= 3_600_000
+    pacing.delay_ms(one.state)
+    one.wait(10 * pacing.HALVED_MS)
+    assert pacing.delay_ms(one.state) == 10
+
+
 def test_a_lower_bound_holds_at_once() -> None:
     one = core()
     for n in range(1, 31):

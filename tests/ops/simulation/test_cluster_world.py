@@ -153,7 +153,7 @@ PLANTS = (
         "marks of what is untold are forgotten at a change of claim",
         MailTables, "untold_in",
         "for table in (self.untold, self.telling)", "for table in (self.untold, self.untold)",
-        range(3), {"told in bound"},
+        range(20, 23), {"told in bound"},
     ),
     Plant(
         "receipts count as told before anybody said so",
