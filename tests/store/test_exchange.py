@@ -75,8 +75,8 @@ def test_nodes_that_pull_from_one_another_agree(steps: Any, epochs: Any, storage
 
 @st.composite
 def any_write(draw: Any) -> Any:
-    """Of any table, deletes without a tombstone included. Merging tables only grow, as they must: a key of theirs that is
-    deleted and written again within one commit is told as its last row, which whoever has the former one merges."""
+    """Of any table, deletes without a tombstone included. Merging tables only grow, as they must: a key of theirs that
+    is deleted and written again within one commit is told as its last row, which whoever has the former one merges."""
     write = draw(one_write())
     if "merged" in NAMES[write[1]] and write[0] == DELETE:
         return (MERGE, *write[1:3], draw(numbers))
