@@ -111,7 +111,7 @@ class Pull:
             end = ends.get(bucket_of(partition), 0)
             progress.append((partition, max(since, min(end, self._upto)), end >= self._upto))
         parts = tuple(
-            Part(keys.decode(partition)[0], table.name, *pack_rows(rows))
+            Part(keys.decode(partition)[0], table.name, *pack_rows(rows, merging=table.merge is not None))
             for (partition, table), rows in self._written.items()
         )
         return Pulled(parts, progress, self._damaged)

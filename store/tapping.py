@@ -2,8 +2,8 @@
 
 A *part* is the records of one table and one partition, in carried form: what the first writer of each packed, whichever
 node stores it now. Its blob is the CBOR of the flat list [key, record, key, record …]; keys are physical (a bag's end
-with the digest of the value), and the record of a key that was deleted without a tombstone is empty. Tables of
-`local_content` are never in one.
+with the digest of the value), and the record of a key that was deleted without a tombstone is empty. A key is in it
+once, but for what a merging table deleted before it wrote the key again. Tables of `local_content` are never in one.
 
 Whoever taps must never change what was committed; this module must never know who does.
 """
@@ -11,16 +11,24 @@ Whoever taps must never change what was committed; this module must never know w
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import attrs
 import cbor2
 
 from store import keys as encoding
+from store.record import TOMBSTONE
 from store.state import TableState
 
 GONE: Final = b""
 """Stands for the record of a key that was deleted and left no tombstone."""
+
+_LIVE: Final = b"\0"
+_TOMB: Final = bytes([TOMBSTONE])
+"""What the record of a row, and of a tombstone, begins with, as its writer packed it."""
+
+_FLAGS: Final = itemgetter(0)
 
 Source = Hashable | None
 """Whose writes a submit holds, as its caller calls them: so that nobody is sent what came from them."""
@@ -104,7 +112,7 @@ class Tape:
         number = self._number
         parts = tuple(
             [
-                Part(number(partition), table.name, *pack_rows(rows))
+                Part(number(partition), table.name, *pack_rows(rows, merging=table.merge is not None))
                 for (partition, table), rows in self._whole.items()
             ]
         )
@@ -124,14 +132,36 @@ class Tape:
         self.rows = {}
 
 
-def pack_rows(rows: list[bytes]) -> tuple[bytes, int]:
-    """The blob of a flat list, and how many rows are in it: of a key that is there twice, the later record."""
+def pack_rows(rows: list[bytes], *, merging: bool) -> tuple[bytes, int]:
+    """The blob of a flat list, and how many rows are in it: of a key that is there twice, the later record.
+
+    Whoever takes in a row of a merging table merges it with what is there, so there the deletion before it counts.
+    """
     keys = rows[::2]
     if len(keys) > 1 and len(set(keys)) < len(keys):
-        latest = dict(zip(keys, rows[1::2], strict=True))
-        rows = [one for pair in latest.items() for one in pair]
+        records = rows[1::2]
+        if merging and (GONE in records or TOMBSTONE in map(_FLAGS, records)):
+            rows = _since_deleted(rows)
+        else:
+            latest = dict(zip(keys, records, strict=True))
+            rows = [one for pair in latest.items() for one in pair]
     blob: bytes = cbor2.dumps(rows)
     return blob, len(rows) // 2
+
+
+def _since_deleted(rows: list[bytes]) -> list[bytes]:
+    """Of each key the last record, and before it the last tombstone, and the last deletion that left none."""
+    kept: list[bytes] = []
+    told: set[tuple[bytes, bytes]] = set()  # key, and which kind of record
+    for at in range(len(rows) - 2, -1, -2):
+        key, record = rows[at], rows[at + 1]
+        kind = record[:1]
+        if (key, kind) in told or (kind == _LIVE and not told.isdisjoint(((key, _TOMB), (key, GONE)))):
+            continue
+        told.add((key, kind))
+        kept += (record, key)
+    kept.reverse()
+    return kept
 
 
 def _gather(into: Written, rows: Written) -> None:

@@ -13,7 +13,7 @@ import pytest
 from store import keys
 from store.record import unpack
 from store.results import Result
-from store.tapping import Part, Tape, pack_rows
+from store.tapping import GONE, Part, Tape, pack_rows
 from store.writes import DELETE, MERGE, PUT
 from tests.store.peers import Peer
 from tests.store.test_committer import FailingEnvironment, Failure
@@ -183,13 +183,29 @@ async def test_alone_is_alone_on_the_thread_too(tmp_path: Path) -> None:
     peer.close()
 
 
+ROW, TOMB = b"\0row", b"\1tombstone"
+
+
 def test_a_key_that_is_there_twice_is_packed_once() -> None:
-    assert pack_rows([b"a", b"1", b"b", b"2", b"a", b"3"]) == (cbor2.dumps([b"a", b"3", b"b", b"2"]), 2)
+    twice = [b"a", ROW, b"b", ROW, b"a", ROW + b"2"]
+    once = (cbor2.dumps([b"a", ROW + b"2", b"b", ROW]), 2)
+    assert pack_rows(twice, merging=False) == pack_rows(twice, merging=True) == once
+
+
+def test_a_merging_table_tells_the_last_deletion_before_the_row() -> None:
+    rows = [b"a", ROW, b"b", ROW, b"a", TOMB, b"b", GONE, b"a", ROW + b"2", b"b", ROW + b"2", b"a", ROW + b"3"]
+    assert pack_rows(rows, merging=True) == (
+        cbor2.dumps([b"a", TOMB, b"b", GONE, b"b", ROW + b"2", b"a", ROW + b"3"]),
+        4,
+    )
+    assert pack_rows(rows, merging=False) == (cbor2.dumps([b"a", ROW + b"3", b"b", ROW + b"2"]), 2)
+    ends = [b"a", TOMB, b"a", ROW, b"a", GONE, b"a", ROW, b"a", TOMB]
+    assert pack_rows(ends, merging=True) == (cbor2.dumps([b"a", GONE, b"a", TOMB]), 2)
 
 
 def test_a_tape_tells_sources_that_take_turns_apart() -> None:
     tape = Tape()
-    table: Any = type("AnyTable", (), {"name": "t"})()
+    table: Any = type("AnyTable", (), {"name": "t", "merge": None})()
     one, other = keys.encode((1,)), keys.encode((2,))
     for source, partition, key in (("x", one, b"a"), ("y", one, b"b"), ("y", other, b"c"), ("x", one, b"d")):
         tape.turn(source)
