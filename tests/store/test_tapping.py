@@ -193,7 +193,8 @@ def test_a_key_that_is_there_twice_is_packed_once() -> None:
 
 
 def test_a_merging_table_tells_the_last_deletion_before_the_row() -> None:
-    rows = [b"a", ROW, b"b", ROW, b"a", TOMB, b"b", GONE, b"a", ROW + b"2", b"b", ROW + b"2", b"a", ROW + b"3"]
+    gone = [b"a", ROW, b"b", ROW, b"a", TOMB, b"b", GONE]
+    rows = [*gone, b"a", ROW + b"2", b"b", ROW + b"2", b"a", ROW + b"3"]
     assert pack_rows(rows, merging=True) == (
         cbor2.dumps([b"a", TOMB, b"b", GONE, b"b", ROW + b"2", b"a", ROW + b"3"]),
         4,
