@@ -137,7 +137,8 @@ def test_a_copy_that_was_away_for_a_deletion_merges_and_tells_what_it_made_of_it
     """Only the row is left to be pulled. Whoever had the former one has both then, and counts as having changed it."""
     source, away = Peer(tmp_path / "source"), Peer(tmp_path / "away")
     merged = source.id("buried_merged")
-    upto, back = {1: 0}, {1: 0}
+    upto: dict[int | None, int] = {1: 0}
+    back: dict[int | None, int] = {1: 0}
     source.commit((MERGE, merged, (1, 1), [1]))
     away.pull_from(source, upto)
     source.commit((DELETE, merged, (1, 1)))
