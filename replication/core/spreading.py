@@ -43,7 +43,7 @@ def _announce(state: ReplicaState) -> None:
         if node != state.me:
             state.out.append((effects.SEND, node, (messages.SPREAD, told)))
     # Who was primary waits for it, perhaps with a partition that stands still.
-    for node in {claim.prior[1] for p in changed if (claim := state.parts[p].claim) and claim.prior}:
+    for node in sorted({claim.prior[1] for p in changed if (claim := state.parts[p].claim) and claim.prior}):
         if node in state.peers and node not in relays and state.reachable(state.peers[node]):
             state.out.append((effects.SEND, node, (messages.CLAIMS, told)))
 

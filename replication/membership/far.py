@@ -217,7 +217,7 @@ class Far:
             row.node: self._away[row.node] for row in self._membership.others if self._is_away(row.node, now)
         }
         self.gateways = self._wanted_gateways() if self.is_gateway() else frozenset()
-        for node in self.gateways | self._wanted():
+        for node in sorted(self.gateways | self._wanted()):
             self.use(node)
         for node, used_at in tuple(self.engaged.items()):
             if now - used_at >= self._idle_ms and not self._in_use(node):
@@ -292,7 +292,7 @@ class Far:
 
     def claimed(self, group: str, p: int) -> None:
         """Another claim of a partition is known."""
-        for node in self.gateways:
+        for node in sorted(self.gateways):
             self._due.setdefault(node, {}).setdefault(group, set()).add(p)
 
     def _publish(self) -> None:

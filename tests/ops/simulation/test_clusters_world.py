@@ -18,6 +18,7 @@ from replication.membership import far, rebalancing, rekeying
 from replication.membership.membership import Membership
 from replication.zeromq import members
 from tests.ops.simulation.planting import Plant
+from tests.ops.simulation.test_worlds import elsewhere
 
 SEEDS = 4
 STEPS = 60
@@ -46,8 +47,8 @@ def test_no_seed_of_several_clusters_breaks_a_promise_and_much_happens() -> None
 
 
 def test_a_seed_of_several_clusters_is_the_same_each_time() -> None:
-    digests = [perform(draw("clusters", seed, 4, 20), digest=True).digest for seed in (3, 3, 4)]
-    assert digests[0] == digests[1] != digests[2]
+    # In other processes: sets of nodes have another order there. Gateways were engaged in that of a set.
+    assert elsewhere("clusters", 1, "0", 4) == elsewhere("clusters", 1, "2", 4)
 
 
 def test_a_key_that_changed_while_a_disk_was_full_is_on_that_disk_later() -> None:

@@ -69,15 +69,15 @@ def test_a_bug_is_found_and_its_history_is_short(bug: str, rules: set[str]) -> N
 RUN = """
 import sys
 from ops.simulation import running
-plan = running.draw(sys.argv[1], int(sys.argv[2]), None, 120)
+plan = running.draw(sys.argv[1], int(sys.argv[2]), None, int(sys.argv[3]))
 print(running.perform(plan, digest=True).digest)
 """
 
 
-def elsewhere(world: str, seed: int, hash_seed: str) -> str:
+def elsewhere(world: str, seed: int, hash_seed: str, steps: int = 120) -> str:
     """The digest of a run in another process."""
     done = subprocess.run(
-        [sys.executable, "-c", RUN, world, str(seed)],
+        [sys.executable, "-c", RUN, world, str(seed), str(steps)],
         env={**os.environ, "PYTHONHASHSEED": hash_seed},
         cwd=ROOT,
         capture_output=True,
