@@ -118,10 +118,11 @@ def _unserved_since(state: RoutingState, part: Part) -> int:
 
 
 def reopen(state: RoutingState, part: Part) -> None:
-    """Begin anew, at whoever is its primary now."""
+    """Begin anew, at whoever is its primary now. If that can't be now, `close` has said since when it is waited
+    for. Not `want`: to it that were now, for while a partition is open nobody tries to open it."""
     close(state, part)
     if is_needed(part):
-        want(state, part)
+        open_at_primary(state, part)
 
 
 def announce(state: RoutingState, part: Part, session: Phone) -> None:

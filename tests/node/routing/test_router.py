@@ -317,6 +317,27 @@ def test_when_its_link_knows_it_too_a_send_has_waited_since_it_was_made() -> Non
     assert [effect[4] for effect in session.frames(effects.BUSY)] == [1]
 
 
+def test_so_it_has_where_its_partition_was_open_for_long_and_its_sender_has_come_back() -> None:
+    # Two clusters, one cut off: links knew it after 10 s, and from then on all that was said again had 5 s more.
+    stage = Stage(patience_ms=3_000, answer_ms_max=60_000)
+    session = stage.a.login_of(HERE)
+    send(stage, session, THERE, 1)
+    stage.wait(10_000)
+    send(stage, session, THERE, 2)
+    stage.later.clear()
+    stage.cut_off.add(stage.b.me)
+    stage.wait(4_000)
+    assert [effect[4] for effect in session.frames(effects.BUSY)] == [2]
+    send(stage, session, THERE, 2)
+    stage.later.clear()
+    stage.wait(2_000)
+    stage.disconnect()
+    stage.wait(500)
+    assert session.frames(effects.BUSY) == [], "it takes its time"
+    stage.wait(1_000)
+    assert [effect[4] for effect in session.frames(effects.BUSY)] == [2]
+
+
 def test_a_sender_is_answered_where_it_spoke_last() -> None:
     stage = Stage()
     before = stage.a.login_of(HERE)
