@@ -275,7 +275,7 @@ class Cluster:
                 one.flush()  # what was written before a partition stands still for a move goes with it
                 self._tick_group(one)
                 one.tick()
-            self.membership.far.step()
+            self.membership.step()
 
     def _tick_group(self, one: ReplicatedGroup) -> None:
         state = one.carrier.state

@@ -6,7 +6,7 @@ whether the disk has all that the memory has.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 import structlog
@@ -68,8 +68,8 @@ class Kept:
             raise
         self._ended(rows, None)
 
-    def keep_soon(self, rows: Sequence[Entry]) -> None:
-        """Not waited for. What can't be written, as the disk is full, is due again."""
+    def keep_soon(self, rows: Collection[Entry]) -> None:
+        """In one commit, not waited for. What can't be written, as the disk is full, is due again."""
         writes = self._give(rows)
         if not writes:
             return

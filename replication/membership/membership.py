@@ -164,8 +164,6 @@ class Membership:
 
     def beat(self, peer: bytes, said: Sequence[Any]) -> None:
         """A peer's beat came; this is what it says of its roster."""
-        if self._kept.has_due:
-            self._keep_again()
         match said:
             case [bytes(digest), *more]:
                 kept, agreed = more[:1] == [1], more[1:2] == [1]  # a release of before doesn't say it
@@ -183,10 +181,18 @@ class Membership:
             if effect[0] == SEND:
                 self._around.links.send(effect[1], None, effect[2])
             elif effect[0] == CHANGED:
-                self._kept.keep_soon(effect[1])
-                self.apply(effect[1])
+                self._hear(effect[1])
                 if self.others:
                     self.far.forward(peer, effect[1])
+
+    def _hear(self, rows: Sequence[Entry]) -> None:
+        """Others' rows stand. What this node corrects in them is durable together with them: with another key in its
+        own row, it couldn't start again."""
+        corrected = self._corrected()
+        self._kept.keep_soon({row.id: row for row in (*rows, *corrected)}.values())
+        self._use(rows)
+        if corrected:
+            self.tell(corrected)
 
     # ---- what is changed here ---------------------------------------------------------------------
 
@@ -208,13 +214,14 @@ class Membership:
         self._kept.keep_soon(rows)
         self.tell(rows)
 
-    def _keep_again(self) -> None:
-        """What couldn't be written, as the disk was full: who starts with a row of before may know others by keys that
-        they have no more."""
+    def step(self) -> None:
+        """Time has passed: to be called ten times a second or so. What couldn't be written, as the disk was full, is
+        tried again: who starts with a row of before may know others by keys that they have no more."""
         now = self._around.now()
-        if now - self._kept_at >= KEEP_MS:
+        if self._kept.has_due and now - self._kept_at >= KEEP_MS:
             self._kept_at = now
             self._kept.keep_due(self.roster)
+        self.far.step()
 
     def tell(self, rows: Sequence[Entry]) -> None:
         """Use rows that this node has made, and tell everybody of them who can be reached."""
@@ -262,7 +269,14 @@ class Membership:
             self.changed_at = self._around.now()
 
     def apply(self, rows: Sequence[Entry]) -> None:
-        """Rows are others than before: links, detector, replicas and ranking follow."""
+        """This node's rows are others than before."""
+        self._use(rows)
+        corrected = self._corrected()
+        if corrected:
+            self.edit_soon(corrected)
+
+    def _use(self, rows: Sequence[Entry]) -> None:
+        """Links, detector, replicas and ranking follow."""
         around = self._around
         gone = []
         for row in rows:
@@ -290,9 +304,6 @@ class Membership:
             self._part(node)
         if len(self.nodes) != len(before):
             around.resized()
-        corrected = self._corrected()
-        if corrected:
-            self.edit_soon(corrected)
 
     def _link(self, row: Member) -> None:
         linked = self.link_to(row)

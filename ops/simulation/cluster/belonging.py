@@ -179,7 +179,7 @@ class Belonging:
         """Move what is wanted elsewhere, look after other clusters and a change of keys; if this node is leaving and
         holds nothing any more, it leaves."""
         self._operating.step()
-        self.membership.far.step()
+        self.membership.step()
         self._rotate()
 
     def is_far(self, peer: bytes) -> bool:

@@ -161,9 +161,8 @@ PLANTS = (
     ),
     Plant(
         "owners that others tell of aren't written",
-        Membership, "_carry_out",
-        "self._kept.keep_soon(effect[1])",
-        "self._kept.keep_soon([row for row in effect[1] if isinstance(row, Member)])",
+        Membership, "_hear",
+        "for row in (*rows, *corrected)", "for row in (*rows, *corrected) if isinstance(row, Member)",
         range(1), {"owners agree"}, world="clusters", steps=60,
     ),
     Plant(
