@@ -69,8 +69,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.tells_waiting: pairs whose senders' primaries are to be told something
         cluster.rebalancing.under_way: moves under way
         cluster.rebalancing.at_once: partitions that may stand still at once: fewer while that takes long
-        cluster.rebalancing.hold_ms_most [ms]: for how long a partition stood still for a move, at most since the start
-        cluster.rebalancing.take_ms_most [ms]: and for how long where it went to, until it was served there
+        cluster.rebalancing.hold_ms_most [ms]: for how long one stood still, at most, until it was served again
         """,
     ),
 )

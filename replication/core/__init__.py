@@ -23,7 +23,8 @@ Read downwards:
     yielding    who lacks something asks whoever has more to serve
     taking      starts, takeovers, lost heirs
     moving      planned moves
-    holds       how long partitions stood still for them
+    giving      how long one stood still for it: until it is served where it went to
+    holds       how long partitions stood still, counted
     pace        how many do at once
     purging     forgetting tombstones
     digests     anti-entropy: ranges compared at exactly one sequence

@@ -9,8 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from replication.claim import Claim
-from replication.core import completing, effects, holders, settling
-from replication.core.holds import LONG_MS
+from replication.core import completing, effects, giving, holders, settling
 from replication.core.rows import of_part
 from replication.core.state import (
     ASIDE,
@@ -84,6 +83,7 @@ def _made_twice(state: ReplicaState, part: Partition, claim: Claim) -> bool:
 
 def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
     before = part.claim
+    giving.ended(state, part.number)
     part.claim = claim
     state.reclaimed.add(part.number)
     state.unsaved.add(part.number)
@@ -202,7 +202,7 @@ def offer(state: ReplicaState, part: Partition) -> None:
 def step_down(state: ReplicaState, part: Partition) -> None:
     """This node doesn't serve the partition any more, if it did."""
     if part.phase == MOVING:
-        stood_still(state, part)
+        giving.claimed(state, part)
     if part.phase in (SERVING, MOVING) and not part.ceased:
         state.out.append((effects.CEASE, part.number))
     if part.move_done is not None:
@@ -214,21 +214,11 @@ def step_down(state: ReplicaState, part: Partition) -> None:
     part.heir_live = False
     part.single_since = None
     part.gathering = set()
-    part.move_to = part.handed_until = part.taken_at = None
+    part.move_to = part.handed_until = part.served_at = None
     settling.lose(state, part)
     for peer in state.peers.values():
         peer.live.discard(part.number)
         refresh_stream(state, part, peer.id)
-
-
-def stood_still(state: ReplicaState, part: Partition) -> None:
-    """It did, for a planned move, and doesn't any more: it is another's, or it is about to be served on."""
-    ms = state.now - part.move_until + state.settings.move_wait_ms
-    state.standing.discard(part.number)
-    state.holds.record(ms)
-    if ms > LONG_MS:
-        state.out.append((effects.REPORT, "stood_still_long", {"partition": part.number, "ms": ms}))
-    state.pace.ended(state.now, ms, state.settings.moves_max)
 
 
 # ---- this node's claims ------------------------------------------------------------------------
@@ -283,6 +273,7 @@ def make(
 def _use(state: ReplicaState, part: Partition, claim: Claim) -> None:
     """A claim of this node is durable."""
     before = part.claim
+    giving.ended(state, part.number)
     part.claim = claim
     state.reclaimed.add(part.number)
     # A copy that its stream has not brought up to the claim before may be behind what was settled.
@@ -317,7 +308,6 @@ def _use(state: ReplicaState, part: Partition, claim: Claim) -> None:
         part.gather_until = state.now + (state.settings.pull_wait_ms if whole else GATHER_MS_MAX)
         if whole and part.handed_until is not None:
             part.gather_until = max(state.now, min(part.gather_until, part.handed_until))
-            part.taken_at = state.now
         part.gathering = {peer.id for peer in state.peers.values() if state.reachable(peer)}
         for who in part.gathering:
             state.peers[who].wanted.setdefault(p, -1)
@@ -337,9 +327,8 @@ def gathered(state: ReplicaState, part: Partition) -> None:
 def serve(state: ReplicaState, part: Partition) -> None:
     """Whatever could be gathered is here."""
     assert part.claim is not None
-    if part.taken_at is not None:
-        state.takes.record(state.now - part.taken_at)
-    part.taken_at = part.handed_until = None
+    if part.handed_until is not None:
+        part.handed_until, part.served_at = None, state.now
     part.phase = SERVING
     part.ceased = part.thin = False
     if part.copy != LIVE or part.asof != part.claim.epoch:
@@ -348,6 +337,8 @@ def serve(state: ReplicaState, part: Partition) -> None:
         for peer in state.peers.values():
             refresh_stream(state, part, peer.id)
     state.out.append((effects.SERVE, part.number, part.claim.epoch))
+    if part.served_at == state.now:
+        giving.say(state, part)
 
 
 def measure(state: ReplicaState, part: Partition) -> None:

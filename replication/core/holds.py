@@ -1,5 +1,5 @@
-"""How long partitions stood still for planned moves, as their primaries saw it: from the last thing that was served to
-another's claim, or until it went on here.
+"""How long partitions stood still for planned moves, counted by those who gave them (see `giving`): from the last thing
+that was served until another node serves, or until it went on here.
 """
 
 from typing import Final

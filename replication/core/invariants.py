@@ -33,6 +33,10 @@ def check(state: ReplicaState) -> None:
             assert part.number in state.waiting_on, f"writes of {part.number} wait, and nobody looks at them"
     still = {part.number for part in state.parts if part.phase == MOVING}
     assert still == state.standing, f"{still} stand still, and {state.standing} were counted"
+    for p in state.given:
+        claim = state.parts[p].claim
+        assert claim is not None, f"{p} was given to nobody"
+        assert claim.primary != state.me, f"{p} was given away, and this node has claimed it"
     assert waiting == state.waiting, f"{waiting} writes wait, and {state.waiting} were counted"
     for peer in state.peers.values():
         _check_known(peer.known)

@@ -48,13 +48,16 @@ its own, at the end.
     (DIFFERS, [p, …])
         A range of keys in them had another one here.
     (HAND, p, epoch, left)
-        A planned move: take the partition over from my claim of this epoch. I serve it on in `left` milliseconds.
+        A planned move: take the partition over from my claim of this epoch. I serve it on in `left` milliseconds. Said
+        again when you have claimed it: are you serving it?
     (SPARE, [[p, epoch], …])
         I have copies of these, and am to have none, by your claims of these epochs. Are they needed?
     (FREE, [[p, epoch], …])
         They are not: under these claims all copies that are to be are complete.
     (SPREAD, [[p, claim], …])
         These are new: tell everybody.
+    (SERVED, p, claim, ms)
+        I have served the partition that you handed over, by this claim, for so long.
 """
 
 HAIL = 0
@@ -75,10 +78,11 @@ HAND = 14
 SPARE = 15
 FREE = 16
 SPREAD = 17
+SERVED = 18
 
 NAMES = (
     "hail", "claims", "know", "start", "frame", "ack", "pull", "chunk", "offer", "live", "lived", "yield", "check",
-    "differs", "hand", "spare", "free", "spread",
+    "differs", "hand", "spare", "free", "spread", "served",
 )  # fmt: skip
-WORDS = (4, 2, 6, 6, 10, 9, 3, 6, 5, 6, 3, 2, 10, 2, 4, 2, 2, 2)
+WORDS = (4, 2, 6, 6, 10, 9, 3, 6, 5, 6, 3, 2, 10, 2, 4, 2, 2, 2, 4)
 """How many each of them has, its code included."""

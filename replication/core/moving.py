@@ -9,7 +9,7 @@ meanwhile it has.
 from collections.abc import Sequence
 from typing import Any
 
-from replication.core import claims, effects, messages
+from replication.core import claims, effects, giving, messages
 from replication.core.errors import ClaimLost, NoMove, UnknownMember
 from replication.core.state import ASIDE, LIVE, MOVING, SERVING, Done, Partition, Peer, ReplicaState
 
@@ -43,6 +43,7 @@ def tick(state: ReplicaState) -> None:
         if part.move_to is not None:
             part.move_asked = False  # it may not have been heard
             _go_on(state, part, state.peers[part.move_to])
+    giving.tick(state)
 
 
 def reached(state: ReplicaState, peer: Peer) -> None:
@@ -89,7 +90,7 @@ def _go_on(state: ReplicaState, part: Partition, target: Peer) -> None:
 def give_up(state: ReplicaState, part: Partition, why: str) -> None:
     """It isn't moved. What stood still for it is served again."""
     if part.phase == MOVING:
-        claims.stood_still(state, part)
+        giving.stayed(state, part)
         claims.serve(state, part)
     if part.move_done is not None:
         state.out.append(
@@ -99,10 +100,14 @@ def give_up(state: ReplicaState, part: Partition, why: str) -> None:
 
 
 def handed(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
-    """The primary asks this node to take over. An older release doesn't say how long it waits."""
+    """The primary asks this node to take over, or who was it whether it is served. An older release doesn't say how
+    long it waits."""
     _, p, epoch, *words = message
     part = state.parts[p]
     claim = part.claim
+    if claim is not None and claim.primary == state.me and claim.prior == (epoch, peer.id):
+        giving.say(state, part)
+        return
     if claim is None or claim.rank != (epoch, peer.id) or claim.heir != state.me:
         return
     if part.copy == LIVE and part.phase == ASIDE and p not in state.storing:

@@ -9,6 +9,7 @@ from replication.core import (
     completing,
     copies,
     digests,
+    giving,
     greeting,
     inbound,
     leaving,
@@ -78,6 +79,9 @@ def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
         yielding.asked(state, peer, message)
     elif kind == messages.HAND:
         moving.handed(state, peer, message)
+    elif kind == messages.SERVED:
+        claims.learn(state, [message[1:3]])  # it may be on its way by another one
+        giving.told(state, peer, message)
     elif kind == messages.DIFFERS:
         digests.differs(state, peer, message)
     elif kind == messages.SPARE:

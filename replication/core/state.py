@@ -71,7 +71,7 @@ class Partition:
     __slots__ = (
         "asof", "born_at", "ceased", "claim", "copy", "differed", "differs_at", "early", "gather_until",
         "gathering", "handed_until", "heir_live", "incoming", "move_asked", "move_done", "move_mark", "move_to",
-        "move_until", "number", "owing", "phase", "since", "single_since", "taken_at", "thin", "touched",
+        "move_until", "number", "owing", "phase", "served_at", "since", "single_since", "thin", "touched",
         "unserved_since", "useless_since", "waiting", "writing", "yield_at", "yields",
     )  # fmt: skip
 
@@ -106,7 +106,7 @@ class Partition:
         self.gathering: set[bytes] = set()  # peers that are to be asked before it is served
         self.gather_until = 0  # … or, once it has ceased, until when more is waited for
         self.handed_until: int | None = None  # another node waits for this one to take it over: until then
-        self.taken_at: int | None = None  # when this node claimed what it was handed, until it serves that
+        self.served_at: int | None = None  # since when this node serves what it was handed
         self.incoming = 0  # commits under way by which others' rows of it change here
         self.move_to: bytes | None = None
         self.move_until = 0
@@ -122,6 +122,20 @@ class Partition:
     def foreign(self, primary: bytes) -> int:
         """The last local sequence at which it was changed by anybody but ``primary``."""
         return max((at for who, at in self.touched.items() if who != primary), default=0)
+
+
+class Given:
+    """A partition that was given away by a planned move and isn't served yet, as far as this node knows. to: who has
+    claimed it. prior: the claim that it was given from."""
+
+    __slots__ = ("asked_at", "claimed_at", "prior", "stopped_at", "to")
+
+    def __init__(self, to: bytes, prior: Rank | None, stopped_at: int, claimed_at: int) -> None:
+        self.to = to
+        self.prior = prior
+        self.stopped_at = stopped_at  # when it was served here last
+        self.claimed_at = claimed_at
+        self.asked_at = claimed_at  # when it was asked whether it is served
 
 
 class Stream:
@@ -216,7 +230,7 @@ class Peer:
         "ahead", "ask_at", "busy", "claims_told", "dead_since", "differed", "failures", "hailed_at", "id",
         "incarnation", "known", "known_told", "live", "live_told_at", "live_untold", "liveness",
         "meeting", "met", "offered_all", "offered_at", "offers", "patience", "pulls", "reads", "source",
-        "spare_at", "stream", "wanted",
+        "spare_at", "stream", "tells_served", "wanted",
     )  # fmt: skip
 
     def __init__(self, identity: bytes) -> None:
@@ -255,6 +269,7 @@ class Peer:
         self.live_untold: dict[int, int] = {}  # partition → epoch
         self.live_told_at = -(10**12)
         self.spare_at = -(10**12)  # when it was asked whether copies here are needed last
+        self.tells_served = False  # it says when it serves what it was given
 
 
 @attrs.define
@@ -337,6 +352,7 @@ class ReplicaState:
         self.departed: set[bytes] = set()  # nodes that were removed, for good
         self.rehoming: set[int] = set()  # partitions whose heir is to be the one that rank wants
         self.standing: set[int] = set()  # partitions that stand still here for a move
+        self.given: dict[int, Given] = {}  # partitions that others have claimed, and may not serve yet
         self.pace = Pace()
         self.moves = 0  # partitions that are being moved, as the last look found them
         self.clearing: set[int] = set()  # void copies that are being emptied
@@ -360,7 +376,6 @@ class ReplicaState:
         self.counts = Counts()
         self.unknown = Unknown()  # codes that a newer release has
         self.holds = Holds()
-        self.takes = Holds()  # from this node's claim of what was handed to it until it was served
 
     def reachable(self, peer: Peer) -> bool:
         """Whether a peer is there to be asked, or chosen."""

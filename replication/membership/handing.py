@@ -20,7 +20,7 @@ import structlog
 import trio
 
 from replication import detectorstate
-from replication.core import replica
+from replication.core import giving, replica
 from replication.core.state import ALIVE, DEAD, SERVING, SILENT, UNKNOWN, ReplicaState
 from replication.detector import Detector
 from replication.membership.rebalancing import Rebalancer
@@ -34,6 +34,8 @@ GONE: Final = 29
 
 STEP_S: Final = 0.02
 """Between two looks at what is being handed over: what has room to stand still begins then."""
+SERVED_MS: Final = 300
+"""How long it is waited for that what was handed over last is served."""
 TRIES_MAX: Final = 5
 """Moves of one partition; what isn't taken over then fails over when this node has ended."""
 GOING_MS_MAX: Final = 600_000
@@ -101,8 +103,22 @@ class Handing:
         while self.step() and around.now() < until:
             await trio.sleep(STEP_S)
             around.tick()
+        await self._await_served()
         log.info("stood_still", **self._rebalancer.holds())
         return Handed(self._moved, self._left())
+
+    async def _await_served(self) -> None:
+        """Those who took over say when they serve, and so for how long it stood still: that is to be counted here."""
+        around = self._around
+        states = [group.carrier.state for group in around.groups.values()]
+        until = around.now() + SERVED_MS
+        while any(state.given for state in states) and around.now() < until:
+            await trio.sleep(STEP_S)
+            around.tick()
+        for state in states:
+            state.now = around.now()
+            for p in tuple(state.given):
+                giving.ended(state, p)
 
     def stay(self) -> None:
         """It doesn't stop after all. What it has handed over comes back as after a start."""
@@ -191,6 +207,10 @@ class Handing:
                 log.info("peer_stopped", node=peer.hex())
                 self._gone.add(peer)
                 self._think(peer)
+
+    def has_gone(self, peer: bytes) -> bool:
+        """Whether it has said that it ends, and nothing else was found out about it since."""
+        return peer in self._gone
 
     def judged(self, peer: bytes, state: str | None) -> None:
         """The detector thinks something else of a peer, or (None) has heard another start of it."""

@@ -205,14 +205,13 @@ class Rebalancer:
 
     def holds(self) -> dict[str, int]:
         """How many partitions stood still for a planned move since the start, how many of them for how long, and the
-        longest, until another one had claimed them; and for how long one that was claimed so stood still here."""
+        longest: from the last that was served here until they were served again, there or here."""
         holds: dict[str, int] = dict.fromkeys(("holds", *(f"holds_over_{ms}_ms" for ms in HOLDS_MS)), 0)
-        longest = taking = 0
+        longest = 0
         for group in self._around.groups.values():
             counts = group.carrier.state.holds
             holds["holds"] += counts.count
             longest = max(longest, counts.most_ms)
-            taking = max(taking, group.carrier.state.takes.most_ms)
             for ms, over in zip(HOLDS_MS, counts.over, strict=True):
                 holds[f"holds_over_{ms}_ms"] += over
-        return {**holds, "hold_ms_most": longest, "take_ms_most": taking}
+        return {**holds, "hold_ms_most": longest}
