@@ -21,6 +21,9 @@ from ops.history.writer import HistoryWriter
 RECORDER: ContextVar[Recorder] = ContextVar("recorder")
 """Whose link is opened next: set it before the client is opened, in the task that opens it."""
 
+CONNECTED: Final = "connected to "
+"""What a note about a connection begins with."""
+
 _AGAIN_LATER: Final = frozenset({errors.RATE_LIMITED, errors.OVERLOADED})
 """About one message these are no refusals but another `busy`: the library sends it again."""
 
@@ -34,6 +37,11 @@ class Recorder:
         self.received = 0  # frames of mail
         self.at = ""  # where the connection that was made last goes
         self._late: set[tuple[int, bytes, int]] = set()
+
+    def connected(self, at: str) -> None:
+        """A connection was made anew."""
+        self.at = at
+        self.history.write("note", user=self.user, note=f"{CONNECTED}{at}")
 
     def outgoing(self, frame: tuple[Any, ...]) -> None:
         """A frame is about to be written."""
@@ -86,7 +94,7 @@ class RecordingLink(client.link.Link):
         super().__init__(*arguments, **named)
         self._recorder = RECORDER.get()
         host, port = tuple(self._stream.extra(SocketAttribute.remote_address))[:2]  # noqa: S610 - anyio's, not Django's
-        self._recorder.at = f"{host}:{port}"
+        self._recorder.connected(f"{host}:{port}")
 
     def say(self, frames: list[tuple[Any, ...]]) -> None:
         for frame in frames:

@@ -6,12 +6,14 @@ It must never know what was done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from bisect import bisect_right
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
+from ops.faults.recorder import CONNECTED
 from ops.history.format import Event
 from ops.history.reader import find_files, read_file
 
@@ -35,29 +37,42 @@ class Span:
 @frozen
 class Message:
     """One that was sent, and when it was taken or refused (None: never). busy: how often its sender was told to come
-    again."""
+    again. reconnected: its sender's connection was made anew meanwhile."""
 
     sender: int
     recipient: int
     sent: float
     answered: float | None
     busy: int
+    reconnected: bool = False
 
 
 def messages(folder: Path) -> list[Message]:
     """All of the histories in a folder, by the time at which they were sent first."""
     found: list[Message] = []
     open_: dict[tuple[int, int, str], dict[int, tuple[float, int]]] = {}
+    connected: dict[int, list[float]] = {}
     for path in find_files([folder]):
         for _, event in read_file(path):
             if isinstance(event, Event):
+                if event.event == "note" and (event.note or "").startswith(CONNECTED):
+                    connected.setdefault(event.user, []).append(event.at_ns / NS)
                 _take(event, open_, found)
     found += [
         Message(sender, recipient, sent, None, busy)
         for (sender, recipient, _), numbers in open_.items()
         for sent, busy in numbers.values()
     ]
-    return sorted(found, key=lambda message: message.sent)
+    for times in connected.values():
+        times.sort()
+    judged = (evolve(one, reconnected=_anew(one, connected.get(one.sender, []))) for one in found)
+    return sorted(judged, key=lambda message: message.sent)
+
+
+def _anew(message: Message, connected: Sequence[float]) -> bool:
+    """Whether its sender connected while it was under way, at one of these times."""
+    at = bisect_right(connected, message.sent)
+    return at < len(connected) and (message.answered is None or connected[at] <= message.answered)
 
 
 def _take(
@@ -88,18 +103,32 @@ def within(all_: Iterable[Message], span: Span, users: Collection[int] | None = 
 
 
 def summary(some: Iterable[Message], lost: Lost = lambda begin, end: 0.0) -> dict[str, Any]:
-    """How many, how long they waited, without what the machine took from everybody, and how many were told busy."""
+    """How many, how long they waited, without what the machine took from everybody, and how many were told busy.
+    `stayed` are those whose senders' connections did: the others waited for that, too."""
     some = list(some)
-    waited = sorted(
-        1000 * (message.answered - message.sent - lost(message.sent, message.answered))
-        for message in some
-        if message.answered is not None
-    )
+
+    def waited(among: Iterable[Message]) -> list[float]:
+        return sorted(
+            1000 * (message.answered - message.sent - lost(message.sent, message.answered))
+            for message in among
+            if message.answered is not None
+        )
+
+    all_ = waited(some)
+    stayed = waited(message for message in some if not message.reconnected)
     return {
         "messages": len(some),
-        "wait_ms_p50": round(waited[len(waited) // 2], 1) if waited else 0.0,
-        "wait_ms_p99": round(waited[len(waited) * 99 // 100], 1) if waited else 0.0,
-        "wait_ms_most": round(waited[-1], 1) if waited else 0.0,
+        "wait_ms_p50": _share(all_, 50),
+        "wait_ms_p99": _share(all_, 99),
+        "wait_ms_most": _share(all_, 100),
+        "reconnected": sum(message.reconnected for message in some),
+        "stayed_ms_p99": _share(stayed, 99),
+        "stayed_ms_most": _share(stayed, 100),
         "busy": sum(message.busy > 0 for message in some),
         "unanswered": sum(message.answered is None for message in some),
     }
+
+
+def _share(waited: Sequence[float], percent: int) -> float:
+    """So many of a hundred waited no longer."""
+    return round(waited[min(len(waited) - 1, len(waited) * percent // 100)], 1) if waited else 0.0
