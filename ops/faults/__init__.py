@@ -6,9 +6,9 @@ The good            worker (a process of clients that write histories) ← crowd
                     recorder (what a client did, as history events) · pins (registration without a telephone)
 The bad             raw (a phone without the library) ← hostile (garbage, floods, sloth: a process)
 What happens        plan (faults by seed) → drill (one run: load, faults, drain, verdict) · stage (the node of a run)
-Several nodes       town (their lives, cut and healed) ← rosters (what they know at first) · siege (one run) ←
-                    trial (a plan, and what came of it) ← cluster, clusters (the plans) · release (a later one, made
-                    of this)
+Several nodes       town (their lives, cut and healed) ← rosters (what they know at first), whole (what is missing) ·
+                    siege (one run) ← trial (a plan, and what came of it) ← cluster, clusters (the plans) ·
+                    release (a later one, made of this)
 Times               waits (of senders, by histories) · standing (what members counted) · lateness, starvation (what
                     the machine took) ← judging
 Command line        `ops.soak`

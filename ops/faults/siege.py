@@ -46,6 +46,8 @@ ASSIGNED: Final = 64
 CUT_SECONDS: Final = 14.0
 """Longer than senders wait before they are told `busy`, by a good deal."""
 HOME_SECONDS_MAX: Final = 60.0
+SETTLED_SECONDS: Final = 2.0
+"""Phones that are told where their primary is go there within a second (`worker.SETTINGS.move_spread`)."""
 Tell = Callable[[str], None]
 FAILURES: Final = (StageError, NodeStartError, ChildError, CrowdError, ChannelError, Refused)
 
@@ -327,13 +329,13 @@ class Siege:
             for user in users:
                 p = town.partition_of(user)
                 town.assign(node, p, p, one)
+        self._wait_served(insides)
         town.wait_whole(WHOLE_SECONDS_MAX)
-        for worker in (
-            self.crowd.workers
-        ):  # a phone is told where its primary is when it logs in, and where it is told so
+        # a phone is told where its primary is when it logs in, and stays where it is told so
+        for worker in self.crowd.workers:
             self.crowd.stop(worker)
             self.crowd.start(worker)
-        insides = {one: self._at_home(one, users) for one, users in insides.items()}
+        insides = self._at_home(insides)
         began = time.monotonic()
         self._history.write("network-cut", note=f"{label}, {'one way' if one_way else 'both ways'}")
         town.cut_off(label, one_way=one_way)
@@ -347,18 +349,43 @@ class Siege:
             if self.town.label_of.get(worker.server) == label:
                 yield worker.users[0]
 
-    def _at_home(self, label: str, users: frozenset[int]) -> frozenset[int]:
-        """Those whose phones are with a node of that cluster: all, but on a machine that has no time."""
-        places = {server for server, one in self.town.label_of.items() if one == label}
+    def _wait_served(self, insides: Mapping[str, frozenset[int]]) -> None:
+        """Until each is served by its cluster. It isn't enough that everything seems whole: where as many partitions go
+        one way as the other, each cluster serves as many as it owns before any of them has gone.
+
+        Raises:
+            StageError
+        """
+        until = time.monotonic() + WHOLE_SECONDS_MAX
+        for label, users in insides.items():
+            for user in users:
+                while not self.town.serves(label, user):
+                    if time.monotonic() > until:
+                        raise StageError(f"{user} isn't served by {label} after {WHOLE_SECONDS_MAX} s")
+                    time.sleep(0.1)
+
+    def _at_home(self, insides: Mapping[str, frozenset[int]]) -> dict[str, frozenset[int]]:
+        """Those whose phones are with a node of their cluster, and stay: all, but on a machine that has no time."""
         until = time.monotonic() + HOME_SECONDS_MAX
+        since = time.monotonic()
+        before: dict[str, frozenset[int]] = {}
         while True:
-            found = {
-                user: status for name, status in self.crowd.status().items() if (user := int(name)) in users
+            status, now = self.crowd.status(), time.monotonic()
+            home = {
+                label: frozenset(u for u in users if self._is_at(label, status.get(str(u), {})))
+                for label, users in insides.items()
             }
-            home = frozenset(u for u, status in found.items() if status["online"] and status["at"] in places)
-            if home == users or time.monotonic() > until:
+            if home != before:
+                since, before = now, home
+            if home == insides and now - since >= SETTLED_SECONDS:
+                return home
+            if now > until:
+                self._tell(f"  at home after {HOME_SECONDS_MAX} s: {home}, not {insides}")
                 return home
             time.sleep(0.2)
+
+    def _is_at(self, label: str, status: Mapping[str, Any]) -> bool:
+        return bool(status.get("online")) and self.town.label_of.get(status["at"]) == label
 
     def pids(self) -> list[int]:
         """Of the nodes that run."""

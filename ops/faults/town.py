@@ -24,6 +24,7 @@ from node.founding import Place, found
 from ops.bench.node_process import COMMAND, NodeProcess, free_ports, toml
 from ops.faults.rosters import keep_joined, keep_rows, owners_of, row_of
 from ops.faults.stage import GENEROUS, StageError
+from ops.faults.whole import missing
 from ops.history.writer import HistoryWriter
 from ops.tables.cables import Cables
 from replication.detectorstate import ALIVE, SUSPECT
@@ -328,39 +329,31 @@ class Town:
         self.ask(node, "assign", str(first), str(last), label)
 
     def wait_whole(self, seconds_max: float) -> dict[str, Any]:
-        """Until everything has two copies and is served where it belongs, as one node of each cluster knows it; the
-        status of the first.
+        """Until everything has two copies and is served where it belongs, as all know it; the status of the first.
 
         Raises:
             StageError
         """
         until = time.monotonic() + seconds_max
         while True:
-            found = [self.status(node) for node in self._spokesmen()]
-            parts = [status["partitions"] for status in found]
-            primaries = [one["primary"] for one in found[0]["members"] if one["state"] == "active"]
-            whole = not any(one["at_one_copy"] or one["served_by_nobody"] for one in parts)
-            if whole and all(primaries) and self._is_where_it_belongs(found):
-                return found[0]
+            found = [(self.label(node), self.status(node)) for node in self.running]
+            lack = missing(found)
+            if not lack:
+                return found[0][1]
             if time.monotonic() > until:
-                raise StageError(f"the cluster isn't whole after {seconds_max} s: {parts}, {primaries}")
+                raise StageError(f"the cluster isn't whole after {seconds_max} s: {lack}")
             time.sleep(0.2)
 
-    def _spokesmen(self) -> list[TownNode]:
-        """The first of each cluster that runs."""
-        first: dict[str, TownNode] = {}
-        for node in self.running:
-            first.setdefault(self.label(node), node)
-        return list(first.values())
+    def serves(self, label: str, user: int) -> bool:
+        """Whether a node of that cluster is the primary of this user, who is registered."""
+        return any(self._is_primary(node, user) for node in self.running if self.label(node) == label)
 
-    def _is_where_it_belongs(self, found: Sequence[dict[str, Any]]) -> bool:
-        """Whether each cluster serves as many partitions as it owns. Members count one of another group, too."""
-        if len(found) == 1:
-            return True
-        served = dict.fromkeys(self.labels, 0)
-        for node in self.running:
-            served[self.label(node)] += self.status(node)["partitions"]["served_here"]
-        return all(served[label] == one["partitions"] for label, one in found[0]["clusters"].items())
+    def _is_primary(self, node: TownNode, user: int) -> bool:
+        try:
+            self._asked(node, ("user", "show", f"+{user}"))
+        except Refused:  # another one is, or nobody just now
+            return False
+        return True
 
     def label(self, node: TownNode) -> str:
         """Of the cluster that it belongs to, or will."""
@@ -381,12 +374,18 @@ class Town:
         Raises:
             StageError
         """
+        try:
+            return self._asked(node, ("cluster", *words))
+        except Refused as error:
+            raise StageError(f"n{node.number}: {' '.join(words)}: {error}") from error
+
+    def _asked(self, node: TownNode, words: tuple[str, ...]) -> dict[str, Any]:
         for left in reversed(range(ASKED_MAX)):
             try:
                 with Client(Target.find(str(node.data))) as client:
-                    answer: dict[str, Any] = client.ask(("cluster", *words))
+                    answer: dict[str, Any] = client.ask(words)
                     return answer
-            except (ChannelError, Refused, LinkError, OSError) as error:
+            except (ChannelError, LinkError, OSError) as error:
                 if not left or not isinstance(error, NotAllowed):
                     raise StageError(f"n{node.number}: {' '.join(words)}: {error}") from error
         raise AssertionError

@@ -8,7 +8,7 @@ from ops.faults.siege import Cut
 from ops.faults.waits import NS, Message, Span, messages, summary, within
 from ops.history.writer import HistoryWriter
 
-ALICE, BOB, CAROL = 15550000001, 15550000002, 15550000003
+ALICE, BOB, CAROL, DAVE = 15550000001, 15550000002, 15550000003, 15550000004
 AT_EASE = Machine(lost=lambda begin, end: 0.0, offset=0.0, busy=False)
 
 
@@ -75,16 +75,31 @@ def test_a_sender_waits_for_a_move_no_longer_than_a_hold_and_what_it_takes_anywa
     assert held_talk(found) == ["ASSIGN: a sender waited for 650.0 ms, more than 600"]
 
 
+def test_what_was_sent_while_something_was_done_waited_for_that_and_not_for_what_came_next() -> None:
+    spans = [
+        Span("CUT", 10.0, 25.0),
+        Span("ASSIGN", 26.0, 40.0),
+        Span("CUT", 50.0, 60.0),
+        Span("MOVE", 61.0, 62.0),
+    ]
+    cut, again, between = message(11.0, 26.5), message(59.0, 61.5), message(25.5, 26.75)
+    found = waits([message(1, 1.1), cut, again, between], spans, AT_EASE)
+    assert {name: (one["messages"], one["wait_ms_most"]) for name, one in found.items()} == {
+        "nothing": (1, 100.0), "CUT": (2, 15_500.0), "ASSIGN": (1, 1_250.0), "MOVE": (0, 0.0),
+    }  # fmt: skip
+
+
 def cut_of(*sent: Message) -> list[str]:
-    cut = Cut(Span("north", 10.0, 24.0), (frozenset({ALICE, BOB}), frozenset({CAROL})))
-    return cost_of_cut(of_cut(sent, cut, AT_EASE), usual_ms=100.0)
+    cut = Cut(Span("north", 10.0, 24.0), (frozenset({ALICE, BOB}), frozenset({CAROL, DAVE})))
+    there = Message(CAROL, DAVE, 12.0, 12.1, 0)
+    return cost_of_cut(of_cut([there, *sent], cut, AT_EASE), usual_ms=100.0)
 
 
 def test_a_cut_costs_nobody_inside_anything() -> None:
     assert cut_of(message(11, 11.1)) == []
     assert "within a cluster waited" in cut_of(message(11, 11.7))[0]
     assert "1 within a cluster were told busy" in cut_of(message(11, 11.1, busy=1))[0]
-    assert "nobody talked within" in cut_of()[0]
+    assert cut_of() == ["north was cut off, and within a cluster nobody talked: that proves nothing of it"]
     assert cut_of(message(11, 11.1), message(5, 10.1)) == [], "that was sent before it"
 
 
