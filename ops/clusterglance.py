@@ -112,7 +112,8 @@ def _moves(found: Mapping[str, Any]) -> str:
 def _thought(found: Mapping[str, Any]) -> str:
     """Of the asked node's detector, since its start."""
     suspicions, deaths, wrong = found["suspicions"], found["deaths"], found["wrong_deaths"]
-    return f"called others suspect {suspicions} times, dead {deaths} times, of these wrongly {wrong}"
+    ended = found.get("ended", 0)
+    return f"called others suspect {suspicions} times, dead {deaths} times ({ended} as ended), {wrong} of these wrongly"
 
 
 def _owner(name: str, one: Mapping[str, Any]) -> str:

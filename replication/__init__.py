@@ -16,6 +16,7 @@
     core/          claims, streams, copies, settling: pure
     schema/        groups and tables that come, go and change at run time
     detector       who is alive (state: detectorstate)
+      ending       whose process has ended, as is found out from its machine
     ranking        partition → the members that may hold it, in order
     placement      user → partition
     claim          (epoch, primary, heir) of a partition; durable before use

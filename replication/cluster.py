@@ -26,7 +26,7 @@ from replication.control import Control
 from replication.core import replica, rows
 from replication.core.state import ReplicaState
 from replication.detector import Detector
-from replication.detectorstate import BEAT, RESTARTED, SEND, STATE
+from replication.detectorstate import BEAT, DEAD, LOOK, RESTARTED, SEND, STATE
 from replication.forwarding import ASK
 from replication.hearing import Hearing
 from replication.hosting import Channel, Host, Listen
@@ -90,6 +90,7 @@ class Cluster:
             settings.links,
             joins=self._joins,
             called=self.membership.far.called,
+            refused=self._refused,
             versions=versions,
         )
         self.detector = Detector(self.me, self.nodes, secrets.token_bytes(8), settings.detector, self.now())
@@ -344,10 +345,24 @@ class Cluster:
                 self._send(None, effect[1], (*effect[2], *self.membership.beating()) if beats else effect[2])
             elif effect[0] == STATE:
                 self.membership.judged(effect[1])
-                log.info("peer", node=effect[1].hex(), state=effect[2])
+                by = {"by": "refusal"} if effect[2] == DEAD and self.detector.has_ended(effect[1]) else {}
+                log.info("peer", node=effect[1].hex(), state=effect[2], **by)
                 self.handing.judged(effect[1], effect[2])
+            elif effect[0] == LOOK:
+                self.links.knock(effect[1], partial(self._knocked, *effect[1:]))
             elif effect[0] == RESTARTED:
                 self.handing.judged(effect[1], None)
+
+    def _refused(self, peer: bytes) -> None:
+        """Nobody listens where a peer did. Who has said that it ends is taken at its word, and comes back soon."""
+        if not self.handing.has_gone(peer):
+            with self.within():
+                self._judged(self.detector.refused(peer, self.now()))
+
+    def _knocked(self, target: bytes, asker: bytes, nonce: int, was_refused: bool | None) -> None:
+        if was_refused is not None:
+            with self.within():
+                self._judged(self.detector.knocked(target, asker, nonce, was_refused))
 
     def _joins(self, node: bytes, said: list[Any]) -> list[Any] | str:
         with self.within():

@@ -11,7 +11,15 @@ from types import MappingProxyType
 from typing import Any, Final, Protocol
 
 from replication.detector import Detector
-from replication.detectorstate import BEAT, PROBE, PROBE_ANSWER, PROBE_REPLY, PROBE_REQUEST
+from replication.detectorstate import (
+    BEAT,
+    KNOCK,
+    KNOCKED,
+    PROBE,
+    PROBE_ANSWER,
+    PROBE_REPLY,
+    PROBE_REQUEST,
+)
 from replication.membership import exchange, far, handing, operating
 from replication.membership.handing import Handing
 from replication.membership.membership import Membership
@@ -29,7 +37,7 @@ HANDING: Final = 4
 
 WHOSE: Final = MappingProxyType(
     {
-        **dict.fromkeys((BEAT, PROBE_REQUEST, PROBE, PROBE_REPLY, PROBE_ANSWER), DETECTOR),
+        **dict.fromkeys((BEAT, PROBE_REQUEST, PROBE, PROBE_REPLY, PROBE_ANSWER, KNOCK, KNOCKED), DETECTOR),
         **dict.fromkeys((exchange.TELL, exchange.TALLY, exchange.WANT), MEMBERSHIP),
         **dict.fromkeys((far.CLAIMED, far.REST, far.RESTED, far.CALL), FAR),
         **dict.fromkeys((operating.MOVE, operating.MOVED, operating.SOUND, operating.SOUNDS), OPERATING),

@@ -13,7 +13,7 @@ anew.
 What is promised, in listening time, with `settings.dead_ms` = suspect_ms + confirm_ms:
 
 - A peer is called dead only if none of its words came for `dead_ms`, and no round of asking for it that began within
-  the last `dead_ms` was answered.
+  the last `dead_ms` was answered; or if its process has ended, as far as can be found out from elsewhere (`ending`).
 - A peer that dies is called dead within `dead_ms` + one tick after its last word came.
 - In each interval of `beat_ms`: one beat to each member, `probes` requests for each silent one, and as many probes
   for others as they could fairly ask for. Nothing is sent because of what others think.
@@ -24,6 +24,7 @@ from typing import Any
 
 import attrs
 
+from replication import ending
 from replication.detectorstate import (
     ALIVE,
     BEAT,
@@ -31,6 +32,8 @@ from replication.detectorstate import (
     DEAD,
     FORMER_BOOTS_KEPT,
     FORMER_WORDS_MAX,
+    KNOCK,
+    KNOCKED,
     PAUSED,
     PROBE,
     PROBE_ANSWER,
@@ -140,7 +143,25 @@ class Detector:
                 effects.append((SEND, rest[0], (PROBE_ANSWER, peer, rest[1], rest[2])))
         elif code == PROBE_ANSWER:
             self._answered(rest[0], rest[1], rest[2], effects)
+        elif code == KNOCK:
+            ending.asked(state, peer, rest[0], rest[1], effects)
+        elif code == KNOCKED and rest[0] in state.peers:
+            ending.answered(state, peer, state.peers[rest[0]], rest[1], rest[2])
+            self._judge(rest[0], state.peers[rest[0]], effects)
         return effects
+
+    def refused(self, peer: bytes, now: int) -> list[Effect]:
+        """Connections to a peer were closed by the other side, and new ones are refused. Again as long as it is so."""
+        known = self.state.peers.get(peer)
+        effects: list[Effect] = []
+        if known is not None:
+            ending.refused(self.state, peer, known, self._clock(now), effects)
+            self._judge(peer, known, effects)
+        return effects
+
+    def knocked(self, target: bytes, asker: bytes, nonce: int, was_refused: bool) -> list[Effect]:
+        """What came of LOOK; nothing is to be said if it isn't known."""
+        return ending.looked(asker, target, nonce, was_refused)
 
     def added(self, peer: bytes) -> None:
         """A node is a member from now on; nothing is known of it yet."""
@@ -163,6 +184,11 @@ class Detector:
         """Whether a member is dead or out of reach; False also of who is no peer now, of whom nothing is known."""
         judged = self.state.peers.get(peer)
         return judged is not None and judged.state in (DEAD, UNREACHABLE)
+
+    def has_ended(self, peer: bytes) -> bool:
+        """Whether it is dead since its process has ended, and not for its silence."""
+        judged = self.state.peers.get(peer)
+        return judged is not None and judged.refusal is not None and judged.refusal.certain
 
     def boot_of(self, peer: bytes) -> bytes | None:
         """The boot id last heard of."""
@@ -201,7 +227,8 @@ class Detector:
             assert peer.rounds == sorted(peer.rounds)
             assert len(peer.former) <= FORMER_BOOTS_KEPT
             assert peer.boot not in peer.former
-            if peer.state == DEAD:
+            ending.check(peer)
+            if peer.state == DEAD and not self.has_ended(name):
                 assert state.clock - peer.heard >= settings.dead_ms
                 assert peer.vouched is None or state.clock - peer.vouched >= settings.dead_ms
 
@@ -212,8 +239,10 @@ class Detector:
         return self.state.clock + min(max(0, now - self.state.tick_at), self.state.settings.stride_ms)
 
     def _opinion(self, peer: PeerState) -> str:
-        state, settings = self.state, self.state.settings
+        state, settings, refusal = self.state, self.state.settings, peer.refusal
         quiet = state.clock - peer.heard
+        if refusal is not None and (refusal.certain or quiet < settings.suspect_ms):
+            return DEAD if refusal.certain else SUSPECT
         if quiet < settings.suspect_ms:
             if not peer.spoke:
                 return UNKNOWN
@@ -233,6 +262,7 @@ class Detector:
         counters.suspicions += opinion == SUSPECT
         if opinion == DEAD:
             counters.deaths += 1
+            counters.ended += self.has_ended(name)
             peer.died = peer.boot is not None
         elif opinion == SUSPECT:
             peer.probe_at = 0
@@ -242,6 +272,7 @@ class Detector:
     def _word(self, peer: PeerState, now: int) -> None:
         peer.heard = max(peer.heard, self._clock(now))
         peer.spoke = True
+        peer.refusal = None
         peer.rounds.clear()
 
     def _boot(self, name: bytes, peer: PeerState, boot: bytes, effects: list[Effect]) -> bool:
@@ -264,6 +295,7 @@ class Detector:
             peer.former = (*peer.former, before)[-FORMER_BOOTS_KEPT:]
             peer.deaf_since = None
             peer.died = False
+            peer.refusal = None
             self.state.counters.restarts += 1
             effects.append((RESTARTED, name, boot))
         return True
@@ -276,9 +308,11 @@ class Detector:
             peer.probe_at = 0
             if peer.state == DEAD:
                 continue
-            if peer.state == SUSPECT:
+            quiet = clock - peer.heard >= suspect_ms
+            peer.refusal = None
+            if peer.state == SUSPECT and quiet:
                 peer.heard, peer.vouched = clock - suspect_ms, None
-            elif peer.state == UNREACHABLE and clock - peer.heard >= suspect_ms:
+            elif peer.state == UNREACHABLE and quiet:
                 peer.vouched = clock
             else:
                 peer.heard = max(peer.heard, clock)
@@ -333,6 +367,8 @@ class Detector:
         self.state.counters.answers += 1
         # It was there when we asked, at least; what happened since, an old answer can't know.
         peer.vouched = asked
+        if peer.refusal is not None and asked >= peer.refusal.since:
+            peer.refusal = None
         self._judge(name, peer, effects)
 
 
@@ -342,11 +378,15 @@ def _well_formed(message: Message) -> bool:
     code, *rest = message
     if code == BEAT:
         return len(rest) >= 2 and _is_boot(rest[0]) and rest[1] in (0, 1)
-    if code in (PROBE_REQUEST, PROBE):
+    if code in (PROBE_REQUEST, PROBE, KNOCK):
         return len(rest) >= 2 and isinstance(rest[0], bytes) and isinstance(rest[1], int)
     if code in (PROBE_REPLY, PROBE_ANSWER):
         return (
             len(rest) >= 3 and isinstance(rest[0], bytes) and isinstance(rest[1], int) and _is_boot(rest[2])
+        )
+    if code == KNOCKED:
+        return (
+            len(rest) >= 3 and isinstance(rest[0], bytes) and isinstance(rest[1], int) and rest[2] in (0, 1)
         )
     return False
 

@@ -10,8 +10,10 @@ come twice, or late.
     (PROBE, asker, nonce)               `asker` can't hear you: are you there?
     (PROBE_REPLY, asker, nonce, boot)   yes
     (PROBE_ANSWER, target, nonce, boot) it said yes
+    (KNOCK, target, nonce)              nobody listens any more where `target` did: do you find so, too?
+    (KNOCKED, target, nonce, refused)   1: I was refused there; 0: somebody answered
 
-What a newer release appends is passed over.
+What a newer release appends is passed over. A release that doesn't know a word passes over it, and answers nothing.
 
 Effects, to be carried out in their order:
 
@@ -19,6 +21,7 @@ Effects, to be carried out in their order:
     (STATE, peer, state, boot)      what is now thought of a peer; boot is None if none was ever heard of
     (RESTARTED, peer, boot)         it is another start of that node than the one known so far
     (PAUSED, length_ms)             this node itself stood still; nobody was judged for it
+    (LOOK, target, asker, nonce)    find out whether anybody listens where `target` did, and tell `Detector.knocked`
 """
 
 from typing import Any, Final
@@ -33,11 +36,14 @@ PROBE_REQUEST: Final = 1
 PROBE: Final = 2
 PROBE_REPLY: Final = 3
 PROBE_ANSWER: Final = 4
+KNOCK: Final = 5
+KNOCKED: Final = 6
 
 SEND: Final = 0
 STATE: Final = 1
 RESTARTED: Final = 2
 PAUSED: Final = 3
+LOOK: Final = 4
 
 UNKNOWN: Final = "unknown"
 """Not a word yet since this node started, and not long enough ago to think anything of it."""
@@ -48,7 +54,7 @@ UNREACHABLE: Final = "unreachable"
 SUSPECT: Final = "suspect"
 """Silent; others are being asked."""
 DEAD: Final = "dead"
-"""Silent, and nobody who was asked has heard it in time."""
+"""Silent, and nobody who was asked has heard it in time; or its process has ended (`ending`)."""
 STATES: Final = (UNKNOWN, ALIVE, UNREACHABLE, SUSPECT, DEAD)
 
 BOOT_SIZE: Final = 8
@@ -71,6 +77,7 @@ class DetectorSettings:
         stride_ms: how much of the time between two ticks counts as listening, at most.
         pause_ms: longer between two ticks, and this node stood still: all timers start afresh.
         probes: members asked in one round.
+        ended_ms: silence without which nobody's process is believed to have ended; 0: what was refused is no evidence.
     """
 
     beat_ms: int = 250
@@ -80,6 +87,7 @@ class DetectorSettings:
     stride_ms: int = 200
     pause_ms: int = 500
     probes: int = 3
+    ended_ms: int = 50
 
     def __attrs_post_init__(self) -> None:
         for name, low, high in (
@@ -90,6 +98,7 @@ class DetectorSettings:
             ("stride_ms", 1, 10_000),
             ("pause_ms", 1, 600_000),
             ("probes", 1, 16),
+            ("ended_ms", 0, 600_000),
         ):
             value = getattr(self, name)
             if not low <= value <= high:
@@ -112,6 +121,25 @@ class DetectorSettings:
         return self.dead_ms // self.beat_ms + 2
 
 
+class Refusal:
+    """Nobody listens any more where a peer did, as this node has found; no word of it came since. Times are of
+    `DetectorState.clock`.
+
+    since: when that was found first. asked: those who were asked last whether they find so, too, at `asked_at`, under
+    `nonce`; agreed: those of them who do. certain: enough of those who looked agree.
+    """
+
+    __slots__ = ("agreed", "asked", "asked_at", "certain", "nonce", "since")
+
+    def __init__(self, since: int) -> None:
+        self.since = since
+        self.asked: tuple[bytes, ...] = ()
+        self.asked_at = 0
+        self.nonce = 0
+        self.agreed: set[bytes] = set()
+        self.certain = False
+
+
 class PeerState:
     """One other member. Times are of `DetectorState.clock`, except probe_at."""
 
@@ -123,6 +151,7 @@ class PeerState:
         "former_words",
         "heard",
         "probe_at",
+        "refusal",
         "rounds",
         "spoke",
         "state",
@@ -149,6 +178,7 @@ class PeerState:
         """(nonce, when) of the rounds whose answers still count, oldest first."""
         self.probe_at = 0
         """`now` before which no further round begins."""
+        self.refusal: Refusal | None = None
 
 
 class DetectorState:
@@ -198,6 +228,8 @@ class Counters:
 
     wrong_deaths: peers that were called dead and turned out to have lived on. lost_time_ms: between ticks, and not
     counted as listening. outdated: words of a former start of a peer, and answers to questions that are closed.
+    ended: deaths that were found by refusals, of all. refusals: how often this node found that nobody listened any more
+    where a peer did; looked: how often it looked for others; denied: refusals that another one didn't find.
     """
 
     beats: int = 0
@@ -207,6 +239,7 @@ class Counters:
     relays_refused: int = 0
     suspicions: int = 0
     deaths: int = 0
+    ended: int = 0
     wrong_deaths: int = 0
     restarts: int = 0
     pauses: int = 0
@@ -215,3 +248,6 @@ class Counters:
     strangers: int = 0
     misunderstood: int = 0
     outdated: int = 0
+    refusals: int = 0
+    looked: int = 0
+    denied: int = 0

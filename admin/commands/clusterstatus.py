@@ -54,7 +54,7 @@ async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
         ][:SHOWN_MAX],
         "clusters": status["clusters"],
         "rebalancing": status["rebalancing"],
-        "detector": {name: thought[name] for name in ("suspicions", "deaths", "wrong_deaths")},
+        "detector": {name: thought[name] for name in ("suspicions", "deaths", "ended", "wrong_deaths")},
         "not_understood": _not_understood(context, status["not_understood"]),
         "agreed": status["agreed"],
         "speaks": status["speaks"],

@@ -12,6 +12,8 @@ Inside, from the wire upwards:
     zap         who may connect                                  words       what goes over a link, as bytes
     outbox      what waits for a link, packed into batches       boundedlog  what strangers can make us log
     link        the state of a link ← outgoing (connects, greets, sends) · incoming (reads, answers)
+    peers       peers that come, go, rest                        offers      what they have open, and where
+    knocking    whether anybody listens where a peer did
 
 Every pair of nodes has a control link, and one link for each group (`store.schema.Group`) that both have open; each
 direction of each link is a connection of its own: a DEALER at the sender, a ROUTER at the receiver, which the
@@ -33,5 +35,6 @@ and `connected` tell. Between links there is no order.
 
 `connected(peer, group)` says that this node can send to that one; the other direction has its own. A peer that is
 gone without a word (cut cable, SIGSTOP) is disconnected after `silence_ms_max`; who needs to know earlier asks it over
-the control link.
+the control link. One whose process has ended is disconnected at once, and told of (`refused`) as soon as nobody listens
+where it did.
 """

@@ -29,11 +29,12 @@ from replication.zeromq.errors import (
 )
 from replication.zeromq.incoming import Reader
 from replication.zeromq.keys import Keys
+from replication.zeromq.knocking import Knocker
 from replication.zeromq.link import Entrance, Group, Link, Traffic
 from replication.zeromq.lookout import Lookout
 from replication.zeromq.members import Member, Roster
+from replication.zeromq.offers import Offers
 from replication.zeromq.outgoing import Dialer
-from replication.zeromq.peers import Peers
 from replication.zeromq.receiver import Receiver
 from replication.zeromq.settings import GROUP_NAME_BYTES_MAX, GROUPS_MAX, NODE_BYTES, LinkSettings
 from replication.zeromq.sockets import Sockets
@@ -43,7 +44,7 @@ from replication.zeromq.words import Message
 from replication.zeromq.zap import Authorised, Gatekeeper
 
 
-class Links(Peers):
+class Links(Offers):
     """All links of one node. Everything but `run` is synchronous, and for the thread of the Trio loop.
 
     Args:
@@ -54,6 +55,8 @@ class Links(Peers):
         chance: where the jitter of retries comes from.
         joins: what a node is told that wants to join (its id, what it said of itself), or why it is refused.
         called: told of a peer that rests and has connected.
+        refused: told of a peer whose side has closed the connection to its control entrance, where nobody listens any
+            more; again as long as that is so, for some seconds.
         versions: of what nodes say, as this release understands them; peers that have none of them aren't listened to.
 
     Raises:
@@ -70,6 +73,7 @@ class Links(Peers):
         chance: random.Random | None = None,
         joins: Callable[[bytes, list[Any]], list[Any] | str] = lambda *_: "nobody joins here now",
         called: Callable[[bytes], None] = lambda _: None,
+        refused: Callable[[bytes], None] = lambda _: None,
         versions: Versions | None = None,
     ) -> None:
         self.settings = settings = settings or LinkSettings()
@@ -113,6 +117,7 @@ class Links(Peers):
         self._links: dict[tuple[Group, bytes], Link] = {}
         self._resting: set[bytes] = set()
         self._called = called
+        self._knocker = Knocker(refused)
         self._offers: dict[bytes, dict[str, Address]] = {}
         self._listen: Address | None = None  # numeric, once `run` runs
         self._nursery: trio.Nursery | None = None
@@ -352,51 +357,6 @@ class Links(Peers):
     def unknown(self) -> Mapping[str, int]:
         """Words of links that this release doesn't know, by kind: a newer one's."""
         return self._traffic.unknown.counts
-
-    # ---- what peers have open --------------------------------------------------------------------
-
-    def _offer(self) -> bytes:
-        groups = [[group, entrance.place] for group, entrance in self._entrances.items() if group is not None]
-        return words.say(words.OFFER, groups)
-
-    def _announce(self) -> None:
-        for member in self._kept_up():
-            link = self._links.get((None, member.node))
-            if link is not None and link.up:
-                link.offer_due = True
-                if not link.outbox.blocked:
-                    self._dialer.flush(link)
-
-    def _came(self, member: Member, is_new: bool) -> None:
-        """A peer greeted on the control link: it is worth trying it, and what an earlier process of it said is void."""
-        if member.node in self._resting:
-            self._called(member.node)
-        if is_new:
-            self._offered(member, {})
-        link = self._links.get((None, member.node))
-        if link is not None and not link.up:
-            link.bell.ring()
-
-    def _offered(self, member: Member, offers: dict[str, Address]) -> None:
-        self._offers[member.node] = offers
-        for group in self._entrances:
-            link = self._links.get((group, member.node))
-            if group is not None and link is not None:
-                self._point(link, offers.get(group))
-
-    def _turned(self, control: Link) -> None:
-        """A control link came up or went down: those of the groups wait for it."""
-        if control.up:
-            for group in self._entrances:
-                link = self._links.get((group, control.peer.node))
-                if group is not None and link is not None:
-                    link.bell.ring()
-
-    def _point(self, link: Link, aim: Address | None) -> None:
-        if link.aim != aim:
-            link.aim = aim
-            link.end("moved" if aim is not None else "withdrawn")
-        link.bell.ring()
 
     # ---- opening and closing ---------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from replication.zeromq.adapter import Frames, Socket
 from replication.zeromq.address import Address, resolve
 from replication.zeromq.boundedlog import BoundedLog
 from replication.zeromq.errors import AddressUnusable
+from replication.zeromq.knocking import DISCONNECTED
 from replication.zeromq.link import EXPELLED, NOT_ADMITTED, STRANGE, Link
 from replication.zeromq.lookout import Lookout
 from replication.zeromq.receiver import Receiver
@@ -287,7 +288,7 @@ def _note_ends(link: Link, events: Sequence[Frames]) -> None:
             refused = EXPELLED if value_of(frames[0].bytes) == int(GONE) else NOT_ADMITTED
             link.failing = refused if event == _AUTH_FAILED else STRANGE
         elif event & ENDS:
-            link.end(link.failing or ("disconnected" if link.up else "unreachable"))
+            link.end(link.failing or (DISCONNECTED if link.up else "unreachable"))
 
 
 def _worth_trying(link: Link) -> bool:

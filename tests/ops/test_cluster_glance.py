@@ -30,7 +30,7 @@ def answer(**more: Any) -> dict[str, Any]:
         "rebalancing": {
             "moved": 4, "failed": 0, "under_way": 0, "holds": 4, "hold_ms_most": 31, "holds_over_500_ms": 0,
         },
-        "detector": {"suspicions": 2, "deaths": 1, "wrong_deaths": 0},
+        "detector": {"suspicions": 2, "deaths": 1, "ended": 1, "wrong_deaths": 0},
         "not_understood": [],
         "agreed": 3,
         "speaks": [1, 2],
@@ -50,6 +50,7 @@ def test_of_a_cluster_that_is_well_few_lines_say_so() -> None:
     assert (
         shown["moves"] == "4 moved, 0 given up, 0 under way; held up for 31 ms at most, 0 for more than 500"
     )
+    assert shown["detector"] == "called others suspect 2 times, dead 1 times (1 as ended), 0 of these wrongly"
     assert "links down" not in shown
     assert "clusters" not in shown
 

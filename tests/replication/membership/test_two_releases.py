@@ -82,12 +82,14 @@ async def test_what_a_newer_release_says_more_is_counted_by_name_and_changes_not
         await until(lambda: len({one.membership.roster.digest for one in (a, b, c)}) == 1)
         await until(lambda: b.detector.state_of(c.me) == ALIVE)
         await write(c, 2)
+        await members.stop("c")
+        await until(lambda: a.detector.has_ended(c.me) and b.detector.has_ended(c.me))
         await b.handing.hand_over(5.0)
         await b.handing.say_gone()
         await until(lambda: all(a.group("kept").primary(p) != b.me for p in range(KEPT.partitions)))
         assert said >= WHOSE.keys() - {CLAIMED, REST, RESTED, CALL}
         understood(a)
-        await members.stop("bc")
+        await members.stop("b")
 
 
 def understood(cluster: Cluster) -> None:
