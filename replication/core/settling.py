@@ -53,7 +53,8 @@ def unwritten(state: ReplicaState, p: int) -> None:
 
 
 def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:
-    """A local write is durable here, at ``sequence``."""
+    """A local write is durable here, at ``sequence``; or a transaction has ended that may have written nothing, and
+    there was a write at that sequence before it."""
     part = state.parts[p]
     part.writing -= 1
     heir = _heir(state, part, done)
@@ -67,10 +68,23 @@ def written(state: ReplicaState, p: int, sequence: int, done: Done) -> None:
         # It was committed before the stream was opened, and its writer hears of it only now.
         part.early.append(waiting)
         peer.stream.urgent_wanted.add(p)
+    elif _has_all(peer.stream, p, sequence):
+        # A transaction that wrote nothing, and came behind a write that has been acknowledged: no frame is under way.
+        if not part.early:
+            state.waiting += 1
+            _settle(state, waiting, 2)
+            return
+        part.early.append(waiting)
+        peer.stream.urgent_wanted.add(p)
     else:
         part.waiting.append(waiting)
     state.waiting += 1
     state.waiting_on.add(p)
+
+
+def _has_all(stream: Stream, p: int, to: int) -> bool:
+    """Whether the peer has acknowledged everything of an open partition up to a sequence of ours."""
+    return to <= stream.acked and stream.opened[p] <= stream.acked_number
 
 
 class Both:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from replication.claim import Claim
-from replication.core import effects
+from replication.core import effects, messages, streams
 from replication.core.errors import ClaimLost, NoMove
 from replication.core.state import LIVE, SERVING
 from store.encoded import Encoded
@@ -45,6 +45,25 @@ def test_a_transaction_that_wrote_waits_for_the_heir(here: Place) -> None:
     here.run()
     assert ended == []
     assert here.state.waiting == 2
+
+
+def test_a_transaction_behind_a_write_that_the_heir_has_waits_for_no_other_write(here: Place) -> None:
+    """In a cluster at rest no frame comes that could settle it."""
+    serving(here, PEER)
+    peer = here.state.peers[PEER]
+    stream = peer.stream
+    stream.session, stream.number, stream.acked_number, stream.opened = 1, 1, 1, {0: 1}
+    ended: list[Any] = []
+    here.carrier.transact(0, lambda t: t.put("t", (1,), 1), (), lambda *how: ended.append(how))
+    here.run()
+    (_, frame) = here.sent[-1]
+    assert frame[0] == messages.FRAME
+    streams.acked(here.state, peer, (messages.ACK, here.state.incarnation, 1, *frame[3:5], 7, 0, 0, ()))
+    here.run()
+    here.carrier.transact(0, lambda t: t.get("t", (1,)), (), lambda *how: ended.append(how))
+    here.run()
+    assert ended == [(2, None, None), (2, None, 1)]
+    assert here.state.waiting == 0
 
 
 def test_a_transaction_that_raises_ends_with_what_it_raised(here: Place) -> None:

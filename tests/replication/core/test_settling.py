@@ -238,6 +238,45 @@ def test_what_wrote_nothing_is_settled_with_what_came_before_it() -> None:
     assert state.waiting == 1
 
 
+def test_what_ends_behind_a_write_that_has_been_acknowledged_waits_for_no_frame() -> None:
+    state = served()
+    state.peers[HEIR].stream.acked = 4
+    ended = write(state, 0, 4)
+    carry_out(state)
+    assert ended == [(2, None)]
+    assert state.waiting == 0
+    assert write(state, 0, 5) == []
+    assert state.waiting_on == {0}
+
+
+def test_what_ends_behind_an_acknowledged_write_is_settled_no_earlier_than_what_is_early() -> None:
+    state = served()
+    stream = state.peers[HEIR].stream
+    stream.acked, stream.opened_at = 4, {0: 2}
+    ends = [write(state, 0, 2), write(state, 0, 4)]
+    carry_out(state)
+    assert ends == [[], []]
+    assert stream.urgent_wanted == {0}
+    settling.early_reached(state, state.parts[0], 4)
+    carry_out(state)
+    assert ends == [[(2, None)]] * 2
+    assert (state.waiting, state.waiting_on) == (0, set())
+
+
+def test_an_ack_of_frames_before_the_one_that_opened_it_says_nothing_of_what_ends_now() -> None:
+    state = served()
+    stream = state.peers[HEIR].stream
+    stream.acked, stream.opened = 4, {0: 2, 1: 1}
+    ended = write(state, 0, 4)
+    settling.reached(state, state.peers[HEIR], 4)
+    carry_out(state)
+    assert ended == []
+    stream.acked_number = 2
+    settling.reached(state, state.peers[HEIR], 4)
+    carry_out(state)
+    assert ended == [(2, None)]
+
+
 def test_what_wrote_nothing_is_lost_with_the_claim() -> None:
     state = served()
     state.parts[0].phase = ASIDE
