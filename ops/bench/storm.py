@@ -40,7 +40,9 @@ EVENTS: Final[tuple[Event, ...]] = ("killed", "switch", "silent", "stopped")
 SILENCE_S: Final = 60.0
 """How much longer a storm may last of which nobody is told: phones ask first whether the node is there."""
 CANDIDATES: Final = 6
-"""For each of two who write to one another, so that their partitions are at the nodes that are wanted."""
+"""For each of two who write to one another, at least, so that their partitions are at the nodes that are wanted."""
+CANDIDATES_EACH: Final = 3
+"""… and for each node: one of many serves few of them."""
 CROWD_MAX: Final = 5_000
 FILES_SPARE: Final = 600
 LOGINS_PARALLEL: Final = 48
@@ -82,7 +84,7 @@ class Load:
     @property
     def users(self) -> int:
         """Accounts that are needed: those who may write come after the idle ones."""
-        return self.sessions + self.busy * CANDIDATES
+        return self.sessions + self.busy * max(CANDIDATES, CANDIDATES_EACH * self.nodes)
 
 
 def crowds_of(load: Load, here: Stage, event: Event) -> tuple[list[Crowd], Callable[[Told], str]]:
@@ -136,10 +138,14 @@ def pairs_of(users: Sequence[int], is_lost: Callable[[int], bool], most: int) ->
     for user in users:
         kinds[is_lost(user)].append(user)
     found = []
+    spared, lost = tuple(kinds[False]), tuple(kinds[True])
     for place in range(most):
         some = kinds[bool(place % 2)]
         if len(some) < 2:
-            raise LoadError("too few users have their partitions where they are wanted: lower --busy")
+            raise LoadError(
+                f"of {len(users)} users who may write, {len(lost)} have their partitions at nodes that are lost, and"
+                f" {len(spared)} at others; {most // 2} and {most - most // 2} pairs of them are wanted: lower --busy"
+            )
         found.append((some.pop(), some.pop()))
     return found
 

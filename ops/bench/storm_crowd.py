@@ -22,7 +22,7 @@ from client.settings import Settings
 from node.wire.errors import REGISTRY
 from ops.bench.orders import serve, write_all
 from ops.bench.session import now_us
-from ops.bench.storm_line import AWAY, OPEN, Line, Watch
+from ops.bench.storm_line import AWAY, OPEN, Line, Place, Watch
 from ops.bench.storm_phone import StormPhone
 from ops.bench.storm_plan import Crowd, Order, Phone, Refusal, Report, Return, Told
 from ops.bench.storm_xmpp import XmppPhone
@@ -46,10 +46,10 @@ class Away:
 
 
 def _phone(crowd: Crowd, one: Phone, settings: Settings, random: Random, watch: Watch) -> Line:
+    place = Place(one.user, one.port, crowd.ports, settings, random, watch)
     if crowd.dialect == "waystation":
-        return StormPhone(one.user, one.port, crowd.ports, settings, random, watch)
-    managed = crowd.dialect == "xmpp-managed"
-    return XmppPhone(one.user, one.port, crowd.ports, settings, random, watch, managed=managed)
+        return StormPhone(place)
+    return XmppPhone(place, managed=crowd.dialect == "xmpp-managed")
 
 
 class Process:

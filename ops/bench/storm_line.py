@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final, Protocol
 
+from attrs import frozen
+
 from client.returning import Returning
 from client.settings import Settings
 from ops.bench.session import source_of
@@ -60,6 +62,18 @@ class Watch(Protocol):
         """What it sent came back as an error."""
 
 
+@frozen
+class Place:
+    """Whose a phone is, and where. port: of the node that it connects to at first; ports: of all nodes."""
+
+    user: int
+    port: int
+    ports: Sequence[int]
+    settings: Settings
+    random: Random
+    watch: Watch
+
+
 class Line:
     """One device. Derive and implement `send`, `begin`, `take`, `tick` and `forget`.
 
@@ -85,28 +99,20 @@ class Line:
         "user",
     )
 
-    def __init__(
-        self,
-        user: int,
-        port: int,
-        ports: Sequence[int],
-        settings: Settings,
-        random: Random,
-        watch: Watch,
-    ) -> None:
-        self.user = user
+    def __init__(self, place: Place) -> None:
+        self.user = place.user
         self.sock: socket.socket | None = None
         self.state = AWAY
         self.pending = b""
-        self.port = port
+        self.port = place.port
         self.due: float | None = None
         self.silent: frozenset[int] = frozenset()
-        self._places = [port]
-        self._returning = Returning(settings, random)
-        self._settings = settings
-        self._random = random
-        self._ask = tuple(ports)
-        self._watch = watch
+        self._places = [place.port]
+        self._returning = Returning(place.settings, place.random)
+        self._settings = place.settings
+        self._random = place.random
+        self._ask = tuple(place.ports)
+        self._watch = place.watch
 
     # ---- what a dialect implements -----------------------------------------------------------------------
 

@@ -5,19 +5,16 @@ measured.
 """
 
 import time
-from collections.abc import Sequence
-from random import Random
 
 from client.core import Core
 from client.events import Accepted, Arrived, Close, News, Online, Refused, Stopped
 from client.identity import Identity
 from client.records import CURRENT, Snapshot
-from client.settings import Settings
 from node.wire.codec import Decoder, decode_server, encode
 from node.wire.limits import FRAME_MAX
 from ops.bench.identities import index_of, number_of, seed_of, stream_of
 from ops.bench.session import LoadError
-from ops.bench.storm_line import OPEN, Line, Watch
+from ops.bench.storm_line import OPEN, Line, Place
 
 
 class StormPhone(Line):
@@ -25,20 +22,13 @@ class StormPhone(Line):
 
     __slots__ = ("_decoder", "core")
 
-    def __init__(
-        self,
-        user: int,
-        port: int,
-        ports: Sequence[int],
-        settings: Settings,
-        random: Random,
-        watch: Watch,
-    ) -> None:
-        super().__init__(user, port, ports, settings, random, watch)
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        user = place.user
         identity = Identity(number_of(user), seed_of(user), stream_of(user), 1)
         key, row = identity.write(CURRENT)[1:]
         assert row is not None
-        self.core = Core(Snapshot(identity=((key, row),)), settings, random)
+        self.core = Core(Snapshot(identity=((key, row),)), place.settings, place.random)
         self._decoder: Decoder | None = None
 
     def send(self, to: int, body: bytes, now: float) -> int:

@@ -6,13 +6,11 @@ goes to the bare address, for it doesn't know where the other one is now. This m
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
-from random import Random
+from collections.abc import Iterator
 from typing import Final
 
-from client.settings import Settings
 from ops.bench.identities import xmpp_name
-from ops.bench.storm_line import OPEN, Line, Watch
+from ops.bench.storm_line import OPEN, Line, Place
 from ops.bench.xmpp import ASK, HOST, PRESENT, RECEIVED, REQUEST, login_step, quoted
 from ops.bench.xmpp import OPEN as STREAM
 
@@ -35,18 +33,8 @@ class XmppPhone(Line):
         "stanzas_out",
     )
 
-    def __init__(
-        self,
-        user: int,
-        port: int,
-        ports: Sequence[int],
-        settings: Settings,
-        random: Random,
-        watch: Watch,
-        *,
-        managed: bool,
-    ) -> None:
-        super().__init__(user, port, ports, settings, random, watch)
+    def __init__(self, place: Place, *, managed: bool) -> None:
+        super().__init__(place)
         self._managed = managed
         self._number = self._step = self.stanzas_in = self.stanzas_out = 0
         self._remainder = b""

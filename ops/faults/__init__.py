@@ -10,7 +10,7 @@ Several nodes       town (their lives, cut and healed) ← rosters (what they kn
                     siege (one run) ← trial (a plan, and what came of it) ← cluster, clusters (the plans) ·
                     release (a later one, made of this)
 Times               waits (of senders, by histories) · standing (what members counted) · lateness, starvation (what
-                    the machine took) ← judging
+                    the machine took) ← looking (again and again) · judging
 Command line        `ops.soak`
 
 Whether a promise to phones held `ops.history` judges, from what was written down; only times are judged here.

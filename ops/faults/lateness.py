@@ -8,11 +8,11 @@ says nothing of what they do.
 
 from __future__ import annotations
 
-import threading
 import time
 from bisect import bisect_left
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
+
+from ops.faults.looking import Looking
 
 STEP_S: Final = 0.05
 LATE_S: Final = 0.025
@@ -22,34 +22,21 @@ KEPT_MAX: Final = 100_000
 """Late turns that are remembered with their times: of hours."""
 
 
-class Lateness:
+class Lateness(Looking):
     """Context manager. turns: how many were looked at. late: those that came late."""
 
     def __init__(self) -> None:
+        super().__init__(STEP_S)
         self.turns = 0
         self.late = 0
         self.most_s = 0.0
         self._ends: list[float] = []  # of late turns, when they came, and how late
         self._lates: list[float] = []
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        due = time.monotonic() + STEP_S
-        while not self._ended.wait(max(0.0, due - time.monotonic())):
-            now = time.monotonic()
-            self.note(now - due, now)
-            due = time.monotonic() + STEP_S
+    def look(self, due: float) -> None:
+        """A turn has come."""
+        now = time.monotonic()
+        self.note(now - due, now)
 
     def note(self, late_s: float, now: float = 0.0) -> None:
         """A turn came so late, now."""

@@ -11,44 +11,28 @@ It must never know what a node does.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
+
+from ops.faults.looking import Looking
 
 STEP_S: Final = 0.5
 STARVED_SHARE: Final = 0.5
 """Nodes waited for a processor longer than they had one."""
 
 
-class Starvation:
+class Starvation(Looking):
     """Context manager. ran_s, waited_s: of the main threads of all processes that were looked at, their loops."""
 
     def __init__(self, pids: Callable[[], Iterable[int]], proc: Path = Path("/proc")) -> None:
+        super().__init__(STEP_S)
         self._pids = pids
         self._proc = proc
-        self._seen: dict[
-            int, tuple[int, int]
-        ] = {}  # process → nanoseconds that it ran and waited, when last seen
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        # Process → nanoseconds that it ran and waited, when last seen.
+        self._seen: dict[int, tuple[int, int]] = {}
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.wait(STEP_S):
-            self.look()
-
-    def look(self) -> None:
+    def look(self, due: float = 0.0) -> None:
         """Read the counters of those that live."""
         for pid in tuple(self._pids()):
             try:

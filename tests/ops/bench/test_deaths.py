@@ -6,7 +6,7 @@ from typing import Any
 from client.settings import Settings
 from ops.bench import deaths
 from ops.bench.deaths import Doomed
-from ops.bench.storm_line import AWAY, NEXT_S, OPEN
+from ops.bench.storm_line import AWAY, NEXT_S, OPEN, Place
 from ops.bench.storm_plan import Report, Return, Told
 from ops.bench.storm_xmpp import XmppPhone
 
@@ -67,7 +67,7 @@ class Wire:
 
 
 def xmpp_phone(seen: Seen, wire: Wire, *, managed: bool = True) -> XmppPhone:
-    phone = XmppPhone(4, 71, [71], Settings(), Random(1), seen, managed=managed)
+    phone = XmppPhone(Place(4, 71, [71], Settings(), Random(1), seen), managed=managed)
     phone.sock, phone.state = wire, OPEN  # type: ignore[assignment]
     phone.open(1.0)
     return phone
@@ -131,7 +131,7 @@ def test_an_xmpp_phone_that_nobody_answers_goes_elsewhere() -> None:
 
 def test_a_node_that_is_silent_takes_no_connection_and_the_next_one_is_tried_soon() -> None:
     seen = Seen()
-    phone = XmppPhone(4, 71, [71, 72], Settings(), Random(1), seen, managed=False)
+    phone = XmppPhone(Place(4, 71, [71, 72], Settings(), Random(1), seen), managed=False)
     phone.silent = frozenset((71, 72))
     phone.advance(10.0)
     assert (phone.state, phone.due) == (AWAY, 10.0 + NEXT_S)

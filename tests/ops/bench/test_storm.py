@@ -10,8 +10,8 @@ from node.wire import verbs
 from node.wire.codec import encode
 from ops.bench import storm_figures as figures
 from ops.bench.session import LoadError
-from ops.bench.storm import pairs_of
-from ops.bench.storm_line import AWAY, OPEN
+from ops.bench.storm import Load, pairs_of
+from ops.bench.storm_line import AWAY, OPEN, Place
 from ops.bench.storm_phone import StormPhone
 from ops.bench.storm_plan import Refusal, Return, Told
 
@@ -60,8 +60,16 @@ def test_half_of_the_pairs_are_of_partitions_that_are_lost() -> None:
     pairs = pairs_of(range(20), lambda user: user >= 10, 4)
     assert [(one >= 10, two >= 10) for one, two in pairs] == [(False, False), (True, True)] * 2
     assert len({user for pair in pairs for user in pair}) == 8
-    with pytest.raises(LoadError, match="lower --busy"):
-        pairs_of(range(20), lambda user: user >= 19, 4)
+    with pytest.raises(
+        LoadError, match=r"of 20 users who may write, 1 have .* 2 and 3 pairs of them are wanted"
+    ):
+        pairs_of(range(20), lambda user: user >= 19, 5)
+
+
+def test_more_users_may_write_where_many_nodes_share_the_partitions() -> None:
+    """One of sixteen nodes is lost: of twelve users for each writer, a quarter of these would have had to be there."""
+    load = Load(16, 100, 0.5, 40, 1.0, 100, 1.0, 60.0)
+    assert (load.users - load.sessions) / load.nodes > load.busy
 
 
 class Seen:
@@ -92,7 +100,7 @@ class Wire:
 
 def on_line(frames: Sequence[tuple[object, ...]], seen: Seen, spread: float) -> StormPhone:
     """A phone whose node has said this, and is gone."""
-    phone = StormPhone(7, 71, [71], Settings(cut_spread=spread), Random(1), seen)
+    phone = StormPhone(Place(7, 71, [71], Settings(cut_spread=spread), Random(1), seen))
     wire = Wire()
     phone.sock, phone.state = wire, OPEN  # type: ignore[assignment]
     phone.open(1.0)

@@ -1,10 +1,12 @@
 """What the members counted is put together, and what the machine took is known."""
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 from ops.faults.lateness import Lateness
+from ops.faults.looking import Looking
 from ops.faults.standing import holds, standing
 from ops.faults.starvation import Starvation
 from replication.cluster import TICK_MS
@@ -88,3 +90,22 @@ def test_nodes_are_starved_that_wait_for_a_processor_for_longer_than_they_have_o
     (tmp_path / "7" / "task" / "7" / "schedstat").unlink()  # it has ended, and what it counted counts
     starvation.look()
     assert (starvation.ran_s, starvation.is_starved) == (3.0, True)
+
+
+def test_who_looks_does_so_until_the_end_and_knows_when_it_was_to_be() -> None:
+    class Seen(Looking):
+        def __init__(self) -> None:
+            super().__init__(0.001)
+            self.late: list[float] = []
+            self.twice = threading.Event()
+
+        def look(self, due: float) -> None:
+            self.late.append(time.monotonic() - due)
+            if len(self.late) == 2:
+                self.twice.set()
+
+    before = threading.active_count()
+    with Seen() as seen:
+        assert seen.twice.wait(30)
+    assert min(seen.late) >= 0
+    assert threading.active_count() == before
