@@ -25,9 +25,8 @@ class Minute:
     def __init__(self, began: float) -> None:
         self.began = began
         self.covers_s = 0.0
-        self.figures: dict[
-            str, tuple[float, float]
-        ] = {}  # name → (sum of value × seconds, seconds), or (most, 0)
+        # Name → (sum of value × seconds, seconds), or (most, 0).
+        self.figures: dict[str, tuple[float, float]] = {}
 
 
 def add(minute: Minute, values: Mapping[str, float], covers_s: float) -> None:

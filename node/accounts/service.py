@@ -95,9 +95,8 @@ class Accounts:
         self._answers: Counter[str] = Counter()
         self._swept_to: tuple[Any, ...] | None = None
         self._swept = 0
-        self._listings: list[
-            dict[int, int]
-        ] = []  # wipes that were reported, for each reading of unfinished ones
+        # Wipes that were reported, for each reading of unfinished ones.
+        self._listings: list[dict[int, int]] = []
 
     # ---- what phones ask for ------------------------------------------------------------------------
 

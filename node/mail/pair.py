@@ -89,9 +89,8 @@ class Pair:
         self.floor = 0  # lowest number committed while fetching: what was fetched counts only below it
         # the rest
         self.asked = 0  # questions to the store whose answers will speak of this object
-        self.behind: deque[Behind] | None = (
-            None  # numbers that wait for what the store says of an earlier one
-        )
+        # Numbers that wait for what the store says of an earlier one.
+        self.behind: deque[Behind] | None = None
         self.commits = 0  # raised at each commit of a message: tells that an answer of the store is stale
         self.gapped = 0  # the sender was told to go back when it sent this number
         self.used = True  # since the cache's hand last passed

@@ -54,9 +54,8 @@ class Dormant:
         self._parts: dict[int, _Rows] = {}  # those that have any
         self._edges: list[bytes] = []  # by number
         self._numbers: dict[bytes, int] = {}
-        self._strays: dict[
-            tuple[int, int], int
-        ] = {}  # (edge, ticket) → partition, where the ticket doesn't say it
+        # (edge, ticket) → partition, where the ticket doesn't say it.
+        self._strays: dict[tuple[int, int], int] = {}
 
     def __len__(self) -> int:
         return sum(len(one.users) for one in self._parts.values())

@@ -44,9 +44,8 @@ class Knowledge:
         self.stream = Lane()
         self.echo = Lane()
         self.others: dict[int, Cursor] = {}
-        self.upon: dict[
-            int, int
-        ] = {}  # partition → the head that its own cursor rests upon, if that is beyond it
+        # Partition → the head that its own cursor rests upon, if that is beyond it.
+        self.upon: dict[int, int] = {}
         self.reshaped = False
         self.moved = False
 

@@ -81,14 +81,12 @@ class Partition:
         self.phase = ASIDE
         self.copy = NONE
         self.thin = False  # it was complete when this node went down, and lacks only rows kept in memory
-        self.born_at: int | None = (
-            None  # when this node claimed it out of nothing, empty; None: it didn't, in this life
-        )
+        # When this node claimed it out of nothing, empty; None: it didn't, in this life.
+        self.born_at: int | None = None
         self.owing = False  # there may be something here that its primary lacks: offered in each life anew
         self.asof = 0  # the epoch of the last claim under which the copy was complete
-        self.touched: dict[
-            bytes | None, int
-        ] = {}  # who changed it here (None: this node) → last local sequence
+        # Who changed it here (None: this node) → last local sequence.
+        self.touched: dict[bytes | None, int] = {}
         # Lists: an empty deque has 600 bytes, and a node has two of these for each of 1,024 partitions.
         self.waiting: list[Waiting] = []  # what the heir gets in frames
         self.early: list[Waiting] = []  # written before the partition was opened on the heir's stream
@@ -164,21 +162,18 @@ class Stream:
         self.opened_at: dict[int, int] = {}  # … → our sequence before it
         self.opening: set[int] = set()  # to be opened with the next frame
         self.closing: set[int] = set()
-        self.shut: dict[
-            int, int
-        ] = {}  # partitions that the peer refused under our claim → when to open them again
+        # Partitions that the peer refused under our claim → when to open them again.
+        self.shut: dict[int, int] = {}
         self.claims_due: set[int] = set()
         self.lagging = False  # frames were left out: a difference is to be sent
         self.reading = False  # it is being read
         self.kept: deque[Kept] | None = None  # what was committed since it was asked for; None: too much
         self.behind_rows = 0  # committed since what was sent last
         self.behind_bytes = 0
-        self.behind_tables: dict[
-            str, tuple[int, int]
-        ] = {}  # table → (rows of it, when the oldest was committed)
-        self.urgent: dict[
-            int, tuple[tuple[int, int], ...]
-        ] = {}  # frame → (partition, its early writes up to)
+        # Table → (rows of it, when the oldest was committed).
+        self.behind_tables: dict[str, tuple[int, int]] = {}
+        # Frame → (partition, its early writes up to).
+        self.urgent: dict[int, tuple[tuple[int, int], ...]] = {}
         self.urgent_wanted: set[int] = set()  # partitions whose early writes are to be sent
         self.said_at = 0  # when a frame was sent last
 
@@ -198,9 +193,8 @@ class Source:
         self.start: Sequence[Any] | None = None  # of a stream that begins when what is under way is durable
         self.expected = 0  # the number of the next frame
         self.opened: dict[int, int] = {}  # partition → the peer's sequence at which it was opened
-        self.heads: dict[
-            int, int
-        ] = {}  # … → where the peer was when a piece was read that wasn't the last; else 0
+        # … → where the peer was when a piece was read that wasn't the last; else 0.
+        self.heads: dict[int, int] = {}
         self.mark = 0  # last local sequence at which one of them was changed by anybody else
         self.told: dict[int, Claim] = {}  # partition → the claim that the stream has reached
         self.refusals: set[int] = set()  # partitions of this session that are not taken in
@@ -251,12 +245,10 @@ class Peer:
         self.ask_at = 0  # not before: a chunk of its could not be taken in
         self.failures = 0  # of its chunks, one after the other
         self.patience = 1  # times `retry_ms` that an answer to a pull is waited for
-        self.wanted: dict[
-            int, int
-        ] = {}  # partition → the peer's sequence that is to be reached; -1: its head
-        self.ahead: dict[
-            int, tuple[int, int, int]
-        ] = {}  # partition → how far the chunks go that wait to be applied
+        # Partition → the peer's sequence that is to be reached; -1: its head.
+        self.wanted: dict[int, int] = {}
+        # Partition → how far the chunks go that wait to be applied.
+        self.ahead: dict[int, tuple[int, int, int]] = {}
         self.busy = False  # something of its changes, or of what is known of it, is being made durable
         self.reads = 0  # its pulls that are being read
         self.offers: dict[int, int] = {}  # partition → up to where it may learn from us
@@ -367,12 +359,10 @@ class ReplicaState:
         self.purge_at = now
         self.purge_round = 0  # 0: none
         self.purge_asked_at = 0
-        self.purge_due: deque[tuple[int, Rank]] = (
-            deque()
-        )  # partitions of the round, and our claims when it began
-        self.purging: dict[
-            int, tuple[int, int]
-        ] = {}  # partition → (epoch of the raised floor, sequence before)
+        # Partitions of the round, and our claims when it began.
+        self.purge_due: deque[tuple[int, Rank]] = deque()
+        # Partition → (epoch of the raised floor, sequence before).
+        self.purging: dict[int, tuple[int, int]] = {}
         self.counts = Counts()
         self.unknown = Unknown()  # codes that a newer release has
         self.holds = Holds()

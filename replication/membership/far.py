@@ -86,16 +86,13 @@ class Far:
         self._look_ms = min(LOOK_MS, idle_ms // LOOKS)
         self._quiet_ms = min(QUIET_MS, idle_ms // LOOKS)
         self._farewell_ms = min(FAREWELL_MS, idle_ms // FAREWELLS)
-        self.holds: Callable[[bytes], bool] = lambda node: (
-            False
-        )  # whether the host needs its channels to a node
+        # Whether the host needs its channels to a node.
+        self.holds: Callable[[bytes], bool] = lambda node: False
         self.engaged: dict[bytes, int] = {}
-        self.gateways: frozenset[bytes] = (
-            frozenset()
-        )  # those of other clusters that this one, a gateway, talks to
-        self._due: dict[
-            bytes, dict[str, set[int]]
-        ] = {}  # gateway → group → partitions whose claim it is to be told
+        # Those of other clusters that this one, a gateway, talks to.
+        self.gateways: frozenset[bytes] = frozenset()
+        # Gateway → group → partitions whose claim it is to be told.
+        self._due: dict[bytes, dict[str, set[int]]] = {}
         self._away_ms = AWAY_TIMES * idle_ms
         # Those that were dead when the link to them was closed, and until when others come first.
         self._away: dict[bytes, int] = {}

@@ -35,9 +35,8 @@ class Kept:
         self._group: OpenGroup = store.group(CLUSTER.name)
         self._handed: dict[bytes, Entry] = {}  # of each id, what the disk was given last
         self._unsure: set[bytes] = set()  # those of which the disk may have another one
-        self._due: set[bytes] = (
-            set()
-        )  # and of these, those that it hasn't taken, and nobody has given it again
+        # And of these, those that it hasn't taken, and nobody has given it again.
+        self._due: set[bytes] = set()
 
     def read(self) -> list[Entry]:
         """What a former life has left. Raises RowUnusable: a newer release wrote it."""

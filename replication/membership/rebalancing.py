@@ -83,9 +83,8 @@ class Rebalancer:
         self.failed = 0
         self.asked = False  # an operator has asked: calm isn't waited for
         self._under_way: set[tuple[str, int]] = set()
-        self._homing: dict[
-            tuple[str, int], int
-        ] = {}  # partitions whose heir is being brought home → since when
+        # Partitions whose heir is being brought home → since when.
+        self._homing: dict[tuple[str, int], int] = {}
         self._not_before: dict[tuple[str, int], int] = {}
         self._tokens = 0.0
         self._filled_at = around.now()

@@ -70,13 +70,11 @@ class Phone:
         self._observe = exchange.trace.observe
         # kept
         self.next: dict[int, int] = {}  # recipient → last number used
-        self.outbox: dict[
-            int, dict[int, bytes | None]
-        ] = {}  # recipient → {n: body, or None for one given up}
+        # Recipient → {n: body, or None for one given up}.
+        self.outbox: dict[int, dict[int, bytes | None]] = {}
         self.held: dict[int, int] = {}  # recipient → until when the node wants to hear nothing
-        self.back: dict[
-            int, int
-        ] = {}  # recipient → what was gone back to: the same gap again says nothing new
+        # Recipient → what was gone back to: the same gap again says nothing new.
+        self.back: dict[int, int] = {}
         self.seen: dict[tuple[int, bytes], set[int]] = {}  # (sender, stream) → numbers
         self.unacked: dict[tuple[int, bytes, int], None] = {}
         self.unconfirmed: dict[tuple[int, bytes], set[int]] = {}

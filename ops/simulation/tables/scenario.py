@@ -86,9 +86,8 @@ class Tables:
         self._probed: set[tuple[str, int]] = set()
         self._writes = FIRST_PROBE
         self._quiet = 0
-        self._voided: set[tuple[int, str, int]] = (
-            set()
-        )  # copies that are to be emptied, on (node, group, partition)
+        # Copies that are to be emptied, on (node, group, partition).
+        self._voided: set[tuple[int, str, int]] = set()
         self._ranked: dict[tuple[str, int], Sequence[bytes]] = {}
         self.reader = Reader(world.trace)
         self.forgets = self.replica.purge_ms > 0
