@@ -1,7 +1,7 @@
 """What members themselves counted of a run: peers that were called dead wrongly, and how long partitions stood still.
 
 Counters of a node begin anew with each of its lives: `standing` are those of the lives that are left at the end. A node
-that is asked to stop writes its holds to its log: `holds` are those of all lives but the ones that were killed.
+that ends or leaves writes its holds to its log: `holds` are those of all lives but the ones that were killed.
 """
 
 import re

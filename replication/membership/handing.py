@@ -104,7 +104,6 @@ class Handing:
             await trio.sleep(STEP_S)
             around.tick()
         await self._await_served()
-        log.info("stood_still", **self._rebalancer.holds())
         return Handed(self._moved, self._left())
 
     async def _await_served(self) -> None:
