@@ -201,8 +201,8 @@ class Login:
         entry = errors.REGISTRY.get(code)
         closes = entry is None or entry.closes
         if self.phase is Phase.REQUESTING and (code in FINAL or not closes):
-            if code == errors.PIN_REFUSED and self._is_uncertain():
-                self._trying = True
+            if code in (errors.PIN_REFUSED, errors.STREAM_REUSED) and self._is_uncertain():
+                self._trying = True  # it may be this device that used the PIN, and whose stream is known
                 self._log_in(now, self.candidate)
                 return True
             if code == errors.PIN_REFUSED:

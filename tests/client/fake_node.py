@@ -167,10 +167,13 @@ class FakeNode:
             self.disconnect(session)
 
     def _register(self, session: Session, user: int, pin: str, key: bytes, stream: bytes) -> None:
+        former = self.memory.accounts.get(user)
+        if self.pins.get(user) == pin and former and former.stream == stream:
+            self._error(session, errors.STREAM_REUSED)
+            return
         if self.pins.pop(user, None) != pin:
             self._error(session, errors.PIN_REFUSED)
             return
-        former = self.memory.accounts.get(user)
         generation = former.generation + 1 if former else 1
         self.memory.accounts[user] = Account(key, stream, generation)
         if user in self.sessions:

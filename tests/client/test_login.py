@@ -88,6 +88,31 @@ def test_a_registration_whose_answer_is_lost_is_found_out_by_logging_in(phone: P
     assert phone.store.load().identity == ((("current",), (USER, b"k" * 32, b"streams!", 0, 0)),)
 
 
+def test_who_asks_for_another_pin_after_a_lost_answer_finds_out_by_logging_in(phone: Phone) -> None:
+    """The device is registered: its stream isn't fresh any more."""
+    ask_pin(phone)
+    phone.node.drop_after = {verbs.REGISTER}
+    phone.core.register(phone.now, phone.node.pins[USER])
+    phone.step()
+    phone.connect()
+    while phone.node.drop_after:
+        phone.write_one()
+        phone.read_one()
+    phone.crash()
+    ask_pin(phone)
+    enter_pin(phone)
+    assert told(phone, RequestFailed) == []
+    assert told(phone, Registered) == [Registered(USER)]
+    assert phone.core.login.phase is Phase.ONLINE
+
+
+def test_a_stream_that_was_never_registered_and_is_known_is_refused(phone: Phone) -> None:
+    ask_pin(phone)
+    phone.node.limits[verbs.REGISTER] = errors.STREAM_REUSED
+    enter_pin(phone)
+    assert told(phone, RequestFailed) == [RequestFailed(errors.STREAM_REUSED, 0.0)]
+
+
 def test_a_pin_that_was_wrong_after_a_lost_answer_is_refused_in_the_end(phone: Phone) -> None:
     ask_pin(phone)
     phone.core.register(phone.now, "000000")
