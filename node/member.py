@@ -66,7 +66,9 @@ async def run_member(
     make_directory(settings.data)
     keys = ensure_keys(settings.data)
     holder: list[Partaking] = []
-    users = attrs.evolve(USERS, reconcile=Reconcile(lambda p: holder[0].is_mine(p)))
+    users = attrs.evolve(
+        USERS, reconcile=Reconcile(lambda p: holder[0].is_mine(p), lambda p: holder[0].has_news(p))
+    )
     placed = Placed(group=users, partitions=PARTITIONS, copies=COPIES, caches=True, owned=True)
     with Store.open(
         settings.data / STORE_DIRECTORY,

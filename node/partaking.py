@@ -15,7 +15,7 @@ import attrs
 from node import majority
 from node.routing import codes, hot
 from node.routing.opening import is_needed
-from replication.core import meeting
+from replication.core import meeting, unasked
 from replication.core.state import SERVING
 from replication.zeromq import words
 from replication.zeromq.address import Address
@@ -149,8 +149,11 @@ class Partaking:
 
     def is_mine(self, p: int) -> bool:
         """Whether this node is a partition's primary by its own claim. Also called on the committer's thread."""
-        claim = self.group.carrier.state.parts[p].claim
-        return claim is not None and claim.primary == self.me
+        return unasked.is_mine(self.group.carrier.state, p)
+
+    def has_news(self, p: int) -> bool:
+        """Whether it has something that the primary hasn't asked for. Also called on the committer's thread."""
+        return unasked.has_news(self.group.carrier.state, p)
 
     def serves(self, p: int) -> bool:
         """Whether it is served here. Also called on the reader's thread."""

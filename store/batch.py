@@ -36,7 +36,7 @@ from store.record import (
     version_bytes,
 )
 from store.rows import Rows
-from store.runs import RUN_MIN, Runs
+from store.runs import RUN_MIN, Met, Runs
 from store.state import TableState
 from store.tapping import GONE
 from store.writes import APPLY, DELETE, MERGE, PUT, REMOVE, Row, encode_write, index_entries, partition_of
@@ -194,12 +194,15 @@ class Batch(Runs):
 
     # ---- other nodes' records -----------------------------------------------------------------------
 
-    def take(self, opened: list[Opened], *, trusted: bool) -> list[tuple[TableState, list[bytes]]]:
+    def take(
+        self, opened: list[Opened], *, trusted: bool, met: Met = None
+    ) -> list[tuple[TableState, list[bytes]]]:
         """Take in other nodes' records: the newer version stays, or the table's merge. Gives the keys that changed.
 
         Args:
             trusted: what was deleted without a tombstone is deleted here too: the parts are the next commit of the one
                 node that writes these records.
+            met: filled with what `Reconcile` hears of.
         """
         changed: list[tuple[TableState, list[bytes]]] = []
         parts_of: dict[TableState, list[Opened]] = {}
@@ -209,13 +212,13 @@ class Batch(Runs):
             keys: list[bytes] = []
             apart = parts
             if not parts[0].risky:
-                keys, apart = self.take_run(table, parts)
+                keys, apart = self.take_run(table, parts, met)
             for _, partition, rows in apart:
                 pairs = iter(rows)
                 keys += [
                     key
                     for key, original in zip(pairs, pairs, strict=True)
-                    if self._take(table, partition, key, original, trusted=trusted)
+                    if self._take(table, partition, key, original, trusted=trusted, met=met)
                 ]
             changed.append((table, keys))
         return changed
@@ -225,7 +228,14 @@ class Batch(Runs):
         return pack(key, flags, *version, encode_value(self._now_ms) if tombstone else payload)
 
     def _take(
-        self, table: TableState, partition: bytes, key: bytes, original: bytes, *, trusted: bool
+        self,
+        table: TableState,
+        partition: bytes,
+        key: bytes,
+        original: bytes,
+        *,
+        trusted: bool,
+        met: Met = None,
     ) -> bool:
         rows = self._rows.get(table.id) or self._open(table)
         old = rows.get(key)
@@ -239,12 +249,18 @@ class Batch(Runs):
             check(table.name, key, known)
             if old is not None and table.merge is not None and not tombstone:
                 sent, original = original, _merged(table, key, old, original)
+                if met is not None and original != sent:
+                    met.append((table, key))
                 if original == original_of(old):
                     return False
                 if original != sent and self.tape is not None:
                     self.tape.mix(partition)
-            elif original[1:21] <= version_bytes(known):
+            elif original[1:21] <= (version := version_bytes(known)):
+                if met is not None and not tombstone and original[1:21] < version:
+                    met.append((table, key))
                 return False
+            elif met is not None and old is not None:
+                met.append((table, key))
         elif tombstone and not table.tombstones:
             return False
         self.sequence = sequence = self.sequence + 1

@@ -30,6 +30,7 @@ from store.groupstate import GroupState
 from store.limits import COMPANY_ROWS, FULL_TRIES, MEASURE_EVERY
 from store.reading import logical_key
 from store.results import Ready, Result, Results
+from store.runs import Met
 from store.schema import Touched
 from store.submit import Call, Submit
 from store.transaction import Transaction
@@ -283,13 +284,15 @@ class Committer:
         count = 0
         touched: Touched = []
         reconcile = self._state.reconcile
+        met: Met = None if reconcile is None else []
         for some in opened:
-            for table, keys in work.take(some, trusted=submit.trusted):
+            for table, keys in work.take(some, trusted=submit.trusted, met=met):
                 count += len(keys)
                 if reconcile is not None:
                     touched += [(table.name, logical_key(table, key)) for key in keys]
-        if reconcile is not None and touched:
-            reconcile(Transaction(work, self._state.tables), touched)
+        if reconcile is not None and (touched or met):
+            both = [(table.name, logical_key(table, key)) for table, key in met or ()]
+            reconcile(Transaction(work, self._state.tables), touched, both)
         work.apply(submit.rows)
         return count
 

@@ -40,6 +40,9 @@ Homes = Mapping[bytes, tuple[int, bytes]]
 RUN_MIN: Final = 4
 """Fewer rows are written one by one."""
 
+Met = list[tuple[TableState, bytes]] | None
+"""(table, physical key) where a record was here and another one came; None: nobody wants to know."""
+
 TAKE_ROWS: Final = 512
 """Other nodes' records that are taken in together: what a run works on stays in the processor's cache."""
 
@@ -169,7 +172,9 @@ class Runs(Work):
 
     # ---- other nodes' records -----------------------------------------------------------------------
 
-    def take_run(self, table: TableState, parts: list[Opened]) -> tuple[list[bytes], list[Opened]]:
+    def take_run(
+        self, table: TableState, parts: list[Opened], met: Met = None
+    ) -> tuple[list[bytes], list[Opened]]:
         """Take in live records over live ones or over nothing, of a table without indexes and merge.
 
         Gives the keys that changed, and what is to be looked at one by one.
@@ -188,17 +193,24 @@ class Runs(Work):
             originals = [latest[key] for key in keys]
             olds = list(map(get, keys))
             if not _all_newer(originals, olds):
-                keys, originals, olds, apart = self._newer(table, keys, originals, olds)
+                keys, originals, olds, apart = self._newer(table, keys, originals, olds, met)
                 if apart:
                     some = _by_partition(table, parts[0].partition, apart, [latest[key] for key in apart])
                     left += [Opened(table, mine, rows) for mine, rows in some]
+            if met is not None:
+                met += [(table, key) for key, old in zip(keys, olds, strict=True) if old is not None]
             if keys:
                 self._take_newer(table, keys, originals, olds, homes)
                 newer += keys
         return newer, left
 
     def _newer(
-        self, table: TableState, keys: list[bytes], originals: list[bytes], olds: list[bytes | None]
+        self,
+        table: TableState,
+        keys: list[bytes],
+        originals: list[bytes],
+        olds: list[bytes | None],
+        met: Met,
     ) -> tuple[list[bytes], list[bytes], list[bytes | None], list[bytes]]:
         """The live records that are newer than live ones, or new; and the keys that are to be looked at."""
         buried = self._buried(table)
@@ -212,10 +224,12 @@ class Runs(Work):
                     apart.append(key)
                 else:
                     newer.append((key, original, old))
-            elif original[1:21] > (old[10:30] if old[:1] == CARRIED else old[1:21]):
+            elif original[1:21] > (version := old[10:30] if old[:1] == CARRIED else old[1:21]):
                 newer.append((key, original, old))
             elif len(old) < OVERHEAD:
                 check_length(table.name, old)
+            elif met is not None and original[1:21] < version:
+                met.append((table, key))
         return [one[0] for one in newer], [one[1] for one in newer], [one[2] for one in newer], apart
 
     def _take_newer(

@@ -21,11 +21,13 @@ Merge = Callable[[Any, Any], Any]
 
 
 Touched = list[tuple[str, tuple[Any, ...]]]
-"""(table, key) of records that were changed."""
+"""(table, key) of records."""
 
-Reconcile = Callable[[Any, Touched], None]
-"""(transaction, touched): makes tables of a group agree again after records of other nodes changed some of them. It
-runs in their transaction, may run twice, and must come to the same on every node, in whatever order records arrive."""
+Reconcile = Callable[[Any, Touched, Touched], None]
+"""(transaction, touched, met): makes tables of a group agree again after records of other nodes changed some of them
+(`touched`). It runs in their transaction, may run twice, and must come to the same on every node, in whatever order
+records arrive. met: those of which one was here and another one came, whichever stays, but for tombstones that went; of
+tables with a merge, those of which what stays isn't what came. As a rule one of the two was made of the other."""
 
 
 def _name(_: Any, attribute: Any, value: str) -> None:

@@ -40,6 +40,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.tells_called: partitions of which others were asked to tell again what wasn't taken in
         routing.tells_choked: receipts that found no room in a link to another primary, and were told again
         routing.told_choked: answers to receipts that found no room in a link, so that they were told again
+        routing.retells_asked: questions to primaries to tell all of a pair again, since two records of a receipt met
         cluster.rebalancing.moved: partitions moved to where they are wanted
         cluster.rebalancing.failed: moves that were given up
         cluster.rebalancing.holds: partitions that stood still for a planned move
@@ -67,6 +68,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.origins: senders at other edges of whom it is known where they spoke last
         routing.asks_waiting: account requests that wait for other nodes
         routing.tells_waiting: pairs whose senders' primaries are to be told something
+        routing.retells_waiting: pairs of which that is to be asked, or was and isn't answered
         cluster.rebalancing.under_way: moves under way
         cluster.rebalancing.at_once: partitions that may stand still at once: fewer while that takes long
         cluster.rebalancing.hold_ms_most [ms]: for how long one stood still, at most, until it was served again

@@ -13,6 +13,7 @@ receipts     what senders are still to be told
 expiry       age limit, purging of pairs, ending what waited for a device that was replaced
 dropping     partitions that this node doesn't serve any more are forgotten
 healing      what merged pairs say is told to their senders once more
+retelling    so are those of which two records of a receipt met, wherever that was seen      notes   … as they are held
 wipes        how far such an ending has come
 writebehind  what is due is committed, in one batch at a time
 gathering    when the next batch may go, after one of many messages

@@ -21,6 +21,7 @@ from node.mail import (
     loading,
     numbering,
     receipts,
+    retelling,
     settling,
     telling,
     writebehind,
@@ -40,6 +41,8 @@ STALLED_MAX = 100_000
 session or a load, which are limited themselves."""
 RETRIES_MAX = 256
 """Of them, asked for again in one pass."""
+
+_TO_NODES = (effects.TELL, effects.TOLD, effects.RETELL, effects.RETOLD)
 
 Outlet = Callable[[Effect], None]
 Current = Callable[[], bool]
@@ -74,8 +77,8 @@ class MailDriver:
     ) -> None:
         """
         Args:
-            outlets: by code, for all effects that concern sessions; where there are other nodes, for TELL and TOLD,
-            too. known: whether a number is registered. committing: who makes batches durable and reads; the tables'
+            outlets: by code, for all effects that concern sessions, and for those to other nodes where there are any.
+            known: whether a number is registered. committing: who makes batches durable and reads; the tables'
             own group if it stands alone. ended: told of each session whose user's partition was dropped.
         """
         self.state = state
@@ -99,11 +102,13 @@ class MailDriver:
             effects.COMMIT: self._commit,
             effects.SCAN_WAITING: self._scan_waiting,
             effects.SCAN_UNTOLD: self._scan_untold,
+            effects.SCAN_NOTES: self._scan_notes,
+            effects.NOTES_OFF: self._notes_off,
             effects.AGED: lambda effect: expiry.aged(state, effect[1], effect[2]),
             effects.WIPED: lambda effect: wiped(effect[1], effect[2]),
         }
         state.partition_of = tables.partition_of
-        carry = {effects.TELL: _nobody, effects.TOLD: _nobody, **outlets, **own}
+        carry = dict.fromkeys(_TO_NODES, _nobody) | {**outlets, **own}
         self._carry = [carry[code] for code in range(len(carry))]
 
     def drain(self) -> None:
@@ -128,6 +133,8 @@ class MailDriver:
         state = self.state
         if state.telling or state.tell_later:
             telling.ask(state)
+        if state.served is not None:
+            retelling.look(state, self._tables.noted)
         writebehind.collect(state)
         self.drain()
 
@@ -352,6 +359,18 @@ class MailDriver:
             lambda: one is not None and running.get(partition) is one,
         )
 
+    def _scan_notes(self, effect: Effect) -> None:
+        def done(result: Result) -> None:
+            if result.error is None:
+                retelling.scanned(self.state, *result.value)
+            else:
+                retelling.not_scanned(self.state)
+
+        try:
+            self._tables.read_notes(effect[1], effect[2], done)
+        except StoreError:
+            retelling.not_scanned(self.state)
+
     # ---- writes --------------------------------------------------------------------------------
 
     def _commit(self, effect: Effect) -> None:
@@ -362,6 +381,17 @@ class MailDriver:
             )
         except StoreError as error:
             self._committed(batch, Outcome(error))
+
+    def _notes_off(self, effect: Effect) -> None:
+        _, key, number, rows = effect
+
+        def done(result: Result) -> None:
+            retelling.taken_off(self.state, key, number, failed=result.error is not None)
+
+        try:
+            self._tables.take_notes_off(rows, done)
+        except StoreError:
+            retelling.taken_off(self.state, key, number, failed=True)
 
     def _committed(self, batch: Batch, outcome: Outcome) -> None:
         error = outcome.error

@@ -91,6 +91,7 @@ def _waited_for(box: Box) -> list[int]:
 def _forget_box(state: MailState, box: Box) -> None:
     presence.release(box)
     for pair in box.pairs.values():
+        state.notes.askers.pop(pair.key, None)  # they ask again
         del state.pairs[pair.key]
         _forget_pair(state, pair)
     box.pairs = {}
@@ -151,6 +152,7 @@ def _forget_batch(
     batch.messages = [item for item in batch.messages if here(item[0].key) is item[0]]
     batch.deletes = [item for item in batch.deletes if here(item[0].key) is item[0]]
     batch.pairs = [pair for pair in batch.pairs if here(pair.key) is pair]
+    batch.askers = [item for item in batch.askers if here(item[0].key) is item[0]]
     batch.told = [pair for pair in batch.told if here(pair.key) is pair]
     batch.boxes = [box for box in batch.boxes if state.boxes.get(box.user) is box]
     batch.untold += [

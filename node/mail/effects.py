@@ -25,6 +25,8 @@ that failed, otherwise the first one says how it is told that:
     (COMMIT, batch)                                             settling.committed
     (SCAN_WAITING, user, after, limit)                          expiry.waiting, not_waiting
     (SCAN_UNTOLD, partition, after, limit)                      healing.found, not_found
+    (SCAN_NOTES, after, limit)                                  retelling.scanned, not_scanned
+    (NOTES_OFF, pair's key, number, rows)                       retelling.taken_off
     (AGED, key, rows)                                           expiry.aged
     (WIPED, user, generation)                                   nothing waits for that device any more
 
@@ -32,6 +34,8 @@ To other nodes, where there are any (`telling`; sets are in their stored form):
 
     (TELL, sender, recipient, stream, delivered, expired, read)         to whoever is the sender's primary
     (TOLD, teller, sender, recipient, stream, delivered, expired, read) to the node that told: it is durable
+    (RETELL, recipient, sender, stream, number)                         to the pair's primary (`retelling`)
+    (RETOLD, asker, recipient, sender, stream, number)                  to the node that asked for it
 """
 
 ACCEPTED = 0
@@ -57,3 +61,7 @@ AGED = 19
 SCAN_UNTOLD = 20
 TELL = 21
 TOLD = 22
+SCAN_NOTES = 23
+NOTES_OFF = 24
+RETELL = 25
+RETOLD = 26

@@ -44,7 +44,7 @@ def found(
         loading.with_pair(
             state,
             key,
-            partial(_tell, state, marked=key in marked),
+            partial(tell, state, marked=key in marked),
             partial(_over, state, partition, running, key),  # it can't be read: told when it is served next
             always=True,
         )
@@ -59,10 +59,11 @@ def not_found(state: MailState, partition: int) -> None:
 def again(state: MailState, keys: Sequence[PairKey]) -> None:
     """What these pairs say was written, and their receipts perhaps not: all of it is told again."""
     for key in keys:
-        loading.with_pair(state, key, partial(_tell, state, marked=False), always=True)
+        loading.with_pair(state, key, partial(tell, state, marked=False), always=True)
 
 
-def _tell(state: MailState, pair: Pair, marked: bool) -> None:
+def tell(state: MailState, pair: Pair, marked: bool) -> None:
+    """Owe the pair's sender all that it says, and write both. marked: it has a mark in `telling`."""
     if marked:
         telling.of(state, pair).marked = True
     for first, last in pair.gone.ranges():

@@ -23,20 +23,48 @@ def everywhere(partition: int) -> bool:
     return True
 
 
+def nowhere(partition: int) -> bool:
+    """For groups of which there is one copy."""
+    return False
+
+
 class Reconcile:
     """A group's `reconcile`.
 
     Args:
         mine: whether this node is a partition's primary, as it claims itself, from before it takes in what others have.
-            Called on the committer's thread. Pairs that others' records change there are noted in `untold`.
+            Called on the committer's thread, as the next one. Pairs that others' records change there are noted in
+            `untold`.
+        has_news: whether there is something here that the partition's primary hasn't asked for. Then what goes here
+            when two records meet may go unseen by anybody else, and is noted as well: see `retelling`.
     """
 
-    __slots__ = ("mine",)
+    __slots__ = ("has_news", "mine", "noted")
 
-    def __init__(self, mine: Mine = everywhere) -> None:
+    def __init__(self, mine: Mine = everywhere, has_news: Mine = nowhere) -> None:
         self.mine = mine
+        self.has_news = has_news
+        self.noted = 0
+        """Notes in `retell` since the start, those of transactions that failed included. Read on any thread."""
 
-    def __call__(self, transaction: Transaction, touched: Touched) -> None:
+    def __call__(self, transaction: Transaction, touched: Touched, met: Touched) -> None:
+        self._of_pairs(transaction, touched)
+        for table, key in met:
+            if table == "receipt":
+                if self.mine(key[0]) or self.has_news(key[0]):
+                    p, sender, recipient, stream = key
+                    transaction.put("retell", (p, recipient, sender, stream), [])
+                    self.noted += 1
+            elif table == "telling" and self.mine(key[0]):
+                self._note(transaction, key)
+            elif table in ("pair", "telling") and self.has_news(key[0]):
+                self._note(transaction, key)  # for this node, should it be the primary next
+
+    def _note(self, transaction: Transaction, key: tuple[Any, ...]) -> None:
+        if transaction.get("pair", key) is not None:  # otherwise it was purged
+            transaction.put("untold", key, [])
+
+    def _of_pairs(self, transaction: Transaction, touched: Touched) -> None:
         pairs: dict[tuple[Any, ...], Intervals | None] = {}
         for key in {key: None for table, key in touched if table == "pair"}:
             over = _over(transaction, key)

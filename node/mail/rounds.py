@@ -54,6 +54,10 @@ class Rounds(Generic[T]):
         """It was told something new."""
         self._wait(one, FIRST, now)
 
+    def at_once(self, one: T, now: int) -> None:
+        """It is due now."""
+        self._wait(one, NOW, now)
+
     def go_on(self, one: T, now: int) -> None:
         """It was told once more, since nothing came of the last time, or what stood in its way is gone."""
         self._wait(one, FIRST if one.round < FIRST else min(one.round + 1, LAST), now)

@@ -5,12 +5,16 @@ from typing import Any
 
 import structlog
 
+from node.mail.notes import NoteKey
 from node.mail.pair import Pair, PairKey
+from node.mail.reconcile import Reconcile
 from node.mail.settings import MAILBOX_MESSAGES_MAX
 from node.mail.state import Batch, Box, OwedKey
 from store import keys
 from store.group import OpenGroup
+from store.results import Result
 from store.snapshot import Snapshot
+from store.transaction import Transaction
 from store.writes import DELETE, PUT, Write
 
 PartitionOf = Callable[[int], int]
@@ -29,8 +33,8 @@ class MailTables:
     """The tables of an open group `mail`, and the encoding of their keys."""
 
     __slots__ = (
-        "_recount_max", "_trusted_since", "group", "mailbox", "message", "pair", "partition_of", "receipt", "telling",
-        "untold",
+        "_former", "_reconcile", "_recount_max", "_trusted_since", "group", "mailbox", "message", "pair",
+        "partition_of", "receipt", "telling", "untold",
     )  # fmt: skip
 
     def __init__(
@@ -56,6 +60,8 @@ class MailTables:
         self.mailbox = group.table("mailbox")
         self.untold = group.table("untold")
         self.telling = group.table("telling")
+        self._reconcile = group.declaration.reconcile
+        self._former = 1 if group.table("retell").range(limit=1) else 0
 
     def prefix(self, pair: Pair) -> bytes:
         """The encoded (partition, recipient, sender, stream): the key in `pair`, the start of those in `message`."""
@@ -264,6 +270,37 @@ class MailTables:
             return found, found[-1] if len(found) == limit else None, set(marked)
 
         return read
+
+    @property
+    def noted(self) -> int:
+        """Another number whenever there may be new notes in `retell`; those of a former life are new, too."""
+        return self._former + (self._reconcile.noted if isinstance(self._reconcile, Reconcile) else 0)
+
+    def read_notes(self, after: NoteKey | None, limit: int, done: Callable[[Result], None]) -> None:
+        """(key, local sequence) of notes in `retell`, and where to go on. Read by the writer: behind whatever was about
+        to write those that `noted` counts."""
+        low = b"" if after is None else keys.encode(after) + _END
+
+        def read(transaction: Transaction) -> tuple[list[tuple[NoteKey, int]], NoteKey | None]:
+            found: list[tuple[NoteKey, int]] = []
+            for key in transaction.keys("retell", low, _END, limit):
+                record = transaction.record("retell", key)
+                if record is not None:
+                    found.append(((key[0], key[1], key[2], key[3]), record.local_sequence))
+            return found, found[-1][0] if len(found) == limit else None
+
+        self.group.submit_transaction(done, read)
+
+    def take_notes_off(self, notes: Sequence[tuple[NoteKey, int]], done: Callable[[Result], None]) -> None:
+        """Delete notes, but for those that were made anew. No other node has any of them, so nothing is settled."""
+
+        def take_off(transaction: Transaction) -> None:
+            for key, sequence in notes:
+                record = transaction.record("retell", key)
+                if record is not None and record.local_sequence == sequence:
+                    transaction.delete("retell", key)
+
+        self.group.submit_transaction(done, take_off)
 
     def scan_owed(
         self, sender: int, after: tuple[int, bytes] | None, limit: int

@@ -1,6 +1,17 @@
 """What the outcome of a commit means for those who wait for it: senders, recipients, and the core's own books."""
 
-from node.mail import delivery, effects, gathering, healing, pacing, receipts, telling, wipes, writebehind
+from node.mail import (
+    delivery,
+    effects,
+    gathering,
+    healing,
+    pacing,
+    receipts,
+    retelling,
+    telling,
+    wipes,
+    writebehind,
+)
 from node.mail.intervals import Intervals
 from node.mail.pair import Pair
 from node.mail.state import Batch, MailState
@@ -66,6 +77,7 @@ def committed(state: MailState, batch: Batch, *, failed: bool, copies: int = ONE
         pair.high_stored = pair.high_written
     for pair in batch.told:
         healing.written(state, pair)
+    retelling.written(state, batch)
     if state.throttled and state.doomed < writebehind.DOOMED_MAX:
         delivery.unthrottle(state)
 
@@ -103,6 +115,7 @@ def _undo(state: MailState, batch: Batch) -> None:
         pair.read_told = max(pair.read_told, upto)
     for pair in batch.told:
         pair.untold = True
+    retelling.not_written(state, batch)
     for pair in batch.pairs:
         writebehind.mark(state, pair)
     for owed, _ in batch.owed:

@@ -10,6 +10,7 @@ import attrs
 from node.histogram import Histogram
 from node.mail import invariants
 from node.mail.intervals import Intervals
+from node.mail.notes import Notes
 from node.mail.pair import Message, Pair, PairKey
 from node.mail.rounds import Rounds
 from node.mail.settings import MailSettings
@@ -174,23 +175,9 @@ class Batch:
     """One commit: written whole or not at all."""
 
     __slots__ = (
-        "acked",
-        "boxes",
-        "cut",
-        "deletes",
-        "marks",
-        "messages",
-        "owed",
-        "pairs",
-        "purged",
-        "read",
-        "served",
-        "skipped",
-        "started",
-        "tellers",
-        "told",
-        "untold",
-    )
+        "acked", "askers", "boxes", "cut", "deletes", "marks", "messages", "owed", "pairs", "purged", "read", "served",
+        "skipped", "started", "tellers", "told", "untold",
+    )  # fmt: skip
 
     def __init__(self, started: int) -> None:
         self.started = started
@@ -204,6 +191,7 @@ class Batch:
         self.told: list[Pair] = []  # whose notes in `untold` are to be deleted
         self.marks: list[tuple[Telling, bool]] = []  # False: the row in `telling` is to be deleted
         self.tellers: list[tuple[Owed, dict[Teller, Telling]]] = []  # to be answered once `owed` is written
+        self.askers: list[tuple[Pair, dict[Teller, int]]] = []  # to be answered once the pair is written
         self.cut: set[int] = (
             set()
         )  # partitions of which something was dropped since; they aren't read before its end
@@ -301,6 +289,7 @@ class MailState:
         self.dirty_tellings: deque[tuple[int, Telling]] = deque()  # (due, telling) of rows to be deleted
         self.disturbed: set[int] = set()  # partitions that stay, but for some mailboxes: for the router
         self.tell_later: set[int] = set()  # partitions of which only marks remain, for want of room
+        self.notes = Notes()  # of pairs that are to be told again
         self.wipes: dict[int, Wipe] = {}
         self.wipes_paused: deque[tuple[int, Wipe]] = deque()  # (due, wipe)
         self.counts = Counts()
@@ -349,6 +338,7 @@ class Counts:
     tells_again: int = 0
     tells_put_off: int = 0
     told: int = 0
+    retells_asked: int = 0
 
 
 class Latencies:

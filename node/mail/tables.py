@@ -35,10 +35,14 @@ MAILBOX = Table("mailbox", local_content=True)
 
 UNTOLD = Table("untold", local_content=True)
 """(p, recipient, sender, stream) → []: a pair into which another node's record was merged while this node was its
-primary; its sender is to be told again all that it says"""
+primary, or might be next; its sender is to be told again all that it says"""
 
 TELLING = Table("telling", tombstones=True)
 """(p, recipient, sender, stream) → []: the pair was written while something that it says wasn't told to its sender's
 primary, which is another node; whoever serves the partition tells all that the pair says. The last writer's."""
 
-MAIL = Group("mail", (MESSAGE, PAIR, RECEIPT, MAILBOX, UNTOLD, TELLING), reconcile=Reconcile())
+RETELL = Table("retell", local_content=True)
+"""(p, recipient, sender, stream) → []: in p two records of a receipt met here, of which one went; the primary of the
+pair is to be asked to tell again all that it says, see `retelling`"""
+
+MAIL = Group("mail", (MESSAGE, PAIR, RECEIPT, MAILBOX, UNTOLD, TELLING, RETELL), reconcile=Reconcile())

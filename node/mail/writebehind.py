@@ -6,7 +6,7 @@ delay of Rick Reed, "That's 'Billion' with a 'B'", Erlang Factory 2014.) While a
 gathers, so the delay of the disk makes batches larger, not the queue of batches longer.
 """
 
-from node.mail import effects, gathering, loading, receipts, telling, wipes
+from node.mail import effects, gathering, loading, receipts, retelling, telling, wipes
 from node.mail.intervals import Intervals
 from node.mail.pair import Message, Pair
 from node.mail.settings import DAY_MS
@@ -259,6 +259,7 @@ def _gather(state: MailState, pair: Pair, batch: Batch) -> None:
     if pair.untold:
         batch.told.append(pair)
         pair.untold = False
+        retelling.gather(state, pair, batch)
     if pair.acked is not None:
         batch.acked.append((pair, pair.acked))
         pair.acked = None

@@ -14,7 +14,7 @@
     hosting        the primary: sessions and senders at other edges
     dormant        the primary: sessions that nothing is about, as rows      dormancy   when one is a row
     answering      the primary: what mail says, to phones here and elsewhere
-    telling        receipts between primaries
+    telling        receipts between primaries                     retelling   … that are to be told again
     dispatch       a message of a peer, to whoever it is for      handling   … to the mail core
     reading        what a peer said, checked                       hot          … and what there is most of
     invariants     what must hold of the state

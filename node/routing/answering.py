@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from node.mail import effects
 from node.mail.state import Effect
-from node.routing import codes, hosting, keeping, seating, telling
+from node.routing import codes, hosting, keeping, retelling, seating, telling
 from node.routing.homes import home
 from node.routing.state import Origin, Peer, Remote, RoutingState
 from node.wire import errors
@@ -33,6 +33,8 @@ def outlets(state: RoutingState) -> Mapping[int, Callable[[Effect], None]]:
         effects.BACKLOG: partial(backlog, state),
         effects.TELL: partial(telling.tell, state),
         effects.TOLD: partial(telling.told, state),
+        effects.RETELL: partial(retelling.ask, state),
+        effects.RETOLD: partial(retelling.retold, state),
     }
 
 

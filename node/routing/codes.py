@@ -36,7 +36,7 @@ Three channels, each with its own links and its own bounded queues, so that none
     (OFFLINE, ticket)
     (ASK, number, what, user, …)                        (ANSWER, number, outcome, …)
 
-`RECEIPTS`, between primaries, with a HELLO when a link is new: see `telling`.
+`RECEIPTS`, between primaries, with a HELLO when a link is new: see `telling`, and `retelling` for whoever has notes.
 """
 
 from typing import Final
@@ -73,6 +73,8 @@ ANSWER: Final = 4
 TELL: Final = 1
 TOLD: Final = 2
 READY: Final = 3
+RETELL: Final = 4
+RETOLD: Final = 5
 
 # `what` of an ask.
 PIN: Final = 1

@@ -202,6 +202,8 @@ RECEIPTS: Final[Mapping[int, Shape]] = MappingProxyType(
         codes.TELL: (_user, _user, _stream, _spans, _spans, _natural),
         codes.TOLD: (_user, _user, _stream, _spans, _spans, _natural),
         codes.READY: (_partitions,),
+        codes.RETELL: (_user, _user, _stream, _ordinal),
+        codes.RETOLD: (_user, _user, _stream, _ordinal),
     }
 )
 

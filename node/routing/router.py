@@ -273,6 +273,8 @@ class Router:
             "tells": state.mail.counts.tells,
             "tells_again": state.mail.counts.tells_again,
             "tells_put_off": state.mail.counts.tells_put_off,
+            "retells_asked": state.mail.counts.retells_asked,
+            "retells_waiting": len(state.mail.notes.found),
             "not_understood": {
                 channel.rpartition(".")[2]: dict(one.counts)
                 for channel, one in state.unknown.items()

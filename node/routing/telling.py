@@ -4,7 +4,8 @@ Over links of their own, so that a crowd of receipts delays no message.
 
     (TELL, sender, recipient, stream, delivered, expired, read)        sets in their stored form: [first, last, …]
     (TOLD, sender, recipient, stream, delivered, expired, read)        it is durable here
-    (READY, [p, …])                                                    tell what you tell of senders in these, again
+    (READY, [p, …])                                                    tell what you tell of senders in these, again;
+                                                                       and ask again for pairs in them (`retelling`)
 
 Nobody is left to silence. Of whoever tells what isn't taken in, since its sender's partition isn't served here, there
 is no room to load the receipt, it is dropped later, or there is no room for the answer, it is remembered that it told
@@ -18,9 +19,10 @@ What finds no room in a link is told again before long; when a claim or a link i
 from collections.abc import Collection
 from typing import Any
 
-from node.mail import telling
+from node.mail import retelling, telling
 from node.mail.state import Effect
 from node.routing import codes
+from node.routing import retelling as routed
 from node.routing.homes import home
 from node.routing.state import Peer, RoutingState
 
@@ -47,13 +49,14 @@ def tell(state: RoutingState, effect: Effect) -> None:
 def claimed(state: RoutingState, p: int) -> None:
     """Another node may be its primary."""
     telling.hurry(state.mail, p)
+    retelling.hurry(state.mail, p)
 
 
 def reached(state: RoutingState, node: bytes) -> None:
     """The link to it is new, or from it: what was told may be lost."""
-    for p in tuple(state.mail.tell_rounds.homes()):
+    for p in {*state.mail.tell_rounds.homes(), *state.mail.notes.rounds.homes()}:
         if state.ways.primary_of(p) == node:
-            telling.hurry(state.mail, p)
+            claimed(state, p)
 
 
 # ---- at the sender's primary -----------------------------------------------------------------------------
@@ -76,7 +79,7 @@ def told(state: RoutingState, effect: Effect) -> None:
 def served(state: RoutingState, partitions: Collection[int]) -> None:
     """This node serves them from now on: what it tells itself is due. Others hear READY at the next tick."""
     for p in partitions:
-        telling.hurry(state.mail, p)
+        claimed(state, p)
 
 
 def ceased(state: RoutingState, partitions: Collection[int]) -> None:
@@ -89,7 +92,7 @@ def ceased(state: RoutingState, partitions: Collection[int]) -> None:
 
 def tick(state: RoutingState) -> None:
     """Say READY, once for all that is. A link that was full a moment ago is given time first."""
-    room = telling.has_room(state.mail)
+    room = telling.has_room(state.mail) and retelling.has_room(state.mail)
     before = state.mail.now - state.settings.reopen_ms
     for peer in state.peers.values():
         if not (room and peer.untaken and peer.receipts) or peer.receipts_choked_at > before:
@@ -115,7 +118,11 @@ def received(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
             if p >= state.ways.partitions:
                 return False
             if state.ways.primary_of(p) == peer.node:
-                telling.hurry(state.mail, p)
+                claimed(state, p)
+    elif code == codes.RETELL:
+        routed.asked(state, peer, message)
+    elif code == codes.RETOLD:
+        retelling.answered(state.mail, *message[1:])
     else:
         peer.telling.clear()
         peer.untaken.clear()  # it tells all of it anew

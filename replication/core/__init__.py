@@ -19,6 +19,7 @@ Read downwards:
     settling    writes that wait for the heir
     greeting    who is there, and who has told what it claims and knows
     meeting     whether a peer has told all that it has, since it was away last
+    unasked     whether a peer, the primary, hasn't asked for what is here
     completing  complete copies, told until that is heard
     yielding    who lacks something asks whoever has more to serve
     taking      starts, takeovers, lost heirs

@@ -270,7 +270,7 @@ def test_subscribers_hear_of_applied_records_but_not_of_those_that_changed_nothi
         assert subscription.take() == [Changed((1, 1), ["value"], 1), Deleted((1, 1), 2)]
 
 
-def settle(transaction: Any, touched: Any) -> None:
+def settle(transaction: Any, touched: Any, met: Any) -> None:
     """Rows of `last` whose key is in a set of `merged` go; what was touched is noted in `position`."""
     for table, key in touched:
         rows = transaction.prefix("last", key[:1]) if table == "merged" else [(key, None)]

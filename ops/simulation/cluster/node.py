@@ -40,7 +40,7 @@ from ops.simulation.mail.phone import Session
 from ops.simulation.tables.claims import name_of, node_of
 from ops.simulation.tables.node import CONTROL, LIVENESS
 from replication.carrier import Carrier
-from replication.core import replica
+from replication.core import replica, unasked
 from replication.core.state import ReplicaState
 from replication.detector import Detector
 from replication.detectorstate import BEAT, BOOT_SIZE, STATE
@@ -111,7 +111,10 @@ class ClusterNode(MailNode):
 
     def declared(self) -> tuple[Group, ...]:
         """Mail and accounts in one group, and what a node knows of its cluster."""
-        return (replicated(attrs.evolve(KEPT, reconcile=Reconcile(self._is_mine))), CLUSTER)
+        return (replicated(attrs.evolve(KEPT, reconcile=Reconcile(self._is_mine, self._has_news))), CLUSTER)
+
+    def _has_news(self, p: int) -> bool:
+        return unasked.has_news(self.state, p)
 
     def carrier(self, state: ReplicaState, group: OpenGroup) -> Carrier:
         """The replica's, the mail core that stands on it, and the router before that."""

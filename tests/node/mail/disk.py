@@ -8,6 +8,7 @@ the pair and `reconcile`, which are the node's own.
 from node.mail.intervals import Intervals
 from node.mail.pair import merge_rows
 from node.mail.reconcile import Reconcile
+from store.results import Result
 
 CHUNK = 2
 """Scans give at most so many at a time, whatever they are asked for: worlds are small."""
@@ -112,7 +113,7 @@ class Disk:
                 if not self.has(key, n):
                     self.messages.setdefault(key, {})[n] = row
                     touched.append(("message", (partition_of(key[0]), *key, n)))
-        Reconcile()(Transaction(self), touched)
+        Reconcile()(Transaction(self), touched, [])
         return touched
 
     def _take_in(self, other, kind, key):
@@ -237,6 +238,8 @@ class DictTables:
     def __init__(self, disk, group):
         self.disk = disk
         self.group = group
+        self.noted = 0
+        self.notes = {}  # of `retell`: key → local sequence
         self.batch = None  # what the last `writes` was made from
 
     def partition_of(self, user):
@@ -254,6 +257,21 @@ class DictTables:
             [p.key for p in batch.told],
             [(telling.key, kept) for telling, kept in batch.marks],
         )
+
+    def note(self, key):
+        """As `reconcile` does."""
+        self.noted += 1
+        self.notes[key] = self.noted
+
+    def read_notes(self, after, limit, done):
+        found = [row for row in sorted(self.notes.items()) if after is None or row[0] > after][:limit]
+        done(Result(value=(found, found[-1][0] if len(found) == limit else None)))
+
+    def take_notes_off(self, notes, done):
+        for key, sequence in notes:
+            if self.notes.get(key) == sequence:
+                del self.notes[key]
+        done(Result())
 
     def load(self, key):
         def read(disk):

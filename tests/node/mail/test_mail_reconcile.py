@@ -16,11 +16,12 @@ P, KEY = 1, (1, 100, 7, b"s" * 8)
 
 
 class Node:
-    """One store. `mine`: whether it is the primary."""
+    """One store. `mine`: it is the primary; `has_news`: there is something that the primary hasn't asked for."""
 
     def __init__(self, path: Path, epoch: int) -> None:
-        self.mine = False
-        group = attrs.evolve(MAIL, reconcile=Reconcile(lambda partition: self.mine and partition == P))
+        self.mine = self.has_news = False
+        reconcile = Reconcile(lambda p: self.mine and p == P, lambda p: self.has_news and p == P)
+        group = attrs.evolve(MAIL, reconcile=reconcile)
         self.store = Store.open(path, (group,), committer="inline")
         self.group = self.store.group("mail")
         self.group.epochs = lambda partition: epoch
@@ -47,8 +48,13 @@ class Node:
     def messages(self) -> list[int]:
         return [key[4] for key, _ in self.group.table("message").prefix(KEY, limit=10_000)]
 
-    def notes(self) -> list[tuple[Any, ...]]:
-        return [key for key, _ in self.group.table("untold").prefix((P,))]
+    def notes(self, table: str = "untold") -> list[tuple[Any, ...]]:
+        return [key for key, _ in self.group.table(table).prefix((P,))]
+
+    def noted(self) -> int:
+        reconcile = self.group.declaration.reconcile
+        assert isinstance(reconcile, Reconcile)
+        return reconcile.noted
 
     def row(self) -> Any:
         return self.group.table("pair").get(KEY)
@@ -173,3 +179,107 @@ def test_a_confirmed_receipt_stays_confirmed(nodes: tuple[Node, Node]) -> None:
     theirs.take_in(ours)
     ours.take_in(theirs)
     assert ours.group.table("receipt").get(key) is theirs.group.table("receipt").get(key) is None
+
+
+# ---- two records of a receipt ------------------------------------------------------------------------------
+
+RECEIPT, NOTE = (P, 7, 100, b"s" * 8), (P, 100, 7, b"s" * 8)
+"""Of 7, who sent to 100; 100 is of some other partition."""
+
+
+def receipt(delivered: list[int]) -> tuple[Any, ...]:
+    return (PUT, "receipt", RECEIPT, [delivered, [], 0])
+
+
+@pytest.mark.parametrize("newer", ["ours", "theirs"])
+@pytest.mark.parametrize("which", ["mine", "has_news"])
+def test_a_receipt_that_goes_when_two_meet_is_noted(nodes: tuple[Node, Node], which: str, newer: str) -> None:
+    """Whichever of both stays. `a` has the higher epoch, so what it writes is the newer one."""
+    ours, theirs = nodes if newer == "ours" else nodes[::-1]
+    setattr(ours, which, True)
+    ours.write(receipt([1, 1]))
+    theirs.write(receipt([2, 2]))
+    ours.take_in(theirs)
+    assert ours.notes("retell") == [NOTE]
+    assert ours.noted() == 1
+    assert theirs.noted() == 0
+
+
+@pytest.mark.parametrize("newer", ["ours", "theirs"])
+def test_a_receipt_that_goes_among_many_is_noted(nodes: tuple[Node, Node], newer: str) -> None:
+    """They are taken in as a run."""
+    ours, theirs = nodes if newer == "ours" else nodes[::-1]
+    ours.mine = True
+    others = [(PUT, "receipt", (P, 7, user, b"s" * 8), [[1, 1], [], 0]) for user in range(200, 210)]
+    ours.write(receipt([1, 1]))
+    theirs.write(receipt([2, 2]), *others)
+    ours.take_in(theirs)
+    assert ours.notes("retell") == [NOTE]
+
+
+def test_copies_of_whoever_is_primary_note_nothing(nodes: tuple[Node, Node]) -> None:
+    ours, theirs = nodes
+    theirs.write(receipt([1, 1]))
+    ours.take_in(theirs)
+    ours.write(receipt([1, 2]))
+    theirs.take_in(ours)
+    assert ours.notes("retell") == theirs.notes("retell") == []
+
+
+def test_where_only_one_has_a_receipt_nothing_went(nodes: tuple[Node, Node]) -> None:
+    """Nor when the same one comes again, or what was confirmed here and unknown there."""
+    ours, theirs = nodes
+    ours.mine = ours.has_news = True
+    ours.write((DELETE, "receipt", RECEIPT))
+    theirs.take_in(ours)
+    theirs.mine = True
+    ours.write(receipt([1, 1]))
+    theirs.take_in(ours)
+    theirs.take_in(ours)
+    assert theirs.notes("retell") == ours.notes("retell") == []
+
+
+def test_a_receipt_that_another_node_took_for_confirmed_is_noted(nodes: tuple[Node, Node]) -> None:
+    """It was: of what that node knew."""
+    theirs, ours = nodes
+    ours.has_news = True
+    ours.write(receipt([2, 2]))
+    theirs.write(receipt([1, 1]), (DELETE, "receipt", RECEIPT))
+    ours.take_in(theirs)
+    assert ours.notes("retell") == [NOTE]
+
+
+def test_a_mark_that_another_node_deleted_is_noted_by_the_primary(nodes: tuple[Node, Node]) -> None:
+    """That node has told all that it knew of the pair."""
+    theirs, ours = nodes
+    ours.mine = True
+    ours.write((PUT, "telling", KEY, []), pair([1, 1], []))
+    theirs.write((PUT, "telling", KEY, []), (DELETE, "telling", KEY))
+    ours.take_in(theirs)
+    assert ours.group.table("telling").get(KEY) is None
+    assert ours.notes() == [KEY]
+
+
+def test_who_may_be_primary_next_notes_pairs_to_which_it_had_something_to_add(
+    nodes: tuple[Node, Node],
+) -> None:
+    ours, theirs = nodes
+    ours.has_news = theirs.has_news = True
+    ours.write(pair([1, 2], []))
+    theirs.write(pair([1, 1], []))
+    theirs.take_in(ours)  # it had nothing that the other one hasn't
+    assert theirs.notes() == []
+    theirs.write(pair([1, 2], [5, 5]))
+    ours.write(pair([1, 3], []))
+    ours.take_in(theirs)
+    assert ours.notes() == [KEY]
+
+
+def test_a_pair_that_was_purged_is_not_noted(nodes: tuple[Node, Node]) -> None:
+    theirs, ours = nodes
+    ours.mine = ours.has_news = True
+    for node in nodes:
+        node.write((PUT, "telling", KEY, []), pair([1, 1], []))
+    theirs.write((DELETE, "pair", KEY), (DELETE, "telling", KEY))
+    ours.take_in(theirs)
+    assert (ours.row(), ours.notes()) == (None, [])

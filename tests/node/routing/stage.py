@@ -74,9 +74,10 @@ class Node:
         self.verdict = 0
         self.held: list[Callable[[], None]] | None = None  # answers of accounts that wait, if any do
         self.router = Router(RoutingState(RoutingSettings(**settings), self, self.mail, self, self))
+        self.tables = Tables(self.disk, self)
         self.driver = MailDriver(
             self.mail,
-            Tables(self.disk, self),
+            self.tables,
             self.router.outlets(),
             lambda user: True,
             lambda user, generation: None,

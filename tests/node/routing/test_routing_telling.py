@@ -7,7 +7,7 @@ import attrs
 import pytest
 
 from node.mail import effects, rounds
-from node.routing import codes
+from node.routing import codes, reading
 from tests.node.routing.stage import PARTITIONS, Session, Stage
 
 SENDER, RECIPIENT = 4, 5
@@ -247,3 +247,115 @@ def test_a_new_link_hurries_what_goes_there_and_nothing_else() -> None:
     stage.b.within(stage.b.router.connected, b"a", codes.RECEIPTS)
     stage.run()
     assert talk.is_told()
+
+
+# ---- pairs that are to be told again ---------------------------------------------------------------------------
+
+PAIR = (RECIPIENT, SENDER, SENDER.to_bytes(8, "big"))
+NOTE = (0, *PAIR)
+
+
+def note(stage: Stage) -> None:
+    """Node a has seen two records of a receipt meet, and the one that went is what it was told."""
+    lose(stage)
+    stage.a.tables.note(NOTE)
+    stage.wait(TICK_MS)
+
+
+def lose(stage: Stage) -> None:
+    stage.a.disk.owed.clear()
+    assert stage.a.mail.owed == {}
+
+
+def told_once(stage: Stage) -> Talk:
+    talk = Talk(stage)
+    talk.send()
+    talk.ack()
+    stage.wait(2_000)
+    assert talk.is_told()
+    return talk
+
+
+def test_who_has_a_note_has_the_pairs_primary_tell_again() -> None:
+    stage = Stage()
+    talk = told_once(stage)
+    note(stage)
+    stage.wait(2_000)
+    assert talk.is_told()
+    assert words(stage, codes.RETELL) == [(codes.RETELL, *PAIR, 1)]
+    assert words(stage, codes.RETOLD) == [(codes.RETOLD, *PAIR, 1)]
+    assert stage.a.tables.notes == {}
+    assert count(stage, "retells_waiting") == 0
+
+
+def test_who_has_a_note_may_be_the_pairs_primary() -> None:
+    stage = Stage()
+    talk = told_once(stage)
+    lose(stage)
+    stage.b.tables.note(NOTE)
+    stage.wait(2_000)
+    assert talk.is_told()
+    assert words(stage, codes.RETELL) == []
+    assert stage.b.tables.notes == {}
+
+
+def test_a_pair_that_is_not_served_is_asked_for_again_when_it_is() -> None:
+    stage = Stage()
+    talk = told_once(stage)
+    stage.drop(1)
+    note(stage)
+    stage.wait(LONG_MS)
+    assert not talk.is_told()
+    assert stage.a.tables.notes == {NOTE: 1}
+    stage.b.within(stage.serve, stage.b, 1)
+    stage.wait(TICK_MS)
+    assert talk.is_told()
+    assert (codes.READY, [1]) in words(stage, codes.READY)
+    stage.wait(2_000)
+    assert stage.a.tables.notes == {}
+
+
+def test_a_question_that_is_dropped_before_the_pair_was_written_is_asked_again() -> None:
+    stage = Stage()
+    told_once(stage)
+    stage.a.tables.note(NOTE)
+    for _ in range(2):  # it is read, and asked for
+        stage.a.within(lambda: None)
+    stage.later.pop(0)()
+    assert stage.b.mail.committing is not None
+    stage.drop(1)
+    assert words(stage, codes.RETOLD) == []
+    stage.b.within(stage.serve, stage.b, 1)
+    stage.wait(2_000)
+    assert stage.a.tables.notes == {}
+
+
+def test_a_question_or_an_answer_that_finds_no_room_is_said_again() -> None:
+    for shut in ((b"a", b"b", codes.RECEIPTS), (b"b", b"a", codes.RECEIPTS)):
+        stage = Stage()
+        told_once(stage)
+        stage.shut.add(shut)
+        note(stage)
+        stage.wait(1_000)
+        assert stage.a.tables.notes == {NOTE: 1}
+        stage.shut.clear()
+        stage.wait(2_000)
+        assert stage.a.tables.notes == {}
+
+
+def test_a_release_that_does_not_know_of_retelling_passes_it_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    talk = told_once(stage)
+    known = {
+        code: shape for code, shape in reading.RECEIPTS.items() if code not in (codes.RETELL, codes.RETOLD)
+    }
+    monkeypatch.setattr(reading, "RECEIPTS", known)
+    note(stage)
+    stage.wait(LONG_MS)
+    assert stage.b.resets == []
+    assert 2 < len(words(stage, codes.RETELL)) < 10
+    assert not talk.is_told()
+    monkeypatch.undo()
+    stage.wait(96_000)
+    assert talk.is_told()
+    assert stage.a.tables.notes == {}

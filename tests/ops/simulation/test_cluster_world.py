@@ -6,6 +6,7 @@ import attrs
 import pytest
 
 from node.mail import telling
+from node.mail.reconcile import Reconcile
 from node.mail.rows import MailTables
 from node.routing import hosting, keeping, opening
 from node.routing import telling as routed
@@ -166,6 +167,12 @@ PLANTS = (
         telling, "told",
         "if telling.empty():", "if True:",
         range(2, 14), {"receipts"}, plan=in_haste,
+    ),
+    Plant(
+        "what goes when two records meet isn't noted",
+        Reconcile, "__call__",
+        "for table, key in met:", "for table, key in ():",
+        range(8154, 8155), {"receipts"}, steps=60,
     ),
     Plant(
         "who told before a partition was served is left to silence",
