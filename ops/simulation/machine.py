@@ -80,6 +80,7 @@ class Machine:
         self.node: SimNode | None = None
         self.life = 0
         self.paused = False
+        self.off = False  # without power: nobody answers in the node's name
         self._trace = trace
         self._make = make
         self._tick_ms = tick_ms
@@ -98,7 +99,7 @@ class Machine:
         if self.node is not None:
             return
         self.life += 1
-        self.paused = False
+        self.paused = self.off = False
         self.node = self._make(self)
         self._trace.observe(Up(self.number, self.life))
         self._call(self._begin, self.node)
@@ -120,6 +121,7 @@ class Machine:
             return
         self.life += 1
         self.paused = False
+        self.off = why == "power"
         self._late.clear()
         self._at_disk.clear()
         self.disk.crash()

@@ -1,5 +1,5 @@
-"""What peers have open, as they say over their control links, and what follows when one of these comes or goes. A part of
-`links.Links`.
+"""What peers have open, as they say over their control links, and what follows when one of these comes or goes. A part
+of `links.Links`.
 
 Where a group's entrance is can be known only from the peer itself; so the links of groups wait for that of control.
 """

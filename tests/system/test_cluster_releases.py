@@ -60,6 +60,8 @@ def test_a_node_is_killed_and_all_are_upgraded_one_at_a_time_under_load_and_noth
         town.kill(killed)
         killed.release = siege.next_release()  # which it has when it comes back
         time.sleep(2.5)
+        thought = [town.status(node)["detector"] for node in (town.nodes[0], old)]
+        assert [(one["ended"], one["wrong_deaths"]) for one in thought] == [(1, 0), (1, 0)], "not by silence"
         town.start(killed)
         assert {one["alive"] for one in town.wait_whole(60.0)["members"]} == {"this", "alive"}
         siege.suffer([Fault(Kind.RELEASE, 0)], pause=0.5)

@@ -15,6 +15,7 @@ traffic      what routers say to one another is in proportion to what happens
 bound        how long something has waited while nothing happened
 serving      a partition of which a copy counts has a primary again in bound
 told         what a sender's primary owes it is told in bound
+buried       no process is called ended that runs
 apart        primary and heir of a partition are on different servers once copies had time to go there
 mail_*       the promises of mail
 """

@@ -8,6 +8,7 @@ registering accounts of a node, for numbers that nobody has at first
 newcomer    such a number, and two devices that want it
 phone       a device that may connect to any node, and is pointed to its primary at times
 edge        what a node does with sessions that are connected to it
+ends        what nodes find where a peer listened, and filters that refuse in its name
 ways        where things are, as the router asks a node
 founding    how clusters begin: who is of which, and what each owns
 belonging   who belongs to the cluster: rosters, what follows from them, and what operators do

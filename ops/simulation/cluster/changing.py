@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from ops.simulation.cluster.calm import Calm
+from ops.simulation.cluster.ends import Filters
 from ops.simulation.cluster.events import Assigned, Parted
 from ops.simulation.cluster.founding import Founding
 from ops.simulation.cluster.keyring import KeyFiles
@@ -38,6 +39,8 @@ class Changing(Mail):
         self.founding = Founding(labels, self.founders, knobs["servers"], self.partition_count)
         self.files = KeyFiles()
         self.calm = Calm(world, self.founding.labels)
+        self.ends: bool = knobs.get("ends", False)
+        self.filters = Filters()
         self.joined: dict[int, Sequence[Entry]] = {}
         self.gone: set[int] = set()
         self.lost: set[int] = set()
@@ -51,6 +54,9 @@ class Changing(Mail):
         """As in the world of mail; and what operators do."""
         if step.kind in ("clog", "unclog"):
             self._clog(step.kind, *step.arguments)
+            return True
+        if step.kind in ("filter", "unfilter"):
+            self._filter(step.kind, *step.arguments)
             return True
         if step.kind not in ("join", "weigh", "leave", "lose", "assign", "rotate"):
             return super().act(step)
@@ -80,6 +86,33 @@ class Changing(Mail):
         (clogged.add if what == "clog" else clogged.discard)((node, peer, channel))
         self.world.machines[node].ask(getattr(ClusterNode, what), peer, channel)
         self.calm.disturb()
+
+    def _filter(self, what: str, node: int, peer: int) -> None:
+        """Something between two nodes refuses one in the name of the other, or no longer."""
+        if what == "filter":
+            self.filters.put(node, peer)
+            self.network.cut(node, peer)
+            self.network.cut(peer, node)
+        else:
+            self.filters.take_away(node, peer)
+            self.network.mend(node, peer)
+            self.network.mend(peer, node)
+        self.calm.disturb()
+
+    def refuses(self, node: int, peer: int) -> bool | None:
+        """Whether a node is refused where a peer listens; None: nobody answers."""
+        machine = self.world.machines[peer]
+        if self.network.is_cut(node, peer):
+            return True if self.filters.refuse(node, peer) else None
+        if machine.off:
+            return None
+        return not (isinstance(machine.node, ClusterNode) and machine.node.belonging is not None)
+
+    def _boot_of(self, number: int) -> bytes | None:
+        node = self.world.machines[number].node
+        return (
+            node.detector.state.boot if isinstance(node, ClusterNode) and node.belonging is not None else None
+        )
 
     def _unclog_all(self, _: Peace) -> None:
         for node, peer, channel in sorted(self.calm.lasting):

@@ -20,6 +20,10 @@ NUMBER: Final = 15_550_100_001
 """The first of those that nobody has at first."""
 CLOGS_FROM: Final = 1_000
 """Lower seeds know no full links: tests look for what was found in them before there was this fault."""
+ENDS_FROM: Final = 10_000
+"""Lower seeds know no processes that are found to have ended, for the same reason."""
+ENDED_MS: Final = 10
+"""As `ended_ms` of detectors."""
 CHANNELS: Final = (*codes.CHANNELS, GROUP, CONTROL)
 PATIENCE_MS: Final = 400
 """As `patience_ms` of routing: longer than a takeover takes in such a world."""
@@ -39,8 +43,10 @@ def plan(seed: int, nodes: int | None, steps: int) -> Plan:
     come, some = newcomers(random.Random(f"cluster newcomers {seed}"), at)
     done += some
     done += clogs(seed, nodes, at)
+    done += filters(seed, nodes, at)
     done.sort(key=lambda step: step.at)
-    return Plan(NAME, seed, nodes, {**knobs(hand), "founders": founders, "newcomers": come}, tuple(done))
+    how = knobs(hand) | ends(seed)
+    return Plan(NAME, seed, nodes, {**how, "founders": founders, "newcomers": come}, tuple(done))
 
 
 class Drawn(NamedTuple):
@@ -110,6 +116,28 @@ def clogs(seed: int, nodes: int, end: int) -> list[Step]:
         link = (*hand.sample(range(nodes), 2), hand.choice(channels))
         found.append(Step(at, "clog", link))
         found.append(Step(at + 1 + int(hand.expovariate(1 / lasting)), "unclog", link))
+    return found
+
+
+def ends(seed: int) -> dict[str, Any]:
+    """Whether nodes find out about processes that ended: mostly."""
+    if seed < ENDS_FROM or random.Random(f"ends {seed}").random() > 0.8:
+        return {}
+    return {"ends": True, "detector": replicas.detector() | {"ended_ms": ENDED_MS}}
+
+
+def filters(seed: int, nodes: int, end: int) -> list[Step]:
+    """Something on the way refuses one node in the name of another, for a while; one after another."""
+    hand = random.Random(f"filters {seed}")
+    if seed < ENDS_FROM or nodes < 2 or hand.random() > 0.25:
+        return []
+    found = []
+    at = hand.randrange(end + 1)
+    for _ in range(hand.choice((1, 3, 6))):
+        link = tuple(hand.sample(range(nodes), 2))
+        over = at + 50 + int(hand.expovariate(1 / 300))
+        found += [Step(at, "filter", link), Step(over, "unfilter", link)]
+        at = over + 200 + int(hand.expovariate(1 / 300))
     return found
 
 

@@ -120,3 +120,13 @@ class Granted(NamedTuple):
     user: int
     generation: int
     key: bytes
+
+
+class CalledEnded(NamedTuple):
+    """A node takes a peer's process for ended, by what it and others found where that one listened. others: members of
+    whom one could be asked."""
+
+    node: int
+    peer: int
+    boot: bytes | None
+    others: int

@@ -27,7 +27,8 @@ from node.routing.router import Router
 from node.routing.state import RoutingState
 from ops.simulation.cluster.belonging import ROSTER, Belonging, Held, is_written, write
 from ops.simulation.cluster.edge import Edge
-from ops.simulation.cluster.events import Afar, Belongs, Connected, LetIn, TurnedAway
+from ops.simulation.cluster.ends import Knocks
+from ops.simulation.cluster.events import Afar, Belongs, CalledEnded, Connected, LetIn, TurnedAway
 from ops.simulation.cluster.links import SimLinks
 from ops.simulation.cluster.phone import EdgeSession
 from ops.simulation.cluster.registering import NodeAccounts
@@ -43,7 +44,7 @@ from replication.carrier import Carrier
 from replication.core import replica, unasked
 from replication.core.state import ReplicaState
 from replication.detector import Detector
-from replication.detectorstate import BEAT, BOOT_SIZE, STATE
+from replication.detectorstate import BEAT, BOOT_SIZE, DEAD, LOOK, STATE
 from replication.membership.errors import MembershipError
 from replication.membership.member import REMOVED
 from replication.placed import Placed
@@ -100,6 +101,7 @@ class ClusterNode(MailNode):
         members = belonging.membership.nodes
         self.detector = Detector(self.name, members, machine.hand.randbytes(BOOT_SIZE), around.detector, now)
         belonging.detector = self.detector
+        self.knocks = Knocks(partial(around.refuses, self.number))
         assert self.store is not None
         group = self.store.group(GROUP)
         placed = Placed(group=KEPT, partitions=self.partitions, caches=True, owned=True)
@@ -222,6 +224,8 @@ class ClusterNode(MailNode):
         self.router.tick()
         self.belonging.tick()
         super().tick(now)
+        if self.around.ends:
+            self._detected(self.knocks.tick(self.detector, self.state.now), self.state.now)
         if self.belonging.state == REMOVED:
             self.around.removed(self.number)
 
@@ -242,7 +246,22 @@ class ClusterNode(MailNode):
             for effect in effects:
                 if effect[0] == STATE:
                     self.belonging.membership.judged(effect[1])
+                    self._called(effect[1])
+                elif effect[0] == LOOK:
+                    self._look(*effect[1:])
         super()._detected(effects, now)
+
+    def _called(self, peer: bytes) -> None:
+        detector = self.detector
+        if detector.state_of(peer) == DEAD and detector.has_ended(peer):
+            others = len(detector.state.peers) - 1
+            event = CalledEnded(self.number, node_of(peer), detector.boot_of(peer), others)
+            self.around.trace.observe(event)
+
+    def _look(self, target: bytes, asker: bytes, nonce: int) -> None:
+        found = self.around.refuses(self.number, node_of(target))
+        if found is not None:
+            self._detected(self.detector.knocked(target, asker, nonce, found), self.state.now)
 
     # ---- what membership asks (`belonging.Peers`) ----------------------------------------------------
 

@@ -10,6 +10,7 @@ from node.routing.settings import RoutingSettings
 from ops.simulation.checkers.answers import Answers
 from ops.simulation.checkers.apart import Apart
 from ops.simulation.checkers.bound import Bound
+from ops.simulation.checkers.buried import Buried
 from ops.simulation.checkers.keyrings import Keyrings
 from ops.simulation.checkers.logins import Logins
 from ops.simulation.checkers.registrations import Registrations
@@ -101,6 +102,7 @@ class Cluster(Changing):
             self._whole,
             lambda node: server_of(node, self.founding.servers),
         )
+        self.buried = Buried(self._boot_of)
         self.traffic = Traffic(EACH, CHANGE, LEAST)
         self.keyrings = Keyrings(lambda: world.clock.now, self.belonging, self.files.of, self.files.former)
         self.registrations = Registrations(
@@ -119,6 +121,7 @@ class Cluster(Changing):
             self.served,
             self.told,
             self.apart,
+            self.buried,
             Logins(),
             self.traffic,
             self.keyrings,
@@ -282,6 +285,7 @@ class Cluster(Changing):
         self.totals["looks in the calm"] = self.served.looked
         self._add("looked at what is untold", self.told.looked)
         self._add("looked whether copies are apart", self.apart.looked)
+        self._add("called ended", self.buried.found)
         self._add("keys changed", self.files.changes)
         self._add("granted", self.registrations.granted)
         for node in self.members():

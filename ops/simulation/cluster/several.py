@@ -10,7 +10,16 @@ from typing import ClassVar, Final
 from ops.simulation.checkers.base import Checker, Violation
 from ops.simulation.checkers.farlinks import FarLinks
 from ops.simulation.checkers.owned import Owned
-from ops.simulation.cluster.drawing import PARTITIONS, clogs, knobs, mishaps, newcomers, rotations
+from ops.simulation.cluster.drawing import (
+    PARTITIONS,
+    clogs,
+    ends,
+    filters,
+    knobs,
+    mishaps,
+    newcomers,
+    rotations,
+)
 from ops.simulation.cluster.scenario import Cluster
 from ops.simulation.mail.node import GROUP
 from ops.simulation.plan import Plan, Step
@@ -87,8 +96,9 @@ class Clusters(Cluster):
         come, some = newcomers(hand, end)
         done += some
         done += clogs(seed, nodes, end)
+        done += filters(seed, nodes, end)
         done.sort(key=lambda step: step.at)
-        set_so = knobs(hand)
+        set_so = knobs(hand) | ends(seed)
         set_so["membership"] |= {"far_idle_ms": hand.choice((200, 400, 1_000)), "calm_ms": 100}
         set_so["replica"]["leave_ms"] = LEAVE_MS
         return Plan(

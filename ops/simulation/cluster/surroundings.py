@@ -28,6 +28,12 @@ class ClusterSurroundings(MailSurroundings, Protocol):
     gone: set[int]
     """Those who have left."""
     phones: EdgePhones
+    ends: bool
+    """Whether nodes find out about processes that ended."""
+
+    def refuses(self, node: int, peer: int) -> bool | None:
+        """Whether a node is refused where a peer listens; None: nobody answers."""
+        ...
 
     @property
     def known(self) -> int:

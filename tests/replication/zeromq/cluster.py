@@ -88,13 +88,18 @@ class Node:
         self.member = Member(self.id, self.keys.public, address)
         self.settings = settings
         self.notes = Notebook()
+        self.refused: list[bytes] = []
+        """Peers that were told of as refusing, each time."""
         self.links: Links
         self._scope: trio.CancelScope | None = None
         self._gone = trio.Event()
 
     async def start(self, nursery: trio.Nursery, members: list[Member]) -> None:
         self.notes = Notebook()
-        self.links = Links(self.id, self.keys, members, self.notes, self.settings)
+        self.refused = []
+        self.links = Links(
+            self.id, self.keys, members, self.notes, self.settings, refused=self.refused.append
+        )
         self._scope = trio.CancelScope()
         self._gone = trio.Event()
         await nursery.start(self._run)

@@ -16,6 +16,7 @@ import pytest
 import trio
 import trio.lowlevel
 
+from replication.zeromq.knocking import knock
 from replication.zeromq.members import Member
 from tests.replication.zeromq.cluster import GIVE_UP_S, QUICK, Cluster, Node, cluster_of, node_on, until
 
@@ -120,9 +121,11 @@ async def test_a_killed_process_is_noticed_and_its_successor_found(world: World)
             await until(lambda g=group, n=life: a.notes.count("disconnected", b.id, g) == n)
         assert not a.links.send(b.id, "mail", [1])
         await world.others_undisturbed()
+        await until(lambda: b.id in a.refused)
         world.child.end()
         await world.child.start()
         await world.echoed()
+        a.refused.clear()
         mine = [m[3] for m in a.notes.of("mail", b.id) if m[1] == "traffic" and m[2] == life]
         assert mine == list(range(len(mine))), "echoes in order, without a gap, up to the kill"
 
@@ -136,9 +139,11 @@ async def test_a_stopped_process_is_noticed_and_comes_back(world: World) -> None
                 await until(lambda g=group, n=stop: a.notes.count("disconnected", b.id, g) == n)
                 assert a.link(b, group).ended in ("silent", "no welcome", "handshake failed", "unreachable")
             await world.others_undisturbed()
+            assert await knock(b.member.address) is False, "its kernel answers for it"
         finally:
             world.child.signal(signal.SIGCONT)
         await world.echoed()
+    assert not a.refused
 
 
 async def test_a_stopped_process_takes_no_more_than_its_queue(world: World) -> None:
