@@ -18,5 +18,5 @@ A storm                   storm → storm_stage (nodes, and what happens to them
                           storm_crowd, storm_phone or storm_xmpp, both a storm_line; storm_plan is what both sides
                           agree on; storm_figures
 A cluster's messages      events ← events_world, events_edges: only cores, counted (events_kinds) and not timed
-Command line              command
+Command line              command; places: where directories may be made
 """

@@ -25,6 +25,7 @@ from ops.bench.ejabberd import EjabberdMissingError, EjabberdStartError, find_ej
 from ops.bench.ejabberd_configuration import Profile
 from ops.bench.exchange import NotAllArrivedError
 from ops.bench.node_process import NodeStartError
+from ops.bench.places import Directory
 from ops.bench.sampling import TooFewFilesError, machine
 from ops.bench.screen import Screen, print_result
 from ops.bench.session import LoadError
@@ -128,7 +129,7 @@ def cluster(
             help="How the peer is configured; managed: its clients and servers acknowledge, as ours do."
         ),
     ] = "managed",
-    directory: Annotated[Path | None, Parameter(help="Where the nodes' directories are made.")] = None,
+    directory: Directory = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Messages over three nodes beside one, mail on two disks beside one, a node's death, idle sessions."""

@@ -23,6 +23,7 @@ from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
 from ops.bench.confined import Confinement, confined
+from ops.bench.places import Directory
 from ops.bench.screen import Screen, print_result
 from store.limits import StoreSettings
 from store.results import Result
@@ -172,7 +173,7 @@ def command(
         int, Parameter(validator=Number(gte=0), help="Reads a second that the disk is slowed to; 0: not.")
     ] = 500,
     seconds: Annotated[float, Parameter(validator=Number(gt=0), help="Measured, each way.")] = 5,
-    directory: Annotated[Path | None, Parameter(help="Where the store is made.")] = None,
+    directory: Directory = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
     """How late the loop's ticks are while a store larger than memory is read on the loop, and on the reader thread."""

@@ -22,6 +22,7 @@ from ops.bench.ejabberd import EjabberdMissingError, EjabberdStartError
 from ops.bench.ejabberd_configuration import Profile
 from ops.bench.exchange import NotAllArrivedError
 from ops.bench.node_process import NodeStartError
+from ops.bench.places import Directory
 from ops.bench.process import ProcessGoneError
 from ops.bench.report import MarkersMissingError
 from ops.bench.sampling import TooFewFilesError
@@ -108,9 +109,6 @@ PeerProfile = Annotated[
 ]
 Repeat = Annotated[
     int, Parameter(validator=Number(gte=1, lte=1_000), help="Run it so often; the result has the medians.")
-]
-Directory = Annotated[
-    Path | None, Parameter(help="Where the servers' directories are made. Default: where temporary files go.")
 ]
 AsJson = Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")]
 Body = Annotated[int, Parameter(validator=Number(gte=8, lte=61_440), help="Bytes of a message's body.")]

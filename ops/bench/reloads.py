@@ -28,6 +28,7 @@ from ops.bench.exchange import NotAllArrivedError
 from ops.bench.fleet import Fleet, Mark, pairs_shape
 from ops.bench.identities import number_of, public_key, stream_of
 from ops.bench.node_process import NodeProcess, free_ports
+from ops.bench.places import Directory
 from ops.bench.plan import Plan
 from ops.bench.reload_verdict import broken, growth_of
 from ops.bench.revisions import Revisions
@@ -211,9 +212,7 @@ def command(
     ] = 500,
     rate: Annotated[float, Parameter(validator=Number(gt=0), help="Messages a second of all of them.")] = 500,
     reloads: Annotated[int, Parameter(validator=Number(gte=1, lte=1_000), help="Reloads in a row.")] = 10,
-    directory: Annotated[
-        Path | None, Parameter(help="Where the node's directory is made. Default: where temporary files go.")
-    ] = None,
+    directory: Directory = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Replace the code of sessions, router and mailbox in a node, again and again.

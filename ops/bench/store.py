@@ -22,6 +22,7 @@ from attrs import frozen
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
 
+from ops.bench.places import Directory
 from ops.bench.screen import Screen, print_result
 from store import keys
 from store.results import Result
@@ -238,7 +239,7 @@ def command(
         int, Parameter(validator=Number(gte=1), help="Rows of the replicated table that are overwritten.")
     ] = 100_000,
     busy: Annotated[bool, Parameter(negative="", help="Keep the loop busy meanwhile.")] = False,
-    directory: Annotated[Path | None, Parameter(help="Where the store is made.")] = None,
+    directory: Directory = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Put, overwrite, delete, tap and apply rows in submits of several sizes."""

@@ -26,6 +26,7 @@ from ops.bench.comparison import terminated_as_interrupted
 from ops.bench.failover import primaries
 from ops.bench.identities import number_of
 from ops.bench.node_process import NodeStartError
+from ops.bench.places import Directory
 from ops.bench.sampling import Disturbance, TooFewFilesError, allow_files, machine
 from ops.bench.screen import Phase, Screen, print_result
 from ops.bench.session import LoadError, now_us
@@ -274,7 +275,7 @@ def storm(
     seconds_max: Annotated[
         float, Parameter(validator=Number(gt=0, lte=600), help="That a storm may last.")
     ] = 90.0,
-    directory: Annotated[Path | None, Parameter(help="Where the nodes' directories are made.")] = None,
+    directory: Directory = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
     """A node is killed, a switch is lost with half of the nodes, aloud or in silence, a node is stopped."""

@@ -14,6 +14,7 @@ from cyclopts.validators import Number
 from ops.bench.comparison import terminated_as_interrupted
 from ops.bench.mnesia import MnesiaMissingError, MnesiaPair, MnesiaStartError, Tuning, find_mnesia
 from ops.bench.node_process import NodeStartError
+from ops.bench.places import Directory
 from ops.bench.process import ProcessGoneError
 from ops.bench.report import MarkersMissingError, place
 from ops.bench.screen import Screen, print_result
@@ -95,10 +96,7 @@ def command(
         int,
         Parameter(validator=Number(gte=1, lte=1_000), help="Run it so often; the result has the medians."),
     ] = 1,
-    directory: Annotated[
-        Path | None,
-        Parameter(help="Where the nodes' directories are made. Default: where temporary files go."),
-    ] = None,
+    directory: Directory = None,
     into: Annotated[
         Path | None, Parameter(help="Markdown file whose figures of tables are replaced, besides.")
     ] = None,

@@ -26,6 +26,7 @@ from cyclopts.validators import Number
 from admin.channel.client import Client, Target
 from admin.channel.errors import ChannelError
 from ops.bench.comparison import terminated_as_interrupted
+from ops.bench.places import Directory
 from ops.bench.reloads import Load, Stand, all_arrived, stand_of
 from ops.bench.sampling import allow_files, machine
 from ops.bench.screen import Screen, print_result
@@ -180,9 +181,7 @@ def command(
         int,
         Parameter(validator=Number(gte=1, lte=16), help="Members of a cluster; 1: a node that stands alone."),
     ] = 1,
-    directory: Annotated[
-        Path | None, Parameter(help="Where the node's directory is made. Default: where temporary files go.")
-    ] = None,
+    directory: Directory = None,
     as_json: Annotated[bool, Parameter("--json", negative="", help="One JSON object on stdout.")] = False,
 ) -> None:
     """Replace a node's process with plain sessions and messages on it; of a cluster, of one member after another."""

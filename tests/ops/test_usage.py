@@ -48,6 +48,24 @@ def test_more_partners_than_there_are_is_named() -> None:
         ops.bench.command.app("messages --recipients offline --users 4 --partners 3")
 
 
+@pytest.mark.parametrize(
+    "command", ["cluster", "cold", "connections", "reload", "storm", "store", "tables", "upgrade"]
+)
+def test_a_directory_that_is_none_is_named_and_not_made(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "400")
+    (tmp_path / "file").touch()
+    for name, why in (("gone", "gone doesn't exist"), ("file", "file is no directory")):
+        with pytest.raises(SystemExit) as ended:
+            ops.bench.command.app([command, "--directory", str(tmp_path / name)])
+        assert ended.value.code
+        said = " ".join("".join(capsys.readouterr()).split())
+        assert f"{why}: make it first, or leave the option out" in said
+        assert "--directory" in said
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
 def test_a_check_of_no_history_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert ops.history.command.check_history() == 2
     assert "no history was named" in capsys.readouterr().err
