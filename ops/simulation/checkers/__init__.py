@@ -14,6 +14,7 @@ logins       nobody is put out by a session that logged in before
 traffic      what routers say to one another is in proportion to what happens
 bound        how long something has waited while nothing happened
 serving      a partition of which a copy counts has a primary again in bound
+requests     whoever asks for something of an account is answered in bound
 told         what a sender's primary owes it is told in bound
 buried       no process is called ended that runs
 apart        primary and heir of a partition are on different servers once copies had time to go there

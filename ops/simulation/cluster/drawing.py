@@ -6,6 +6,8 @@ import random
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
+import attrs
+
 from node.routing import codes
 from ops.simulation import replicas
 from ops.simulation.faults import Faults
@@ -22,6 +24,8 @@ CLOGS_FROM: Final = 1_000
 """Lower seeds know no full links: tests look for what was found in them before there was this fault."""
 ENDS_FROM: Final = 10_000
 """Lower seeds know no processes that are found to have ended, for the same reason."""
+AGAIN_FROM: Final = 20_000
+"""Nor any phones that ask once more for what was granted, or that ask while the first nodes meet."""
 ENDED_MS: Final = 10
 """As `ended_ms` of detectors."""
 CHANNELS: Final = (*codes.CHANNELS, GROUP, CONTROL)
@@ -41,11 +45,12 @@ def plan(seed: int, nodes: int | None, steps: int) -> Plan:
     done += _losses(seed, nodes, founders, at)
     done += rotations(random.Random(f"cluster keys {seed}"), nodes, done, at)
     come, some = newcomers(random.Random(f"cluster newcomers {seed}"), at)
-    done += some
+    hasty = again(seed)
+    done += [attrs.evolve(step, at=0) for step in some] if hasty else some
     done += clogs(seed, nodes, at)
     done += filters(seed, nodes, at)
     done.sort(key=lambda step: step.at)
-    how = knobs(hand) | ends(seed)
+    how = knobs(hand) | ends(seed) | hasty
     return Plan(NAME, seed, nodes, {**how, "founders": founders, "newcomers": come}, tuple(done))
 
 
@@ -101,6 +106,13 @@ def newcomers(hand: random.Random, end: int) -> tuple[int, list[Step]]:
     """Numbers that nobody has at first, and when their devices begin to want them."""
     count = hand.choice((0, 0, 1, 3))
     return count, [Step(hand.randrange(end + 1), "register", (NUMBER + one,)) for one in range(count)]
+
+
+def again(seed: int) -> dict[str, Any]:
+    """Whether phones register while the nodes still meet, and some don't hear the answer: in half of the worlds."""
+    if seed < AGAIN_FROM or random.Random(f"again {seed}").random() > 0.5:
+        return {}
+    return {"again": True}
 
 
 def clogs(seed: int, nodes: int, end: int) -> list[Step]:

@@ -113,6 +113,21 @@ class Assigned(NamedTuple):
     done: bool
 
 
+class Requested(NamedTuple):
+    """A node is asked for something of a user's account. `number`: of the world's own."""
+
+    number: int
+    edge: int
+    what: str
+    user: int
+
+
+class Replied(NamedTuple):
+    """It has answered, whatever that was."""
+
+    number: int
+
+
 class Granted(NamedTuple):
     """A phone is told, by the node that it has asked, that a number is its device's."""
 

@@ -1,7 +1,7 @@
 """A number that nobody has at first, and its two devices, which both want it, with the PINs that are sent to it.
 
 Each asks whichever node it likes; what isn't answered it asks again, elsewhere. A device that was told that it has the
-number logs in now and then.
+number logs in now and then. In some worlds the answer comes too late for some: they ask for it once more.
 """
 
 from __future__ import annotations
@@ -25,6 +25,10 @@ PIN_MS: Final = 1_100
 """Between two PINs that are asked for."""
 WANTS_MAX: Final = 8
 """Times that a device asks for the number before it leaves it to the other one."""
+
+
+AGAIN_MS: Final = (20, 200, 800)
+"""After how long a device asks once more that didn't hear the answer."""
 
 
 class Offices(Protocol):
@@ -54,8 +58,10 @@ class Device:
 class Newcomer:
     """One number."""
 
-    def __init__(self, user: int, seed: int, nodes: int, offices: Offices) -> None:
+    def __init__(self, user: int, seed: int, nodes: int, offices: Offices, *, again: bool = False) -> None:
         self.user = user
+        self._again = random.Random(f"newcomer again {seed} {user}") if again else None
+        self._due: list[tuple[int, Device]] = []  # who asks once more, and when
         self._nodes = nodes
         self._offices = offices
         self._hand = random.Random(f"newcomer {seed} {user}")
@@ -76,6 +82,9 @@ class Newcomer:
         if wanted and now - self._pin_at >= PIN_MS:
             self._pin_at = now
             self._ask("request_pin", self.user, "", _nobody)
+        for due in [one for one in self._due if one[0] <= now]:
+            self._due.remove(due)
+            self._register(due[1])
         for device in self.devices:
             if now - device.asked_at >= ASK_MS and self._hand.random() < 0.5:
                 device.asked_at = now
@@ -87,13 +96,18 @@ class Newcomer:
                 self._log_in(device)
         elif device.wants and self._pin:
             device.wants -= 1
-            node = self._hand.randrange(self._nodes)
-            arguments = (self.user, self._pin, device.key, device.stream, "")
+            self._register(device)
+            if self._again is not None and self._again.random() < 0.5:
+                self._due.append((now + self._again.choice(AGAIN_MS), device))
 
-            def done(outcome: Outcome) -> None:
-                self._answered(device, node, outcome)
+    def _register(self, device: Device) -> None:
+        node = self._hand.randrange(self._nodes)
+        arguments = (self.user, self._pin, device.key, device.stream, "")
 
-            self._offices.request(node, "register", *arguments, done)
+        def done(outcome: Outcome) -> None:
+            self._answered(device, node, outcome)
+
+        self._offices.request(node, "register", *arguments, done)
 
     def _answered(self, device: Device, node: int, outcome: Outcome) -> None:
         if isinstance(outcome, Registered):

@@ -14,6 +14,7 @@ from ops.simulation.checkers.buried import Buried
 from ops.simulation.checkers.keyrings import Keyrings
 from ops.simulation.checkers.logins import Logins
 from ops.simulation.checkers.registrations import Registrations
+from ops.simulation.checkers.requests import Requests
 from ops.simulation.checkers.serving import Served
 from ops.simulation.checkers.told import Told
 from ops.simulation.checkers.traffic import Traffic
@@ -21,6 +22,7 @@ from ops.simulation.cluster.belonging import server_of
 from ops.simulation.cluster.changing import Changing
 from ops.simulation.cluster.drawing import ANSWER_MS_MAX, NAME, NUMBER, PARTITIONS, PATIENCE_MS, USERS, plan
 from ops.simulation.cluster.edge import EdgePhones
+from ops.simulation.cluster.events import Replied, Requested
 from ops.simulation.cluster.newcomer import Newcomer
 from ops.simulation.cluster.node import ClusterNode
 from ops.simulation.cluster.phone import ClusterPhone, EdgeSession
@@ -50,6 +52,9 @@ are made durable, and others are asked what they have (`pull_wait_ms`, and again
 TOLD_MS: Final = 1_500
 """Where nothing happens, and a sender's partition is served, a receipt is told, written there and known to be until
 then: `flush_delay_ms` twice, and no silence that is waited for (`rounds.AGAIN_MS`)."""
+REQUESTED_MS: Final = 1_500
+"""Where nothing happens, whoever asks for a PIN, a number or a login is answered until then: another primary, as in
+`SERVED_MS`, and a write that another copy has."""
 SOON_MS: Final = 500
 """A calm (`calm_ms`) after which copies are brought home at once."""
 APART_MS: Final = 5_000
@@ -74,10 +79,14 @@ class Cluster(Changing):
         self.link_window: int = knobs["link_window"]
         self.clients_move: bool = knobs["clients_move"]
         self._sessions = 0
+        self._asked = 0
         self.vanishing = knobs["vanishing"]
         super().__init__(world)
         numbers = range(NUMBER, NUMBER + knobs.get("newcomers", 0))
-        self._newcomers = {user: Newcomer(user, world.plan.seed, self.nodes, self) for user in numbers}
+        again = bool(knobs.get("again"))
+        self._newcomers = {
+            user: Newcomer(user, world.plan.seed, self.nodes, self, again=again) for user in numbers
+        }
         for at, user in enumerate(numbers):
             world.clock.after(at * 3, self._tick_newcomer, user)
         # Where a primary forgets soon at which edge a sender is, that edge gives the send back by its own time; where
@@ -96,6 +105,7 @@ class Cluster(Changing):
             lambda node: world.machines[node].up and node not in self.gone,
         )
         self.told = Told(self._within(TOLD_MS), self.partition_of)
+        self.requests = Requests(self._within(REQUESTED_MS), self.partition_of)
         self.apart = Apart(
             self._within(APART_MS),
             PARTITIONS,
@@ -120,6 +130,7 @@ class Cluster(Changing):
             self.answers,
             self.served,
             self.told,
+            self.requests,
             self.apart,
             self.buried,
             Logins(),
@@ -160,6 +171,8 @@ class Cluster(Changing):
         waiting = [user for user, one in self._newcomers.items() if not one.rests()]
         if waiting:
             return f"numbers {waiting} are asked for, or nobody can log in"
+        if self.requests.waiting:
+            return "somebody waits for the answer to a request"
         nodes = [node for node in self.members() if isinstance(node, ClusterNode)]
         sessions = Counter(user for node in nodes for user in node.router.state.sessions)
         many = sorted(user for user, count in sessions.items() if count > 1)
@@ -193,12 +206,20 @@ class Cluster(Changing):
         """A newcomer asks a node; the answer is its last argument."""
         clock, hand = self.world.clock, self._hand
         *said, done = arguments
+        self._asked += 1
+        number = self._asked
+        observe = self.world.trace.observe
 
         def answered(outcome: Any) -> None:
+            observe(Replied(number))
             clock.after(hand.randint(0, DELAY_MS), done, outcome)
 
-        ask = self.world.machines[node].ask
-        clock.after(hand.randint(0, DELAY_MS), ask, ClusterNode.request, what, *said, answered)
+        def asked(one: ClusterNode) -> None:
+            if one.belonging is not None:
+                observe(Requested(number, node, what, said[0]))
+                one.request(what, *said, answered)
+
+        clock.after(hand.randint(0, DELAY_MS), self.world.machines[node].ask, asked)
 
     @property
     def known(self) -> int:
@@ -267,6 +288,7 @@ class Cluster(Changing):
         self.world.trace.judge(self.answers.look)
         self.world.trace.judge(self.served.look)
         self.world.trace.judge(self.told.look)
+        self.world.trace.judge(self.requests.look)
         self.world.trace.judge(self.apart.look)
         self.registrations.look()
 
@@ -288,6 +310,7 @@ class Cluster(Changing):
         self._add("called ended", self.buried.found)
         self._add("keys changed", self.files.changes)
         self._add("granted", self.registrations.granted)
+        self._add("requests answered", self.requests.answered)
         for node in self.members():
             assert isinstance(node, ClusterNode)
             assert node.belonging is not None
