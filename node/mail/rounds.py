@@ -54,6 +54,12 @@ class Rounds(Generic[T]):
         """It was told something new."""
         self._wait(one, FIRST, now)
 
+    def answered(self, one: T, now: int) -> None:
+        """Some of it was: whoever answers is there. But the rest may have found no room, and was never said: it waits
+        no longer than before."""
+        if one.round > SOON:
+            self._wait(one, FIRST, now)
+
     def at_once(self, one: T, now: int) -> None:
         """It is due now."""
         self._wait(one, NOW, now)

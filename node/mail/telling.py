@@ -134,7 +134,7 @@ def told(
         state.counts.told += 1
         over(state, telling)
     else:
-        state.tell_rounds.begin(telling, state.now)  # whoever answers is there
+        state.tell_rounds.answered(telling, state.now)
 
 
 def over(state: MailState, telling: Telling) -> None:

@@ -166,6 +166,20 @@ def test_what_found_no_room_is_told_again_soon_and_after_silence_as_at_first() -
     assert core.state.telling == {}, "nobody waits for it"
 
 
+def test_what_found_no_room_waits_no_longer_since_something_else_is_answered() -> None:
+    """It was never said: nobody who is there can answer it."""
+    core = core_of(0)
+    acked(core, 1, 2)
+    tells(core)
+    acked(core, 3, 3)
+    tells(core)
+    telling.put_off(core.state, ALICE, BOB, STREAM)
+    core.wait(rounds.SOON_MS // 2)
+    told(core, (1, 2))
+    core.wait(rounds.SOON_MS // 2)
+    assert tells(core) == [(ALICE, BOB, STREAM, (3, 3), (), 0)]
+
+
 def test_many_that_are_due_at_once_are_told_by_and_by(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(telling, "AGAIN_MAX", 2)
     core = core_of(0)
