@@ -4,11 +4,12 @@ from typing import Any
 
 import pytest
 
-from node.mail import effects, presence
+from node.mail import effects, presence, telling
 from node.routing import codes
 from node.routing.settings import RoutingSettings
 from node.wire import errors
 from node.wire.verbs import KIND_DELIVERED
+from store.results import Result
 from tests.node.routing.stage import Node, Session, Stage
 
 HERE, THERE = 4, 5
@@ -101,6 +102,28 @@ def test_receipts_that_are_not_confirmed_keep_a_session_awake() -> None:
     stage.a.within(stage.a.router.confirm, sender, *receipt[2:])
     stage.wait(2 * REST_MS)
     assert dormant(stage.b) == [THERE]
+
+
+def test_whose_receipt_is_being_loaded_does_not_rest_before_it_was_told() -> None:
+    """What was found at its login waits for that reading, and for that session."""
+    stage = Stage()
+    stream, b = stream_of(THERE), stage.b
+    b.disk.owed[THERE, THERE + 4, stream] = [[1, 1], [], 0]
+    held: list[tuple[Any, Any]] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(b, "read", lambda fn, done: held.append((fn, done)))
+        b.within(telling.heard, b.mail, b"a", THERE, THERE + 4, stream, [2, 2], [], 0)
+    session = stage.a.login_of(THERE)
+    assert not session.frames(effects.RECEIPT)
+    stage.wait(2 * REST_MS)
+    assert (dormant(b), awake(b)) == ([], [THERE])
+    ((fn, done),) = held
+    b.within(lambda: done(Result(value=fn(b.disk))))
+    stage.run()
+    told = {
+        n for _, _, _, _, _, first, last in session.frames(effects.RECEIPT) for n in range(first, last + 1)
+    }
+    assert told == {1, 2}
 
 
 def test_a_row_goes_with_its_session_its_edge_and_its_partition() -> None:
