@@ -104,8 +104,10 @@ class MemberService(Service):
         if one.phase == TALKING:
             if waiting < 0:
                 one.refuse(errors.INTERNAL)
+            one.pack()
             return False
         self._let_in(one, *one.login, waiting)
+        one.pack()
         return one.phase == TALKING
 
     def end(self, session: Phone, code: int) -> None:

@@ -197,6 +197,7 @@ class Service:
             session.refuse(errors.TIMEOUT, "no answer to a ping")
             return 1
         session.pinged = True
+        session.pack()
         session.write(encode((PING, False, 0)))
         return self.settings.ping_wait_s
 

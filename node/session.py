@@ -1,13 +1,14 @@
 """What is held for one connection besides the hub's part of it. State only."""
 
-from typing import Any
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final
 
 from node.hub.connection import Connection
 from node.routing.logins import packed, unpacked
 from node.wire import errors
 from node.wire.codec import encode
 from node.wire.errors import REGISTRY
-from node.wire.limits import TEXT_MAX
+from node.wire.limits import STREAM_SIZE, TEXT_MAX
 from node.wire.verbs import ACK, CONFIRM, ERROR, READ, SEND, SKIP
 
 NEW = 0
@@ -19,6 +20,8 @@ ASKING = 2
 TALKING = 3
 """Logged in."""
 
+_PACKED: Final = Struct(f"<Q{STREAM_SIZE}s")
+"""Ticket and stream, before the bytes of a login."""
 _MAIL = frozenset((SEND, SKIP, ACK, READ, CONFIRM))
 
 
@@ -39,18 +42,46 @@ class Session(Connection):
         self.pinged = False
         self.paid_until: float = 0  # the time by which all that it sent would be within the rate (see talk)
         # In a cluster, see `node.routing.surroundings.Phone`.
-        self._login = 0
+        self._login: int | bytes = 0  # bytes: ticket and stream are in it, too
         self.ticket = 0
         self.round = 0
 
     @property
     def login(self) -> tuple[int, int]:
         """(epoch, counter)"""
-        return unpacked(self._login)
+        kept = self._login
+        return unpacked(kept if type(kept) is int else self._unpack())
 
     @login.setter
     def login(self, login: tuple[int, int]) -> None:
+        if type(self._login) is bytes:
+            self._unpack()
         self._login = packed(login)
+
+    def pack(self) -> None:
+        """In a cluster: it says nothing for now, so stream, ticket and login are one object of 64 bytes, not three
+        of 112. Whoever asks for one of them has all three apart again: those who talk pay for it once."""
+        login = self._login
+        if type(login) is int and self.ticket:
+            number = login.to_bytes((login.bit_length() + 7) // 8, "little")
+            self._login = _PACKED.pack(self.ticket, self.stream) + number
+            del self.ticket, self.stream
+
+    def _unpack(self) -> int:
+        kept = self._login
+        assert type(kept) is bytes
+        self.ticket, self.stream = _PACKED.unpack_from(kept)
+        self._login = login = int.from_bytes(kept[_PACKED.size :], "little")
+        return login
+
+    if not TYPE_CHECKING:  # or every attribute would be one
+
+        def __getattr__(self, name: str) -> Any:
+            """Of what isn't there: it is packed."""
+            if name in ("ticket", "stream") and type(self._login) is bytes:
+                self._unpack()
+                return getattr(self, name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     def refuse(
         self, code: int, text: str = "", *, retry_ms: int = 0, about: tuple[Any, ...] | None = None

@@ -29,8 +29,8 @@ def seat(state: RoutingState, session: Phone, user: int, stream: bytes, login: L
             return
         expel(state, before, errors.SUPERSEDED)
     session.user = user
-    session.stream = stream
     session.login = login
+    session.stream = stream
     session.round = 0
     state.sessions[user] = session
     part = _part_of(state, session)
