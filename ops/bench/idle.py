@@ -25,7 +25,9 @@ from ops.bench.identities import number_of
 from ops.bench.sampling import allow_files
 from ops.bench.screen import Screen
 from ops.bench.server import LOGINS_FREE, waystation
+from ops.faults.stage import StageError
 from ops.faults.town import Town, TownNode
+from replication.core.settings import ReplicaSettings
 
 WARM_PER_NODE: Final = 1_500
 """They are there before, to have paid for what is needed once."""
@@ -33,6 +35,12 @@ PER_GENERATOR: Final = 12_500
 FILES_SPARE: Final = 400
 ALONE_MAX: Final = 15_000
 """Sessions of the node that stands alone."""
+LEAVE_S: Final = ReplicaSettings().leave_ms / 1000 + 2
+"""After so long copies that are of no use any more are emptied, some at a time."""
+BUSY_CORES_MAX: Final = 0.05
+"""Of a node with nothing to do: a third of that and less."""
+STILL_S: Final = 3.0
+STILL_S_MAX: Final = 180.0
 REST_S: Final = 3.0
 IDLE_S: Final = 5.0
 START_S_MAX: Final = 60.0
@@ -118,6 +126,21 @@ def _begin_anew(town: Town) -> None:
     town.start_all()
     town.wait_whole(WHOLE_SECONDS_MAX)
     wait_placed(town)  # sessions that are announced to one primary after another aren't idle
+    time.sleep(LEAVE_S)
+    _wait_still(town)
+
+
+def _wait_still(town: Town) -> None:
+    """Until no node has anything to do. Each has all accounts at first; what it needs no copy of is deleted when
+    `LEAVE_S` is over, and the memory that this takes would be charged to whoever logs in meanwhile.
+
+    Raises:
+        StageError: they go on.
+    """
+    until = time.monotonic() + STILL_S_MAX
+    while (cores := _cores(town.nodes, STILL_S)) > BUSY_CORES_MAX * len(town.nodes):
+        if time.monotonic() > until:
+            raise StageError(f"nodes without sessions use {cores:.2f} cores after {STILL_S_MAX} s")
 
 
 def _over(town: Town, crowd: Crowd) -> dict[str, Any]:
@@ -173,10 +196,10 @@ def _look(nodes: Sequence[TownNode]) -> Look:
     )
 
 
-def _cores(nodes: Sequence[TownNode]) -> float:
+def _cores(nodes: Sequence[TownNode], seconds: float = IDLE_S) -> float:
     """Of all of them, when nobody says anything."""
     before, began = cpu_seconds(nodes), time.monotonic()
-    time.sleep(IDLE_S)
+    time.sleep(seconds)
     return (cpu_seconds(nodes) - before) / (time.monotonic() - began)
 
 
