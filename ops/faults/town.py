@@ -329,14 +329,15 @@ class Town:
         self.ask(node, "assign", str(first), str(last), label)
 
     def wait_whole(self, seconds_max: float) -> dict[str, Any]:
-        """Until everything has two copies and is served where it belongs, as all know it; the status of the first.
+        """Until everything has two copies and is served where it belongs (see `missing`); the status of the first.
 
         Raises:
             StageError
         """
         until = time.monotonic() + seconds_max
         while True:
-            found = [(self.label(node), self.status(node)) for node in self.running]
+            running = self.running if len(set(self.labels)) > 1 else self.running[:1]
+            found = [(self.label(node), self.status(node)) for node in running]
             lack = missing(found)
             if not lack:
                 return found[0][1]

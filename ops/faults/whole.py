@@ -1,7 +1,4 @@
-"""Whether nothing of a cluster, or of several, is missing or on its way: from what their members say. Pure.
-
-A member says of what it serves itself whether that stands at one copy; so all of them are asked.
-"""
+"""Whether nothing of a cluster, or of several, is missing or on its way: from what their members say. Pure."""
 
 from __future__ import annotations
 
@@ -14,9 +11,14 @@ def missing(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     """What isn't as it should be; "": everything has two copies, and is served where it belongs. found: of each member
     that runs, the label of its cluster and its `cluster status`.
 
-    By counts: where as many partitions are to go one way as the other, it can't be seen that they haven't gone.
+    By counts: where as many partitions are to go one way as the other, it can't be seen that they haven't gone. Of one
+    copy a member knows for what it serves itself. The first of each cluster is asked: while partitions go home, some
+    always stand there for a moment, and a run doesn't wait until the last one has gone.
     """
-    for _, status in found:
+    spokesmen: dict[str, Mapping[str, Any]] = {}
+    for label, status in found:
+        spokesmen.setdefault(label, status)
+    for status in spokesmen.values():
         parts = status["partitions"]
         if parts["at_one_copy"] or parts["served_by_nobody"]:
             return f"{status['node']} says {parts}"
@@ -24,7 +26,7 @@ def missing(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
     idle = [one["node"] for one in first["members"] if one["state"] == "active" and not one["primary"]]
     if idle:
         return f"{' '.join(idle)} has nothing to serve"
-    return _elsewhere(found) if len({label for label, _ in found}) > 1 else ""
+    return _elsewhere(found) if len(spokesmen) > 1 else ""
 
 
 def _elsewhere(found: Sequence[tuple[str, Mapping[str, Any]]]) -> str:

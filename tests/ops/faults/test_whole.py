@@ -43,8 +43,9 @@ def test_nothing_is_missing_where_each_cluster_serves_what_it_owns_and_has_it_tw
     assert missing_of(Said("south")) == ""
 
 
-def test_whoever_serves_something_knows_that_it_stands_at_one_copy() -> None:
-    assert "'at_one_copy': 1" in missing_of(Said("south", alone=1))
+def test_the_first_of_each_cluster_says_what_stands_at_one_copy() -> None:
+    assert "'at_one_copy': 1" in missing([Said("north").told(), Said("south", alone=1).told()])
+    assert missing_of(Said("south", alone=1)) == ""
 
 
 def test_a_member_that_serves_nothing_has_something_to_come() -> None:
