@@ -132,6 +132,21 @@ def in_haste(seed: int) -> Plan:
     return attrs.evolve(drawn, knobs=knobs, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
+def out_of_reach(seed: int) -> Plan:
+    """What one user has sent is acknowledged while its phone comes and goes too fast to hear of it; then its primary
+    dies, before the receipts are written down there."""
+    drawn = draw("cluster", seed, 3, 0)
+    steps = [Step(500 + at, "compose", (at, 1, 2)) for at in range(20)]
+    steps += [Step(at, "part", (1,)) for at in range(530, 700, 3)]
+    steps.append(Step(620 + seed * 10, "crash", (2,)))
+    mail = drawn.knobs["mail"] | {
+        "flush_delay_ms": 200, "sync_delay_ms": 5, "sync_first": True, "window": 16, "pair_share": 16,
+        "mailbox_messages_max": 100, "commit_messages_max": 100,
+    }  # fmt: skip
+    knobs = {**drawn.knobs, "founders": 3, "newcomers": 0, "mail": mail}
+    return attrs.evolve(drawn, knobs=knobs, steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
 # ---- planted bugs -----------------------------------------------------------------------------------------
 
 
@@ -173,6 +188,12 @@ PLANTS = (
         Reconcile, "__call__",
         "for table, key in met:", "for table, key in ():",
         range(8154, 8155), {"receipts"}, steps=60,
+    ),
+    Plant(
+        "TOLD is said before it is durable",
+        telling, "_take",
+        "wait(owed, teller, news)", "_answer(state, owed, teller, news)",
+        range(8), {"receipts"}, plan=out_of_reach,
     ),
     Plant(
         "who told before a partition was served is left to silence",
