@@ -145,8 +145,10 @@ class Detector:
             self._answered(rest[0], rest[1], rest[2], effects)
         elif code == KNOCK:
             ending.asked(state, peer, rest[0], rest[1], effects)
+            if rest[0] in state.peers:
+                self._judge(rest[0], state.peers[rest[0]], effects)
         elif code == KNOCKED and rest[0] in state.peers:
-            ending.answered(state, peer, state.peers[rest[0]], rest[1], rest[2])
+            ending.answered(state, peer, rest[0], state.peers[rest[0]], rest[1], rest[2])
             self._judge(rest[0], state.peers[rest[0]], effects)
         return effects
 
@@ -273,6 +275,7 @@ class Detector:
         peer.heard = max(peer.heard, self._clock(now))
         peer.spoke = True
         peer.refusal = None
+        peer.told.clear()
         peer.rounds.clear()
 
     def _boot(self, name: bytes, peer: PeerState, boot: bytes, effects: list[Effect]) -> bool:
@@ -296,6 +299,7 @@ class Detector:
             peer.deaf_since = None
             peer.died = False
             peer.refusal = None
+            peer.told.clear()
             self.state.counters.restarts += 1
             effects.append((RESTARTED, name, boot))
         return True
@@ -310,6 +314,7 @@ class Detector:
                 continue
             quiet = clock - peer.heard >= suspect_ms
             peer.refusal = None
+            peer.told.clear()
             if peer.state == SUSPECT and quiet:
                 peer.heard, peer.vouched = clock - suspect_ms, None
             elif peer.state == UNREACHABLE and quiet:

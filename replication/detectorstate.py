@@ -10,7 +10,7 @@ come twice, or late.
     (PROBE, asker, nonce)               `asker` can't hear you: are you there?
     (PROBE_REPLY, asker, nonce, boot)   yes
     (PROBE_ANSWER, target, nonce, boot) it said yes
-    (KNOCK, target, nonce)              nobody listens any more where `target` did: do you find so, too?
+    (KNOCK, target, nonce)              I was refused where `target` listened: are you, too?
     (KNOCKED, target, nonce, refused)   1: I was refused there; 0: somebody answered
 
 What a newer release appends is passed over. A release that doesn't know a word passes over it, and answers nothing.
@@ -126,7 +126,7 @@ class Refusal:
     `DetectorState.clock`.
 
     since: when that was found first. asked: those who were asked last whether they find so, too, at `asked_at`, under
-    `nonce`; agreed: those of them who do. certain: enough of those who looked agree.
+    `nonce`, and those who said it unasked; agreed: those of them who do. certain: enough of those who looked agree.
     """
 
     __slots__ = ("agreed", "asked", "asked_at", "certain", "nonce", "since")
@@ -155,6 +155,7 @@ class PeerState:
         "rounds",
         "spoke",
         "state",
+        "told",
         "vouched",
     )
 
@@ -179,6 +180,8 @@ class PeerState:
         self.probe_at = 0
         """`now` before which no further round begins."""
         self.refusal: Refusal | None = None
+        self.told: dict[bytes, int] = {}
+        """Who has said of itself that it was refused there, and when; no word of the peer came since."""
 
 
 class DetectorState:

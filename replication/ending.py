@@ -6,9 +6,10 @@ refused where a peer listened knows more than silence tells, and sooner.
 
 A filter on the way can refuse, too, in a machine's name ("REJECT" of iptables-extensions(8)). So one observer is not
 enough: others are asked to knock there themselves, and the peer is dead when most of those who looked were refused,
-this node among them. One who was let in is proof of the contrary. Only where there is nobody else, in a cluster of two,
-a node believes itself; where others are members, but none of them is there, silence has to tell. It may be wrong all
-the same, and then it is what a wrong death always was: epochs decide who may write.
+this node among them. Who asks has been refused, too: so the second one to find out waits for no answer of the first,
+which may be busy taking over. One who was let in is proof of the contrary. Only where there is nobody else, in a
+cluster of two, a node believes itself; where others are members, but none of them is there, silence has to tell. It may
+be wrong all the same, and then it is what a wrong death always was: epochs decide who may write.
 
 Who connects, and when, isn't known here: `refused` is to be called once somebody has made sure of it, and again as long
 as it is so.
@@ -36,14 +37,31 @@ def refused(state: DetectorState, name: bytes, peer: PeerState, clock: int, effe
     if peer.refusal is None:
         peer.refusal = Refusal(state.clock)
         state.counters.refusals += 1
+        _believe(state, name, peer, peer.refusal)
     if len(state.peers) == 1:
         peer.refusal.certain = True
     elif not peer.refusal.certain:
         _ask(state, name, peer.refusal, effects)
+        _believe(state, name, peer, peer.refusal)
+
+
+def _believe(state: DetectorState, name: bytes, peer: PeerState, refusal: Refusal) -> None:
+    """Those who have said, not long ago, that they were refused."""
+    said = {other for other, at in peer.told.items() if state.clock - at < state.settings.suspect_ms}
+    refusal.asked += tuple(sorted(said - set(refusal.asked)))
+    refusal.agreed |= said
+    _count(state, name, refusal)
+
+
+def _count(state: DetectorState, name: bytes, refusal: Refusal) -> None:
+    """Most of those who could be asked: who speaks without being asked counts no more than others."""
+    able = sum(it.state == ALIVE for other, it in state.peers.items() if other != name)
+    panel = max(len(refusal.asked), min(state.settings.probes, able))
+    refusal.certain |= bool(refusal.agreed) and 2 * (1 + len(refusal.agreed)) > 1 + panel
 
 
 def _ask(state: DetectorState, name: bytes, refusal: Refusal, effects: list[Effect]) -> None:
-    if refusal.asked and state.clock - refusal.asked_at < state.settings.beat_ms:
+    if refusal.nonce and state.clock - refusal.asked_at < state.settings.beat_ms:
         return
     able = [other for other, it in state.peers.items() if it.state == ALIVE and other != name]
     if not able:
@@ -60,9 +78,14 @@ def _ask(state: DetectorState, name: bytes, refusal: Refusal, effects: list[Effe
 
 def asked(state: DetectorState, asker: bytes, target: bytes, nonce: int, effects: list[Effect]) -> None:
     """Another one was refused there. As many are looked for as probes are passed on."""
-    if target not in state.peers or target == asker:
+    peer = state.peers.get(target)
+    if peer is None or target == asker:
         state.counters.misunderstood += 1
-    elif not state.relays_left:
+        return
+    peer.told[asker] = state.clock
+    if peer.refusal is not None and not peer.refusal.certain:
+        _believe(state, target, peer, peer.refusal)
+    if not state.relays_left:
         state.counters.relays_refused += 1
     else:
         state.relays_left -= 1
@@ -75,7 +98,9 @@ def looked(asker: bytes, target: bytes, nonce: int, was_refused: bool) -> list[E
     return [(SEND, asker, (KNOCKED, target, nonce, int(was_refused)))]
 
 
-def answered(state: DetectorState, sender: bytes, peer: PeerState, nonce: int, was_refused: int) -> None:
+def answered(
+    state: DetectorState, sender: bytes, name: bytes, peer: PeerState, nonce: int, was_refused: int
+) -> None:
     """One that was asked has looked."""
     refusal = peer.refusal
     if refusal is None or refusal.certain or nonce != refusal.nonce or sender not in refusal.asked:
@@ -83,9 +108,10 @@ def answered(state: DetectorState, sender: bytes, peer: PeerState, nonce: int, w
     elif not was_refused:
         state.counters.denied += 1
         peer.refusal = None
+        peer.told.clear()
     else:
         refusal.agreed.add(sender)
-        refusal.certain = 2 * (1 + len(refusal.agreed)) > 1 + len(refusal.asked)
+        _count(state, name, refusal)
 
 
 def check(peer: PeerState) -> None:

@@ -92,6 +92,44 @@ def test_one_that_was_let_in_outweighs_the_others() -> None:
     assert detector.state_of(B) == ALIVE
 
 
+def test_who_asks_was_refused_itself() -> None:
+    """So the second one to find out waits for nobody's answer."""
+    detector = running(B, C)
+    detector.received(C, (KNOCK, B, 7), 560)
+    assert detector.state_of(B) == ALIVE, "another one's word alone is nothing"
+    effects = detector.refused(B, 600)
+    assert (STATE, B, DEAD, B) in effects
+    assert knocks(effects) == []
+    detector.check()
+
+
+def test_who_asks_later_is_believed_too() -> None:
+    detector = running(B, C)
+    detector.refused(B, 600)
+    assert (STATE, B, DEAD, B) in detector.received(C, (KNOCK, B, 7), 601)
+
+
+def test_one_who_asks_is_no_majority_of_many() -> None:
+    detector = running(B, C, D, E)
+    detector.received(C, (KNOCK, B, 7), 560)
+    nonce = knocks(detector.refused(B, 600))[0][2]
+    assert detector.state_of(B) == SUSPECT
+    assert detector.received(D, (KNOCKED, B, nonce, 1), 605) == [(STATE, B, DEAD, B)]
+    detector.check()
+
+
+def test_what_others_said_long_ago_or_before_a_word_counts_no_more() -> None:
+    for heard in (False, True):
+        detector = running(B, C)
+        detector.received(C, (KNOCK, B, 7), 510)
+        if heard:
+            hear(detector, 550, 1_000, B, C)
+        else:
+            hear(detector, 550, 1_500, C)
+        detector.refused(B, detector.state.tick_at + 60)
+        assert detector.state_of(B) == SUSPECT
+
+
 def test_with_members_of_whom_none_is_there_silence_must_tell() -> None:
     detector = running(B, C)
     hear(detector, 550, 2_500, B)
