@@ -7,23 +7,12 @@ import pytest
 from ops.bench import cluster, cluster_load, cluster_peer, deaths, ejabberd, idle, process
 from ops.bench.cluster_peer import Wanted
 from ops.bench.deaths import Doomed
-from ops.bench.ejabberd import EjabberdMissingError, Seat, find_ejabberd
+from ops.bench.ejabberd import Seat
 from ops.bench.ejabberd_cluster import ejabberds
+from tests.ops.bench.installed import with_ejabberd
 
 
-def is_missing() -> bool:
-    try:
-        find_ejabberd()
-    except EjabberdMissingError:
-        return True
-    return False
-
-
-real = pytest.mark.skipif(is_missing(), reason="ejabberd is not installed")
-"""apt-get install --no-install-recommends ejabberd"""
-
-
-@real
+@with_ejabberd
 @pytest.mark.long
 @pytest.mark.system
 def test_users_of_different_members_write_to_one_another_and_nothing_is_left(directory: Path) -> None:
@@ -40,7 +29,7 @@ def test_users_of_different_members_write_to_one_another_and_nothing_is_left(dir
     assert not any(process.runs(pid) for pid in pids)
 
 
-@real
+@with_ejabberd
 @pytest.mark.long
 @pytest.mark.system
 def test_phones_of_a_member_that_is_killed_come_back_to_the_others(directory: Path) -> None:
@@ -53,7 +42,7 @@ def test_phones_of_a_member_that_is_killed_come_back_to_the_others(directory: Pa
     assert found["not_accepted"] <= found["not_delivered"] + found["not_delivered_and_returned"]
 
 
-@real
+@with_ejabberd
 @pytest.mark.long
 @pytest.mark.system
 def test_idle_sessions_of_a_peer_cost_memory(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

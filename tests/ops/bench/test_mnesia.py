@@ -9,22 +9,11 @@ from ops.bench.mnesia import MnesiaMissingError, MnesiaPair, MnesiaStartError, S
 from ops.bench.tables_costs import Costs
 from ops.bench.tables_plan import Expected, Load
 from ops.bench.tables_process import TableNodeError
+from tests.ops.bench.installed import with_mnesia
 from tests.ops.bench.pairs import write_in_every_mode
 
 
-def is_missing() -> bool:
-    try:
-        find_mnesia()
-    except MnesiaMissingError:
-        return True
-    return False
-
-
-real = pytest.mark.skipif(is_missing(), reason="Mnesia is not installed")
-"""apt-get install --no-install-recommends erlang-base erlang-mnesia"""
-
-
-@real
+@with_mnesia
 @pytest.mark.system
 @pytest.mark.parametrize("storage", ["disc_copies", "ram_copies"])
 def test_both_nodes_hold_what_the_plan_says(directory: Path, storage: Storage) -> None:
@@ -44,7 +33,7 @@ def test_both_nodes_hold_what_the_plan_says(directory: Path, storage: Storage) -
         assert pair.warnings() == []
 
 
-@real
+@with_mnesia
 @pytest.mark.system
 def test_costs_are_those_of_both(directory: Path) -> None:
     with MnesiaPair.start(directory, 1) as pair:
@@ -55,7 +44,7 @@ def test_costs_are_those_of_both(directory: Path) -> None:
     assert spent.wire_bytes is None or spent.wire_bytes > 2_000 * 150
 
 
-@real
+@with_mnesia
 @pytest.mark.system
 def test_a_refused_order_has_a_reason_and_nothing_is_left(directory: Path) -> None:
     pair = MnesiaPair.start(directory, 1)
@@ -65,7 +54,7 @@ def test_a_refused_order_has_a_reason_and_nothing_is_left(directory: Path) -> No
     assert not any(process.runs(pid) for pid in pids)
 
 
-@real
+@with_mnesia
 @pytest.mark.system
 def test_a_program_that_does_not_compile_is_told(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -12,23 +12,12 @@ from ops.bench.exchange import Exchange
 from ops.bench.screen import Screen
 from ops.bench.server import ejabberd as start
 from ops.bench.waiting import Waiting
+from tests.ops.bench.installed import with_ejabberd
 
 SMALL = Exchange(users=4, window=3, seconds=0.3, warm_up_seconds=0.1)
 
 
-def is_missing() -> bool:
-    try:
-        find_ejabberd()
-    except EjabberdMissingError:
-        return True
-    return False
-
-
-real = pytest.mark.skipif(is_missing(), reason="ejabberd is not installed")
-"""apt-get install --no-install-recommends ejabberd"""
-
-
-@real
+@with_ejabberd
 @pytest.mark.system
 @pytest.mark.parametrize(("profile", "tls"), [("lean", False), ("managed", True), ("debian", False)])
 def test_online_exchange(directory: Path, profile: Profile, tls: bool) -> None:
@@ -39,7 +28,7 @@ def test_online_exchange(directory: Path, profile: Profile, tls: bool) -> None:
     assert (result["send_to_accepted_ms"]["p50"] is not None) == (profile == "managed")
 
 
-@real
+@with_ejabberd
 @pytest.mark.system
 def test_offline_exchange(directory: Path) -> None:
     wanted = Waiting(senders=3, recipients=4, partners=2, window=5, messages=90)
@@ -48,7 +37,7 @@ def test_offline_exchange(directory: Path) -> None:
     assert result["messages"] == 90
 
 
-@real
+@with_ejabberd
 @pytest.mark.system
 def test_idle_sessions(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_WARM_UP", 6)
@@ -58,7 +47,7 @@ def test_idle_sessions(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert result["login_cpu_us"] > 0
 
 
-@real
+@with_ejabberd
 @pytest.mark.system
 def test_it_ends_at_the_end_of_its_input(directory: Path) -> None:
     peer = EjabberdProcess.start(directory, 1)
