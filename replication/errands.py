@@ -25,8 +25,8 @@ from store.writes import DELETE, PUT, Write
 
 DIGEST_KEYS = 2_000
 """Keys in one digest: it stops the group's writer for some milliseconds."""
-CLEAR_ROWS = 2_000
-"""Rows of a void copy that are dropped in one transaction."""
+CLEAR_ROWS = 500
+"""Rows of a void copy that are dropped in one transaction, of which a few are in one commit (`core.copies`)."""
 END = b"\xff"
 """The end of a range that goes to the end of its partition."""
 

@@ -5,10 +5,20 @@ settled under it reaches the heir by definition. So a filling copy may settle ne
 served.
 """
 
+from collections import deque
 from collections.abc import Set
+from typing import Final
 
+from replication.claim import Claim
 from replication.core import claims, effects, inbound, rows
 from replication.core.state import LIVE, NONE, VOID, Partition, Peer, ReplicaState
+
+EMPTIED_AT_ONCE: Final = 4
+"""Void copies. Hundreds become void together, `leave_ms` after a cluster was spread anew; emptied in one commit they
+would hold up all others' commits, and LMDB keeps the pages of its largest one in memory for good."""
+
+Waiting = deque[tuple[Partition, Claim | None]]
+"""Void copies that come next, and the claims under which what is known of them was forgotten."""
 
 
 def opened(state: ReplicaState, peer: Peer, part: Partition, at: int) -> None:
@@ -96,7 +106,9 @@ def complete(state: ReplicaState, part: Partition, peer: Peer) -> None:
 def empty(state: ReplicaState) -> None:
     """Go on emptying void copies. What is known of others' changes there is forgotten first, and durably: rows that are
     dropped must be asked for again."""
-    void = [part for part in state.parts if part.copy == VOID and part.number not in state.clearing]
+    if state.clearing:
+        return  # those that are void since then come next
+    void = [part for part in state.parts if part.copy == VOID]
     if not void:
         return
     own = []
@@ -110,24 +122,36 @@ def empty(state: ReplicaState) -> None:
         own += rows.of_known(peer.id, peer.known)
 
     def forgotten(error: Exception | None) -> None:
-        for part in void:
-            if error is not None:
-                state.clearing.discard(part.number)
-            else:
-                _empty(state, part)
+        if error is not None:
+            state.clearing.clear()
+            return
+        for _ in range(EMPTIED_AT_ONCE):
+            _empty_next(state, waiting)
 
+    waiting = deque((part, part.claim) for part in void)
     state.out.append((effects.STORE, own, forgotten))
 
 
-def _empty(state: ReplicaState, part: Partition) -> None:
+def _empty_next(state: ReplicaState, waiting: Waiting) -> None:
+    while waiting:
+        part, claim = waiting.popleft()
+        if part.copy == VOID and part.claim is claim:
+            _empty(state, part, waiting)
+            return
+        state.clearing.discard(part.number)  # under another claim something may have been taken in since
+
+
+def _empty(state: ReplicaState, part: Partition, waiting: Waiting) -> None:
+    """Then the next one that waits."""
+
     def cleared(error: Exception | None, left: bool) -> None:
-        if error is not None or part.copy != VOID:
-            state.clearing.discard(part.number)
-        elif left:
-            _empty(state, part)
-        else:
-            state.clearing.discard(part.number)
+        if error is None and left and part.copy == VOID:
+            _empty(state, part, waiting)
+            return
+        state.clearing.discard(part.number)
+        if error is None and part.copy == VOID:
             _emptied(state, part)
+        _empty_next(state, waiting)
 
     state.out.append((effects.CLEAR, part.number, cleared))
 

@@ -1,8 +1,11 @@
 """A copy too many is emptied, and not before those that are to be are complete."""
 
-import attrs
+from collections.abc import Callable
 
-from replication.core import messages, replica
+import attrs
+import pytest
+
+from replication.core import claims, copies, messages, replica
 from replication.core.state import LIVE, NONE, VOID
 from tests.replication.core.stand import Stand
 
@@ -116,3 +119,65 @@ def test_where_one_copy_is_wanted_the_heir_goes_too() -> None:
     stand.run(5_000)
     assert stand.claim("A").heir == b"B"
     assert stand["B"].store.values(0) == {"k": 2}
+
+
+Asked = list[tuple[int, Callable[..., None]]]
+
+
+def void_copies(stand: Stand, monkeypatch: pytest.MonkeyPatch) -> Asked:
+    """C holds more copies than may be emptied at once, all to be emptied; gives what its disk is asked to empty."""
+    node, waiting = stand["C"], Asked()
+    for part in node.state.parts:
+        assert part.claim is not None
+        stand.nodes[part.claim.primary].write(part.number, "k", 1)
+    stand.run(1_000)
+    monkeypatch.setattr(node, "_cleared", lambda p, done: waiting.append((p, done)))
+    fewer(stand, 2)
+    stand.run(5_000)
+    void = [part for part in node.state.parts if part.copy == VOID]
+    assert len(void) > copies.EMPTIED_AT_ONCE
+    return waiting
+
+
+def answer(stand: Stand, waiting: Asked) -> int:
+    """The disk has emptied the first of them."""
+    p, done = waiting.pop(0)
+    done(None, False)
+    replica.flush(stand["C"].state)
+    stand["C"].carry_out()
+    stand.run(100)
+    return p
+
+
+def test_a_few_are_emptied_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    stand = Stand(3, partitions=24, copies=3, leave_ms=1_000).ready()
+    waiting = void_copies(stand, monkeypatch)
+    state = stand["C"].state
+    void = {part.number for part in state.parts if part.copy == VOID}
+    emptied = []
+    while waiting:
+        assert len(waiting) == min(copies.EMPTIED_AT_ONCE, len(void) - len(emptied))
+        emptied.append(answer(stand, waiting))
+    assert sorted(emptied) == sorted(void), "each once"
+    assert not state.clearing
+    assert all(state.parts[p].copy == NONE for p in void)
+
+
+def test_one_that_waits_to_be_emptied_has_another_claim_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was taken in since isn't known as forgotten: it is forgotten again first."""
+    stand = Stand(3, partitions=24, copies=3, leave_ms=1_000).ready()
+    waiting = void_copies(stand, monkeypatch)
+    state = stand["C"].state
+    under_way = {p for p, _ in waiting}
+    part = next(part for part in state.parts if part.copy == VOID and part.number not in under_way)
+    assert part.claim is not None
+    part.claim = attrs.evolve(part.claim, epoch=part.claim.epoch + 1)
+    part.copy = NONE
+    while part.number in state.clearing:
+        assert answer(stand, waiting) != part.number
+    assert part.copy == NONE
+    claims.void(state, part)
+    while part.copy == VOID:
+        stand.run(200)
+        answer(stand, waiting)
+    assert part.copy == NONE
