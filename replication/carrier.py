@@ -126,6 +126,7 @@ class Carrier:
                 state.out.append((effects.DONE, part.move_done, 0, error))
             part.move_to = part.move_done = None
         state.standing.clear()
+        state.moving.clear()
         state.given.clear()
         self.drain()
 

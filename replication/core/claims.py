@@ -215,6 +215,7 @@ def step_down(state: ReplicaState, part: Partition) -> None:
     part.single_since = None
     part.gathering = set()
     part.move_to = part.handed_until = part.served_at = None
+    state.moving.discard(part.number)
     settling.lose(state, part)
     for peer in state.peers.values():
         peer.live.discard(part.number)

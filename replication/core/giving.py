@@ -57,6 +57,12 @@ def ended(state: ReplicaState, p: int) -> None:
         _count(state, p, until - given.stopped_at)
 
 
+def awaited(state: ReplicaState) -> int:
+    """How many stand still at others, of those who say when they don't any more."""
+    peers = state.peers
+    return sum(given.to in peers and peers[given.to].tells_served for given in state.given.values())
+
+
 def tick(state: ReplicaState) -> None:
     """Ask again, and don't wait for ever."""
     for p, given in tuple(state.given.items()):

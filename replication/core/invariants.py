@@ -33,6 +33,8 @@ def check(state: ReplicaState) -> None:
             assert part.number in state.waiting_on, f"writes of {part.number} wait, and nobody looks at them"
     still = {part.number for part in state.parts if part.phase == MOVING}
     assert still == state.standing, f"{still} stand still, and {state.standing} were counted"
+    moving = {part.number for part in state.parts if part.move_to is not None}
+    assert moving == state.moving, f"{moving} are being moved, and {state.moving} were counted"
     for p in state.given:
         claim = state.parts[p].claim
         assert claim is not None, f"{p} was given to nobody"

@@ -31,7 +31,7 @@ def request(state: ReplicaState, p: int, target: bytes, done: Done) -> None:
         return
     part.move_to = target
     part.move_done = done
-    state.moves += 1
+    state.moving.add(p)
     assert part.claim is not None
     if part.claim.heir != target:
         claims.make(state, [(p, target)])
@@ -39,10 +39,10 @@ def request(state: ReplicaState, p: int, target: bytes, done: Done) -> None:
 
 def tick(state: ReplicaState) -> None:
     """Go on with moves."""
-    for part in state.parts:
-        if part.move_to is not None:
-            part.move_asked = False  # it may not have been heard
-            _go_on(state, part, state.peers[part.move_to])
+    for p in sorted(state.moving):
+        part = state.parts[p]
+        part.move_asked = False  # it may not have been heard
+        _go_on(state, part)
     giving.tick(state)
 
 
@@ -51,18 +51,35 @@ def reached(state: ReplicaState, peer: Peer) -> None:
     for p in tuple(state.standing):
         part = state.parts[p]
         if part.move_to == peer.id and not part.move_asked:
-            _go_on(state, part, peer)
+            _go_on(state, part)
 
 
-def _go_on(state: ReplicaState, part: Partition, target: Peer) -> None:
+def proceed(state: ReplicaState) -> None:
+    """Something may be served elsewhere now, or have a complete heir: what has room to stand still needn't wait for a
+    tick either."""
+    for p in sorted(state.moving - state.standing):
+        if not _has_room(state):
+            return
+        _go_on(state, state.parts[p])
+
+
+def _has_room(state: ReplicaState) -> bool:
+    still = len(state.standing) + giving.awaited(state)
+    if not still:
+        state.pace.begins(state.now)
+    return still < state.pace.at_once
+
+
+def _go_on(state: ReplicaState, part: Partition) -> None:
     claim = part.claim
     assert claim is not None
-    p = part.number
+    assert part.move_to is not None
+    p, target = part.number, state.peers[part.move_to]
     if part.phase == SERVING:
         if not state.reachable(target) or (claim.heir != target.id and p not in state.storing):
             give_up(state, part, f"node {target.id.hex()} can't be reached")
         elif claim.heir == target.id and part.heir_live and not part.ceased:
-            if len(state.standing) >= state.pace.at_once:
+            if not _has_room(state):
                 return  # it is served until there is room
             part.phase = MOVING
             state.standing.add(p)
@@ -97,6 +114,7 @@ def give_up(state: ReplicaState, part: Partition, why: str) -> None:
             (effects.DONE, part.move_done, 0, NoMove(f"partition {part.number} was not moved: {why}"))
         )
     part.move_to = part.move_done = None
+    state.moving.discard(part.number)
 
 
 def handed(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:

@@ -47,6 +47,12 @@ def _received(state: ReplicaState, peer: Peer, message: Sequence[Any]) -> None:
     if kind >= len(messages.WORDS):
         state.unknown.note(kind)
         return
+    _take(state, peer, kind, message)
+    if kind in (messages.CLAIMS, messages.SERVED, messages.LIVE):
+        moving.proceed(state)
+
+
+def _take(state: ReplicaState, peer: Peer, kind: int, message: Sequence[Any]) -> None:
     if len(message) > messages.WORDS[kind]:
         message = message[: messages.WORDS[kind]]
     if kind in (messages.FRAME, messages.CHECK):

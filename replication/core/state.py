@@ -346,7 +346,7 @@ class ReplicaState:
         self.standing: set[int] = set()  # partitions that stand still here for a move
         self.given: dict[int, Given] = {}  # partitions that others have claimed, and may not serve yet
         self.pace = Pace()
-        self.moves = 0  # partitions that are being moved, as the last look found them
+        self.moving: set[int] = set()  # partitions that are being moved
         self.clearing: set[int] = set()  # void copies that are being emptied
         self.waiting_on: set[int] = set()  # partitions with writes that wait
         self.serials = 0  # numbers of pulls and sessions

@@ -39,7 +39,6 @@ def tick(state: ReplicaState) -> None:
             return
         state.starting = False
     wanted: list[tuple[int, bytes | None]] = []
-    state.moves = sum(part.move_to is not None for part in state.parts)
     for part in _restless(state):
         if len(wanted) >= TAKEN_MAX:
             break
@@ -143,7 +142,7 @@ def _own(state: ReplicaState, part: Partition) -> tuple[bytes | None] | None:
 
 def _away(state: ReplicaState, part: Partition, ranked: Sequence[bytes]) -> None:
     """This node is to have no copy any more, and serves the partition: it moves it to one that is."""
-    if state.now - part.yield_at < AWAY_MS or state.moves >= state.settings.moves_max:
+    if state.now - part.yield_at < AWAY_MS or len(state.moving) >= state.settings.moves_max:
         return
     part.yield_at = state.now
     claim = part.claim

@@ -255,3 +255,33 @@ def test_a_hold_of_a_node_that_had_no_time_is_told_of() -> None:
     stand["A"].paused = False
     stand.tick()
     assert dict(stand["A"].reports)["stood_still_long"] == {"partition": 0, "ms": 600}
+
+
+def test_what_has_waited_for_room_begins_as_soon_as_another_one_is_served_there() -> None:
+    stand = Stand(2, partitions=64).ready()
+    mine = [p for p in range(64) if stand.servers(p) == "A"]
+    ended: list[Any] = []
+    for p in mine:
+        replica.move(stand["A"].state, p, b"B", lambda *how: ended.append(how))
+    stand["A"].carry_out()
+    stand.tick()
+    stand.work()  # no tick
+    assert ended == [(0, None)] * len(mine)
+    assert stand["A"].state.holds.count == len(mine)
+
+
+def test_what_another_node_has_claimed_and_does_not_serve_yet_takes_room() -> None:
+    stand = Stand(3, partitions=96, pull_wait_ms=5_000, move_wait_ms=1_000).ready()
+    state = stand["A"].state
+    mine = [p for p in range(96) if stand.servers(p) == "A"]
+    state.peers[b"B"].tells_served = True
+    stand.losing = frozenset({messages.CHUNK})
+    for p in mine:
+        replica.move(state, p, b"B", lambda *how: None)
+    stand["A"].carry_out()
+    stand.tick()
+    stand.work()
+    assert len(state.given) == state.pace.at_once < len(mine)
+    assert not state.standing
+    stand.tick()
+    assert not state.standing, "there is no room"

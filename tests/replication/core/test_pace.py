@@ -1,17 +1,38 @@
 """How many partitions stand still at once follows from how long they do."""
 
-from replication.core.pace import AT_ONCE_FIRST, QUICK_MS, SLOW_MS, Pace
+from replication.core.pace import AT_ONCE_FIRST, QUICK_MS, REST_MS, SLOW_MS, Pace
 
 
-def test_when_as_many_as_may_stand_still_were_taken_over_quickly_one_more_may_up_to_the_most() -> None:
+def test_as_long_as_nothing_was_slow_each_that_was_quick_makes_room_for_one_more_up_to_the_most() -> None:
     pace = Pace()
-    for n in range(AT_ONCE_FIRST):
-        assert pace.at_once == AT_ONCE_FIRST
-        pace.ended(1_000 + n, QUICK_MS, 64)
-    assert pace.at_once == AT_ONCE_FIRST + 1
     for n in range(1_000):
-        pace.ended(2_000 + n, QUICK_MS, AT_ONCE_FIRST + 5)
-    assert pace.at_once == AT_ONCE_FIRST + 5
+        assert pace.at_once == min(AT_ONCE_FIRST + n, 64)
+        pace.ended(1_000 + n, QUICK_MS, 64)
+
+
+def test_after_the_first_slow_one_as_many_as_may_stand_still_make_room_for_one_more() -> None:
+    pace = Pace()
+    pace.ended(1_000, SLOW_MS + 1, 64)
+    fewer = AT_ONCE_FIRST // 2
+    for n in range(fewer):
+        assert pace.at_once == fewer
+        pace.ended(2_000 + n, QUICK_MS, 64)
+    assert pace.at_once == fewer + 1
+
+
+def test_what_a_machine_had_time_for_long_ago_says_nothing_of_now() -> None:
+    pace = Pace()
+    for n in range(100):
+        pace.ended(1_000 + n, QUICK_MS, 64)
+    pace.begins(1_099 + REST_MS - 1)
+    assert pace.at_once == 64
+    pace.begins(1_099 + REST_MS)
+    assert pace.at_once == AT_ONCE_FIRST
+    pace.ended(30_000, SLOW_MS + 1, 64)
+    pace.begins(30_000 + REST_MS)
+    assert pace.at_once == AT_ONCE_FIRST // 2, "nor does it allow more than was too much then"
+    pace.ended(50_000, 10, 64)
+    assert pace.at_once == AT_ONCE_FIRST // 2 + 1
 
 
 def test_what_takes_neither_short_nor_long_changes_nothing() -> None:

@@ -158,16 +158,21 @@ def test_few_partitions_stand_still_at_once_before_any_were_moved_and_more_from_
         replica.placed(node.state)
     assert rebalancer.ask() > AT_ONCE_FIRST
     state = stand["A"].state
+    state.peers[b"B"].tells_served = True
     still, waiting = [], []
     for _ in range(80):
         rebalancer.step()
         stand.tick()
-        if state.standing:
-            still.append(len(state.standing))
+        while state.standing or state.given:
+            still.append(len(state.standing) + len(state.given))
             waiting.append(sum(part.move_to is not None and part.phase == SERVING for part in state.parts))
+            assert still[-1] <= state.pace.at_once
+            stand.deliver(count=1)
+            stand["A"].disk(1)
+            stand["B"].disk(1)
         stand.work()
     assert still[0] == AT_ONCE_FIRST
-    assert waiting[0] > 0
+    assert waiting[0] > waiting[-1]
     assert max(still) > AT_ONCE_FIRST, "it rises"
     assert not list(misplaced(stand["A"].state))
     assert rebalancer.failed == 0
