@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import attrs
 import pytest
 
@@ -147,6 +149,23 @@ def out_of_reach(seed: int) -> Plan:
     return attrs.evolve(drawn, knobs=knobs, steps=tuple(sorted(steps, key=lambda step: step.at)))
 
 
+def apart(seed: int) -> Plan:
+    """Everybody writes to everybody in two halves of a cluster, and nobody's phone stays where it is: receipts are told
+    to either half, of messages that either half has."""
+    drawn = draw("cluster", seed, 4, 0)
+    hand = random.Random(seed)
+    users = range(1, USERS + 1)
+    steps = [Step(450 + at * 8, "compose", (at, hand.choice(users), hand.choice(users))) for at in range(60)]
+    steps += [Step(at, "part", (hand.choice(users),)) for at in range(500, 1100, 7)]
+    steps += [Step(560, "split", ((0, 1),)), Step(900 + hand.randint(0, 200), "heal", ())]
+    mail = drawn.knobs["mail"] | {
+        "flush_delay_ms": 50, "sync_delay_ms": 5, "sync_first": True, "window": 16, "pair_share": 16,
+        "mailbox_messages_max": 100, "commit_messages_max": 100,
+    }  # fmt: skip
+    knobs = {**drawn.knobs, "founders": 4, "newcomers": 0, "servers": 6, "mail": mail}
+    return attrs.evolve(drawn, knobs=knobs, steps=tuple(sorted(steps, key=lambda step: step.at)))
+
+
 # ---- planted bugs -----------------------------------------------------------------------------------------
 
 
@@ -187,7 +206,7 @@ PLANTS = (
         "what goes when two records meet isn't noted",
         Reconcile, "__call__",
         "for table, key in met:", "for table, key in ():",
-        range(8154, 8155), {"receipts"}, steps=60,
+        range(4, 40), {"receipts"}, plan=apart,
     ),
     Plant(
         "TOLD is said before it is durable",
