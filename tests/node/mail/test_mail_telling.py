@@ -7,7 +7,7 @@ import pytest
 
 from node.mail import dropping, effects, healing, loading, receipts, rounds, settling, telling, writebehind
 from node.mail.pair import Pair
-from node.mail.state import Telling
+from node.mail.state import Batch, Telling
 from node.wire.verbs import KIND_DELIVERED, KIND_EXPIRED, KIND_READ
 from tests.node.mail.core import ALICE, BOB, STREAM, Core, partition_of
 
@@ -47,6 +47,16 @@ def told(core: Core, delivered: tuple[int, ...] = (), expired: tuple[int, ...] =
 def hear(core: Core, delivered: tuple[int, ...] = (), expired: tuple[int, ...] = (), read: int = 0) -> None:
     telling.heard(core.state, OTHER, ALICE, BOB, STREAM, delivered, expired, read)
     core.no_receipts()
+
+
+def being_written(delivered: tuple[int, ...]) -> tuple[Core, Batch]:
+    """What was heard is on its way to the disk."""
+    core = core_of(1)
+    hear(core, delivered)
+    core.wait(1_000)
+    batch = core.batch()
+    assert batch is not None
+    return core, batch
 
 
 def answers(core: Core) -> list[tuple[Any, ...]]:
@@ -398,11 +408,7 @@ def test_who_tells_twice_before_it_is_durable_is_answered_once() -> None:
 
 
 def test_what_is_told_while_it_is_written_waits_for_the_next_writing() -> None:
-    core = core_of(1)
-    hear(core, (1, 2))
-    core.wait(1_000)
-    batch = core.batch()
-    assert batch is not None
+    core, batch = being_written((1, 2))
     hear(core, (3, 4))
     settling.committed(core.state, batch, failed=False)
     assert answers(core) == [(OTHER, ALICE, BOB, STREAM, (1, 2), (), 0)]
@@ -411,11 +417,7 @@ def test_what_is_told_while_it_is_written_waits_for_the_next_writing() -> None:
 
 
 def test_who_tells_what_is_being_written_is_answered_when_it_is() -> None:
-    core = core_of(1)
-    hear(core, (1, 2))
-    core.wait(1_000)
-    batch = core.batch()
-    assert batch is not None
+    core, batch = being_written((1, 2))
     telling.heard(core.state, b"third", ALICE, BOB, STREAM, (1, 1), (), 0)
     settling.committed(core.state, batch, failed=False)
     assert [answer[:1] + answer[4:] for answer in answers(core)] == [
@@ -425,11 +427,7 @@ def test_who_tells_what_is_being_written_is_answered_when_it_is() -> None:
 
 
 def test_who_tells_what_could_not_be_written_is_answered_when_it_is() -> None:
-    core = core_of(1)
-    hear(core, (1, 2))
-    core.wait(1_000)
-    batch = core.batch()
-    assert batch is not None
+    core, batch = being_written((1, 2))
     telling.heard(core.state, b"third", ALICE, BOB, STREAM, (1, 1), (), 0)
     settling.committed(core.state, batch, failed=True)
     assert answers(core) == []

@@ -46,6 +46,14 @@ class Talk:
         return bool(self.sender.frames(effects.RECEIPT))
 
 
+def one_sent() -> tuple[Stage, Talk]:
+    """The recipient has it, and hasn't acknowledged it."""
+    stage = Stage()
+    talk = Talk(stage)
+    talk.send()
+    return stage, talk
+
+
 def words(stage: Stage, code: int) -> list[tuple[Any, ...]]:
     return [message for _, channel, message in stage.sent if (channel, message[0]) == (codes.RECEIPTS, code)]
 
@@ -55,9 +63,7 @@ def count(stage: Stage, name: str, node: str = "a") -> Any:
 
 
 def test_who_told_before_the_partition_was_served_is_called_when_it_is() -> None:
-    stage = Stage()
-    talk = Talk(stage)
-    talk.send()
+    stage, talk = one_sent()
     stage.drop(0)
     talk.ack()
     stage.wait(LONG_MS)
@@ -76,9 +82,7 @@ def test_a_release_that_does_not_know_the_word_tells_again_by_its_own_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As it was before there was the word: it is passed over, like any other that isn't known."""
-    stage = Stage()
-    talk = Talk(stage)
-    talk.send()
+    stage, talk = one_sent()
     stage.drop(0)
     talk.ack()
     monkeypatch.setattr(codes, "READY", 77)
@@ -91,9 +95,7 @@ def test_a_release_that_does_not_know_the_word_tells_again_by_its_own_time(
 
 
 def test_what_was_dropped_before_it_was_written_is_told_to_the_same_node_again() -> None:
-    stage = Stage()
-    talk = Talk(stage)
-    talk.send()
+    stage, talk = one_sent()
     talk.ack()
     assert talk.is_told()
     stage.drop(0)
@@ -105,9 +107,7 @@ def test_what_was_dropped_before_it_was_written_is_told_to_the_same_node_again()
 
 
 def test_what_found_no_room_in_the_link_is_told_soon() -> None:
-    stage = Stage()
-    talk = Talk(stage)
-    talk.send()
+    stage, talk = one_sent()
     stage.shut.add((b"b", b"a", codes.RECEIPTS))
     talk.ack()
     stage.wait(LONG_MS)
@@ -119,9 +119,7 @@ def test_what_found_no_room_in_the_link_is_told_soon() -> None:
 
 
 def test_an_answer_that_found_no_room_is_said_again() -> None:
-    stage = Stage()
-    talk = Talk(stage)
-    talk.send()
+    stage, talk = one_sent()
     stage.shut.add((b"a", b"b", codes.RECEIPTS))
     talk.ack()
     assert talk.is_told(), "the phone doesn't wait for it"
@@ -135,9 +133,7 @@ def test_an_answer_that_found_no_room_is_said_again() -> None:
 
 
 def test_a_link_that_was_full_a_moment_ago_is_given_time() -> None:
-    stage = Stage()
-    talk = Talk(stage)
-    talk.send()
+    stage, talk = one_sent()
     stage.shut.add((b"a", b"b", codes.RECEIPTS))
     talk.ack()
     stage.wait(1_000)
@@ -150,9 +146,7 @@ def test_a_link_that_was_full_a_moment_ago_is_given_time() -> None:
 
 
 def test_who_found_no_room_to_be_loaded_is_called_when_there_is_some() -> None:
-    stage = Stage()
-    talk = Talk(stage)
-    talk.send()
+    stage, talk = one_sent()
     mail = stage.a.mail
     mail.settings = attrs.evolve(mail.settings, loads_waiting_max=1)
     mail.owed_loading[9, 9, b"somebody"] = []
@@ -167,9 +161,7 @@ def test_who_found_no_room_to_be_loaded_is_called_when_there_is_some() -> None:
 
 
 def test_a_node_tells_itself_when_it_begins_to_serve() -> None:
-    stage = Stage()
-    talk = Talk(stage)
-    talk.send()
+    stage, talk = one_sent()
     stage.claim(0, b"b")
     stage.drop(0)
     talk.ack()
@@ -211,9 +203,7 @@ def test_many_partitions_are_said_at_once_and_only_to_whoever_told_of_them() -> 
 
 
 def test_a_call_of_who_is_not_the_primary_hurries_nobody() -> None:
-    stage = Stage()
-    talk = Talk(stage)
-    talk.send()
+    stage, talk = one_sent()
     stage.shut.add((b"b", b"a", codes.RECEIPTS))
     talk.ack()
     stage.shut.clear()
@@ -234,9 +224,7 @@ def test_a_call_that_makes_no_sense_begins_the_link_anew(said: object) -> None:
 
 
 def test_a_new_link_hurries_what_goes_there_and_nothing_else() -> None:
-    stage = Stage()
-    talk = Talk(stage)
-    talk.send()
+    stage, talk = one_sent()
     stage.shut.add((b"b", b"a", codes.RECEIPTS))
     talk.ack()
     stage.shut.clear()
