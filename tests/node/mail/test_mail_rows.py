@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from node.mail.reconcile import Reconcile
 from node.mail.rows import MailTables
 from node.mail.state import Batch, Telling
 from node.mail.tables import MAIL
@@ -178,3 +179,46 @@ def test_marks_of_what_other_nodes_were_not_told_are_found_with_the_notes(store:
     assert [key[1] for key in found] == [4, 5, 7]
     assert {key[1] for key in marked} == {4, 5, 7}
     assert read(store, tables.untold_in(0, after, 3)) == ([(BOB, 9, STREAM)], None, set())
+
+
+# ---- what is to be told again ------------------------------------------------------------------------------
+
+
+def answered(store: Store, call: Any, *arguments: Any) -> Any:
+    results: list[Any] = []
+    call(*arguments, results.append)
+    store.deliver_results()
+    assert results[0].error is None, results
+    return results[0].value
+
+
+def test_notes_of_receipts_are_read_a_chunk_at_a_time_of_all_partitions(store: Store) -> None:
+    rows: list[Any] = [(p, BOB, sender, STREAM) for p, sender in ((0, 5), (1, 4), (1, 7))]
+    write(store, *((PUT, "retell", key, []) for key in rows))
+    tables = tables_of(store)
+    found, after = answered(store, tables.read_notes, None, 2)
+    assert [key for key, _ in found] == rows[:2]
+    found, after = answered(store, tables.read_notes, after, 2)
+    assert ([key for key, _ in found], after) == (rows[2:], None)
+
+
+def test_a_note_that_was_made_since_stays(store: Store) -> None:
+    keys: list[Any] = [(0, BOB, sender, STREAM) for sender in (5, 7)]
+    write(store, *((PUT, "retell", key, []) for key in keys))
+    tables = tables_of(store)
+    found, _ = answered(store, tables.read_notes, None, 10)
+    write(store, (PUT, "retell", keys[0], []))
+    answered(store, tables.take_notes_off, found)
+    assert [key for key, _ in answered(store, tables.read_notes, None, 10)[0]] == keys[:1]
+
+
+def test_notes_of_a_former_life_are_new(store: Store) -> None:
+    assert tables_of(store).noted == 0
+    write(store, (PUT, "retell", KEY, []))
+    tables = tables_of(store)
+    assert tables.noted == 1
+    reconcile = store.group("mail").declaration.reconcile
+    assert isinstance(reconcile, Reconcile)
+    reconcile.noted += 1
+    assert tables.noted == 2
+    reconcile.noted -= 1
