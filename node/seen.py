@@ -54,4 +54,5 @@ def _become(session: Session, *, traced: bool, tapped: bool) -> None:
     kind: type[Session] = TappedSession if tapped else Session
     if traced:
         kind = TracedAndTappedSession if tapped else TracedSession
+    session.unpack()
     session.__class__ = kind

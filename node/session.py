@@ -42,46 +42,30 @@ class Session(Connection):
         self.pinged = False
         self.paid_until: float = 0  # the time by which all that it sent would be within the rate (see talk)
         # In a cluster, see `node.routing.surroundings.Phone`.
-        self._login: int | bytes = 0  # bytes: ticket and stream are in it, too
+        self._login = 0
         self.ticket = 0
         self.round = 0
 
     @property
     def login(self) -> tuple[int, int]:
         """(epoch, counter)"""
-        kept = self._login
-        return unpacked(kept if type(kept) is int else self._unpack())
+        return unpacked(self._login)
 
     @login.setter
     def login(self, login: tuple[int, int]) -> None:
-        if type(self._login) is bytes:
-            self._unpack()
         self._login = packed(login)
 
     def pack(self) -> None:
-        """In a cluster: it says nothing for now, so stream, ticket and login are one object of 64 bytes, not three
-        of 112. Whoever asks for one of them has all three apart again: those who talk pay for it once."""
-        login = self._login
-        if type(login) is int and self.ticket:
+        """In a cluster: it says nothing for now. Nothing happens to one without a ticket, or that is seen (`seen`)."""
+        if self.ticket and type(self) is Session:
+            login = self._login
             number = login.to_bytes((login.bit_length() + 7) // 8, "little")
-            self._login = _PACKED.pack(self.ticket, self.stream) + number
+            self._login = _PACKED.pack(self.ticket, self.stream) + number  # type: ignore[assignment]
             del self.ticket, self.stream
+            self.__class__ = PackedSession
 
-    def _unpack(self) -> int:
-        kept = self._login
-        assert type(kept) is bytes
-        self.ticket, self.stream = _PACKED.unpack_from(kept)
-        self._login = login = int.from_bytes(kept[_PACKED.size :], "little")
-        return login
-
-    if not TYPE_CHECKING:  # or every attribute would be one
-
-        def __getattr__(self, name: str) -> Any:
-            """Of what isn't there: it is packed."""
-            if name in ("ticket", "stream") and type(self._login) is bytes:
-                self._unpack()
-                return getattr(self, name)
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+    def unpack(self) -> None:
+        """It is of another class from now on."""
 
     def refuse(
         self, code: int, text: str = "", *, retry_ms: int = 0, about: tuple[Any, ...] | None = None
@@ -104,6 +88,44 @@ class Session(Connection):
             self.refuse(errors.UNEXPECTED, f"verb {verb} is not allowed after hello")
         else:
             self.refuse(errors.UNEXPECTED, f"verb {verb} came before hello")
+
+
+class PackedSession(Session):
+    """One that says nothing: ticket, stream and login are one object of 64 bytes, not three of 112. Whoever asks for
+    one of them has all three apart, and a `Session`, again: so those who talk pay for it once, and nothing for each
+    look at an attribute, as they would if their own class had a `__getattr__`."""
+
+    __slots__ = ()
+
+    @property
+    def login(self) -> tuple[int, int]:
+        """(epoch, counter)"""
+        self.unpack()
+        return self.login
+
+    @login.setter
+    def login(self, login: tuple[int, int]) -> None:
+        self.unpack()
+        self.login = login
+
+    def pack(self) -> None:
+        """It is packed."""
+
+    def unpack(self) -> None:
+        """It is a `Session` again."""
+        kept: bytes = self._login  # type: ignore[assignment]
+        self.__class__ = Session  # type: ignore[assignment]
+        self.ticket, self.stream = _PACKED.unpack_from(kept)
+        self._login = int.from_bytes(kept[_PACKED.size :], "little")
+
+    if not TYPE_CHECKING:  # or every attribute would be one
+
+        def __getattr__(self, name: str) -> Any:
+            """Of what isn't there: it is packed."""
+            if name in ("ticket", "stream"):
+                self.unpack()
+                return getattr(self, name)
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
 def _shortened(text: str) -> str:

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from node.routing.logins import COUNTER_MAX
-from node.session import Session
+from node.seen import set_tapped, set_traced
+from node.session import PackedSession, Session
 from node.wire.limits import NUMBER_MAX, STREAM_SIZE
 
 STREAM = bytes(range(STREAM_SIZE))
@@ -66,6 +67,28 @@ def test_one_without_a_ticket_stays_as_it_is() -> None:
     session.pack()
     assert kept(session) == 32 + 32 + 48
     assert (session.stream, session.ticket) == (STREAM, 0)
+
+
+def test_one_that_talks_is_of_the_class_whose_attributes_cost_nothing() -> None:
+    session = seated()
+    session.pack()
+    assert type(session) is PackedSession
+    assert session.stream == STREAM
+    assert type(session) is Session
+
+
+def test_a_look_at_a_packed_one_takes_nothing_from_it() -> None:
+    session = seated()
+    session.pack()
+    set_traced(session, True)
+    session.pack()
+    assert (session.login, session.stream, session.ticket) == (LOGIN, STREAM, TICKET)
+    set_tapped(session, True)
+    set_traced(session, False)
+    set_tapped(session, False)
+    session.pack()
+    assert type(session) is PackedSession
+    assert (session.login, session.stream, session.ticket) == (LOGIN, STREAM, TICKET)
 
 
 def test_what_no_session_has_is_missing_as_anywhere() -> None:
