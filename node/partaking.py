@@ -15,7 +15,7 @@ import attrs
 from node import majority
 from node.routing import codes, hot
 from node.routing.opening import is_needed
-from replication.core import meeting, unasked
+from replication.core import unasked
 from replication.core.state import SERVING
 from replication.zeromq import words
 from replication.zeromq.address import Address
@@ -212,12 +212,14 @@ class Partaking:
 
     def may_register(self, p: int) -> bool:
         """Whether the partition is this cluster's, a majority of its active members is alive, as this node sees it, and
-        nothing that any of them has of the partition is lacking here."""
-        state = self.group.carrier.state
-        alive = self.cluster.is_alive
-        return meeting.is_whole(state, p) and majority.is_seen(
-            self.cluster.membership, p, lambda node: alive(node) and meeting.has_met(state, node)
-        )
+        nothing that any of them has of the partition is lacking here; and all of them have pledged it to this node."""
+        cluster = self.cluster
+        return majority.may_register(cluster.membership, self.group.carrier.state, p, cluster.is_alive)
+
+    def may_be_pledged(self, p: int) -> bool:
+        """The same, but for what of that majority has yet to pledge the partition to this node's claim: it is asked."""
+        cluster = self.cluster
+        return majority.may_be_pledged(cluster.membership, self.group.carrier.state, p, cluster.is_alive)
 
     def is_enough(self, copies: int) -> bool:
         """Whether a registration that is on so many nodes may be granted: as many as the active members can hold. Fewer

@@ -1,12 +1,17 @@
 """Claims: who may write a partition. The highest (epoch, primary) wins, and a claim is durable before it is used."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import attrs
 
 from store.group import OpenGroup
 from store.writes import PUT
+
+Rank = tuple[int, bytes]
+"""(epoch, primary)"""
+WHOLE: Final = 8
+"""Words of the row of a claim that says what it was made from."""
 
 
 @attrs.frozen(order=False)
@@ -14,17 +19,21 @@ class Claim:
     """primary, heir: ids of nodes; no heir where a node reached nobody that could be one.
 
     floor: copies that were last complete under an epoch below it have missed tombstones that are purged: they
-    contribute nothing, and fill from nothing. prior: (epoch, primary) of the claim that this one follows.
+    contribute nothing, and fill from nothing. prior: (epoch, primary) of the claim that this one follows. whole: it
+    was made by one of that claim's keepers (`core.keepers`). given: that copy had all that was given out under claims
+    up to this one. The last two are told with a claim, and two claims don't differ by them.
     """
 
     epoch: int
     primary: bytes
     heir: bytes | None = None
     floor: int = 0
-    prior: tuple[int, bytes] | None = None
+    prior: Rank | None = None
+    whole: bool = attrs.field(default=False, eq=False)
+    given: Rank | None = attrs.field(default=None, eq=False)
 
     @property
-    def rank(self) -> tuple[int, bytes]:
+    def rank(self) -> Rank:
         """What claims are ordered by."""
         return (self.epoch, self.primary)
 
@@ -34,7 +43,8 @@ class Claim:
 
     def row(self) -> list[Any]:
         """The form in which it is stored and sent."""
-        return [self.epoch, self.primary, self.heir, self.floor, *(self.prior or (0, b""))]
+        row = [self.epoch, self.primary, self.heir, self.floor, *(self.prior or (0, b""))]
+        return [*row, *(self.given or (0, b""))] if self.whole else row
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
@@ -42,7 +52,9 @@ class Claim:
         epoch, primary, heir = row[:3]
         if len(row) == 3:
             return cls(epoch, primary, heir)
-        return cls(epoch, primary, heir, row[3], (row[4], row[5]) if row[5] else None)
+        prior = (row[4], row[5]) if row[5] else None
+        given = (row[6], row[7]) if len(row) >= WHOLE and row[7] else None
+        return cls(epoch, primary, heir, row[3], prior, len(row) >= WHOLE, given)
 
 
 def read_claims(group: OpenGroup, partitions: int) -> dict[int, Claim]:

@@ -14,8 +14,9 @@ from replication.membership.settings import MembershipSettings
 from replication.zeromq.settings import LinkSettings
 from store.limits import StoreSettings
 
-SPEAKS: Final = (1, 2)
-"""The versions of what nodes say that this release understands. 2: claims are spread by relays (`core.spreading`)."""
+SPEAKS: Final = (1, 3)
+"""The versions of what nodes say that this release understands. 2: claims are spread by relays (`core.spreading`).
+3: partitions are pledged to claims (`core.pledging`)."""
 
 
 def node_of(key: str) -> bytes:

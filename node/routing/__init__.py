@@ -10,7 +10,7 @@
     opening        the edge: which partitions may be used at their primary, and what is said when one may
     seating        the edge: sessions that are announced to their user's primary
     handover       the edge: what of a session goes to the process that takes this one's place
-    asking         account requests, both sides
+    asking         account requests, both sides                    awaiting   … that wait for pledges
     hosting        the primary: sessions and senders at other edges
     dormant        the primary: sessions that nothing is about, as rows      dormancy   when one is a row
     answering      the primary: what mail says, to phones here and elsewhere

@@ -10,7 +10,7 @@ from typing import Any
 
 from node.accounts.outcomes import LoggedIn, Outcome, PinSent, Refused, Registered
 from node.mail import presence
-from node.routing import codes, hosting
+from node.routing import awaiting, codes, hosting
 from node.routing.homes import home_once
 from node.routing.state import Asking, Peer, RoutingState
 from node.routing.surroundings import Done
@@ -68,21 +68,32 @@ def _serve(state: RoutingState, p: int, what: int, user: int, fields: tuple[Any,
     if what == codes.LOGIN:
         nonce, certificate, signature, address = fields
         accounts.login(user, nonce, certificate, signature, address, then)
-    elif not state.ways.may_register(p):
-        state.counts.asks_failed += 1
-        done(_not_now(state, NO_MAJORITY))
     elif what == codes.REGISTER:
         pin, key, stream, address = fields
-        accounts.register(user, pin, key, stream, address, then)
+        refuse = partial(_refuse, state, done)
+        put = partial(accounts.register, user, pin, key, stream, address, then)
+        if state.ways.may_register(p):
+            put()
+        elif not (state.ways.may_be_pledged(p) and awaiting.add(state, p, put, refuse)):
+            refuse()
+    elif not state.ways.may_be_pledged(p):
+        _refuse(state, done)
     else:
         (address,) = fields
         accounts.request_pin(user, address, then)
 
 
+def _refuse(state: RoutingState, done: Done) -> None:
+    state.counts.asks_failed += 1
+    done(_not_now(state, NO_MAJORITY))
+
+
 def _outcome(state: RoutingState, p: int, done: Done, outcome: Outcome) -> None:
     if isinstance(outcome, Registered):
         presence.registered(state.mail, outcome.user)
-    if isinstance(outcome, Registered | PinSent) and not state.ways.may_register(p):
+    if (isinstance(outcome, Registered) and not state.ways.may_register(p)) or (
+        isinstance(outcome, PinSent) and not state.ways.may_be_pledged(p)
+    ):
         # The majority went while this was written, and with it the heir, perhaps, for which it waited.
         state.counts.asks_failed += 1
         outcome = _not_now(state, NO_MAJORITY)

@@ -26,6 +26,7 @@ from node.mail.state import Effect, Handle
 from node.routing import (
     answering,
     asking,
+    awaiting,
     codes,
     dispatch,
     dormancy,
@@ -210,6 +211,7 @@ class Router:
 
     def claimed(self, p: int) -> None:
         """A partition's claim may be another one."""
+        awaiting.pledged(self.state, p)
         opening.claimed(self.state, self.state.parts[p])
         telling.claimed(self.state, p)
 
@@ -230,6 +232,7 @@ class Router:
         """Every 100 ms or so, in a pass."""
         opening.tick(self.state)
         asking.tick(self.state)
+        awaiting.tick(self.state)
         hosting.forget_silent(self.state)
         telling.tick(self.state)
         dormancy.tick(self.state)
@@ -238,6 +241,8 @@ class Router:
         """Say to peers what was gathered, and what waited for room."""
         state = self.state
         dormancy.rest(state)
+        if state.pledged:
+            awaiting.flush(state)
         while state.mail.disturbed:
             hosting.stir(state, state.mail.disturbed.pop())
         for part in tuple(state.moving.values()):
@@ -268,7 +273,7 @@ class Router:
             "partitions_served": len(state.served),
             "partitions_waiting": len(state.waiting),
             "origins": len(state.origins),
-            "asks_waiting": len(state.asks),
+            "asks_waiting": len(state.asks) + len(state.awaiting),
             "tells_waiting": len(state.mail.telling),
             "tells": state.mail.counts.tells,
             "tells_again": state.mail.counts.tells_again,

@@ -2,6 +2,7 @@
 replaced in a running node while the state stays."""
 
 from collections import deque
+from collections.abc import Callable
 
 import attrs
 
@@ -146,6 +147,18 @@ class Peer:
         self.anew = False  # it is to forget all sessions that are here: more of them ended than are kept
 
 
+class Awaiting:
+    """A registration that waits for the partition to be pledged. put, refuse: what becomes of it."""
+
+    __slots__ = ("part", "put", "refuse", "until")
+
+    def __init__(self, part: int, until: int, put: Callable[[], None], refuse: Callable[[], None]) -> None:
+        self.part = part
+        self.until = until
+        self.put = put
+        self.refuse = refuse
+
+
 class Asking:
     """A request to the accounts of another node."""
 
@@ -213,6 +226,8 @@ class RoutingState:
         )
         # primary
         self.coming: dict[int, Remote] = {}  # by user: announced, and not among mail's sessions yet
+        self.awaiting: list[Awaiting] = []  # registrations
+        self.pledged: set[int] = set()  # partitions to look at, for those that wait
         self.dormant = Dormant()  # what else is announced, and not among mail's sessions
         self.resting: list[int] = []  # users whose sessions may be rows from now on
         self.woken: dict[int, int] = {}  # user → when it is looked whether anything was said to the session

@@ -59,6 +59,11 @@ class Ways(Protocol):
         what others gave out is known here."""
         ...
 
+    def may_be_pledged(self, p: int) -> bool:
+        """Whether they may be, but for members who don't know yet that this node is to give them out. They are asked
+        for that, and `Router.claimed` tells when one has answered."""
+        ...
+
 
 class Accounts(Protocol):
     """As `node.accounts.service.Accounts`, of which only users are asked whose partition is served here."""

@@ -20,6 +20,9 @@ Read downwards:
     greeting    who is there, and who has told what it claims and knows
     meeting     whether a peer has told all that it has, since it was away last
     unasked     whether a peer, the primary, hasn't asked for what is here
+    keepers     what a copy is known to have of what was given out
+    pledges     to which claim a partition is pledged, and who has pledged it to this node's: state
+    pledging    … asked for, and given: before something is given out
     completing  complete copies, told until that is heard
     yielding    who lacks something asks whoever has more to serve
     taking      starts, takeovers, lost heirs

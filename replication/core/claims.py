@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Any
 
+from attrs import evolve
+
 from replication.claim import Claim
-from replication.core import completing, effects, giving, holders, settling
+from replication.core import completing, effects, giving, holders, keepers, settling
 from replication.core.rows import of_part
 from replication.core.state import (
     ASIDE,
@@ -84,6 +86,7 @@ def _made_twice(state: ReplicaState, part: Partition, claim: Claim) -> bool:
 def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
     before = part.claim
     giving.ended(state, part.number)
+    keepers.left(state, part)
     part.claim = claim
     state.reclaimed.add(part.number)
     state.unsaved.add(part.number)
@@ -91,6 +94,7 @@ def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
         # One that this node doesn't remember having made: its directory is older than itself.
         state.out.append((effects.REPORT, "older_directory", {"partition": part.number}))
         part.copy, part.thin = NONE, False  # first, or the heir would be filled from it
+        keepers.forgotten(part)
         step_down(state, part)
         offer(state, part)
         return
@@ -164,6 +168,7 @@ def void(state: ReplicaState, part: Partition) -> None:
     """The copy has missed tombstones that nobody remembers: nothing more is taken in before it is empty."""
     p = part.number
     part.copy, part.thin = VOID, False
+    keepers.forgotten(part)
     for peer in state.peers.values():
         peer.wanted.pop(p, None)
         if peer.source.opened.pop(p, None) is not None:
@@ -242,6 +247,8 @@ def make(
         epoch = before.epoch + 1 if before is not None else 1
         floor = epoch if raise_floor else before.floor if before is not None else 0
         claim = Claim(epoch, state.me, heir, floor, before.rank if before is not None else None)
+        if keepers.is_kept(state, part):
+            claim = evolve(claim, whole=True, given=keepers.given(part))
         made[p] = claim
         if part.phase == ASIDE:
             part.phase = CLAIMING
@@ -275,6 +282,7 @@ def _use(state: ReplicaState, part: Partition, claim: Claim) -> None:
     """A claim of this node is durable."""
     before = part.claim
     giving.ended(state, part.number)
+    keepers.left(state, part)
     part.claim = claim
     state.reclaimed.add(part.number)
     # A copy that its stream has not brought up to the claim before may be behind what was settled.

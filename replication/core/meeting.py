@@ -14,6 +14,7 @@ def parted(peer: Peer) -> None:
     """A peer isn't there, or its link is down: it may write what we don't hear of."""
     peer.met = False
     peer.meeting = 0
+    peer.partings += 1
 
 
 def question(state: ReplicaState, peer: Peer) -> int:

@@ -58,6 +58,13 @@ its own, at the end.
         These are new: tell everybody.
     (SERVED, p, claim, ms)
         I have served the partition that you handed over, by this claim, for so long.
+    (PLEDGE, number, [[p, claim, covers, has], …])
+        Pledge these partitions to these claims of mine: I have all that was given out in them under claims up to
+        `covers` ([epoch, primary], or []), and under those of `has` ([[epoch, primary], …]).
+    (PLEDGED, number, [[p, epoch, last, covers, has, sequence], …])
+        To these claims ([epoch, primary, heir], with epoch 0 to none) they are pledged; if that isn't yours of this
+        epoch, you have to learn first what was given out under it. covers, has: of my copy. sequence: as in OFFER, or
+        0 if there is nothing that you may lack.
 """
 
 HAIL = 0
@@ -79,10 +86,12 @@ SPARE = 15
 FREE = 16
 SPREAD = 17
 SERVED = 18
+PLEDGE = 19
+PLEDGED = 20
 
 NAMES = (
     "hail", "claims", "know", "start", "frame", "ack", "pull", "chunk", "offer", "live", "lived", "yield", "check",
-    "differs", "hand", "spare", "free", "spread", "served",
+    "differs", "hand", "spare", "free", "spread", "served", "pledge", "pledged",
 )  # fmt: skip
-WORDS = (4, 2, 6, 6, 10, 9, 3, 6, 5, 6, 3, 2, 10, 2, 4, 2, 2, 2, 4)
+WORDS = (4, 2, 6, 6, 10, 9, 3, 6, 5, 6, 3, 2, 10, 2, 4, 2, 2, 2, 4, 3, 3)
 """How many each of them has, its code included."""

@@ -16,6 +16,7 @@ from replication.core import (
     meeting,
     messages,
     moving,
+    pledging,
     pulling,
     purging,
     settling,
@@ -96,6 +97,10 @@ def _take(state: ReplicaState, peer: Peer, kind: int, message: Sequence[Any]) ->
         leaving.told(state, peer, message)
     elif kind == messages.SPREAD:
         spreading.asked(state, message)
+    elif kind == messages.PLEDGE:
+        pledging.asked(state, peer, message)
+    elif kind == messages.PLEDGED:
+        pledging.told(state, peer, message)
     else:
         raise ValueError(f"no code: {kind!r}")
 
@@ -133,6 +138,7 @@ def tick(state: ReplicaState) -> None:
         completing.tell(state, peer)
     taking.tick(state)
     moving.tick(state)
+    pledging.tick(state)
     digests.tick(state)
     purging.tick(state)
     leaving.tick(state)

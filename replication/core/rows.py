@@ -5,6 +5,9 @@ they change in one transaction with the records that they speak of.
     ("copy", p)           → [copy, the epoch under which it was complete last], and whether
                             there may be something here that its primary lacks, and whether
                             it lacks only what was kept in memory; left out if neither is so
+    ("pledge", p)         → [[epoch, primary] or [] of the claim to which it is pledged, and what its primary said,
+                            and what the copy has: `core.pledging`; the heir of that claim; [[epoch, primary], …]];
+                            left out if nothing was given out
     ("stream", peer)      → [incarnation, upto]                 the cursors of the lanes
     ("echo", peer)        → [incarnation, upto]
     ("lanes", peer)       → [[p, …] in the stream, [p, …] in the echo, [[p, incarnation, sequence, head], …] the others]
@@ -17,6 +20,7 @@ from typing import Any
 
 from replication.claim import Claim
 from replication.core.knowledge import Knowledge
+from replication.core.pledges import Pledge
 from replication.core.state import LIVE, NONE, VOID, Partition, Peer, ReplicaState
 
 Row = tuple[tuple[Any, ...], Any]
@@ -29,7 +33,22 @@ def of_part(part: Partition) -> list[Row]:
     rows: list[Row] = [(("copy", part.number), [part.copy, part.asof, *flags])]
     if part.claim is not None:
         rows.append((("claim", part.number), part.claim.row()))
+    if part.pledge is not None:
+        rows.append((("pledge", part.number), _of_pledge(part.pledge)))
     return rows
+
+
+def _of_pledge(pledge: Pledge) -> list[Any]:
+    ranks = (pledge.last, pledge.said, pledge.covers)
+    return [*(list(rank or ()) for rank in ranks), pledge.heir, [list(rank) for rank in pledge.has]]
+
+
+def _pledge(row: list[Any]) -> Pledge:
+    pledge = Pledge()
+    pledge.last, pledge.said, pledge.covers = ((one[0], one[1]) if one else None for one in row[:3])
+    pledge.heir = row[3]
+    pledge.learn((one[0], one[1]) for one in row[4])
+    return pledge
 
 
 def of_stream(peer: bytes, incarnation: int, upto: int) -> Row:
@@ -57,11 +76,13 @@ def restore(state: ReplicaState, rows: Iterable[Row]) -> None:
     """
     for key, value in rows:
         kind = key[0]
-        if kind in ("claim", "copy"):
+        if kind in ("claim", "copy", "pledge"):
             if key[1] >= len(state.parts):
                 continue
             part = state.parts[key[1]]
-            if kind == "claim":
+            if kind == "pledge":
+                part.pledge = _pledge(value)
+            elif kind == "claim":
                 part.claim = Claim.from_row(value)
             else:
                 part.copy, part.asof = value[:2]

@@ -7,10 +7,11 @@ from typing import Any
 
 import attrs
 
-from replication.claim import Claim
+from replication.claim import Claim, Rank
 from replication.core.holds import Holds
 from replication.core.knowledge import Cursor, Knowledge
 from replication.core.pace import Pace
+from replication.core.pledges import Pledge, Pledging
 from replication.core.settings import ReplicaSettings
 from replication.unknown import Unknown
 
@@ -20,8 +21,6 @@ Part = tuple[int, str, bytes, int]
 Done = Callable[[int, Exception | None], None]
 """(copies, error): a write has ended"""
 
-Rank = tuple[int, bytes]
-"""(epoch, primary)"""
 Kept = tuple[int, list[Part], int, int, int]
 """(to, parts, rows, bytes, when it was made) of a commit that isn't sent yet"""
 Sent = tuple[int, int, int, int, int, dict[str, int]]
@@ -71,8 +70,8 @@ class Partition:
     __slots__ = (
         "asof", "born_at", "ceased", "claim", "copy", "differed", "differs_at", "early", "gather_until",
         "gathering", "handed_until", "heir_live", "incoming", "move_asked", "move_done", "move_mark", "move_to",
-        "move_until", "number", "owing", "phase", "served_at", "since", "single_since", "thin", "touched",
-        "unserved_since", "useless_since", "waiting", "writing", "yield_at", "yields",
+        "move_until", "number", "owing", "phase", "pledge", "pledging", "served_at", "since", "single_since", "thin",
+        "touched", "unserved_since", "useless_since", "waiting", "writing", "yield_at", "yields",
     )  # fmt: skip
 
     def __init__(self, number: int) -> None:
@@ -111,6 +110,10 @@ class Partition:
         self.move_mark: tuple[int, int] | None = None  # (session, frame) with the last of it
         self.move_asked = False  # the target was told to take it over
         self.move_done: Done | None = None
+        self.pledge: Pledge | None = None  # None: nothing was given out, as far as this node knows
+        self.pledging: Pledging | None = (
+            None  # who has pledged it to this node's claim; None: nobody was asked
+        )
 
     @property
     def sound(self) -> bool:
@@ -223,8 +226,8 @@ class Peer:
     __slots__ = (
         "ahead", "ask_at", "busy", "claims_told", "dead_since", "differed", "failures", "hailed_at", "id",
         "incarnation", "known", "known_told", "live", "live_told_at", "live_untold", "liveness",
-        "meeting", "met", "offered_all", "offered_at", "offers", "patience", "pulls", "reads", "source",
-        "spare_at", "stream", "tells_served", "wanted",
+        "meeting", "met", "offered_all", "offered_at", "offers", "partings", "patience", "pledges_asked",
+        "pledges_due", "pulls", "reads", "source", "spare_at", "stream", "tells_served", "wanted",
     )  # fmt: skip
 
     def __init__(self, identity: bytes) -> None:
@@ -238,6 +241,11 @@ class Peer:
         self.known_told = False
         self.meeting = 0  # the number of the question that is to be answered; 0: it wasn't asked
         self.met = False  # since it was away last it has told all that it has and we may lack
+        self.partings = 0  # how often it wasn't there since
+        self.pledges_due: set[int] = set()  # partitions that it is to be asked to pledge
+        self.pledges_asked: tuple[int, int, tuple[int, ...]] | None = (
+            None  # (number, when, partitions) of a question
+        )
         self.known = Knowledge()
         self.stream = Stream()
         self.source = Source()
@@ -290,6 +298,8 @@ class Counts:
     unmended: int = 0
     cleared: int = 0
     purges: int = 0
+    pledges: int = 0
+    pledges_refused: int = 0
     malformed: int = 0
 
 
@@ -338,6 +348,8 @@ class ReplicaState:
         self.unsaved: set[int] = set()  # partitions whose claim or copy differs from what is durable
         self.announcing: set[int] = set()  # partitions whose claim is to be told to everybody
         self.relaying = True  # everybody understands SPREAD
+        self.pledges = True  # everybody understands PLEDGE
+        self.pledging: set[int] = set()  # partitions that some members are asked to pledge
         self.spreading: set[int] = set()  # partitions whose claim this node tells everybody of, for others
         self.spread_at = -(10**12)
         self.far: frozenset[bytes] = frozenset()  # nodes of other clusters, whether they are peers now or not

@@ -43,6 +43,8 @@ KEEP_MS: Final = 1_000
 """Between two tries to write what the disk hasn't taken."""
 RELAYS_SINCE: Final = 2
 """The version from which on claims are spread by relays (`core.spreading`)."""
+PLEDGES_SINCE: Final = 3
+"""The version from which on partitions are pledged to claims (`core.pledging`)."""
 
 
 class Around(Protocol):
@@ -329,6 +331,7 @@ class Membership:
         """Rank as the roster has it."""
         state.ranked = self.ranked(placed)
         state.relaying = self.spoken >= RELAYS_SINCE
+        state.pledges = self.spoken >= PLEDGES_SINCE
         state.far = frozenset(row.node for row in self.others)
         state.departed = {row.node for row in self.roster.members.values() if row.state == REMOVED}
 

@@ -8,7 +8,6 @@ from node import majority
 from node.routing.opening import is_needed
 from ops.simulation.cluster.events import Carried
 from ops.simulation.tables.claims import node_of
-from replication.core import meeting
 from replication.detectorstate import ALIVE
 
 if TYPE_CHECKING:
@@ -74,10 +73,16 @@ class NodeWays:
     def may_register(self, p: int) -> bool:
         """As a node's: it sees a majority of its cluster, and lacks nothing that these have."""
         node = self._node
-        if node.belonging is None or not meeting.is_whole(node.state, p):
+        if node.belonging is None:
             return False
-        return majority.is_seen(node.belonging.membership, p, self._counts)
+        return majority.may_register(node.belonging.membership, node.state, p, self._is_alive)
 
-    def _counts(self, node: bytes) -> bool:
-        alive = node == self.me or self._node.detector.state_of(node) == ALIVE
-        return alive and meeting.has_met(self._node.state, node)
+    def may_be_pledged(self, p: int) -> bool:
+        """The same, but for pledges, which are asked for."""
+        node = self._node
+        if node.belonging is None:
+            return False
+        return majority.may_be_pledged(node.belonging.membership, node.state, p, self._is_alive)
+
+    def _is_alive(self, node: bytes) -> bool:
+        return node == self.me or self._node.detector.state_of(node) == ALIVE

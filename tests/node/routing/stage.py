@@ -71,6 +71,7 @@ class Node:
         self.asked: list[tuple[Any, ...]] = []
         self.moves: list[tuple[str, int]] = []
         self.majority = True
+        self.pledged = True
         self.verdict = 0
         self.held: list[Callable[[], None]] | None = None  # answers of accounts that wait, if any do
         self.router = Router(RoutingState(RoutingSettings(**settings), self, self.mail, self, self))
@@ -123,6 +124,9 @@ class Node:
         return (f"{peer.decode()}.example", 7443)
 
     def may_register(self, p: int) -> bool:
+        return self.majority and self.pledged
+
+    def may_be_pledged(self, p: int) -> bool:
         return self.majority
 
     # Accounts

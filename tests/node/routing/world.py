@@ -243,6 +243,9 @@ class Node:
     def may_register(self, p):
         return True
 
+    def may_be_pledged(self, p):
+        return True
+
     # ---- Accounts ------------------------------------------------------------------------------
 
     def login(self, user, nonce, certificate, signature, address, done):

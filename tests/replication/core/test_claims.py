@@ -58,7 +58,7 @@ def test_a_claim_is_not_used_before_it_is_durable(stand: Stand) -> None:
     stand.tick()
     assert stand.claim("B").rank == (2, b"B")
     assert len(stand.sent(messages.CLAIMS, "B")) == before + 2, "everybody is told"
-    assert node.store.own["claim", 0] == Claim(2, b"B", b"C", prior=(1, b"A")).row()
+    assert node.store.own["claim", 0] == Claim(2, b"B", b"C", prior=(1, b"A"), whole=True).row()
 
 
 def test_a_claim_that_cannot_be_written_is_not_used(stand: Stand) -> None:
@@ -67,7 +67,7 @@ def test_a_claim_that_cannot_be_written_is_not_used(stand: Stand) -> None:
     ((code, rows, done),) = state.out
     state.out.clear()
     assert code == effects.STORE
-    assert rows[0] == (("claim", 0), Claim(2, b"B", b"C", prior=(1, b"A")).row())
+    assert rows[0] == (("claim", 0), Claim(2, b"B", b"C", prior=(1, b"A"), whole=True).row())
     done(OSError("full"))
     assert state.parts[0].claim.rank == (1, b"A")
     assert state.parts[0].phase == ASIDE

@@ -12,7 +12,7 @@ import attrs
 import cbor2
 import pytest
 
-from replication.core import messages, replica
+from replication.core import messages, pledging, replica
 from replication.core.state import NONE
 from tests.replication.core.stand import Stand
 
@@ -114,6 +114,9 @@ def _many(newer: str) -> Mixed:
     stand.see()
     stand.run(3_000)
     assert stand.servers(0) == "B"
+    pledging.ask(stand["B"].state, 0)
+    stand["B"].carry_out()
+    stand.run(1_000)
     return stand
 
 
