@@ -92,6 +92,7 @@ _MAIL: Final = (
         mail.tells: pairs of which the sender's primary, another node, was told
         mail.tells_again: of these, because it had not answered
         mail.tells_put_off: receipts of another node that found no room to be loaded
+        mail.retells_asked: questions to primaries to tell all of a pair again, since two records of a receipt met
         mail.told: answers of it that it has them for good
         mail.loads: events that had to wait for their pair to be read
         mail.marked: pairs that were put in the queue to be written
