@@ -181,9 +181,16 @@ class Router:
 
     def connected(self, node: bytes, channel: str) -> None:
         """`Ways.send` reaches the peer on this channel from now on."""
-        state = self.state
-        peer = self._peer(node)
-        state.ways.send(node, channel, (codes.HELLO,))
+        self._greet(self._peer(node), channel)
+
+    def _greet(self, peer: Peer, channel: str) -> None:
+        """Nothing that counts is said over a new link before HELLO, which waits for room: the peer may have missed that
+        the one before ended, and would take what it had said there as known here."""
+        state, node = self.state, peer.node
+        if not state.ways.send(node, channel, (codes.HELLO,)):
+            peer.greetings[channel] = None
+            return
+        peer.greetings.pop(channel, None)
         if channel == codes.MESSAGES:
             peer.connected = True
         elif channel == codes.SESSIONS:
@@ -198,6 +205,7 @@ class Router:
         """It doesn't any more; what was sent last may be lost."""
         state = self.state
         peer = self._peer(node)
+        peer.greetings.pop(channel, None)
         if channel == codes.MESSAGES:
             peer.connected = False
             hosting.parted(state, peer)
@@ -248,6 +256,8 @@ class Router:
         for part in tuple(state.moving.values()):
             opening.move(state, part)
         for peer in state.peers.values():
+            for channel in tuple(peer.greetings):
+                self._greet(peer, channel)
             answering.flush(state, peer)
             if (peer.farewells or peer.anew) and peer.sessions:
                 seating.flush(state, peer)

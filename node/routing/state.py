@@ -120,12 +120,13 @@ class Peer:
     """Another node, as edge and as primary."""
 
     __slots__ = (
-        "again", "anew", "choked_at", "connected", "ends", "farewells", "lost", "node", "notices", "opened", "receipts",
-        "receipts_choked_at", "remotes", "run", "sessions", "telling", "untaken",
+        "again", "anew", "choked_at", "connected", "ends", "farewells", "greetings", "lost", "node", "notices",
+        "opened", "receipts", "receipts_choked_at", "remotes", "run", "sessions", "telling", "untaken",
     )  # fmt: skip
 
     def __init__(self, node: bytes) -> None:
         self.node = node
+        self.greetings: dict[str, None] = {}  # channels of new links that had no room for HELLO yet
         self.connected = False  # MESSAGES can be sent to it
         self.sessions = False  # SESSIONS can
         self.receipts = False  # RECEIPTS can

@@ -2,6 +2,7 @@
 
 import pytest
 
+from node.mail import effects
 from node.routing import codes, hosting, seating
 from node.wire import errors
 from tests.node.routing.stage import Node, Session, Stage
@@ -85,3 +86,39 @@ def test_sessions_that_are_to_end_and_find_no_room_are_told_when_they_are_announ
     assert stays.ended is None
     assert known(stage) == [stays.user]
     assert stage.b.router.statistics()["ends_dropped"] == 1
+
+
+def test_a_new_link_that_has_no_room_for_hello_is_not_used_before_there_is() -> None:
+    stage = Stage()
+    session = stage.a.login_of(1)
+    stage.run()
+    # The link from node b to node a ends, which node a doesn't notice, and the new one is full.
+    stage.shut.add((b"b", b"a", codes.MESSAGES))
+    stage.b.within(stage.b.router.disconnected, b"a", codes.MESSAGES)
+    stage.b.within(stage.b.router.connected, b"a", codes.MESSAGES)
+    stage.a.within(stage.a.router.send, session, 5, 1, 1, b"body")
+    stage.run()
+    assert session.frames(effects.ACCEPTED) == [], "node b has forgotten that node a may send"
+    stage.shut.clear()
+    stage.b.within(lambda: None)
+    stage.run()
+    (accepted,) = session.frames(effects.ACCEPTED)
+    assert accepted[2:6] == (5, session.stream, 1, 1)
+    assert not stage.b.router.state.peers[b"a"].greetings
+
+
+@pytest.mark.parametrize("channel", codes.CHANNELS)
+def test_a_link_that_ends_before_there_was_room_for_hello_is_greeted_once_when_it_is_new(
+    channel: str,
+) -> None:
+    stage = Stage()
+    before = len(stage.b.said(channel, codes.HELLO))
+    stage.shut.add((b"b", b"a", channel))
+    stage.b.within(stage.b.router.disconnected, b"a", channel)
+    stage.b.within(stage.b.router.connected, b"a", channel)
+    stage.b.within(stage.b.router.disconnected, b"a", channel)
+    stage.shut.clear()
+    stage.b.within(stage.b.router.tick)
+    assert len(stage.b.said(channel, codes.HELLO)) == before, "nothing is sent over a link that is gone"
+    stage.b.within(stage.b.router.connected, b"a", channel)
+    assert len(stage.b.said(channel, codes.HELLO)) == before + 1
