@@ -336,7 +336,7 @@ async def test_a_release_that_is_too_old_or_too_new_is_refused_at_the_door(tmp_p
         assert isinstance(members["a"].operate.joins(node, [1]), str)
         with pytest.raises(JoinRefused):
             raise JoinRefused(told)
-        assert isinstance(members["a"].operate.joins(node, [1, 2, "host:1", ""]), list)
+        assert isinstance(members["a"].operate.joins(node, [*SPEAKS, "host:1", ""]), list)
         await trio.lowlevel.checkpoint()
 
 
