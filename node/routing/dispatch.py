@@ -45,7 +45,10 @@ def messages(state: RoutingState, peer: Peer, message: list[Any]) -> bool:
             opening.turned_away(state, peer.node, state.parts[p])
         else:
             opening.called(state, peer.node, state.parts[p])
+            asking.called(state, p)
     else:
+        if code == codes.END and message[1] not in state.tickets:
+            return True  # its primary has forgotten it, too
         session = seating.heard(state, peer, message[1], message[2])
         if session is None:
             return True

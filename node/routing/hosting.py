@@ -191,12 +191,15 @@ def _announced(state: RoutingState, remote: Remote) -> None:
     if here is not None:
         seating.expel(state, here, errors.SUPERSEDED)
     if held is not None:
-        if held.peer is remote.peer and held.ticket == remote.ticket:
-            if held.round >= remote.round:
-                return
-            withdraw(state, held)
-        else:
+        if held.peer is not remote.peer:
             dismiss(state, held, errors.SUPERSEDED)
+        elif held.ticket != remote.ticket:
+            state.counts.superseded += 1
+            withdraw(state, held)  # an edge that announces another session has ended the one before
+        elif held.round >= remote.round:
+            return
+        else:
+            withdraw(state, held)
     state.coming[user] = remote
     remote.peer.remotes[remote.ticket] = remote
     state.accounts.judge_device(user, remote.stream, partial(_judged, state, remote))

@@ -221,12 +221,14 @@ class Router:
         """A partition's claim may be another one."""
         awaiting.pledged(self.state, p)
         opening.claimed(self.state, self.state.parts[p])
+        asking.claimed(self.state, p)
         telling.claimed(self.state, p)
 
     def serve(self, partitions: Collection[int]) -> None:
         """This node serves them from now on, perhaps anew."""
         for p in partitions:
             hosting.serve(self.state, p)
+            asking.claimed(self.state, p)
         telling.served(self.state, partitions)
 
     def cease(self, partitions: Collection[int]) -> None:
@@ -255,6 +257,8 @@ class Router:
             hosting.stir(state, state.mail.disturbed.pop())
         for part in tuple(state.moving.values()):
             opening.move(state, part)
+        if state.asks_due:
+            asking.flush(state)
         for peer in state.peers.values():
             for channel in tuple(peer.greetings):
                 self._greet(peer, channel)

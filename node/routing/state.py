@@ -140,8 +140,8 @@ class Peer:
         self.choked_at = 0  # when something for it was missed, since the link was full
         self.run: list[int] | None = None  # accepted in a row: [ticket, recipient, first, last, how]
         # as a primary of recipients, of this node as the primary of senders
-        self.telling: set[int] = set()  # senders' partitions of which it has told what may not be answered
-        self.untaken: set[int] = set()  # those of which it has told what wasn't taken in: it is to hear READY
+        self.telling: set[int] = set()  # partitions of which it has told, or asked, what may not be answered
+        self.untaken: set[int] = set()  # those of which it has what wasn't taken in: it is to hear READY
         self.receipts_choked_at = 0  # when an answer to it was missed, since the link was full
         # as a primary, of this node as its edge
         self.farewells: dict[int, None] = {}  # tickets of sessions that ended: to be told
@@ -163,18 +163,35 @@ class Awaiting:
 class Asking:
     """A request to the accounts of another node."""
 
-    __slots__ = ("done", "fields", "number", "peer", "until", "user", "what")
+    __slots__ = ("done", "fields", "number", "part", "peer", "until", "user", "what")
 
     def __init__(
-        self, number: int, what: int, user: int, fields: tuple[object, ...], done: Done, until: int
+        self,
+        number: int,
+        what: int,
+        user: int,
+        part: int,
+        fields: tuple[object, ...],
+        done: Done,
+        until: int,
     ) -> None:
         self.number = number
         self.what = what
         self.user = user
+        self.part = part  # the user's partition
         self.fields = fields  # holds PINs and signatures: never shown
         self.done = done
         self.until = until
         self.peer: bytes | None = None  # where it was put
+
+
+@attrs.frozen(slots=True)
+class Away:
+    """A primary has said that it doesn't serve a partition: nothing is asked about its users for a pause."""
+
+    node: bytes
+    pause: int
+    until: int
 
 
 class Origin:
@@ -221,6 +238,8 @@ class RoutingState:
         self.moving: dict[int, Part] = {}  # with something unsent, or unannounced
         self.asks: dict[int, Asking] = {}
         self.asked = 0
+        self.away: dict[int, Away] = {}  # by partition
+        self.asks_due: set[int] = set()  # partitions of which something new is known, since the last pass
         self.looked_at = 0  # when kept sends were last looked through for old ones, and claims for other ones
         self.announcing = (
             ANNOUNCED_PER_TICK_MAX  # how many sessions may still be announced before the next tick

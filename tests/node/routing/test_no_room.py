@@ -122,3 +122,15 @@ def test_a_link_that_ends_before_there_was_room_for_hello_is_greeted_once_when_i
     assert len(stage.b.said(channel, codes.HELLO)) == before, "nothing is sent over a link that is gone"
     stage.b.within(stage.b.router.connected, b"a", channel)
     assert len(stage.b.said(channel, codes.HELLO)) == before + 1
+
+
+def test_a_session_that_comes_back_at_the_same_edge_costs_no_word_about_the_one_before() -> None:
+    stage = Stage()
+    first = stage.a.login_of(1)
+    second = stage.a.login_of(1)
+    stage.run()
+    assert first.ended == errors.SUPERSEDED
+    assert second.ended is None
+    assert known(stage) == [1]
+    assert stage.b.said(codes.MESSAGES, codes.END) == []
+    assert len(stage.a.said(codes.SESSIONS, codes.OFFLINE)) == 1

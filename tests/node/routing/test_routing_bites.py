@@ -52,7 +52,7 @@ PLANTS = [
         "what finds no room for a session is missed in silence",
         answering, "_missed",
         "remote.gone = True", "return",
-        range(6, 8), "never at rest",
+        range(39, 40), "never at rest",
     ),
     Plant(
         "a message doesn't wake its recipient",
@@ -94,7 +94,7 @@ PLANTS = [
         "marks aren't looked for where a partition is served next",
         healing, "found",
         "marked=key in marked", "marked=False",
-        range(22, 28), "never at rest|still marked",
+        range(41, 42), "never at rest|still marked",
     ),
     Plant(
         "receipts that were lost with their partition aren't told again",

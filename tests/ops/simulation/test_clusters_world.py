@@ -151,7 +151,7 @@ PLANTS = (
         "a key is used before anybody has heard of it",
         rekeying.Rotation, "missing",
         "if membership.own.next_key != self._key", "if True:\n        return []\n    if False",
-        range(29, 30), {"locked out"}, steps=60,
+        range(67, 68), {"locked out"}, steps=60,
     ),
     Plant(
         "a key is used when all have only heard of it",
@@ -182,7 +182,7 @@ PLANTS = (
         keeping, "pass_on",
         "assert line is not None",
         "assert line is not None\n    if any(one.since for one in state.parts): return False",
-        range(5), {"late in the calm"}, plan=cut_off,
+        range(2, 3), {"late in the calm"}, plan=cut_off,
     ),
 )  # fmt: skip
 
