@@ -255,9 +255,8 @@ def node_settings(config: Config) -> NodeSettings:
     listen = config.listen
     accounts = _from(config.base, config.registration)
     if accounts.gateway == "webhook":
-        read_secret(
-            Path(accounts.webhook.secret_file)
-        )  # the node reads it anew; here it is only refused in time
+        # The node reads it anew; here it is only refused in time.
+        read_secret(Path(accounts.webhook.secret_file))
     named = _named_certificate(config)
     tls = _load(*named) if named is not None else None
     try:

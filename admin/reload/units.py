@@ -32,9 +32,8 @@ class Scope:
     functions: dict[Key, Function] = attrs.Factory(dict)
     classes: dict[Key, ast.ClassDef] = attrs.Factory(dict)
     constants: dict[str, ast.stmt] = attrs.Factory(dict)
-    imports: dict[str, tuple[str, ast.stmt]] = attrs.Factory(
-        dict
-    )  # bound name → (what it is bound to, statement)
+    # Bound name → (what it is bound to, statement).
+    imports: dict[str, tuple[str, ast.stmt]] = attrs.Factory(dict)
     rest: list[ast.stmt] = attrs.Factory(list)  # whatever else: asserts, loops, calls
 
 

@@ -218,9 +218,8 @@ class RollOut:
     def _undo(self, plan: str, cause: str) -> int:
         """On every node where this plan is in effect, whoever put it there: it isn't wanted anywhere."""
         self.tell({"what": "undoing", "cause": cause})
-        asked = ask_each(
-            self.nodes, self.names, ("reload", "rollback", "--plan", plan), lambda _: None
-        )  # on all at one time: what is bad is to go quickly
+        # On all at one time: what is bad is to go quickly.
+        asked = ask_each(self.nodes, self.names, ("reload", "rollback", "--plan", plan), lambda _: None)
         left = []
         for reply in asked.replies:
             if reply.kind == "error":

@@ -161,9 +161,8 @@ class Supervision:
             return
         end = time.monotonic() + ADOPTED_S_MAX
         while os.getppid() == self._parent and time.monotonic() < end:
-            time.sleep(
-                ADOPTED_POLL_S
-            )  # what the predecessor had open it has closed; the process ends a little later
+            # What the predecessor had open it has closed; the process ends a little later.
+            time.sleep(ADOPTED_POLL_S)
         if os.getppid() != self._parent:
             with another_process() as pid:
                 self._notifier.tell(f"MAINPID={pid}")

@@ -27,9 +27,10 @@ def make_gateway(
     if settings.gateway == "command":
         return CommandGateway(settings.command)
     if settings.gateway == "webhook":
+        # An HTTP client is much to load for nodes without one.
         from node.accounts.webhook import (
             WebhookGateway,
-        )  # an HTTP client is much to load for nodes without one
+        )
 
         return WebhookGateway(
             settings.webhook,

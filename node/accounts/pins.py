@@ -114,9 +114,8 @@ def issue(record: PinRecord | None, now: int, salt: bytes, digest: bytes, rules:
 
 def guess(record: PinRecord, now: int, digest: bytes, rules: PinRules) -> tuple[Verdict, PinRecord]:
     """Whether `digest` is that of the PIN, and the record to be kept before anybody is told."""
-    right = hmac.compare_digest(
-        record.digest, digest
-    )  # always compared: what was wrong must not show in time
+    # Always compared: what was wrong must not show in time.
+    right = hmac.compare_digest(record.digest, digest)
     too_late = now - record.requests[-1] >= rules.valid_ms or is_used_up(record, rules)
     if too_late or not right:
         return Verdict.WRONG, missed(record, rules)

@@ -39,9 +39,8 @@ def _expire(state: MailState, pair: Pair, rows: Sequence[tuple[int, int]]) -> No
 def old_pair(state: MailState, key: PairKey, day: int) -> None:
     """The sweep found a pair without waiting messages that last changed on ``day``."""
     if state.now // DAY_MS - day > state.settings.pair_retention_days:
-        loading.with_pair(
-            state, key, partial(_purge, state, day=day)
-        )  # it may have changed since it was found
+        # It may have changed since it was found.
+        loading.with_pair(state, key, partial(_purge, state, day=day))
 
 
 def _purge(state: MailState, pair: Pair, day: int) -> None:

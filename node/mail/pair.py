@@ -51,9 +51,8 @@ class Pair:
         # what is stored
         self.high = 0  # the highest number taken
         self.gone = Intervals()  # acknowledged by the recipient
-        self.expired = (
-            Intervals()
-        )  # never to be delivered: too old, for a device that ended, or skipped by the sender
+        # Never to be delivered: too old, for a device that ended, or skipped by the sender.
+        self.expired = Intervals()
         self.given_up: Intervals | None = None  # of `expired`, what the sender skipped; it isn't told of that
         self.read = 0  # the recipient read up to here
         self.day = 0  # of the last change, for purging

@@ -192,9 +192,8 @@ class Batch:
         self.marks: list[tuple[Telling, bool]] = []  # False: the row in `telling` is to be deleted
         self.tellers: list[tuple[Owed, dict[Teller, Telling]]] = []  # to be answered once `owed` is written
         self.askers: list[tuple[Pair, dict[Teller, int]]] = []  # to be answered once the pair is written
-        self.cut: set[int] = (
-            set()
-        )  # partitions of which something was dropped since; they aren't read before its end
+        # Partitions of which something was dropped since; they aren't read before its end.
+        self.cut: set[int] = set()
         self.untold: list[PairKey] = []  # their receipts were of a partition that was dropped since
         # what may be answered once it is written
         self.acked: list[tuple[Pair, Intervals]] = []
@@ -267,9 +266,8 @@ class MailState:
         self.pending_bytes = 0  # their bodies
         self.held_bytes = 0  # bodies of sends that wait for an answer of the store
         self.doomed = 0  # rows that are to be deleted, of all pairs
-        self.throttled: deque[Pair] = (
-            deque()
-        )  # have something to hand over, and too many rows are to be deleted
+        # Have something to hand over, and too many rows are to be deleted.
+        self.throttled: deque[Pair] = deque()
         self.committing: Batch | None = None
         self.gather_until = 0  # the next batch waits for more until then
         self.hold_until = 0  # commits failed: until then senders are told `busy`

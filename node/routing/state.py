@@ -68,15 +68,13 @@ class Part:
         self.before = 0  # the same, before it was opened last: until an answer shows that it is served there
         self.tried = 0  # when it was last tried to open it
         self.lines: dict[tuple[int, int], Line] = {}  # by (ticket, recipient): to it
-        self.sessions: list[
-            Phone
-        ] = []  # of its users: a dictionary would cost each of them six times as much
+        # Of its users: a dictionary would cost each of them six times as much.
+        self.sessions: list[Phone] = []
         self.unsent: deque[Kept] | None = (
             None  # wait for room in the link; what comes later waits behind them
         )
-        self.announce: list[
-            Phone
-        ] = []  # sessions that the primary is to be told of, the first one at the end
+        # Sessions that the primary is to be told of, the first one at the end.
+        self.announce: list[Phone] = []
         self.count = 0
         self.bytes = 0
 
@@ -229,9 +227,8 @@ class RoutingState:
         self.tickets = Seats()
         self.ticket = 0  # the one that was given last
         self.lines: dict[int, dict[int, Line]] = {}  # ticket → recipient → line
-        self.back: dict[
-            int, dict[int, int]
-        ] = {}  # ticket → recipient → n: told to come back to it, and hasn't
+        # Ticket → recipient → n: told to come back to it, and hasn't.
+        self.back: dict[int, dict[int, int]] = {}
         self.kept = 0
         self.kept_bytes = 0
         self.waiting: dict[int, Part] = {}  # needed and not open

@@ -103,9 +103,8 @@ class _Measured:
                     self.store.deliver_results()
                 continue
             self.lags.append(now - due)
-            due = max(
-                due + _TICK_SECONDS, now - _TICK_SECONDS * 50
-            )  # a long stall counts as 50 late ticks at most
+            # A long stall counts as 50 late ticks at most.
+            due = max(due + _TICK_SECONDS, now - _TICK_SECONDS * 50)
             wanted += (now - asked) * self.plan.reads_per_s
             asked = now
             while wanted >= 1:

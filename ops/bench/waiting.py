@@ -176,9 +176,8 @@ def _drain(server: Server, wanted: Waiting, fleet: Fleet, screen: Screen, messag
         def show(counts: Counts) -> None:
             phase.show(counts.receipted)
 
-        fleet.connect(
-            wanted.senders, wanted.shape.users, show, limit
-        )  # the first drain while the last log in
+        # The first drain while the last log in.
+        fleet.connect(wanted.senders, wanted.shape.users, show, limit)
         fleet.wait(
             lambda counts: counts.delivered >= messages and counts.receipted >= messages,
             show,

@@ -135,7 +135,6 @@ class RawPhone:
 def _wrapped(plain: socket.socket) -> ssl.SSLSocket:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
-    context.verify_mode = (
-        ssl.CERT_NONE
-    )  # the login binds to the certificate that was seen; no more is wanted here
+    # The login binds to the certificate that was seen; no more is wanted here.
+    context.verify_mode = ssl.CERT_NONE
     return context.wrap_socket(plain)

@@ -84,9 +84,8 @@ def make_release(folder: Path, ahead: int = 1) -> Path:
     """
     tree = folder / f"ahead-{ahead}"
     for package in PACKAGES:
-        shutil.copytree(
-            ROOT / package, tree / package
-        )  # what is compiled, too: it goes by the time of its source
+        # What is compiled, too: it goes by the time of its source.
+        shutil.copytree(ROOT / package, tree / package)
     low, high = SPEAKS[1] + ahead - 1, SPEAKS[1] + ahead
     settings = tree / "replication" / "clustersettings.py"
     text, changed = _SPEAKS.subn(f"SPEAKS: Final = ({low}, {high})", settings.read_text("utf-8"))

@@ -55,9 +55,8 @@ class Pair:
         self.received = IntervalSet()  # by the recipient's library, off the wire
         self.handed = IntervalSet()  # to the recipient's app
         self.acked = IntervalSet()  # by the recipient's app: it has it for good
-        self.skipped = (
-            IntervalSet()
-        )  # refused, and given up by the sender: no messages, though the node accepts them
+        # Refused, and given up by the sender: no messages, though the node accepts them.
+        self.skipped = IntervalSet()
         self.sunk = IntervalSet()  # received by a device that was lost with it
         self.read = 0  # the highest number that the recipient's app marked as read
         self.incarnation = 0

@@ -261,10 +261,11 @@ class Peer:
         self.reads = 0  # its pulls that are being read
         self.offers: dict[int, int] = {}  # partition → up to where it may learn from us
         self.offered_at = -(10**12)
+        # (incarnation of the peer, round of purging) for which it has told all that it offers.
         self.offered_all = (
             0,
             0,
-        )  # (incarnation of the peer, round of purging) for which it has told all that it offers
+        )
         self.live: set[int] = set()  # partitions of ours of which it has told that its copy is complete
         self.live_untold: dict[int, int] = {}  # partition → epoch
         self.live_told_at = -(10**12)

@@ -320,9 +320,8 @@ class Far:
             case [int(code), *_] if code == REST and peer in self.engaged and self._is_idle(peer):
                 if self._around.links.send(peer, None, (RESTED,)):  # else it asks again
                     self._around.links.flush()
-                    self._parting[peer] = (
-                        self._around.now() + self._farewell_ms
-                    )  # it doesn't speak any more: that is no death
+                    # It doesn't speak any more: that is no death.
+                    self._parting[peer] = self._around.now() + self._farewell_ms
             case [int(code), *_] if code == RESTED and peer in self.engaged and self._is_idle(peer):
                 self.part(peer)
             case [int(code), *_] if code == CALL:

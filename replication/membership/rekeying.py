@@ -133,7 +133,6 @@ class Rekeying:
         await around.links.rekey(keys)
         (data / NEXT_KEY_FILE).rename(data / KEY_FILE)
         with around.within():
-            membership.edit_soon(
-                rotation.done()
-            )  # its file says which key it has, whatever becomes of the row here
+            # Its file says which key it has, whatever becomes of the row here.
+            membership.edit_soon(rotation.done())
         return keys.public

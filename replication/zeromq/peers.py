@@ -56,9 +56,8 @@ class Peers:
         control = self._links.get((None, member.node))
         if control is not None and member.address != before.address:
             self._point(control, member.address)
-            self._reader.reset(
-                self._entrances[None], member.node
-            )  # so that it says anew where its groups are
+            # So that it says anew where its groups are.
+            self._reader.reset(self._entrances[None], member.node)
 
     def know(self, member: Member) -> None:
         """A node may call; nothing is kept up to it until it is admitted. Of one that isn't resting: as `admit`."""
