@@ -189,7 +189,8 @@ async def _serve(
         log.error(
             "not everything could be written at the end; no accepted message is lost, phones repeat the rest"
         )
-    log.info("stood_still", **cluster.operate.rebalancer.holds())  # of this life; a node that leaves has moved most
+    # Of this life; a node that leaves has moved most.
+    log.info("stood_still", **cluster.operate.rebalancer.holds())
     if not cluster.membership.removed.is_set():
         await cluster.handing.say_gone()
 
