@@ -283,6 +283,7 @@ class Client:
             "gaps": sending.gaps,
             "busies": sending.busies,
             "unanswered": sending.unanswered,
+            "unsure": sending.unsure,
             "received": receiving.stored,
             "duplicates": receiving.duplicates,
             "senders_forgotten": receiving.forgotten,

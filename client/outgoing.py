@@ -50,6 +50,7 @@ class Outgoing:
         "read",
         "read_told",
         "recipient",
+        "repeated",
         "stale_high",
         "stale_left",
         "stream",
@@ -69,6 +70,9 @@ class Outgoing:
         self.news_delivered, self.news_expired = IntervalSet(), IntervalSet()
         self.read = self.read_told = 0
         self.in_flight = 0
+        self.repeated = 0
+        """Up to this number some were sent again on this connection because no answer came: a refusal may be of the
+        first copy, and the repeat be taken."""
         self.stale_high: int | None = None
         self.stale_left = 0
         """So many gaps with that high may still come that answer what was sent before the last going back; they
@@ -156,6 +160,12 @@ class Outgoing:
                 self.stale_left += flying > number  # the answer to `number` itself is what we go back for
         self.cursor = min(self.cursor, number)
 
+    def repeat(self) -> None:
+        """No answer came: send everything that is in flight again."""
+        self.repeated = self.cursor - 1
+        self.go_back(self.base)
+        self.stale_left = 0
+
     def is_stale_gap(self, high: int) -> bool:
         """Whether this gap was answered by going back already; counts it."""
         if self.stale_left and self.stale_high == max(high, self.base - 1):
@@ -167,6 +177,7 @@ class Outgoing:
         """The connection is gone: nothing is in flight, nothing is held."""
         self.go_back(self.base)
         self.stale_high, self.stale_left = None, 0
+        self.repeated = 0
         assert self.in_flight == 0
 
     def settle(self, first: int, last: int) -> list[tuple[int, bytes | None]]:

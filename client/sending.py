@@ -10,7 +10,7 @@ from random import Random
 
 from client.effects import Effects
 from client.errors import GAVE_UP, REGISTERED_ANEW, BodyTooLarge, OutboxFull, TooManyRecipients
-from client.events import Accepted, Kind, News, Receipt, Refused
+from client.events import Accepted, Close, Kind, News, Receipt, Refused
 from client.outgoing import Flight, Outgoing
 from client.records import OUTBOX, OUTGOING, REFUSAL, Snapshot
 from client.settings import Settings
@@ -26,7 +26,7 @@ class Sending:
         self.flight = Flight(settings.in_flight_max, settings.in_flight_bytes_max)
         self.outbox_count = self.outbox_bytes = 0
         self.sent = self.sent_again = self.accepted = self.refused = 0
-        self.gaps = self.busies = self.unanswered = self.stray = 0
+        self.gaps = self.busies = self.unanswered = self.unsure = self.stray = 0
         self._effects, self._settings, self._random = effects, settings, random
         self._online = False
         self._outgoing: dict[tuple[int, bytes], Outgoing] = {}
@@ -203,8 +203,7 @@ class Sending:
             elif outgoing.in_flight:
                 if outgoing.answer_due <= now:
                     self.unanswered += 1
-                    outgoing.go_back(outgoing.base)
-                    outgoing.stale_left = 0
+                    outgoing.repeat()
                     self._able[outgoing] = None
                 else:
                     self._set_timer(outgoing, outgoing.answer_due)
@@ -257,9 +256,17 @@ class Sending:
     def on_refused(
         self, now: float, recipient: int, stream: bytes, number: int, code: int, retry: float
     ) -> None:
-        """This message won't be taken: it is failed, and its number skipped."""
+        """This message won't be taken: it is failed, and its number skipped.
+
+        Where it was repeated for want of an answer that isn't sure: the repeat may have been taken since. It is
+        asked for on a new connection, on which no answer to an older copy can come.
+        """
         outgoing = self._answered(now, recipient, stream)
         if outgoing is None or number not in outgoing.queue:
+            return
+        if number <= outgoing.repeated and outgoing.queue[number] is not None:
+            self.unsure += 1
+            self._effects.events.append(Close("it refused a message that was sent twice"))
             return
         if not self._skip(outgoing, number, code, retry):  # a refused skip: there is nothing else to send
             self.on_busy(now, recipient, stream, number, retry)

@@ -72,8 +72,8 @@ class Session:
 class FakeNode:
     """faults: what happens to the next sends, in turn: "busy", "refuse", "lose" or "" (nothing).
 
-    As a real node, it refuses only a number that it could take. So while the client has sent a number twice (it went
-    back because an earlier one was not taken), the first copy can't be refused and the second taken.
+    As a real node, it refuses only a number that it could take. So where a client sends a number twice because it went
+    back for an earlier one, the first copy can't be refused and the second taken; where it had no answer, it can.
     """
 
     def __init__(self, window: int = 8) -> None:

@@ -183,6 +183,21 @@ class History(RuleBasedStateMachine):
                 assert sorted(numbers) == list(range(1, len(numbers) + 1)), f"a gap towards {recipient}"
 
 
+def test_the_first_copy_of_a_message_is_refused_and_its_repeat_taken() -> None:
+    history = History()
+    history.begin()
+    history.trouble(["refuse"])
+    history.send(1001, 1001, 1, "")
+    history.up(1001, 1)
+    history.phones[1001].advance(61.0)  # the answer is there, and not read yet
+    history.settle(1001)
+    history.sound()
+    history.teardown()
+    phone = history.phones[1001]
+    assert phone.core.sending.unsure == 1
+    assert [message.body for message in phone.diary.handed] == [b"message 1"]
+
+
 TestHistory = History.TestCase
 TestHistory.settings = settings(
     max_examples=80,

@@ -8,7 +8,7 @@ import pytest
 
 from client.effects import Effects
 from client.errors import GAVE_UP, OutboxFull, TooManyRecipients
-from client.events import Accepted, Event, Kind, Refused
+from client.events import Accepted, Close, Event, Kind, Refused
 from client.records import Snapshot
 from client.sending import Sending
 from client.settings import Settings
@@ -240,6 +240,39 @@ def test_silence_sends_again(talk: Conversation) -> None:
     talk.wait(1.5)
     assert talk.said() == [1, 2]
     assert (talk.sending.unanswered, talk.sending.sent_again) == (1, 2)
+
+
+def test_a_refusal_of_what_was_repeated_is_asked_for_on_a_new_connection(talk: Conversation) -> None:
+    talk.send(2)
+    assert talk.said() == [1, 2]
+    talk.wait(61.0)
+    assert talk.said() == [1, 2]
+    talk.send(1)
+    assert talk.said() == [3]
+    talk.refused(2)  # the first copy's answer, late; the second may be taken
+    assert talk.sending.unsure == 1
+    (close,) = talk.events(Close)
+    assert isinstance(close, Close)
+    assert talk.events(Refused) == []
+    talk.sending.stop()
+    talk.sending.start()
+    assert talk.said() == [1, 2, 3]
+    talk.accepted(1, 1)
+    talk.refused(2)
+    assert [refused.number for refused in talk.events(Refused)] == [2]
+    assert talk.said() == [-2, 3]
+
+
+def test_a_refusal_of_what_was_not_repeated_is_believed_beside_what_was(talk: Conversation) -> None:
+    talk.send(1)
+    talk.said()
+    talk.wait(61.0)
+    talk.said()
+    talk.accepted(1, 1)
+    talk.send(1)
+    assert talk.said() == [2]
+    talk.refused(2)
+    assert [refused.number for refused in talk.events(Refused)] == [2]
 
 
 def test_a_break_sends_everything_unaccepted_again(talk: Conversation) -> None:
