@@ -128,6 +128,9 @@ class Edge:
     def may_register(self, p: int) -> bool:
         return True
 
+    def may_be_pledged(self, p: int) -> bool:
+        return True
+
     # ---- Accounts and Phones -------------------------------------------------------------------
 
     def judge_device(self, user: int, stream: bytes, done: Callable[[int], None]) -> None:
