@@ -2,6 +2,9 @@
 
 That it is to go stands in its row, beside the state: a member that is only emptied (`leaving`, too) stays one. Whoever
 said so needn't wait, nor need the node live on meanwhile: it goes on after another start.
+
+It goes only when somebody who stays knows that. Whom it hears may not hear it, and takes over all that it holds: gone
+then, it would be counted for ever as an active member that is dead, and of two members one isn't a majority.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ from typing import Final, Protocol
 
 import structlog
 
-from replication.membership.member import LEAVING, REMOVED
+from replication.detector import Detector
+from replication.detectorstate import ALIVE
+from replication.membership.member import ACTIVE, LEAVING, REMOVED
 from replication.membership.membership import Membership
 from replication.replicated import ReplicatedGroup
 from replication.zeromq.links import Links
@@ -19,7 +24,8 @@ from replication.zeromq.links import Links
 log = structlog.get_logger()
 
 SURE_MS: Final = 1_000
-"""For how long nothing may have been held: groups that were made at run time are opened a moment after the others."""
+"""For how long nothing may have been held: groups that were made at run time are opened a moment after the others. And
+for how long somebody must have known that this node leaves."""
 
 
 class Around(Protocol):
@@ -28,6 +34,7 @@ class Around(Protocol):
     me: bytes
     groups: dict[str, ReplicatedGroup]
     links: Links
+    detector: Detector
 
     def now(self) -> int: ...
     def within(self) -> AbstractContextManager[None]: ...
@@ -54,10 +61,11 @@ class Departing:
         return named + sum(len(peer.offers) for state in states for peer in state.peers.values())
 
     def step(self) -> None:
-        """Time has passed: if nothing is held any more, and that was what this node waited for, it goes."""
+        """Time has passed: if nothing is held any more, and that was what this node waited for, it goes once another
+        member knows."""
         own, now = self._membership.own, self._around.now()
         goes = own.state == LEAVING and own.departs and not self._membership.removed.is_set()
-        if not goes or not self._holds_nothing():
+        if not goes or not self._holds_nothing() or not self._is_known():
             self._nothing_since = None
         elif self._nothing_since is None:
             self._nothing_since = now
@@ -72,3 +80,13 @@ class Departing:
     def _holds_nothing(self) -> bool:
         groups = self._around.groups.values()
         return bool(groups) and not any(group.carrier.state.starting for group in groups) and not self.held()
+
+    def _is_known(self) -> bool:
+        """Whether an active member of this cluster is there that has on its disk that this one leaves."""
+        membership, detector = self._membership, self._around.detector
+        members, has_kept = membership.roster.members, membership.exchange.has_kept
+        return any(
+            members[node].state == ACTIVE and has_kept(node) and detector.state_of(node) == ALIVE
+            for node in membership.nodes
+            if node != self._around.me
+        )
