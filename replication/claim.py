@@ -41,6 +41,25 @@ class Claim:
         """Whether this claim wins over ``other``."""
         return other is None or self.rank > other.rank
 
+    def raised_apart_from(self, other: Self) -> bool:
+        """Whether the floor was raised while those who made ``other`` were out of reach for as long as that takes.
+
+        Two sides of a split count epochs alike, so a copy of one may be complete under an epoch that isn't below the
+        other's floor. But who raises a floor serves, and has the epoch before, too; and everybody in reach had obeyed
+        that. Who knows another claim of that epoch was away. So was who has raised a floor of the same epoch. Claims
+        remember one step: where that doesn't tell, nothing is said.
+        """
+        raised = [primary for epoch, primary in self._ranks() if epoch == self.floor]
+        if not raised or not self.floor:
+            return False
+        known = dict(other._ranks())
+        if known.get(self.floor - 1, raised[0]) != raised[0]:
+            return True
+        return other.floor == self.floor and known.get(self.floor, raised[0]) != raised[0]
+
+    def _ranks(self) -> list[Rank]:
+        return [self.rank] if self.prior is None else [self.rank, self.prior]
+
     def row(self) -> list[Any]:
         """The form in which it is stored and sent."""
         row = [self.epoch, self.primary, self.heir, self.floor, *(self.prior or (0, b""))]

@@ -99,6 +99,8 @@ def _obey(state: ReplicaState, part: Partition, claim: Claim) -> None:
         offer(state, part)
         return
     step_down(state, part)
+    if before is not None and part.asof >= claim.floor and claim.raised_apart_from(before):
+        part.asof = claim.floor - 1  # it was complete under claims of the same epochs, but others
     if part.sound and _follows(state, part, before, claim):
         part.asof = claim.epoch
         if part.copy == LIVE:

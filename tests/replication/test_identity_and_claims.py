@@ -54,6 +54,37 @@ async def test_an_identity_in_part_is_refused(tmp_path: Path, forgotten: str) ->
         await opened(tmp_path / "store")
 
 
+A, B = b"A", b"B"
+
+
+@pytest.mark.parametrize(
+    ("winner", "known"),
+    [
+        (Claim(8, B, None, 8, (7, B)), Claim(8, A, None, 8, (7, A))),
+        (Claim(8, B, None, 8, (7, B)), Claim(8, A, None, 6, (7, A))),
+        (Claim(9, B, None, 8, (8, B)), Claim(9, A, None, 8, (8, A))),
+        (Claim(9, B, None, 8, (8, B)), Claim(8, A, None, 6, (7, A))),
+    ],
+)
+def test_a_floor_that_was_raised_beside_claims_of_the_same_epochs(winner: Claim, known: Claim) -> None:
+    assert winner.raised_apart_from(known)
+
+
+@pytest.mark.parametrize(
+    ("winner", "known"),
+    [
+        (Claim(8, B, None, 8, (7, B)), Claim(7, B, None, 6, (6, A))),  # the next one
+        (Claim(8, B, None, 8, (7, B)), Claim(8, A, None, 6, (7, B))),  # taken over just then
+        (Claim(9, B, None, 8, (8, B)), Claim(9, A, None, 8, (8, B))),  # taken over after
+        (Claim(8, B, None, 6, (7, B)), Claim(8, A, None, 6, (7, A))),  # nobody forgot
+        (Claim(10, B, None, 8, (9, B)), Claim(10, A, None, 8, (9, A))),  # nobody remembers
+        (Claim(1, B), Claim(1, A)),
+    ],
+)
+def test_a_floor_that_may_have_been_raised_with_everybody_there(winner: Claim, known: Claim) -> None:
+    assert not winner.raised_apart_from(known)
+
+
 def test_the_secret_is_not_shown() -> None:
     assert "hush" not in repr(Identity(b"hush" * 8, b"n" * 8, 1024))
 

@@ -3,6 +3,7 @@
 from copy import deepcopy
 
 import pytest
+from attrs import evolve
 
 from replication.claim import Claim
 from replication.core import messages, replica
@@ -234,3 +235,30 @@ def test_a_copy_is_not_complete_under_a_claim_that_was_told_ahead_of_the_stream(
     closed = [messages.FRAME, 1, stream.session, number, 9, [], [0], [], [], []]
     replica.received(state, b"A", [closed[0], stand["A"].state.incarnation, *closed[2:]])
     assert part.copy == VOID
+
+
+def test_two_sides_that_were_apart_for_too_long_bring_nothing_back_to_one_another() -> None:
+    """Though both have raised floors, and the claims that meet are of the same epoch."""
+    stand = Stand(4, purge_ms=1_000, absence_ms=20_000).ready()
+    stand["A"].write(0, "k", 1)
+    stand["A"].write(0, "l", 2)
+    stand.work()
+    stand.split("AC", "BD")
+    stand.see()
+    stand.run(3_000)
+    assert stand.servers(0) == "AB"
+    stand["B"].write(0, "k", None)
+    stand.work()
+    stand.run(25_000)
+    assert not stand["B"].store.tombstones(0)
+    stand["B"].state.settings = evolve(stand["B"].state.settings, purge_ms=0)  # the other side catches up
+    while stand.claim("A").epoch < stand.claim("B").epoch:
+        stand.run(100)
+    ours, theirs = stand.claim("A"), stand.claim("B")
+    assert ours.epoch == ours.floor == theirs.epoch == theirs.floor
+    stand.heal()
+    stand.see()
+    stand.run(10_000)
+    assert stand.servers(0) == "B"
+    assert [stand[letter].store.values(0) for letter in "BD"] == [{"l": 2}] * 2
+    assert stand["A"].state.counts.cleared == stand["C"].state.counts.cleared == 1
