@@ -30,7 +30,8 @@ class Notes:
     """All of them, as far as they were read, and who is to be answered."""
 
     __slots__ = (
-        "after", "asked", "asked_since", "askers", "due", "found", "number", "rounds", "scan_at", "scanning", "seen",
+        "after", "anew", "asked", "asked_since", "askers", "began", "due", "found", "left", "number", "rounds",
+        "scan_at", "scanning", "seen",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -38,7 +39,10 @@ class Notes:
         self.found: dict[PairKey, Note] = {}
         self.rounds = Rounds[Note]()  # those that weren't answered
         self.number = 0  # the one that was given last
-        self.seen = 0  # what the tables said of new ones when they were last read from the beginning
+        self.seen = 0  # what the tables said last of new ones
+        self.anew = False  # when all are read, from the beginning
+        self.began = 0  # when it was last read from the beginning
+        self.left: set[int] = set()  # homes of those that made room since
         self.due = False  # there are some that weren't read
         self.scanning = False
         self.scan_at = 0  # not before

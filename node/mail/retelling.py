@@ -18,18 +18,21 @@ from functools import partial
 from node.mail import effects, healing, loading
 from node.mail.notes import Note, NoteKey
 from node.mail.pair import Pair
+from node.mail.rounds import LAST, WAITS_MS
 from node.mail.state import Batch, MailState, Teller
 
 SCAN_NOTES = 64
 """Notes read in one step."""
 NOTES_MAX = 4_096
-"""In memory. The others stay where they are until these are answered."""
+"""In memory. The others stay where they are until these are answered, or make room: see `_make_room`."""
 ASKED_MAX = 100
 """In one `ASKED_EVERY_MS`, by one node. After a split there may be as many notes as receipts that are owed, each of
 them makes another node load a pair, and nobody is in a hurry."""
 ASKED_EVERY_MS = 100
 SCAN_AGAIN_MS = 1_000
 """After the store didn't read them."""
+READ_AGAIN_MS = WAITS_MS[LAST]
+"""From one beginning to the next one, where some had to make room and nothing is heard of their primary."""
 
 # ---- at whoever has notes --------------------------------------------------------------------------------
 
@@ -38,9 +41,12 @@ def look(state: MailState, noted: int) -> None:
     """Read notes, and ask. noted: as of `MailTables`."""
     notes, now = state.notes, state.now
     if noted != notes.seen:
-        notes.seen, notes.due, notes.after = noted, True, None
-    room = len(notes.found) <= NOTES_MAX - SCAN_NOTES
-    if notes.due and room and not notes.scanning and now >= notes.scan_at:
+        notes.seen, notes.anew = noted, True
+    again = notes.anew or (notes.left and not 0 <= now - notes.began < READ_AGAIN_MS)
+    if again and not notes.due and not notes.scanning:
+        notes.due, notes.anew, notes.after, notes.began = True, False, None, now
+        notes.left.clear()
+    if notes.due and not notes.scanning and now >= notes.scan_at and _make_room(state):
         notes.scanning = True
         notes.due = False
         state.out.append((effects.SCAN_NOTES, notes.after, SCAN_NOTES))
@@ -61,8 +67,7 @@ def scanned(state: MailState, rows: Sequence[tuple[NoteKey, int]], after: NoteKe
     notes.scanning = False
     for row, sequence in rows:
         _add(state, row, sequence)
-    if not notes.due:  # otherwise from the beginning, since there are new ones
-        notes.after, notes.due = after, after is not None
+    notes.after, notes.due = after, after is not None
 
 
 def not_scanned(state: MailState) -> None:
@@ -70,6 +75,20 @@ def not_scanned(state: MailState) -> None:
     notes = state.notes
     notes.scanning, notes.due, notes.after = False, True, None
     notes.scan_at = state.now + SCAN_AGAIN_MS
+
+
+def _make_room(state: MailState) -> bool:
+    """Whether there is room for what is read in one step. Those that were asked for twice, and not answered, make room
+    for others whose primary may be there: they are on disk, and are read again."""
+    notes = state.notes
+    wanted = len(notes.found) + SCAN_NOTES - NOTES_MAX
+    if wanted > 0:
+        for note in notes.rounds.unanswered(state.now, wanted):
+            notes.rounds.drop(note)
+            notes.left.add(note.home)
+            del notes.found[note.key]
+            wanted -= 1
+    return wanted <= 0
 
 
 def _add(state: MailState, row: NoteKey, sequence: int) -> None:
@@ -111,6 +130,8 @@ def taken_off(state: MailState, key: tuple[int, int, bytes], number: int, *, fai
 
 def hurry(state: MailState, home: int) -> None:
     """Pairs of this partition, whose primary couldn't be asked before, may be asked for now."""
+    if home in state.notes.left:
+        state.notes.anew = True
     state.notes.rounds.hurry(home, state.now)
 
 

@@ -103,6 +103,18 @@ class Rounds(Generic[T]):
                 found.append(one)
         return found
 
+    def unanswered(self, now: int, limit: int) -> list[T]:
+        """Whoever was told more than once in vain and would be told again now; at most so many, the longest waits
+        first. They stay where they are."""
+        found: list[T] = []
+        for number in range(LAST, FIRST, -1):
+            before = now - WAITS_MS[number]
+            for one in self._queues[number].values():
+                if one.asked > before or len(found) == limit:
+                    break
+                found.append(one)
+        return found
+
     def homes(self) -> Collection[int]:
         """The places to which something is told that isn't answered."""
         return self._homes.keys()

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from node.mail import dropping, effects, receipts, retelling, settling
 from node.mail.notes import NoteKey
 from node.wire.verbs import KIND_DELIVERED
@@ -137,6 +139,81 @@ def test_no_more_notes_are_read_than_memory_is_for() -> None:
         retelling.taken_off(core.state, note.key, note.number, failed=False)
     look(core)
     assert core.asked(effects.SCAN_NOTES) == [(effects.SCAN_NOTES, after, retelling.SCAN_NOTES)]
+
+
+class Disk:
+    """Notes of 300 pairs of a partition whose primary is away, in key order, and behind them 100 of another one."""
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+        core.state.partition_of = self.home
+        self.rows = {(1, user, ALICE, STREAM): user for user in range(1_000, 1_400)}
+        self.there = {1}
+        self.noted = 1
+        self.asked = 0
+
+    def home(self, user: int) -> int:
+        return user // 1_300
+
+    def run(self, ms: int) -> None:
+        for _ in range(ms // retelling.ASKED_EVERY_MS):
+            self.core.wait(retelling.ASKED_EVERY_MS)
+            retelling.look(self.core.state, self.noted)
+            assert len(self.core.state.notes.found) <= retelling.NOTES_MAX
+            for effect in self.core.asked():
+                self._does(effect)
+
+    def _does(self, effect: tuple[Any, ...]) -> None:
+        state = self.core.state
+        if effect[0] == effects.SCAN_NOTES:
+            after, limit = effect[1:]
+            keys = [key for key in self.rows if after is None or key > after][:limit]
+            more = keys[-1] if len(keys) == limit else None
+            retelling.scanned(state, [(key, self.rows[key]) for key in keys], more)
+        elif effect[0] == effects.RETELL:
+            self.asked += 1
+            if self.home(effect[1]) in self.there:
+                retelling.answered(state, *effect[1:])
+        elif effect[0] == effects.NOTES_OFF:
+            for key, _ in effect[3]:
+                del self.rows[key]
+            retelling.taken_off(state, effect[1], effect[2], failed=False)
+
+
+def disk_of_many(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    """In memory there is room for 200."""
+    monkeypatch.setattr(retelling, "NOTES_MAX", 200)
+    return Disk(core_of())
+
+
+def test_notes_of_a_primary_that_is_away_make_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = disk_of_many(monkeypatch)
+    disk.run(60_000)
+    assert {disk.home(key[1]) for key in disk.rows} == {0}
+    disk.asked = 0
+    disk.run(600_000)
+    assert disk.asked < 300 * 3 * 600_000 // retelling.READ_AGAIN_MS, (
+        "as seldom as if there were room for all"
+    )
+    disk.there = {0, 1}
+    retelling.hurry(disk.core.state, 0)
+    disk.run(20_000)
+    assert disk.rows == {}
+
+
+def test_those_that_made_room_are_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = disk_of_many(monkeypatch)
+    disk.run(60_000)
+    disk.there = {0, 1}
+    disk.run(2 * retelling.READ_AGAIN_MS)
+    assert disk.rows == {}
+
+
+def test_new_notes_do_not_keep_others_from_being_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = disk_of_many(monkeypatch)
+    for disk.noted in range(1, 600):
+        disk.run(100)
+    assert {disk.home(key[1]) for key in disk.rows} == {0}
 
 
 def test_who_could_not_be_asked_is_asked_when_there_is_a_way() -> None:
