@@ -90,6 +90,7 @@ class Detector:
             state.counters.pause_longest_ms = max(state.counters.pause_longest_ms, gap)
             effects.append((PAUSED, gap))
         for name, peer in state.peers.items():
+            ending.waited(state, name, peer)
             self._judge(name, peer, effects)
         if now >= state.beat_at:
             state.beat_at = now + settings.beat_ms
@@ -144,11 +145,11 @@ class Detector:
         elif code == PROBE_ANSWER:
             self._answered(rest[0], rest[1], rest[2], effects)
         elif code == KNOCK:
-            ending.asked(state, peer, rest[0], rest[1], effects)
+            ending.asked(state, peer, rest[0], rest[1], self._clock(now), effects)
             if rest[0] in state.peers:
                 self._judge(rest[0], state.peers[rest[0]], effects)
         elif code == KNOCKED and rest[0] in state.peers:
-            ending.answered(state, peer, rest[0], state.peers[rest[0]], rest[1], rest[2])
+            ending.answered(state, peer, rest[0], rest[1], rest[2], self._clock(now))
             self._judge(rest[0], state.peers[rest[0]], effects)
         return effects
 
@@ -165,12 +166,15 @@ class Detector:
         """What came of LOOK; nothing is to be said if it isn't known."""
         return ending.looked(asker, target, nonce, was_refused)
 
-    def added(self, peer: bytes) -> None:
-        """A node is a member from now on; nothing is known of it yet."""
+    def added(self, peer: bytes, cluster: str | None = None) -> None:
+        """A node is a member from now on, of this node's cluster or of another one; nothing is known of it yet."""
         state = self.state
-        if peer != state.node and peer not in state.peers:
+        if peer == state.node:
+            return
+        if peer not in state.peers:
             state.peers[peer] = PeerState(state.clock)
             state.peers = dict(sorted(state.peers.items()))
+        state.peers[peer].cluster = cluster
 
     def removed(self, peer: bytes) -> None:
         """It is none any more: nothing more is thought of it."""

@@ -116,6 +116,12 @@ class DetectorSettings:
         return self.suspect_ms + self.confirm_ms
 
     @property
+    def answer_ms(self) -> int:
+        """How long those who are asked to knock have time before it is counted without them; more than a connection and
+        a word there and back take, and less than a beat."""
+        return 2 * self.beat_ms // 5
+
+    @property
     def rounds_max(self) -> int:
         """Rounds of asking whose answers still count."""
         return self.dead_ms // self.beat_ms + 2
@@ -145,7 +151,9 @@ class PeerState:
 
     __slots__ = (
         "boot",
+        "cluster",
         "deaf_since",
+        "denied",
         "died",
         "former",
         "former_words",
@@ -161,6 +169,8 @@ class PeerState:
 
     def __init__(self, clock: int) -> None:
         self.state = UNKNOWN
+        self.cluster: str | None = None
+        """The label of its cluster; None: this node's own."""
         self.boot: bytes | None = None
         self.former: tuple[bytes, ...] = ()
         self.former_words = 0
@@ -182,6 +192,8 @@ class PeerState:
         self.refusal: Refusal | None = None
         self.told: dict[bytes, int] = {}
         """Who has said of itself that it was refused there, and when; no word of the peer came since."""
+        self.denied: int | None = None
+        """When somebody said that it was let in where this node was refused."""
 
 
 class DetectorState:

@@ -159,7 +159,7 @@ class Far:
         with around.within():
             self.engaged[node] = around.now()
             around.links.admit(linked)
-            around.detector.added(node)
+            around.detector.added(node, row.cluster)
             for group in self._owned():
                 state = group.carrier.state
                 state.now = around.now()

@@ -15,6 +15,7 @@ from replication.detectorstate import (
     SEND,
     STATE,
     SUSPECT,
+    UNREACHABLE,
     DetectorSettings,
 )
 
@@ -80,7 +81,69 @@ def test_most_of_those_who_looked_must_agree() -> None:
     nonce = asked[0][2]
     assert detector.received(C, (KNOCKED, B, nonce, 1), 605) == []
     assert detector.received(C, (KNOCKED, B, nonce, 1), 606) == [], "twice is once"
-    assert detector.received(D, (KNOCKED, B, nonce, 1), 607) == [(STATE, B, DEAD, B)]
+    assert detector.received(D, (KNOCKED, B, nonce, 1), 607) == [], "E may have been let in"
+    assert detector.received(E, (KNOCKED, B, nonce, 1), 608) == [(STATE, B, DEAD, B)]
+
+
+def test_who_is_asked_and_busy_is_waited_for_a_moment_only() -> None:
+    detector = running(B, C, D, E)
+    hear(detector, 550, 600, C, D, E)
+    nonce = knocks(detector.refused(B, 600))[0][2]
+    detector.received(C, (KNOCKED, B, nonce, 1), 605)
+    detector.received(D, (KNOCKED, B, nonce, 1), 606)
+    assert (STATE, B, DEAD, B) not in hear(detector, 650, 650, C, D)
+    assert (STATE, B, DEAD, B) in hear(detector, 700, 700, C, D)
+    assert detector.has_ended(B)
+
+
+def test_two_behind_a_filter_are_denied_by_the_one_who_was_let_in_and_hold_off_since() -> None:
+    detector = running(B, C, D)
+    hear(detector, 550, 600, C, D)
+    detector.received(C, (KNOCK, B, 7), 600)
+    asked = knocks(detector.refused(B, 600))
+    assert [one[0] for one in asked] == [D], "C has said so"
+    assert detector.state_of(B) == SUSPECT
+    assert detector.received(D, (KNOCKED, B, asked[0][2], 0), 606) == [(STATE, B, ALIVE, B)]
+    detector.received(C, (KNOCK, B, 8), 610)
+    for now in range(650, 1_450, 50):
+        assert (STATE, B, SUSPECT, B) not in hear(detector, now, now, C, D)
+        assert detector.refused(B, now + 10) == []
+    effects = hear(detector, 1_450, 1_500, C, D)
+    nonces = [e[2][2] for e in effects if e[0] == SEND and e[2][0] == PROBE_REQUEST]  # type: ignore[index]
+    detector.received(D, (PROBE_ANSWER, B, nonces[-1], B), 1_505)
+    detector.received(C, (KNOCK, B, 9), 1_600)
+    hear(detector, 1_550, 1_700, C, D)
+    assert detector.refused(B, 1_710) == [], "somebody hears it"
+    assert detector.state_of(B) == UNREACHABLE
+    assert detector.statistics()["refusals"] == 1
+    hear(detector, 1_750, 1_800, B, C, D)
+    assert knocks(detector.refused(B, 1_900)), "a word ends that"
+
+
+def test_members_of_other_clusters_neither_look_nor_count() -> None:
+    detector = running(B, C)
+    for other in (D, E):
+        detector.added(other, "elsewhere")
+    hear(detector, 550, 600, B, C, D, E)
+    asked = knocks(detector.refused(B, 700))
+    assert [one[0] for one in asked] == [C]
+    detector.received(D, (KNOCK, B, 7), 701)
+    assert detector.received(C, (KNOCKED, B, asked[0][2], 1), 705) == [(STATE, B, DEAD, B)]
+
+
+def test_of_two_one_believes_itself_however_many_others_it_is_engaged_with() -> None:
+    detector = running(B)
+    for other in (D, E):
+        detector.added(other, "elsewhere")
+    hear(detector, 550, 600, B, D, E)
+    assert detector.refused(B, 700) == [(STATE, B, DEAD, B)]
+    asked = knocks(detector.refused(D, 700))
+    assert [one[0] for one in asked] == [E], "who is of its cluster"
+    detector.removed(E)
+    detector.refused(D, 1_000)
+    assert detector.state_of(D) == SUSPECT, "the only one of another cluster is found by silence"
+    detector.added(D)
+    detector.check()
 
 
 def test_one_that_was_let_in_outweighs_the_others() -> None:
@@ -114,6 +177,7 @@ def test_one_who_asks_is_no_majority_of_many() -> None:
     detector.received(C, (KNOCK, B, 7), 560)
     nonce = knocks(detector.refused(B, 600))[0][2]
     assert detector.state_of(B) == SUSPECT
+    detector.received(E, (KNOCKED, B, nonce, 1), 604)
     assert detector.received(D, (KNOCKED, B, nonce, 1), 605) == [(STATE, B, DEAD, B)]
     detector.check()
 

@@ -40,6 +40,13 @@ def test_only_an_end_is_taken_for_one() -> None:
     assert outcome.totals["called ended"] == 2, "the crash, by both others"
 
 
+def test_two_behind_filters_believe_the_one_who_was_let_in() -> None:
+    steps = (*FILTER, Step(1_000, "filter", (3, 1)), Step(1_400, "unfilter", (3, 1)))
+    outcome = perform(talking(*steps, nodes=4))
+    assert not outcome.rule, outcome
+    assert not outcome.totals["called ended"]
+
+
 def test_of_two_nodes_one_may_be_deceived_by_a_filter_and_nothing_is_lost() -> None:
     outcome = perform(talking(*FILTER, nodes=2))
     assert not outcome.rule, outcome
@@ -70,7 +77,7 @@ def test_a_cut_that_is_taken_for_an_end_is_found(monkeypatch: pytest.MonkeyPatch
 
 
 def test_one_who_asks_nobody_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    def sure_of_itself(state: Any, name: bytes, refusal: Any, effects: Any) -> None:
+    def sure_of_itself(state: Any, name: bytes, peer: Any, refusal: Any, *_: Any) -> None:
         refusal.certain = True
 
     monkeypatch.setattr(ending, "_ask", sure_of_itself)
