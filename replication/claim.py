@@ -12,6 +12,8 @@ Rank = tuple[int, bytes]
 """(epoch, primary)"""
 WHOLE: Final = 8
 """Words of the row of a claim that says what it was made from."""
+KEPT_MAX: Final = 8
+"""Claims before it of which one says, one by one, that each complete copy has what was given out under them."""
 
 
 @attrs.frozen(order=False)
@@ -21,7 +23,8 @@ class Claim:
     floor: copies that were last complete under an epoch below it have missed tombstones that are purged: they
     contribute nothing, and fill from nothing. prior: (epoch, primary) of the claim that this one follows. whole: it
     was made by one of that claim's keepers (`core.keepers`). given: that copy had all that was given out under claims
-    up to this one. The last two are told with a claim, and two claims don't differ by them.
+    up to this one. kept: and under these; those up to `given`, and `prior`, aren't among them. The last three are told
+    with a claim, and two claims don't differ by them.
     """
 
     epoch: int
@@ -31,6 +34,7 @@ class Claim:
     prior: Rank | None = None
     whole: bool = attrs.field(default=False, eq=False)
     given: Rank | None = attrs.field(default=None, eq=False)
+    kept: tuple[Rank, ...] = attrs.field(default=(), eq=False)
 
     @property
     def rank(self) -> Rank:
@@ -63,7 +67,10 @@ class Claim:
     def row(self) -> list[Any]:
         """The form in which it is stored and sent."""
         row = [self.epoch, self.primary, self.heir, self.floor, *(self.prior or (0, b""))]
-        return [*row, *(self.given or (0, b""))] if self.whole else row
+        if not self.whole:
+            return row
+        row += self.given or (0, b"")
+        return [*row, [list(rank) for rank in self.kept]] if self.kept else row
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
@@ -73,7 +80,8 @@ class Claim:
             return cls(epoch, primary, heir)
         prior = (row[4], row[5]) if row[5] else None
         given = (row[6], row[7]) if len(row) >= WHOLE and row[7] else None
-        return cls(epoch, primary, heir, row[3], prior, len(row) >= WHOLE, given)
+        kept = tuple((one[0], one[1]) for one in row[WHOLE][:KEPT_MAX]) if len(row) > WHOLE else ()
+        return cls(epoch, primary, heir, row[3], prior, len(row) >= WHOLE, given, kept)
 
 
 def read_claims(group: OpenGroup, partitions: int) -> dict[int, Claim]:

@@ -38,6 +38,7 @@ async def _status(context: Context, arguments: Mapping[str, Any]) -> Any:
             "at_one_copy": len(users["single"]),
             "at_one_copy_for_s_most": max((ms for _, ms in users["single"]), default=0) / 1000,
             "served_by_nobody": len(users["unserved"]),
+            "unpledged": context.node.statistics().get("routing", {}).get("partitions_unpledged", 0),
         },
         "at_one_copy": [{"partition": p, "for_s": ms / 1000} for p, ms in users["single"][:SHOWN_MAX]],
         "served_by_nobody": [{"partition": p, "for_s": ms / 1000} for p, ms in users["unserved"][:SHOWN_MAX]],
@@ -90,8 +91,9 @@ COMMANDS: Final = (
         help=(
             "Members with their state, whether this node hears them, what they are primary and heir of; partitions by"
             " state, those that stand at one copy and for how long, those that nobody serves; links that are down;"
-            " what is being moved. agreed: how many members are known to have the same list of members. spoken: the"
-            " version that all of them understand. On a node that stands alone: that it does."
+            " what is being moved. unpledged: partitions served here in which a registration was refused, as no"
+            " majority of the members has pledged them. agreed: how many members are known to have the same list of"
+            " members. spoken: the version that all of them understand. On a node that stands alone: that it does."
         ),
         example="cluster status",
         run=_status,

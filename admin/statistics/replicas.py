@@ -29,6 +29,8 @@ FIGURES: Final[tuple[Figure, ...]] = (
         cluster.reports.{what}: what the cluster's cores reported, by kind
         cluster.not_understood.{channel}.{code}: messages of a newer release that this one doesn't know, passed over
         cluster.messages_too_large: messages that were refused because of their size
+        replication.groups.{group}.pledges: pledges of partitions that this node gave, each to another claim than before
+        replication.groups.{group}.pledges_refused: answers of peers that are pledged to another claim than this node's
         replication.links.{peer}.sent_bytes [bytes]: bytes to a peer
         replication.links.{peer}.received_bytes [bytes]: bytes of a peer
         replication.links.{peer}.lost: messages that were queued when a connection ended
@@ -121,6 +123,8 @@ def _group(group: ReplicatedGroup) -> dict[str, Any]:
     return {
         "waiting": state.waiting,
         "filling": sum(1 for _ in copies.progress(state)),
+        "pledges": state.counts.pledges,
+        "pledges_refused": state.counts.pledges_refused,
         "lag_rows": lag_rows,
         "oldest_ms": max(ages, default=0),
         "peers_left_out": left_out,

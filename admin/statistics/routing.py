@@ -26,6 +26,7 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.asks: PIN requests, registrations and logins of phones here, or put here by other nodes
         routing.asks_failed: of these, refused because nobody could be reached in time
         routing.asks_again: of these, put again after a change of claim or link
+        routing.asks_unpledged: registrations refused because no majority of the members pledged their partition in time
         routing.malformed: messages of peers that made no sense
         routing.not_understood.{channel}.{code}: messages of a newer release that this one doesn't know, passed over
         routing.unopened: messages of peers for a partition that they hadn't opened
@@ -66,7 +67,8 @@ FIGURES: Final[tuple[Figure, ...]] = (
         routing.partitions_served: partitions that are served here, as routing knows
         routing.partitions_waiting: partitions that are needed here and open nowhere
         routing.origins: senders at other edges of whom it is known where they spoke last
-        routing.asks_waiting: account requests that wait for other nodes
+        routing.asks_waiting: account requests that wait for other nodes, and registrations that wait for pledges
+        routing.partitions_unpledged: partitions served here that lack pledges, and refused a registration for that
         routing.tells_waiting: pairs whose senders' primaries are to be told something
         routing.retells_waiting: pairs of which that is to be asked, or was and isn't answered
         cluster.rebalancing.under_way: moves under way

@@ -91,11 +91,11 @@ def _serve(state: RoutingState, p: int, what: int, user: int, fields: tuple[Any,
         pin, key, stream, address = fields
         refuse = partial(_refuse, state, done)
         put = partial(accounts.register, user, pin, key, stream, address, then)
-        if state.ways.may_register(p):
+        if awaiting.may_register(state, p):
             put()
-        elif not (state.ways.may_be_pledged(p) and awaiting.add(state, p, put, refuse)):
+        elif not (awaiting.ask(state, p) and awaiting.add(state, p, put, refuse)):
             refuse()
-    elif not state.ways.may_be_pledged(p):
+    elif not awaiting.ask(state, p):
         _refuse(state, done)
     else:
         (address,) = fields

@@ -288,6 +288,7 @@ class Router:
             "partitions_waiting": len(state.waiting),
             "origins": len(state.origins),
             "asks_waiting": len(state.asks) + len(state.awaiting),
+            "partitions_unpledged": sum(p in state.served for p in state.unpledged),
             "tells_waiting": len(state.mail.telling),
             "tells": state.mail.counts.tells,
             "tells_again": state.mail.counts.tells_again,

@@ -27,7 +27,7 @@ class RoutingSettings:
     retry_ms: int = 1_000
     """Told to a phone that is to come back."""
     asks_max: int = 10_000
-    """Account requests under way to other nodes."""
+    """Account requests under way to other nodes; and so many registrations that wait for pledges."""
     ask_ms_max: int = 8_000
     """How long one may take, however many nodes it was put to."""
     origins_max: int = 200_000

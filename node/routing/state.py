@@ -244,7 +244,9 @@ class RoutingState:
         # primary
         self.coming: dict[int, Remote] = {}  # by user: announced, and not among mail's sessions yet
         self.awaiting: list[Awaiting] = []  # registrations
-        self.pledged: set[int] = set()  # partitions to look at, for those that wait
+        self.unsettled: set[int] = set()  # partitions whose pledges are asked for, and no majority's are here
+        self.pledged: set[int] = set()  # … to look at
+        self.unpledged: set[int] = set()  # … in which a registration was refused for that
         self.dormant = Dormant()  # what else is announced, and not among mail's sessions
         self.resting: list[int] = []  # users whose sessions may be rows from now on
         self.woken: dict[int, int] = {}  # user → when it is looked whether anything was said to the session
@@ -281,6 +283,7 @@ class Counts:
     asks: int = 0
     asks_failed: int = 0
     asks_again: int = 0
+    asks_unpledged: int = 0
     malformed: int = 0
     unopened: int = 0
     handled: int = 0

@@ -250,7 +250,7 @@ def make(
         floor = epoch if raise_floor else before.floor if before is not None else 0
         claim = Claim(epoch, state.me, heir, floor, before.rank if before is not None else None)
         if keepers.is_kept(state, part):
-            claim = evolve(claim, whole=True, given=keepers.given(part))
+            claim = evolve(claim, whole=True, given=keepers.given(part), kept=keepers.kept(part))
         made[p] = claim
         if part.phase == ASIDE:
             part.phase = CLAIMING

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from replication.claim import Rank
+from replication.claim import KEPT_MAX, Claim, Rank
 from replication.core.state import Partition, ReplicaState
 
 
@@ -38,6 +38,24 @@ def given(part: Partition) -> Rank | None:
     return later(known, claim.rank) if pledge.covers == claim.rank else known
 
 
+def kept(part: Partition) -> tuple[Rank, ...]:
+    """Under which other claims before it what was given out is in each complete copy, as far as this keeper knows: for
+    the next claim to say. A chain of keepers may be longer than that, so what this node is bound to comes first: others
+    are, too, and nobody need be bound to the rest."""
+    claim, pledge = part.claim, part.pledge
+    assert claim is not None
+    upto = given(part)
+    ranks = [rank for rank in before(claim) if upto is None or rank > upto]
+    if pledge is not None and pledge.last in ranks:
+        ranks.insert(0, pledge.last)
+    return tuple(dict.fromkeys(ranks))[:KEPT_MAX]
+
+
+def before(claim: Claim) -> tuple[Rank, ...]:
+    """Under which claims before it what was given out is in each complete copy, one by one."""
+    return (claim.prior, *claim.kept) if claim.whole and claim.prior is not None else ()
+
+
 def left(state: ReplicaState, part: Partition) -> None:
     """Another claim is about to stand here: what a keeper's copy has of the one before is remembered."""
     state.pledging.discard(part.number)
@@ -46,7 +64,7 @@ def left(state: ReplicaState, part: Partition) -> None:
     if pledge is None or claim is None or not is_kept(state, part):
         return
     pledge.covers = later(pledge.covers, given(part))
-    pledge.learn((claim.rank,))
+    pledge.learn((claim.rank, *before(claim)))
 
 
 def forgotten(part: Partition) -> None:
@@ -62,7 +80,7 @@ def asserted(state: ReplicaState, part: Partition) -> tuple[Rank | None, tuple[R
     assert claim is not None
     assert own is not None
     covers = claim.rank if own.stands else claim.given
-    has = (claim.prior,) if claim.whole and claim.prior is not None else ()
+    has = before(claim)
     if pledge is not None and _heir_has(state, part, own.after):
         covers, has = later(covers, pledge.covers), (*has, *pledge.has)
     return covers, has

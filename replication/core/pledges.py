@@ -7,7 +7,7 @@ from typing import Final
 
 from replication.claim import Rank
 
-HAS_MAX: Final = 8
+HAS_MAX: Final = 16
 """Claims of which a member remembers, one by one, that its copy has what was given out under them."""
 
 

@@ -222,10 +222,11 @@ def tick(state: ReplicaState) -> None:
         _take_in(state, part, own)
         covers, has = keepers.asserted(state, part)
         for peer in peers:
-            heard = own.heard.get(peer.id)
-            if heard is None:
+            if peer.id in own.pledged or (peer.pledges_asked and p in peer.pledges_asked[2]):
                 continue
-            if peer.id not in own.pledged and keepers.is_covered(heard.last, _rank_of(part), covers, has):
+            heard = own.heard.get(peer.id)
+            # Who has said nothing of it had a claim of its own under way, or what it said is of a former life.
+            if heard is None or keepers.is_covered(heard.last, _rank_of(part), covers, has):
                 peer.pledges_due.add(p)
         _pledge_here(state, part)
     _put_all(state)

@@ -72,6 +72,7 @@ class Node:
         self.moves: list[tuple[str, int]] = []
         self.majority = True
         self.pledged = True
+        self.looks = 0  # how often it was asked whether a majority has pledged
         self.verdict = 0
         self.held: list[Callable[[], None]] | None = None  # answers of accounts that wait, if any do
         self.router = Router(RoutingState(RoutingSettings(**settings), self, self.mail, self, self))
@@ -124,6 +125,7 @@ class Node:
         return (f"{peer.decode()}.example", 7443)
 
     def may_register(self, p: int) -> bool:
+        self.looks += 1
         return self.majority and self.pledged
 
     def may_be_pledged(self, p: int) -> bool:

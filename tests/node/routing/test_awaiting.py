@@ -48,6 +48,19 @@ def test_it_is_refused_when_nobody_pledges() -> None:
     assert isinstance(outcome, Refused)
     assert outcome.code == errors.OVERLOADED
     assert outcome.retry_ms
+    assert stage.b.router.statistics()["partitions_unpledged"] == 1
+    assert stage.b.router.statistics()["asks_unpledged"] == 1
+    stage.b.pledged = True
+    stage.b.within(stage.b.router.claimed, 1)
+    assert stage.b.router.statistics()["partitions_unpledged"] == 0
+
+
+def test_a_registration_that_finds_no_majority_isnt_refused_for_want_of_pledges() -> None:
+    stage, found = waits()
+    stage.b.majority = False
+    stage.wait(awaiting.WAIT_MS + 100)
+    assert [type(one) for one in found] == [Refused]
+    assert stage.b.router.statistics()["partitions_unpledged"] == 0
 
 
 def test_a_pin_is_sent_before_anybody_has_pledged() -> None:
@@ -57,6 +70,20 @@ def test_a_pin_is_sent_before_anybody_has_pledged() -> None:
     stage.a.within(stage.a.router.request_pin, THERE, "10.0.0.1", found.append)
     stage.run()
     assert [type(one) for one in found] == [PinSent]
+
+
+def test_that_a_majority_has_pledged_is_noted_if_only_a_pin_was_asked_for() -> None:
+    """Or nobody who takes over would know that, and members would stay pledged to a claim that nobody has."""
+    stage = Stage()
+    stage.b.pledged = False
+    stage.a.within(stage.a.router.request_pin, THERE, "10.0.0.1", lambda outcome: None)
+    stage.run()
+    looks = stage.b.looks
+    stage.b.pledged = True
+    stage.b.within(stage.b.router.claimed, 1)
+    assert stage.b.looks == looks + 1
+    stage.b.within(stage.b.router.claimed, 1)
+    assert stage.b.looks == looks + 1, "it is known"
 
 
 def test_no_more_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:

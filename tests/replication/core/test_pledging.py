@@ -1,5 +1,6 @@
 """A partition is pledged to one claim at a time, and to the next one when that has what was given out under it."""
 
+import attrs
 import pytest
 
 from replication.core import members, messages, pledging, replica
@@ -116,6 +117,54 @@ def test_a_pledge_is_remembered_over_an_end() -> None:
     stand.start("D")
     stand.run(3_000)
     assert pledged(stand, "B", 2_000) == "BE"
+
+
+def test_a_chain_of_heirs_is_pledged_what_the_first_one_only_asked_for() -> None:
+    """A was pledged for a PIN that nobody used; neither it nor those that took over from it come back."""
+    stand = Stand(8, check_ms=0).ready()
+    assert pledged(stand, "A") == "ABCDEFGH"
+    for letter in "ABC":
+        stand.crash(letter)
+        stand.see()
+        stand.run(6_000)
+    (server,) = stand.servers(0)
+    assert pledged(stand, server, 2_000) == "DEFGH"
+
+
+@pytest.mark.parametrize("moves", [1, 10])
+@pytest.mark.parametrize("heard", ["ABCDE", "ABC", "AC"])
+def test_planned_moves_may_come_between(moves: int, heard: str) -> None:
+    """Whoever else was to pledge to A's first claim didn't hear that. Nobody was told that a majority had."""
+    stand = Stand(5, check_ms=0).ready()
+    stand.split(heard, "".join(name.decode() for name in stand.names if name.decode() not in heard))
+    pledged(stand, "A", 200)
+    stand.heal()
+    stand.see()
+    stand.run(1_000)
+    for _ in range(moves):
+        (server,) = stand.servers(0)
+        replica.move(stand[server].state, 0, b"B" if server == "A" else b"A", lambda copies, error: None)
+        stand[server].carry_out()
+        stand.run(2_500)
+    for letter in "AB":
+        stand.crash(letter)
+        stand.see()
+        stand.run(6_000)
+    (server,) = stand.servers(0)
+    assert pledged(stand, server, 3_000) == "CDE"
+    assert not refused(stand)
+
+
+def test_who_left_a_partition_out_of_its_answer_is_asked_again() -> None:
+    stand = Stand(3, check_ms=0).ready()
+    state = stand["B"].state
+    claim = state.parts[0].claim
+    assert claim is not None
+    state.storing[0] = attrs.evolve(claim, primary=b"B")  # it isn't durable yet
+    assert pledged(stand, "A", 500) == "AC"
+    del state.storing[0]
+    stand.run(1_000)
+    assert pledging.is_pledged(stand["A"].state, 0, b"B")
 
 
 def test_who_is_gone_for_good_isnt_waited_for() -> None:
