@@ -40,7 +40,7 @@ class Entry:
         number: its id in this directory.
         declaration: its declaration, without the parts that are functions.
         plain: whether it has no such parts.
-        made: it was made at run time, so the code needn't declare it.
+        made: the code needn't declare it: it was made at run time, or is of one node alone and plain.
         altered: what was changed at run time: attribute → value (a merge as its name, or None).
         added, dropped: indexes, at run time.
         built: complete indexes and their versions.

@@ -168,7 +168,7 @@ def drop_index(state: GroupState, name: str, index: str) -> Sequence[Steps]:
         declaration=without_functions(declaration),
         plain=is_plain(declaration),
         added=tuple(one for one in entry.added if one.name != index),
-        dropped=(*entry.dropped, index) if not entry.made else (),
+        dropped=(*entry.dropped, index) if name in state.coded or not entry.made else (),
         built={one: version for one, version in entry.built.items() if one != index},
         building=tuple(one for one in entry.building if one != index),
         indexes={one: where for one, where in entry.indexes.items() if one != index},

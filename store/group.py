@@ -306,7 +306,7 @@ class OpenGroup(Submitting, Alterable):
                     **table.state.describe(),
                     "id": table.id,
                     "rows": table.count(),
-                    "made_at_run_time": table.name in state.made,
+                    "made_at_run_time": table.name in state.made - state.coded,
                 }
                 for table in self.tables
             },

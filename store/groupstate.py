@@ -68,6 +68,7 @@ class GroupState:
         "by_id",
         "catalog",
         "clock",
+        "coded",
         "counters",
         "environment",
         "epochs",
@@ -110,6 +111,8 @@ class GroupState:
         """Ids that tables have or had since the group was opened."""
         self.fading: frozenset[int] = frozenset()
         """Ids of tables whose entries in the list of changes in memory are still being cleared away."""
+        self.coded: frozenset[str] = frozenset()
+        """Tables that the code declares."""
         self.seen: dict[bytes, bytes | None] | None = None
         """Of a group that is open read-only: what `meta` said of its schema. Another process may alter it."""
         self.moving: dict[int, Any] = {}
@@ -168,7 +171,7 @@ class GroupState:
 
     @property
     def made(self) -> frozenset[str]:
-        """Tables that were made at run time."""
+        """Tables that the code needn't declare."""
         return frozenset(name for name, entry in self.catalog.entries.items() if entry.made)
 
     def batch(self) -> Batch:

@@ -60,7 +60,7 @@ def open_group(
 
     Args:
         discover: tables that `group` doesn't declare are opened as they are declared on disc. Those that were made at
-            run time always are.
+            run time always are, and those of `local_content`.
         made: the group, with its tables, is made at run time.
 
     Raises:
@@ -151,6 +151,8 @@ class _Opening:
             self._group.reconcile,
             after,
         )
+        if not self._made:
+            state.coded = frozenset(table.name for table in self._group.tables)
         if self._read_only:
             state.seen = self._seen
         return state

@@ -89,6 +89,8 @@ class Placing:
                 entry,
                 declaration=without_functions(table),
                 plain=is_plain(table),
+                # So a release that doesn't know it opens it from here, and a node can go back to that release.
+                made=entry.made or (table.local_content and is_plain(table)),
                 built={index.name: index.version for index in table.indexes if index.name not in building},
                 building=building,
             ),

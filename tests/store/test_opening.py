@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import attrs
 import cbor2
 import lmdb
 import pytest
 
+from store.catalog import SCHEMA_KEY, encode
 from store.errors import (
     DamagedRecord,
     DamagedStore,
@@ -25,7 +27,9 @@ from store.errors import (
     TableReadOnly,
     UnknownTable,
 )
+from store.fieldindex import FieldIndex
 from store.limits import FORMAT
+from store.operations import DropIndex
 from store.results import Result
 from store.schema import Group, Index, Table
 from store.store import Store
@@ -286,6 +290,61 @@ def test_a_table_on_disk_must_be_declared(tmp_path: Path) -> None:
             store.group("nothing")
         with pytest.raises(UnknownTable):
             store.group("mail").table("nothing")
+
+
+def test_a_table_of_this_node_alone_need_not_be_declared_and_is_kept(tmp_path: Path) -> None:
+    """What a later release has added: the one before opens it as it is."""
+    mine = Table("mine", local_content=True)
+    later = [Group("mail", (*GROUPS[0].tables, mine))]
+    make(tmp_path / "s")
+    with open_store(tmp_path / "s", later) as store:
+        commit(store, (PUT, store.group("mail").table("mine").id, (1, 1), b"kept"))
+        assert not store.group("mail").info()["tables"]["mine"]["made_at_run_time"]
+    with open_store(tmp_path / "s") as store:
+        table = store.group("mail").table("mine")
+        assert table.state.declaration == mine
+        assert table.get((1, 1)) == b"kept"
+        assert store.group("mail").info()["tables"]["mine"]["made_at_run_time"]
+        commit(store, (PUT, 0, (1, 7), b"more"))
+    with open_store(tmp_path / "s", later) as store:
+        assert store.group("mail").table("mine").get((1, 1)) == b"kept"
+        assert store.group("mail").table("message").get((1, 7)) == b"more"
+
+
+def test_one_that_was_made_when_it_had_to_be_declared_need_not_be_after_an_open(tmp_path: Path) -> None:
+    path = tmp_path / "s"
+    later = [Group("mail", (*GROUPS[0].tables, Table("mine", local_content=True)))]
+    with open_store(path, later) as store:
+        before = store.group("mail").state.catalog
+    entry = attrs.evolve(before.entries["mine"], made=False)
+    meta(path / "mail", SCHEMA_KEY, encode(before.with_entry(entry))[SCHEMA_KEY])
+    with pytest.raises(UnknownTable):
+        open_store(path)
+    with open_store(path, later):
+        pass
+    with open_store(path) as store:
+        assert store.group("mail").table("mine").count() == 0
+
+
+def test_a_table_of_this_node_alone_with_functions_must_be_declared(tmp_path: Path) -> None:
+    index = Index("size", lambda key, value: [(len(value),)])
+    mine = Table("mine", local_content=True, indexes=(index,))
+    with open_store(tmp_path / "s", [Group("mail", (*GROUPS[0].tables, mine))]):
+        pass
+    with pytest.raises(UnknownTable):
+        open_store(tmp_path / "s")
+
+
+def test_a_declared_table_of_this_node_alone_loses_an_index_for_good(tmp_path: Path) -> None:
+    mine = Table("mine", local_content=True, indexes=(FieldIndex("town", (("town",),)),))
+    groups = [Group("mail", (*GROUPS[0].tables, mine))]
+    with open_store(tmp_path / "s", groups) as store:
+        told: list[Result] = []
+        store.group("mail").submit_alter(told.append, DropIndex("mine", "town"))
+        store.deliver_results()
+        assert told[0].error is None
+    with open_store(tmp_path / "s", groups) as store:
+        assert store.group("mail").table("mine").state.indexes == ()
 
 
 def test_tables_and_groups_can_be_added_and_keep_their_ids(tmp_path: Path) -> None:
