@@ -2,7 +2,8 @@
 or goes on here. All of it is counted by the node that gave it, by its own clock, which the word that it is served ends:
 so it is rather told too long than too short, by the time which that word is under way.
 
-The word may be lost, so it is asked for. An older release doesn't say it: then what is known counts, until its claim.
+The word may be lost, so it is asked for. An older release doesn't say it: then what is known counts, until its claim; who
+hasn't said any is asked only twice.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,9 @@ from replication.core.state import DEAD, SERVING, Given, Partition, Peer, Replic
 
 GIVEN_MS_MAX = 10_000
 """How long the word is waited for. A node that lives and took so long would have been called dead."""
+ASKS_OF_SILENT = 2
+"""Whoever has never said the word is asked so often for each partition. It is of an older release, as a rule; but the
+first word of any node may be lost."""
 
 
 # ---- who gives ---------------------------------------------------------------------------------
@@ -69,8 +73,13 @@ def tick(state: ReplicaState) -> None:
         peer = state.peers.get(given.to)
         if peer is None or peer.liveness == DEAD or state.now - given.claimed_at >= GIVEN_MS_MAX:
             ended(state, p)
-        elif state.now - given.asked_at >= state.settings.retry_ms and given.prior is not None:
+        elif (
+            state.now - given.asked_at >= state.settings.retry_ms
+            and given.prior is not None
+            and (peer.tells_served or given.asked < ASKS_OF_SILENT)
+        ):
             given.asked_at = state.now
+            given.asked += 1
             state.out.append((effects.SEND, peer.id, (messages.HAND, p, given.prior[0], 0)))
 
 

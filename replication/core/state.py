@@ -129,7 +129,7 @@ class Given:
     """A partition that was given away by a planned move and isn't served yet, as far as this node knows. to: who has
     claimed it. prior: the claim that it was given from."""
 
-    __slots__ = ("asked_at", "claimed_at", "prior", "stopped_at", "to")
+    __slots__ = ("asked", "asked_at", "claimed_at", "prior", "stopped_at", "to")
 
     def __init__(self, to: bytes, prior: Rank | None, stopped_at: int, claimed_at: int) -> None:
         self.to = to
@@ -137,6 +137,7 @@ class Given:
         self.stopped_at = stopped_at  # when it was served here last
         self.claimed_at = claimed_at
         self.asked_at = claimed_at  # when it was asked whether it is served
+        self.asked = 0  # how often
 
 
 class Stream:

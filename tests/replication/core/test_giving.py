@@ -1,7 +1,7 @@
 """Of a planned move the whole hold is counted: until the partition is served where it went to."""
 
 from replication.core import messages, replica
-from replication.core.giving import GIVEN_MS_MAX
+from replication.core.giving import ASKS_OF_SILENT, GIVEN_MS_MAX
 from replication.core.state import DEAD
 from tests.replication.core.stand import Stand
 
@@ -78,7 +78,29 @@ def test_of_an_older_release_that_does_not_say_it_the_time_until_its_claim_count
     assert (state.holds.count, state.holds.most_ms) == (1, 0)
     assert not state.given
     asked = stand.sent(messages.HAND)
-    assert 2 < len(asked) < GIVEN_MS_MAX // stand.settings.retry_ms + 3
+    assert len(asked) == 1 + ASKS_OF_SILENT, "the move's own, and those for the word"
+
+
+def test_who_has_said_the_word_before_is_asked_until_it_is_heard() -> None:
+    stand = claimed_but_not_served(messages.SERVED)
+    stand["A"].state.peers[b"B"].tells_served = True
+    serve(stand)
+    stand.run(5_000)
+    assert len(stand.sent(messages.HAND)) > 2 + ASKS_OF_SILENT
+    assert stand["A"].state.given
+    stand.losing = frozenset()
+    stand.run(1_000)
+    assert not stand["A"].state.given
+
+
+def test_the_first_word_of_a_node_may_be_lost() -> None:
+    stand = claimed_but_not_served(messages.SERVED)
+    serve(stand)
+    assert stand["A"].state.given
+    stand.losing = frozenset()
+    stand.run(1_000)
+    assert not stand["A"].state.given
+    assert stand["A"].state.peers[b"B"].tells_served
 
 
 def test_if_the_node_dies_that_took_it_the_hold_lasted_at_least_until_then() -> None:
