@@ -353,16 +353,20 @@ class Cluster:
             elif effect[0] == RESTARTED:
                 self.handing.judged(effect[1], None)
 
-    def _refused(self, peer: bytes) -> None:
-        """Nobody listens where a peer did. Who has said that it ends is taken at its word, and comes back soon."""
-        if not self.handing.has_gone(peer):
-            with self.within():
-                self._judged(self.detector.refused(peer, self.now()))
+    def _refused(self, peer: bytes) -> bool:
+        """Nobody listens where a peer did: whether it is dead. Who has said that it ends is taken at its word, and
+        comes back soon; who is about to have another key binds its entrances anew."""
+        if self.handing.has_gone(peer) or self.membership.changes_key(peer):
+            return False
+        with self.within():
+            self._judged(self.detector.refused(peer, self.now()))
+        return peer in self.detector.in_state(DEAD)
 
     def _knocked(self, target: bytes, asker: bytes, nonce: int, was_refused: bool | None) -> None:
-        if was_refused is not None:
-            with self.within():
-                self._judged(self.detector.knocked(target, asker, nonce, was_refused))
+        if was_refused is None or (was_refused and self.membership.changes_key(target)):
+            return
+        with self.within():
+            self._judged(self.detector.knocked(target, asker, nonce, was_refused))
 
     def _joins(self, node: bytes, said: list[Any]) -> list[Any] | str:
         with self.within():

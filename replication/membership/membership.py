@@ -136,6 +136,13 @@ class Membership:
             return _linked(attrs.evolve(row, key=said.key, next_key=said.next_key))
         return _linked(row)
 
+    def changes_key(self, node: bytes) -> bool:
+        """Whether a member is about to have another key: all of its cluster know that before its entrances are closed
+        and bound anew."""
+        row = self.roster.members.get(node)
+        linked = self.link_to(row) if row is not None else None
+        return linked is not None and bool(linked.next_key)
+
     def know_others(self) -> None:
         """At the start: members of other clusters may call, and who was removed is told so."""
         for row in self.roster.members.values():

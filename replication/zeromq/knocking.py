@@ -21,7 +21,7 @@ from replication.zeromq.link import Link
 DISCONNECTED: Final = "disconnected"
 """Why a link ended (`link.ended`): the connection was closed, and not by this side."""
 IN_A_ROW: Final = 2
-"""Refusals that count: an entrance that is bound anew is closed for a moment."""
+"""Refusals that count: one alone may be chance."""
 GAP_S: Final = 0.06
 """Between two of them."""
 WAIT_S: Final = 0.3
@@ -33,11 +33,12 @@ PLACES_MAX: Final = 8
 
 
 class Knocker:
-    """Of one node. `refused` is told of a peer each time that it was refused often enough in a row."""
+    """Of one node. `refused` is told of a peer each time that it was refused often enough in a row, and says whether
+    that is enough: there is nothing more to find out."""
 
     __slots__ = ("_knocking", "_refused")
 
-    def __init__(self, refused: Callable[[bytes], None]) -> None:
+    def __init__(self, refused: Callable[[bytes], bool]) -> None:
         self._refused = refused
         self._knocking: set[bytes] = set()
 
@@ -56,8 +57,8 @@ class Knocker:
                 if control.up or control.closed or control.aim is None:
                     return
                 in_a_row = in_a_row + 1 if await knock(control.aim) else 0
-                if in_a_row >= IN_A_ROW and not (control.up or control.closed):
-                    self._refused(node)
+                if in_a_row >= IN_A_ROW and not (control.up or control.closed) and self._refused(node):
+                    return
                 await trio.sleep(GAP_S)
         finally:
             self._knocking.discard(node)

@@ -56,7 +56,7 @@ class Links(Offers):
         joins: what a node is told that wants to join (its id, what it said of itself), or why it is refused.
         called: told of a peer that rests and has connected.
         refused: told of a peer whose side has closed the connection to its control entrance, where nobody listens any
-            more; again as long as that is so, for some seconds.
+            more; again as long as that is so, for some seconds, or until it says that it is enough.
         versions: of what nodes say, as this release understands them; peers that have none of them aren't listened to.
 
     Raises:
@@ -73,7 +73,7 @@ class Links(Offers):
         chance: random.Random | None = None,
         joins: Callable[[bytes, list[Any]], list[Any] | str] = lambda *_: "nobody joins here now",
         called: Callable[[bytes], None] = lambda _: None,
-        refused: Callable[[bytes], None] = lambda _: None,
+        refused: Callable[[bytes], bool] = lambda _: False,
         versions: Versions | None = None,
     ) -> None:
         self.settings = settings = settings or LinkSettings()

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 import trio
+import zmq
 
 from replication.clustersettings import SPEAKS
 from replication.core import members as core
@@ -16,8 +18,9 @@ from replication.membership.errors import JoinRefused, KeyTaken, MemberRemoved, 
 from replication.membership.member import ACTIVE, REMOVED
 from replication.membership.settings import MembershipSettings
 from replication.placed import Placed
+from replication.zeromq.binding import Binder
 from replication.zeromq.keys import make_keys
-from replication.zeromq.link import NOT_ADMITTED
+from replication.zeromq.link import NOT_ADMITTED, Entrance
 from store.schema import Group
 from store.writes import PUT
 from tests.replication.members import REPLICA, Members, members_of, table
@@ -260,6 +263,48 @@ async def test_a_key_is_rotated_while_everybody_runs(tmp_path: Path) -> None:
         with pytest.raises(NotNow):
             await until(lambda: not members["a"].is_alive(members.node("b")))
             await members["a"].operate.rotate_key()
+
+
+async def test_who_binds_its_entrances_anew_for_another_key_is_not_dead_however_long_that_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebind, shut = Binder.rebind, trio.Event()
+
+    async def slowly(binder: Binder, entrance: Entrance) -> None:
+        raw = entrance.socket.raw
+        endpoint = bytes(raw.getsockopt(zmq.LAST_ENDPOINT)).decode("ascii").rstrip("\0")
+        raw.unbind(endpoint)
+        await shut.wait()
+        raw.bind(endpoint)
+        await rebind(binder, entrance)
+
+    monkeypatch.setattr(Binder, "rebind", slowly)
+    async with members_of(tmp_path, "ab", KEPT) as members:
+        a, b = members["a"], members["b"]
+        await until(lambda: a.is_alive(b.me) and b.is_alive(a.me))
+        state = b.detector.state
+        state.settings = attrs.evolve(
+            state.settings, ended_ms=1
+        )  # beats go on, but are due less often in earnest
+        was_refused = b._refused
+        seen: list[bool] = []
+        monkeypatch.setattr(
+            b.links._knocker, "_refused", lambda peer: seen.append(was_refused(peer)) or seen[-1]
+        )
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(a.operate.rotate_key)
+            await until(lambda: len(seen) > 3)
+            assert not any(seen)
+            assert b.detector.statistics()["refusals"] == 0
+            told: list[Any] = []
+            monkeypatch.setattr(b, "_judged", told.append)
+            b._knocked(a.me, a.me, 1, True)
+            assert not told, "nor does it tell others so"
+            monkeypatch.undo()
+            shut.set()
+        await until(lambda: b.membership.roster.members[a.me].next_key == "")
+        await until(lambda: b.is_alive(a.me))
+        assert b.detector.statistics()["ended"] == 0
 
 
 async def test_a_partition_is_moved_from_any_node(tmp_path: Path) -> None:

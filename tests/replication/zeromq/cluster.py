@@ -90,6 +90,8 @@ class Node:
         self.notes = Notebook()
         self.refused: list[bytes] = []
         """Peers that were told of as refusing, each time."""
+        self.enough = False
+        """Whether there is nothing more to find out of them."""
         self.links: Links
         self._scope: trio.CancelScope | None = None
         self._gone = trio.Event()
@@ -97,12 +99,14 @@ class Node:
     async def start(self, nursery: trio.Nursery, members: list[Member]) -> None:
         self.notes = Notebook()
         self.refused = []
-        self.links = Links(
-            self.id, self.keys, members, self.notes, self.settings, refused=self.refused.append
-        )
+        self.links = Links(self.id, self.keys, members, self.notes, self.settings, refused=self._refused)
         self._scope = trio.CancelScope()
         self._gone = trio.Event()
         await nursery.start(self._run)
+
+    def _refused(self, peer: bytes) -> bool:
+        self.refused.append(peer)
+        return self.enough
 
     async def _run(self, task_status: trio.TaskStatus[None]) -> None:
         assert self._scope is not None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
+import pytest
 import trio
 
 from replication.zeromq import knocking
@@ -74,6 +75,18 @@ async def test_a_peer_that_has_ended_is_told_of_and_one_that_closes_only_its_lin
         count = len(a.refused)
         await trio.sleep(2 * knocking.GAP_S)
         assert len(a.refused) == count
+
+
+async def test_nobody_knocks_any_more_where_an_end_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(knocking, "TRIES_MAX", 10**9)
+    a, b = node_on(), node_on()
+    a.enough = True
+    async with cluster_of(a, b) as cluster:
+        await cluster.start()
+        await cluster.connected()
+        await b.stop()
+        await until(lambda: bool(a.refused) and not a.links._knocker._knocking)
+        assert a.refused == [b.id]
 
 
 async def test_who_still_listens_is_not_told_of() -> None:
