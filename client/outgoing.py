@@ -39,6 +39,7 @@ class Outgoing:
         "busies",
         "cursor",
         "delivered",
+        "doubts",
         "expired",
         "flight",
         "held_until",
@@ -81,6 +82,8 @@ class Outgoing:
         self.held_until: float | None = None
         self.busies = 0
         """Times that the node was busy since it last took something."""
+        self.doubts = 0
+        """Times that a refusal wasn't believed since something was last taken or refused for sure."""
         self.answer_due = 0.0
         self.timer: float | None = None
 
@@ -191,7 +194,7 @@ class Outgoing:
                     self._land(body)
                 settled.append((number, body))
         if settled:
-            self.busies = 0
+            self.busies = self.doubts = 0
         while self.base < self.next and self.base not in self.queue:
             self.base += 1
         self.cursor = max(self.cursor, self.base)
@@ -204,6 +207,7 @@ class Outgoing:
         body = self.queue.get(number)
         if body is not None:
             self.go_back(number)
+            self.doubts = 0
             self.queue[number] = None
             del self.written[number]
             self.delivered.add(number, number)

@@ -17,6 +17,9 @@ from client.settings import Settings
 from node.wire import verbs
 from node.wire.limits import BODY_MAX
 
+DOUBTS_MAX = 7
+"""Patience doubles so often: from one minute to two hours."""
+
 
 class Sending:
     """The outbox and its answers. `stream` is None until the device is registered."""
@@ -181,7 +184,7 @@ class Sending:
             if frame is None:
                 continue
             if outgoing.in_flight == 1:
-                outgoing.answer_due = now + self._settings.send_timeout
+                outgoing.answer_due = now + self._patience(outgoing)
                 self._set_timer(outgoing, outgoing.answer_due)
             self._note_sent(outgoing, frame[3])
             self._effects.frames.append(frame)
@@ -259,13 +262,15 @@ class Sending:
         """This message won't be taken: it is failed, and its number skipped.
 
         Where it was repeated for want of an answer that isn't sure: the repeat may have been taken since. It is
-        asked for on a new connection, on which no answer to an older copy can come.
+        asked for on a new connection, on which no answer to an older copy can come, and with twice the patience: where
+        every answer is late, the second or third connection has one that is sure.
         """
         outgoing = self._answered(now, recipient, stream)
         if outgoing is None or number not in outgoing.queue:
             return
         if number <= outgoing.repeated and outgoing.queue[number] is not None:
             self.unsure += 1
+            outgoing.doubts += 1
             self._effects.events.append(Close("it refused a message that was sent twice"))
             return
         if not self._skip(outgoing, number, code, retry):  # a refused skip: there is nothing else to send
@@ -317,10 +322,14 @@ class Sending:
         if outgoing is None or stream != self.stream:
             self.stray += 1
             return None
-        outgoing.answer_due = now + self._settings.send_timeout
+        outgoing.answer_due = now + self._patience(outgoing)
         if outgoing.held_until is None and outgoing.queue:
             self._able[outgoing] = None
         return outgoing
+
+    def _patience(self, outgoing: Outgoing) -> float:
+        """How long an answer is waited for before everything is sent again."""
+        return self._settings.send_timeout * 2.0 ** min(outgoing.doubts, DOUBTS_MAX)
 
     def _settle(self, outgoing: Outgoing, first: int, last: int, how: int) -> None:
         settled = outgoing.settle(first, last)

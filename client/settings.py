@@ -45,7 +45,8 @@ class Settings:
     request_timeout: float = 60.0
     """How long request_pin and register try, reconnecting; then they raise NoConnection."""
     send_timeout: float = 60.0
-    """A message sent and not answered at all for so long is sent again."""
+    """A message sent and not answered at all for so long is sent again; twice as long after each refusal that may be of
+    an earlier copy."""
     repeat_after: float = 30.0
     """Acks and read marks that the node hasn't confirmed for so long are said again."""
     retry_max: float = 7 * 86_400.0

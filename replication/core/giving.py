@@ -2,8 +2,8 @@
 or goes on here. All of it is counted by the node that gave it, by its own clock, which the word that it is served ends:
 so it is rather told too long than too short, by the time which that word is under way.
 
-The word may be lost, so it is asked for. An older release doesn't say it: then what is known counts, until its claim; who
-hasn't said any is asked only twice.
+The word may be lost, so it is asked for. An older release doesn't say it: then what is known counts, until its claim;
+who hasn't said any is asked only twice.
 """
 
 from collections.abc import Sequence

@@ -10,7 +10,7 @@ from client.effects import Effects
 from client.errors import GAVE_UP, OutboxFull, TooManyRecipients
 from client.events import Accepted, Close, Event, Kind, Refused
 from client.records import Snapshot
-from client.sending import Sending
+from client.sending import DOUBTS_MAX, Sending
 from client.settings import Settings
 from node.wire import errors, verbs
 
@@ -261,6 +261,60 @@ def test_a_refusal_of_what_was_repeated_is_asked_for_on_a_new_connection(talk: C
     talk.refused(2)
     assert [refused.number for refused in talk.events(Refused)] == [2]
     assert talk.said() == [-2, 3]
+
+
+def test_a_link_that_answers_late_is_made_anew_few_times_before_a_refusal_is_sure(talk: Conversation) -> None:
+    """Every answer takes 200 s."""
+    talk.send(1)
+    for doubts, patience in ((1, 60.0), (2, 120.0)):
+        assert talk.said() == [1]
+        talk.wait(patience - 1.0)
+        assert talk.said() == []
+        talk.wait(1.0)
+        assert talk.said() == [1], "it is sent again"
+        talk.wait(200.0 - patience)
+        talk.effects.frames.clear()
+        talk.refused(1)
+        assert talk.sending.unsure == doubts
+        talk.sending.stop()
+        talk.sending.start()
+    assert talk.said() == [1]
+    talk.wait(200.0)
+    assert talk.said() == []
+    talk.refused(1)
+    assert [refused.number for refused in talk.events(Refused)] == [1]
+    assert len(talk.events(Close)) == 2
+    assert talk.said() == [-1]
+    talk.wait(60.0)
+    assert talk.said() == [-1], "from then on it is as before"
+
+
+def test_patience_is_as_before_when_something_was_taken(talk: Conversation) -> None:
+    talk.send(1)
+    talk.said()
+    talk.wait(60.0)
+    talk.said()
+    talk.refused(1)
+    talk.sending.stop()
+    talk.sending.start()
+    assert talk.said() == [1]
+    talk.accepted(1, 1)
+    talk.send(1)
+    assert talk.said() == [2]
+    talk.wait(60.0)
+    assert talk.said() == [2]
+
+
+def test_patience_has_an_end(talk: Conversation) -> None:
+    talk.send(1)
+    for _ in range(DOUBTS_MAX + 3):
+        talk.said()
+        talk.wait(60.0 * 2**DOUBTS_MAX)
+        assert talk.said() == [1]
+        talk.refused(1)
+        talk.sending.stop()
+        talk.sending.start()
+    assert talk.events(Refused) == []
 
 
 def test_a_refusal_of_what_was_not_repeated_is_believed_beside_what_was(talk: Conversation) -> None:
