@@ -1,9 +1,9 @@
 """`waystation bench events`: how many messages an event costs a cluster, and how that grows with its nodes.
 
-A node dies, one joins, a partition is handed over; at each number of nodes the messages of all nodes are counted, until
-everybody knows and everything is served; and what is said when nothing happens. Then the exponent is fitted: 1.0 is in
-proportion to nodes, 2.0 to their square. Only cores run, in one process (`events_world`), so figures are the same on
-every machine.
+A node dies with its machine (silence tells) or is killed (refusals tell), one joins, a partition is handed over; at
+each number of nodes the messages of all nodes are counted, until everybody knows and everything is served; and what is
+said when nothing happens. Then the exponent is fitted: 1.0 is in proportion to nodes, 2.0 to their square. Only cores
+run, in one process (`events_world`), so figures are the same on every machine.
 """
 
 import math
@@ -20,7 +20,7 @@ app = App(name="events", help="How many messages an event costs a cluster, at gr
 
 NODES: Final = (3, 10, 30, 100)
 PARTITIONS: Final = 64
-EVENTS: Final = ("hand_over", "come", "die")
+EVENTS: Final = ("hand_over", "come", "die", "kill")
 REST: Final = "rest"
 REST_MS: Final = 4_000
 
@@ -38,6 +38,9 @@ def count(nodes: int, partitions: int) -> dict[str, dict[str, Any]]:
         "kinds": dict(sorted(said.items())),
     }
     for event in EVENTS:
+        if event == "kill":  # a member that is dead already would be asked for meanwhile
+            world = World(nodes, partitions)
+            world.settle()
         said, took = world.counted(getattr(world, event))
         found[event] = {
             "messages": said.total(),
@@ -83,7 +86,7 @@ def events(
     partitions: Annotated[int, Parameter(help="Partitions, however many nodes there are.")] = PARTITIONS,
     json: Annotated[bool, Parameter(help="Print the result as JSON.", negative="")] = False,
 ) -> None:
-    """Count what a death, a join and a change of hands cost at each number of nodes, and fit the exponents."""
+    """Count what deaths, a join and a change of hands cost at each number of nodes, and fit the exponents."""
     counted: dict[int, dict[str, dict[str, Any]]] = {}
     for number in nodes:
         counted[number] = count(number, partitions)

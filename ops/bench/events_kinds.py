@@ -5,7 +5,7 @@ from typing import Final
 
 from node.routing import codes
 from replication.core import messages
-from replication.detectorstate import BEAT, PROBE, PROBE_ANSWER, PROBE_REPLY, PROBE_REQUEST
+from replication.detectorstate import BEAT, KNOCK, KNOCKED, PROBE, PROBE_ANSWER, PROBE_REPLY, PROBE_REQUEST
 from replication.membership.exchange import TALLY, TELL, WANT
 
 CONTROL: Final = "control"
@@ -17,10 +17,10 @@ PERIODIC: Final = frozenset((BEATEN, HAILED))
 CONTROL_NAMES: Final = MappingProxyType(
     {
         BEAT: BEATEN, PROBE_REQUEST: "probe", PROBE: "probe", PROBE_REPLY: "probe", PROBE_ANSWER: "probe",
-        TELL: "roster", TALLY: "roster", WANT: "roster",
+        KNOCK: "knock", KNOCKED: "knock", TELL: "roster", TALLY: "roster", WANT: "roster",
     }
 )  # fmt: skip
-OF_NODES: Final = frozenset(("probe", "roster", "claims", "spread"))
+OF_NODES: Final = frozenset(("probe", "knock", "roster", "claims", "spread"))
 """What everybody has to hear. The rest goes between those whose partitions changed hands."""
 NAMES: Final = MappingProxyType(
     {

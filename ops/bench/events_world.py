@@ -19,7 +19,7 @@ from replication.core import effects, members, replica
 from replication.core.settings import ReplicaSettings
 from replication.core.state import ALIVE, DEAD, SERVING, SILENT, UNKNOWN, ReplicaState
 from replication.detector import Detector
-from replication.detectorstate import BEAT, SEND, STATE, DetectorSettings
+from replication.detectorstate import BEAT, LOOK, SEND, STATE, DetectorSettings
 from replication.membership.exchange import TELL, Exchange
 from replication.membership.member import ACTIVE, REMOVED, Member
 from replication.membership.roster import Roster
@@ -66,6 +66,8 @@ class Node:
         """Time has passed."""
         now = self.state.now = self.world.now
         self.thought(self.detector.tick(now))
+        for peer in self.world.ended:
+            self.thought(self.detector.refused(peer, now))
         replica.tick(self.state)
         self.carry_out()
         self.edge.step(now)
@@ -123,6 +125,9 @@ class Node:
             elif effect[0] == STATE:
                 what = {"alive": ALIVE, "dead": DEAD, "unknown": UNKNOWN}.get(effect[2], SILENT)
                 replica.liveness(self.state, effect[1], what)
+            elif effect[0] == LOOK:
+                _, target, asker, nonce = effect
+                self.thought(self.detector.knocked(target, asker, nonce, target in self.world.ended))
         self.carry_out()
 
     def carry_out(self) -> None:
@@ -162,6 +167,8 @@ class World:
         self._rankings: dict[tuple[Ranked, ...], Ranking] = {}
         self._flying: deque[tuple[bytes, bytes, str, bytes]] = deque()
         self.rows: dict[bytes, Member] = {}
+        # Where one is refused, as a process has ended; connections aren't messages, and aren't counted.
+        self.ended: list[bytes] = []
         self.nodes: dict[bytes, Node] = {}
         for _ in range(count):
             row = self.row()
@@ -251,13 +258,21 @@ class World:
         self.run(REPLICA.hail_ms)
 
     def die(self) -> None:
-        """A node that serves something is gone from one moment to the next."""
+        """A node that serves something is gone from one moment to the next, with its machine: nobody answers."""
+        self._take_away()
+
+    def kill(self) -> None:
+        """The same of a process: its machine refuses connections."""
+        self.ended.append(self._take_away())
+
+    def _take_away(self) -> bytes:
         claim = next(iter(self.nodes.values())).state.parts[0].claim
         assert claim is not None
         gone = claim.primary
         del self.nodes[gone]
         for node in self.nodes.values():
             node.edge.disconnected(gone)
+        return gone
 
     def come(self) -> None:
         """A node joins: somebody invited it, and it runs."""

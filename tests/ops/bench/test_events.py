@@ -22,6 +22,10 @@ def test_a_death_a_join_and_a_change_of_hands_cost_messages_in_proportion_to_nod
     for found in counted.values():
         assert found["die"]["kinds"]["probe"] > 0
         assert found["die"]["kinds"]["open"] > 0
+        assert "knock" not in found["die"]["kinds"]
+        assert found["kill"]["kinds"]["knock"] > 0
+        assert "probe" not in found["kill"]["kinds"]
+        assert found["kill"]["took_ms"] < found["die"]["took_ms"]
         assert found["come"]["kinds"]["roster"] > 0
         assert found["hand_over"]["kinds"]["claims"] > 0
         assert found["hand_over"]["kinds"]["open"] == found["hand_over"]["kinds"]["announce"]
