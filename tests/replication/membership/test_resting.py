@@ -52,7 +52,10 @@ class Side:
     def admit(self, row: Member) -> None:
         self.peers.add(row.node)
 
-    added = gone = parted = lambda self, node: None
+    gone = parted = lambda self, node: None
+
+    def added(self, node: bytes, cluster: str) -> None:
+        assert cluster == self.roster.members[node].cluster, "its detector asks only those of the same one"
 
     def removed(self, node: bytes) -> None:
         self.peers.discard(node)
