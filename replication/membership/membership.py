@@ -91,6 +91,7 @@ class Membership:
         self.nodes: tuple[bytes, ...] = ()  # of this cluster
         self.others: tuple[Member, ...] = ()  # members of other clusters
         self.speaks = settings.speaks
+        self._spoke = self.spoken  # as was logged last
         own = self.roster.members.get(around.me)
         if own is None or own.state == REMOVED:
             raise MembersUnusable(f"this node, {around.me.hex()}, isn't among the members, or was removed")
@@ -300,6 +301,9 @@ class Membership:
                 around.links.expel(row.keys)
             else:
                 self._link(row)
+        if self.spoken != self._spoke:
+            log.info("cluster_speaks", version=self.spoken, before=self._spoke)
+            self._spoke = self.spoken
         if any(not isinstance(row, Member) or self._is_near(row) for row in rows):
             self.changed_at = around.now()
         before, self.nodes = self.nodes, self._belonging()
