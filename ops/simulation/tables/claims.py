@@ -44,7 +44,11 @@ def claim_on(disk: VirtualDisk, group: str, partition: int) -> DiskClaim | None:
     if found is None or found.payload is None:
         return None
     epoch, primary, heir, *rest = found.value
-    return DiskClaim((epoch, primary), heir, tuple(rest))
+    return DiskClaim((epoch, primary), heir, tuple(map(_fixed, rest)))
+
+
+def _fixed(word: object) -> object:
+    return tuple(map(_fixed, word)) if isinstance(word, list) else word
 
 
 def is_live_on(disk: VirtualDisk, group: str, partition: int) -> bool:
