@@ -35,15 +35,16 @@ class Machine:
     busy: bool
 
 
-def long_holds(logs: Iterable[str], machine: Machine, paused: Sequence[Span] = ()) -> list[int]:
+def long_holds(logs: Iterable[str], machine: Machine, apart: Sequence[Span] = ()) -> list[int]:
     """Milliseconds of holds that were too long, but for what the machine took from everybody meanwhile: of nodes' logs,
-    in all lives. A node that was paused in one of these spans couldn't give anything up."""
+    in all lives. apart: when a node was paused or cut off. Where a hold ends in one of these, who gave couldn't give up,
+    or who took couldn't say that it serves, and the other one waited until it was dead."""
     found = []
     for log in logs:
         for when, ms in _LONG.findall(log):
             end = datetime.fromisoformat(when).timestamp() - machine.offset
             held = int(ms) - 1000 * machine.lost(end - int(ms) / 1000, end)
-            if held > HOLD_MS and not any(span.begin <= end <= span.end for span in paused):
+            if held > HOLD_MS and not any(span.begin <= end <= span.end for span in apart):
                 found.append(round(held))
     return sorted(found)
 

@@ -68,8 +68,8 @@ def _judge(siege: Siege, lateness: Lateness, starvation: Starvation) -> tuple[di
     busy = lateness.is_busy or starvation.is_starved
     machine = Machine(lateness.lost_s, time.time() - time.monotonic(), busy)
     logs = [(node.folder / "node.log").read_text() for node in siege.town.nodes if node.id]
-    paused = [span for span in siege.spans if span.name == Kind.PAUSE.name]
-    long = long_holds(logs, machine, paused)
+    apart = {kind.name for kind in (Kind.PAUSE, *CABLES)}
+    long = long_holds(logs, machine, [span for span in siege.spans if span.name in apart])
     sent = messages(siege.histories)
     waited = waits(sent, siege.spans, machine)
     cuts = [of_cut(sent, cut, machine) for cut in siege.cuts]

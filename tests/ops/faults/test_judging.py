@@ -60,7 +60,8 @@ def test_holds_that_are_too_long_are_told_without_what_the_machine_took() -> Non
     assert long_holds(logs, AT_EASE) == [700, 31_000]
     stopped = Machine(lost=lambda begin, end: 30.6 if begin < 970.0 else 0.0, offset=0.0, busy=False)
     assert long_holds(logs, stopped) == [700]
-    assert long_holds(logs, AT_EASE, [Span("PAUSE", 999.0, 1_001.0)]) == []
+    assert long_holds(logs, AT_EASE, [Span("SPLIT", 999.0, 1_001.0)]) == []
+    assert long_holds(logs, AT_EASE, [Span("SPLIT", 990.0, 999.0)]) == [700, 31_000]
 
 
 def test_a_sender_waits_for_a_move_no_longer_than_a_hold_and_what_it_takes_anyway() -> None:
