@@ -37,8 +37,8 @@ class Machine:
 
 def long_holds(logs: Iterable[str], machine: Machine, apart: Sequence[Span] = ()) -> list[int]:
     """Milliseconds of holds that were too long, but for what the machine took from everybody meanwhile: of nodes' logs,
-    in all lives. apart: when a node was paused or cut off. Where a hold ends in one of these, who gave couldn't give up,
-    or who took couldn't say that it serves, and the other one waited until it was dead."""
+    in all lives. apart: when a node was paused or cut off. Where a hold ends in one of these, who gave couldn't give
+    up, or who took couldn't say that it serves, and the other one waited until it was dead."""
     found = []
     for log in logs:
         for when, ms in _LONG.findall(log):
