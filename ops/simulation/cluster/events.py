@@ -139,7 +139,7 @@ class Granted(NamedTuple):
 
 class CalledEnded(NamedTuple):
     """A node takes a peer's process for ended, by what it and others found where that one listened. others: members of
-    whom one could be asked."""
+    the peer's cluster of whom one could be asked; those of other clusters mostly don't know it."""
 
     node: int
     peer: int

@@ -254,7 +254,8 @@ class ClusterNode(MailNode):
     def _called(self, peer: bytes) -> None:
         detector = self.detector
         if detector.state_of(peer) == DEAD and detector.has_ended(peer):
-            others = len(detector.state.peers) - 1
+            peers = detector.state.peers
+            others = sum(one.cluster == peers[peer].cluster for one in peers.values()) - 1
             event = CalledEnded(self.number, node_of(peer), detector.boot_of(peer), others)
             self.around.trace.observe(event)
 

@@ -29,6 +29,17 @@ def talking(*steps: Step, nodes: int = 3) -> Plan:
     return attrs.evolve(drawn, knobs=knobs, steps=tuple(sorted((*said, *steps), key=lambda step: step.at)))
 
 
+def linked(labels: tuple[str, ...], *steps: Step) -> Plan:
+    """The same in several clusters that know one another: of each node its label."""
+    plan = talking(*steps, nodes=len(labels))
+    drawn = draw("clusters", 0, len(labels), 0)
+    knobs = {
+        **drawn.knobs,
+        **{name: plan.knobs[name] for name in ("founders", "newcomers", "ends", "detector")},
+    }
+    return attrs.evolve(drawn, knobs=knobs | {"labels": labels}, steps=plan.steps)
+
+
 def later(ms: int, *steps: Step) -> tuple[Step, ...]:
     """The same then."""
     return tuple(attrs.evolve(step, at=step.at + ms) for step in steps)
@@ -51,6 +62,16 @@ def test_of_two_nodes_one_may_be_deceived_by_a_filter_and_nothing_is_lost() -> N
     outcome = perform(talking(*FILTER, nodes=2))
     assert not outcome.rule, outcome
     assert outcome.totals["called ended"] == 1
+
+
+def test_only_members_of_its_own_cluster_can_tell_of_an_end() -> None:
+    three, two = ("north", "north", "north", "south"), ("north", "north", "south", "south")
+    outcome = perform(linked(three, *PAUSE, *later(700, *CUT), *later(1_400, *FILTER), *later(2_100, *CRASH)))
+    assert not outcome.rule, outcome
+    assert outcome.totals["called ended"] >= 2, "the crash, by both others of its cluster"
+    outcome = perform(linked(two, *FILTER))
+    assert not outcome.rule, outcome
+    assert outcome.totals["called ended"] >= 1, "of two nodes one is deceived, whoever else is linked"
 
 
 def test_drawn_worlds_have_all_of_it() -> None:
@@ -82,3 +103,4 @@ def test_one_who_asks_nobody_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ending, "_ask", sure_of_itself)
     assert perform(talking(*FILTER)).rule == "buried alive"
+    assert perform(linked(("north", "north", "north", "south"), *FILTER)).rule == "buried alive"
